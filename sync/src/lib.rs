@@ -1,6 +1,8 @@
 //! Peer-to-peer replication of `tombolo-crdt` documents.
 
 mod doc_id;
+#[cfg(feature = "net")]
+pub mod net;
 mod peer_id;
 pub mod store;
 

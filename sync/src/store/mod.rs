@@ -3,10 +3,32 @@
 //! A store knows documents only as bytes: per document one *snapshot* and a *log* of deltas appended after it, and
 //! beside the documents a small table of named records. Everything in one call of [`Store::commit`] becomes durable
 //! together or not at all; when the call returns `Ok` it survives `kill -9` and power loss.
+//!
+//! | | |
+//! |---|---|
+//! | [`RedbStore`] | the default: one file in a folder, under a lock |
+//! | [`MemoryStore`] | the same behaviour without a disk, with faults on request; for tests and simulations |
+//! | [`GroupCommit`] | runs either on a thread of its own and makes waiting batches durable together |
+
+mod error;
+mod group;
+mod memory;
+mod redb;
 
 use std::path::Path;
 
+pub use self::error::StoreError;
+pub use self::group::{Batch, Completion, GroupCommit};
+pub use self::memory::MemoryStore;
+pub use self::redb::RedbStore;
 use crate::DocId;
+
+/// The largest snapshot, log record or named record a store takes. A third of what redb can hold, so that no limit
+/// inside redb is ever met.
+pub const MAX_VALUE_BYTES: usize = 1 << 30;
+
+/// The longest name of a record. Names are keys of a B-tree, which copies them into its branches.
+pub const MAX_NAME_BYTES: usize = 1 << 16;
 
 /// One change of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +48,7 @@ pub enum Write {
         /// An encoded state.
         snapshot: Vec<u8>,
     },
-    /// Removes a document's snapshot and log.
+    /// Removes a document's snapshot and log; nothing happens if there is neither.
     Remove {
         /// The document.
         doc: DocId,
@@ -45,6 +67,37 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The bytes this write carries: its content, its name, and the document.
+    fn size(&self) -> usize {
+        let (name, value) = self.lengths();
+        size_of::<DocId>() + name + value
+    }
+
+    /// The lengths of name and content.
+    fn lengths(&self) -> (usize, usize) {
+        match self {
+            Self::Append { record: value, .. } | Self::Snapshot { snapshot: value, .. } => (0, value.len()),
+            Self::Remove { .. } => (0, 0),
+            Self::Put { key, value } => (key.len(), value.len()),
+            Self::Delete { key } => (key.len(), 0),
+        }
+    }
+}
+
+/// Refuses what no store takes, before anything of it is written.
+fn check_sizes(writes: &[Write]) -> Result<(), StoreError> {
+    for write in writes {
+        let (name, value) = write.lengths();
+        for (bytes, limit) in [(name, MAX_NAME_BYTES), (value, MAX_VALUE_BYTES)] {
+            if bytes > limit {
+                return Err(StoreError::TooLarge { bytes, limit });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What a store holds of one document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -54,21 +107,31 @@ pub struct Stored {
     pub log: Vec<Vec<u8>>,
 }
 
+/// Writes what the store held when [`Store::begin_backup`] made it to a new file, on any thread.
+///
+/// The file appears under the path only when it is complete and durable. Fails if the path exists, or cannot be
+/// written, or if the store was closed meanwhile or holds damaged content.
+pub type Backup = Box<dyn FnOnce(&Path) -> Result<(), StoreError> + Send>;
+
 /// A disk, or what stands for one.
+///
+/// A call of [`commit`](Self::commit) costs about one wait for the disk, whatever the number of writes; gather them.
+/// Reads see everything committed and nothing else.
 pub trait Store: Send + 'static {
     /// Makes all of `writes`, in order, durable in one step.
     ///
     /// # Errors
-    /// When the disk refuses. Nothing of `writes` is then visible, now or after reopening.
+    /// When the disk refuses, or a write is too large. Nothing of `writes` is then visible, now or after reopening,
+    /// and the store goes on. The one exception is [`StoreError::InDoubt`]: see there.
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError>;
 
-    /// Reads a document; `None` if the store has neither snapshot nor log of it.
+    /// Reads a document; `None` if the store has neither snapshot nor log of it. Costs reading all of it.
     ///
     /// # Errors
     /// When the disk cannot be read or what it holds is damaged.
     fn document(&self, doc: DocId) -> Result<Option<Stored>, StoreError>;
 
-    /// All documents, in ascending order.
+    /// All documents, in ascending order. Costs one seek a document.
     ///
     /// # Errors
     /// As [`document`](Self::document).
@@ -86,32 +149,45 @@ pub trait Store: Send + 'static {
     /// As [`document`](Self::document).
     fn records(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 
-    /// Writes a consistent copy that opens as a store of its own, while this one stays in use.
+    /// Fixes the content as it is now, for a copy that is written later while this store goes on.
+    ///
+    /// Cheap by itself; until the backup is written or dropped, the store keeps what it would otherwise overwrite.
     ///
     /// # Errors
-    /// When `path` exists or cannot be written.
-    fn backup(&self, path: &Path) -> Result<(), StoreError>;
+    /// As [`document`](Self::document).
+    fn begin_backup(&self) -> Result<Backup, StoreError>;
+
+    /// Writes a consistent copy as a single file, which [`RedbStore::restore`] turns into a store of its own.
+    ///
+    /// # Errors
+    /// When `path` exists or cannot be written, or as [`document`](Self::document).
+    fn backup(&self, path: &Path) -> Result<(), StoreError> {
+        (self.begin_backup()?)(path)
+    }
 }
 
-/// Why a store refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Another process has the store open.
-    #[error("the store at {0} is in use by another process; stop that process or choose another folder")]
-    Locked(std::path::PathBuf),
-    /// The disk refused.
-    #[error("the disk refused: {0}")]
-    Io(#[from] std::io::Error),
-    /// The content of the store is not what this program wrote.
-    #[error("the store is damaged: {0}")]
-    Damaged(String),
-    /// The store was written by a newer program.
-    #[error("the store has format {found}, this program knows formats up to {known}; use a newer program")]
-    Format {
-        /// The format the store says it has.
-        found: u32,
-        /// The newest format this program reads.
-        known: u32,
-    },
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        (**self).commit(writes)
+    }
+
+    fn document(&self, doc: DocId) -> Result<Option<Stored>, StoreError> {
+        (**self).document(doc)
+    }
+
+    fn documents(&self) -> Result<Vec<DocId>, StoreError> {
+        (**self).documents()
+    }
+
+    fn record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        (**self).record(key)
+    }
+
+    fn records(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        (**self).records(prefix)
+    }
+
+    fn begin_backup(&self) -> Result<Backup, StoreError> {
+        (**self).begin_backup()
+    }
 }

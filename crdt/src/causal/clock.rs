@@ -1,0 +1,100 @@
+//! The hybrid logical clock that orders last-writer-wins writes.
+//!
+//! Close to wall time, never behind anything observed, never going back (Kulkarni et al. 2014). Wall time is handed
+//! in; without any the clock is a plain logical one, which is still causal.
+
+use serde::{Deserialize, Serialize};
+
+/// How far ahead of our own wall time a stamp may be and still move our clock: five minutes.
+///
+/// SUBTLE: every stamp is *admitted*, however far ahead: refusing one would block its author's later events and all
+/// that depend on them. A far one merely does not pull our own clock along.
+pub const MAX_DRIFT_MILLIS: u64 = 5 * 60 * 1000;
+
+/// When a last-writer-wins value was written: wall time, then a logical count within one millisecond.
+///
+/// Of two equal stamps the one of the larger replica id counts as later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Milliseconds since the Unix epoch, as the author's clock had it.
+    pub millis: u64,
+    /// Orders stamps of the same millisecond.
+    pub logical: u32,
+}
+
+/// A hybrid logical clock.
+#[derive(Clone, Default, Debug)]
+pub struct HybridClock {
+    now: Option<u64>,
+    last: Stamp,
+    far_stamps: u64,
+}
+
+impl HybridClock {
+    /// Hands in the wall time, in milliseconds since the Unix epoch. It may go back; the clock does not.
+    pub fn set_now(&mut self, millis: u64) {
+        self.now = Some(millis);
+    }
+
+    /// A stamp later than every one issued or observed before, except those too far ahead.
+    pub(crate) fn tick(&mut self) -> Stamp {
+        let now = self.now.unwrap_or(0);
+        self.last = if now > self.last.millis {
+            Stamp { millis: now, logical: 0 }
+        } else {
+            match self.last.logical.checked_add(1) {
+                Some(logical) => Stamp { millis: self.last.millis, logical },
+                None => Stamp { millis: self.last.millis.saturating_add(1), logical: 0 },
+            }
+        };
+        self.last
+    }
+
+    /// Takes note of a stamp from elsewhere.
+    pub(crate) fn observe(&mut self, stamp: Stamp) {
+        match self.now {
+            Some(now) if stamp.millis > now.saturating_add(MAX_DRIFT_MILLIS) => self.far_stamps += 1,
+            _ => self.last = self.last.max(stamp),
+        }
+    }
+
+    /// How many observed stamps were more than [`MAX_DRIFT_MILLIS`] ahead of our wall time. Somebody's clock is off.
+    #[must_use]
+    pub fn far_stamps(&self) -> u64 {
+        self.far_stamps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_never_goes_back_when_the_wall_clock_does() {
+        let mut clock = HybridClock::default();
+        clock.set_now(1_000);
+        let first = clock.tick();
+        clock.set_now(10);
+        let second = clock.tick();
+        clock.set_now(2_000);
+        assert!(first < second && second < clock.tick());
+    }
+
+    #[test]
+    fn a_stamp_from_the_far_future_does_not_pull_the_clock_along() {
+        let mut clock = HybridClock::default();
+        clock.set_now(1_000);
+        clock.observe(Stamp { millis: 1_000 + MAX_DRIFT_MILLIS + 1, logical: 0 });
+        assert_eq!(clock.far_stamps(), 1);
+        assert_eq!(clock.tick().millis, 1_000);
+        clock.observe(Stamp { millis: 1_000 + MAX_DRIFT_MILLIS, logical: 7 });
+        assert_eq!(clock.tick(), Stamp { millis: 1_000 + MAX_DRIFT_MILLIS, logical: 8 });
+    }
+
+    #[test]
+    fn the_logical_part_carries_over_into_the_next_millisecond() {
+        let mut clock = HybridClock::default();
+        clock.observe(Stamp { millis: 5, logical: u32::MAX });
+        assert_eq!(clock.tick(), Stamp { millis: 6, logical: 0 });
+    }
+}

@@ -1,0 +1,76 @@
+//! Names one item.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ReplicaId;
+
+/// The largest counter a replica may reach in one document: 2^40 - 1, about 10^12 items.
+pub const MAX_COUNTER: u64 = (1 << COUNTER_BITS) - 1;
+/// The largest number of replica ids in one document: 2^24, about 16 million.
+pub const MAX_REPLICAS: usize = 1 << 24;
+
+const COUNTER_BITS: u32 = 40;
+
+/// Names one item of one document: the `counter`th thing that `replica` wrote, counted from 1.
+///
+/// An item is one leaf of content that lives in exactly one place, or an event without content, such as a removal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Dot {
+    /// Who wrote it.
+    pub replica: ReplicaId,
+    /// The how-manieth item of that replica it is, from 1.
+    pub counter: u64,
+}
+
+impl fmt::Debug for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}:{}", self.replica, self.counter)
+    }
+}
+
+/// A replica's row in a [`ReplicaTable`](super::ReplicaTable).
+pub type ReplicaIndex = u32;
+
+/// A [`Dot`] whose replica id is replaced by its row in a [`ReplicaTable`](super::ReplicaTable): eight bytes.
+///
+/// Ordered by row, then counter, so that consecutive dots of one replica are consecutive numbers. The order of rows
+/// is the order of arrival and means nothing: where an order must be the same everywhere, use
+/// [`ReplicaTable::compare`](super::ReplicaTable::compare).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalDot(u64);
+
+impl LocalDot {
+    /// INVARIANT: `counter` is at most [`MAX_COUNTER`] and `replica` below [`MAX_REPLICAS`]; the doors check it.
+    pub(crate) fn new(replica: ReplicaIndex, counter: u64) -> Self {
+        debug_assert!(counter <= MAX_COUNTER && (replica as usize) < MAX_REPLICAS);
+        Self((u64::from(replica) << COUNTER_BITS) | counter)
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The row of its replica.
+    #[must_use]
+    pub const fn replica(self) -> ReplicaIndex {
+        (self.0 >> COUNTER_BITS) as ReplicaIndex
+    }
+
+    /// Its counter.
+    #[must_use]
+    pub const fn counter(self) -> u64 {
+        self.0 & MAX_COUNTER
+    }
+}
+
+impl fmt::Debug for LocalDot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}:{}", self.replica(), self.counter())
+    }
+}

@@ -1,0 +1,89 @@
+//! The frame around a message that stands alone: on disk, in a file, in a gossip payload.
+//!
+//! ```text
+//! offset  0      4        5      6         10        14
+//!         | TMBL | format | kind | length  | crc32   | body …
+//! ```
+//! Integers are little-endian; the checksum covers format, kind and body.
+
+use super::{DecodeError, Limits};
+
+const MAGIC: [u8; 4] = *b"TMBL";
+const HEADER: usize = 14;
+
+/// The format this program writes, and the newest it reads.
+pub const FORMAT: u8 = 1;
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum EnvelopeKind {
+    /// A document's whole state.
+    State = 1,
+    /// A change of a document.
+    Delta = 2,
+}
+
+/// Puts messages into envelopes and takes them out.
+#[derive(Debug)]
+pub struct Envelope(());
+
+impl Envelope {
+    /// `body` in an envelope.
+    ///
+    /// # Panics
+    /// If `body` is 4 GiB or longer.
+    #[must_use]
+    pub fn seal(kind: EnvelopeKind, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).expect("a message is shorter than 4 GiB");
+        let mut bytes = Vec::with_capacity(HEADER + body.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&[FORMAT, kind as u8]);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&checksum(FORMAT, kind as u8, body).to_le_bytes());
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// The body of an envelope of this kind.
+    ///
+    /// # Errors
+    /// When the bytes are no envelope, are of another kind or a newer format, are damaged, or exceed `limits`.
+    pub fn open<'b>(kind: EnvelopeKind, bytes: &'b [u8], limits: &Limits) -> Result<&'b [u8], DecodeError> {
+        limits.check_bytes(bytes.len())?;
+        let (header, body) = bytes.split_at_checked(HEADER).ok_or(DecodeError::NotOurs)?;
+        if header[..4] != MAGIC {
+            return Err(DecodeError::NotOurs);
+        }
+        let (format, found) = (header[4], header[5]);
+        if format == 0 || format > FORMAT {
+            return Err(DecodeError::Format { found: format });
+        }
+        let word =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        if word(6) as usize != body.len() {
+            return Err(DecodeError::Length);
+        }
+        if word(10) != checksum(format, found, body) {
+            return Err(DecodeError::Checksum);
+        }
+        if found != kind as u8 {
+            return Err(DecodeError::Kind { wanted: kind, found });
+        }
+        Ok(body)
+    }
+
+    /// Makes header and checksum fit whatever body follows them. For fuzzing: inputs get past the door.
+    #[doc(hidden)]
+    pub fn repair(kind: EnvelopeKind, bytes: &[u8]) -> Vec<u8> {
+        Self::seal(kind, bytes.get(HEADER..).unwrap_or(&[]))
+    }
+}
+
+fn checksum(format: u8, kind: u8, body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[format, kind]);
+    hasher.update(body);
+    hasher.finalize()
+}

@@ -1,0 +1,79 @@
+//! A counter that only goes up.
+//!
+//! *Merge rule*: the value is the sum of everything any replica added. *Concurrent pair*: both count.
+//! *Metadata*: as [`PnCounter`](super::PnCounter). *Lost on conflict*: nothing. *Source*: Shapiro et al. 2011.
+
+use std::borrow::Cow;
+
+use serde::Serializer;
+
+use crate::delta::DeltaTree;
+use crate::store::{Crdt, DotStore, Join, Leaf, Mut, leaf_store};
+
+/// A counter that only goes up.
+///
+/// ```
+/// use tombolo_crdt::{GCounter, Replica, ReplicaId};
+///
+/// let mut ann = Replica::<GCounter>::new(ReplicaId::from_bytes([1; 16]));
+/// let mut bob = Replica::<GCounter>::new(ReplicaId::from_bytes([2; 16]));
+/// // At the same time:
+/// let (_, hers) = ann.update(|visits| visits.inc(1));
+/// let (_, his) = bob.update(|visits| visits.inc(1));
+/// ann.merge(his)?;
+/// bob.merge(hers)?;
+/// assert_eq!((ann.value(), bob.value()), (2, 2));
+/// # Ok::<(), tombolo_crdt::Refused>(())
+/// ```
+///
+/// A replica's own sum stops at `u64::MAX`, and so does [`value`](Self::value).
+#[derive(Clone, Default, Debug)]
+pub struct GCounter {
+    pieces: Leaf<u64>,
+}
+
+impl GCounter {
+    /// The sum. O(pieces).
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.pieces.iter().fold(0, |sum, &amount| sum.saturating_add(amount))
+    }
+}
+
+impl Mut<'_, GCounter> {
+    /// Adds `by`. Adding 0 does nothing.
+    pub fn inc(&mut self, by: u64) {
+        if by == 0 {
+            return;
+        }
+        let removable = self.removable;
+        let (pieces, tree, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
+        pieces.amend(
+            tree,
+            tx,
+            |tx, dot| !removable || tx.minted(dot),
+            |old| old.copied().unwrap_or(0).saturating_add(by),
+        );
+    }
+}
+
+impl Crdt for GCounter {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("GCounter")
+    }
+}
+
+impl DotStore for GCounter {
+    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+        self.pieces.take_in(tree, join, |_, _| {});
+    }
+
+    leaf_store!(pieces: u64);
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.value())
+    }
+}

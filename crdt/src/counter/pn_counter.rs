@@ -1,0 +1,92 @@
+//! A counter that goes up and down.
+//!
+//! *Merge rule*: the value is the sum of everything any replica added. *Concurrent pair*: both count.
+//! *Metadata*: at the top level of a document one cumulative amount a replica; below a map entry one amount a
+//! transaction, because removing the entry must take exactly the increments it saw. *Lost on conflict*: nothing.
+//! *Source*: Shapiro et al. 2011, as dots after Almeida, Shoker, Baquero 2018; pieces after Baquero, Almeida, Lerche 2016.
+
+use std::borrow::Cow;
+
+use serde::Serializer;
+
+use crate::delta::DeltaTree;
+use crate::store::{Crdt, DotStore, Join, Leaf, Mut, leaf_store};
+
+/// A counter that goes up and down.
+///
+/// ```
+/// use tombolo_crdt::{PnCounter, Replica, ReplicaId};
+///
+/// let mut ann = Replica::<PnCounter>::new(ReplicaId::from_bytes([1; 16]));
+/// let mut bob = Replica::<PnCounter>::new(ReplicaId::from_bytes([2; 16]));
+/// // At the same time:
+/// let (_, up) = ann.update(|counter| counter.inc(5));
+/// let (_, down) = bob.update(|counter| counter.dec(2));
+/// ann.merge(down)?;
+/// bob.merge(up)?;
+/// assert_eq!((ann.value(), bob.value()), (3, 3));
+/// # Ok::<(), tombolo_crdt::Refused>(())
+/// ```
+///
+/// A replica's own sum stops at the bounds of `i64`, and so does [`value`](Self::value); both are the same everywhere.
+#[derive(Clone, Default, Debug)]
+pub struct PnCounter {
+    pieces: Leaf<i64>,
+}
+
+impl PnCounter {
+    /// The sum. O(pieces).
+    #[must_use]
+    pub fn value(&self) -> i64 {
+        let sum: i128 = self.pieces.iter().map(|&amount| i128::from(amount)).sum();
+        sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+}
+
+impl Mut<'_, PnCounter> {
+    /// Adds `by`.
+    pub fn inc(&mut self, by: u64) {
+        self.add(i64::try_from(by).unwrap_or(i64::MAX));
+    }
+
+    /// Subtracts `by`.
+    pub fn dec(&mut self, by: u64) {
+        self.add(i64::try_from(by).map_or(i64::MIN, |by| -by));
+    }
+
+    /// Adds `by`, which may be negative. Adding 0 does nothing.
+    pub fn add(&mut self, by: i64) {
+        if by == 0 {
+            return;
+        }
+        let removable = self.removable;
+        let (pieces, tree, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
+        pieces.amend(
+            tree,
+            tx,
+            |tx, dot| !removable || tx.minted(dot),
+            |old| old.copied().unwrap_or(0).saturating_add(by),
+        );
+    }
+}
+
+impl Crdt for PnCounter {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("PnCounter")
+    }
+}
+
+impl DotStore for PnCounter {
+    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+        self.pieces.take_in(tree, join, |_, _| {});
+    }
+
+    leaf_store!(pieces: i64);
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.value())
+    }
+}

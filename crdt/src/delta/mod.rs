@@ -1,0 +1,169 @@
+//! What changes travel as: one untyped tree for every type.
+//!
+//! A delta is `{ deps, events, tree }`. Each node of the tree may *carry* dots with their content and may *cover*
+//! dots; joining takes in carried dots that are not known yet and drops, under that node, every live dot that is covered
+//! and not carried. Because all types travel as the same tree, grouping, checking, translating and encoding are written
+//! once, and a replica can keep and pass on what it does not understand.
+
+mod door;
+mod group;
+mod tree;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::causal::{CausalContext, LocalDot, ReplicaIndex, ReplicaTable, Version};
+use crate::store::Crdt;
+
+pub use door::Mismatch;
+pub(crate) use door::{check_tree, leaf};
+pub(crate) use group::group;
+pub use tree::{Bytes, DeltaTree};
+
+/// A run of one replica's consecutive dots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Run {
+    pub(crate) replica: ReplicaIndex,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+/// The untyped content of a [`Delta`].
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) table: Arc<ReplicaTable>,
+    /// What must be known before, beside what `events` implies: each run needs everything of its replica before it.
+    pub(crate) deps: SmallVec<[(ReplicaIndex, u64); 2]>,
+    pub(crate) events: SmallVec<[Run; 1]>,
+    pub(crate) tree: DeltaTree,
+    /// Whether it is a whole state rather than a change: its events are everything up to a version.
+    pub(crate) is_state: bool,
+    /// In memory only: how many remote deltas the author had taken in when it wrote this.
+    pub(crate) author_epoch: Option<u64>,
+}
+
+/// A change of a `T`: what one or several transactions did, ready to be merged anywhere or encoded.
+///
+/// Cheap to clone. A delta decoded from bytes has been checked against `T` already.
+pub struct Delta<T: Crdt> {
+    pub(crate) parts: Arc<Parts>,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T: Crdt> Clone for Delta<T> {
+    fn clone(&self) -> Self {
+        Self::from_parts(Arc::clone(&self.parts))
+    }
+}
+
+impl<T: Crdt> fmt::Debug for Delta<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delta")
+            .field("deps", &self.deps())
+            .field("to", &self.events())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Crdt> Delta<T> {
+    pub(crate) fn from_parts(parts: Arc<Parts>) -> Self {
+        Self { parts, marker: PhantomData }
+    }
+
+    /// Whether it says nothing: what an update that changed nothing returns.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.events.is_empty()
+    }
+
+    /// What a replica must know before it can take this in.
+    #[must_use]
+    pub fn deps(&self) -> Version {
+        let implied = self.parts.events.iter().map(|run| (run.replica, run.first - 1));
+        self.parts.deps.iter().copied().chain(implied).map(|(row, n)| (self.parts.table.id(row), n)).collect()
+    }
+
+    /// What a replica knows, at least, once it has taken this in.
+    #[must_use]
+    pub fn events(&self) -> Version {
+        self.parts.events.iter().map(|run| (self.parts.table.id(run.replica), run.last)).collect()
+    }
+
+    /// How many dots it brings.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.parts.events.iter().map(|run| run.last - run.first + 1).sum()
+    }
+
+    /// Joins the author's next transaction onto this delta, so that both travel as one; `false` and no change if
+    /// `next` is not the same author's next, or if the author took in a remote event between the two.
+    ///
+    /// SUBTLE: groups that overlap otherwise can wait for each other in a pending buffer for ever.
+    pub fn append(&mut self, next: &Self) -> bool {
+        let (ours, theirs) = (&self.parts, &next.parts);
+        let same_epoch = ours.author_epoch.is_some() && ours.author_epoch == theirs.author_epoch;
+        let consecutive = match (&ours.events[..], &theirs.events[..]) {
+            ([ours], [theirs]) => ours.replica == theirs.replica && ours.last + 1 == theirs.first,
+            _ => false,
+        };
+        if !same_epoch || !consecutive || !theirs.table.extends(&ours.table) {
+            return false;
+        }
+        let deps = ours.deps.clone();
+        let author_epoch = ours.author_epoch;
+        let mut joined = group(&[ours, theirs], &[], Arc::clone(&theirs.table));
+        joined.deps = deps;
+        // A later transaction may cover dots of replicas the first had nothing to do with.
+        for &(row, counter) in &theirs.deps {
+            add_dependency(&mut joined.deps, row, counter);
+        }
+        joined.author_epoch = author_epoch;
+        self.parts = Arc::new(joined);
+        true
+    }
+}
+
+impl Parts {
+    /// The dots it brings.
+    pub(crate) fn event_context(&self) -> CausalContext {
+        let mut events = CausalContext::default();
+        for run in &self.events {
+            events.insert_run(run.replica, run.first, run.last);
+        }
+        events
+    }
+
+    /// The dots that have content in it.
+    pub(crate) fn carried(&self) -> CausalContext {
+        let mut dots = Vec::new();
+        self.tree.each_carried(&mut |dot| dots.push(dot));
+        CausalContext::from_dots(dots)
+    }
+
+    /// The dots that some node of it covers.
+    pub(crate) fn covered(&self) -> CausalContext {
+        let mut covered = CausalContext::default();
+        self.tree.each_cover(&mut |cover| covered.union(cover));
+        covered
+    }
+
+    /// An estimate of the heap it takes, for bounded buffers.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.tree.weight()
+    }
+}
+
+pub(crate) fn add_dependency(deps: &mut SmallVec<[(ReplicaIndex, u64); 2]>, row: ReplicaIndex, counter: u64) {
+    match deps.iter_mut().find(|(known, _)| *known == row) {
+        Some((_, at)) => *at = (*at).max(counter),
+        None => deps.push((row, counter)),
+    }
+}
+
+/// The dots as they are called in another table.
+pub(crate) fn translate(dot: LocalDot, rows: &[ReplicaIndex]) -> LocalDot {
+    LocalDot::new(rows[dot.replica() as usize], dot.counter())
+}

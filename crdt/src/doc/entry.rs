@@ -1,0 +1,258 @@
+//! What stands under one name of a dynamic document: at most one value of each type.
+
+use std::borrow::Cow;
+
+use serde::Serializer;
+use serde::ser::SerializeMap;
+use smallvec::SmallVec;
+
+use super::{Doc, Scalar};
+use crate::causal::{CausalContext, LocalDot};
+use crate::delta::{DeltaTree, Mismatch};
+use crate::store::{Crdt, DotStore, Join, Mut, Opaque, View, deeper};
+use crate::{AddWinsSet, EnableWinsFlag, GCounter, GSet, LwwRegister, MvRegister, PnCounter};
+
+/// Writes the entry's types out once, for everything that must name each of them.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $code:literal, $name:literal, $read:ident, $write:ident: $type:ty;)*) => {
+        /// The types a name of a [`Doc`] can be used as, in the order in which they are shown.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum Kind {
+            $($(#[$doc])* $kind = $code,)*
+        }
+
+        impl Kind {
+            /// The name it goes by in views.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+        }
+
+        #[derive(Clone, Debug)]
+        enum Typed {
+            $($kind(Box<$type>),)*
+            /// Of a type that a newer version of this library knows.
+            Unknown(u8, Box<Opaque>),
+        }
+
+        impl Typed {
+            fn new(code: u8) -> Self {
+                match code {
+                    $($code => Self::$kind(Box::default()),)*
+                    code => Self::Unknown(code, Box::default()),
+                }
+            }
+
+            fn code(&self) -> u8 {
+                match self {
+                    $(Self::$kind(_) => $code,)*
+                    Self::Unknown(code, _) => *code,
+                }
+            }
+
+            fn kind(&self) -> Option<Kind> {
+                match self {
+                    $(Self::$kind(_) => Some(Kind::$kind),)*
+                    Self::Unknown(..) => None,
+                }
+            }
+
+            fn check(code: u8, tree: &DeltaTree) -> Result<(), Mismatch> {
+                match code {
+                    $($code => <$type as DotStore>::check(tree),)*
+                    _ => Ok(()),
+                }
+            }
+
+            fn view_in<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+                match self {
+                    $(Self::$kind(value) => map.serialize_entry($name, &View(&**value)),)*
+                    Self::Unknown(code, value) => map.serialize_entry(&format!("unknown-{code}"), &View(&**value)),
+                }
+            }
+        }
+
+        /// Runs `$body` on the value, whatever its type.
+        macro_rules! each {
+            ($typed:expr, $value:ident => $body:expr) => {
+                match $typed {
+                    $(Typed::$kind($value) => $body,)*
+                    Typed::Unknown(_, $value) => $body,
+                }
+            };
+        }
+
+        impl DocEntry {
+            $(
+                #[doc = concat!("The value as a `", stringify!($type), "`, if the name is used as one.")]
+                #[must_use]
+                pub fn $read(&self) -> Option<&$type> {
+                    self.typed.iter().find_map(|typed| match typed {
+                        Typed::$kind(value) => Some(&**value),
+                        _ => None,
+                    })
+                }
+            )*
+        }
+
+        impl<'a> Mut<'a, DocEntry> {
+            $(
+                pub(super) fn $write(self) -> Mut<'a, $type> {
+                    let at = self.state.place($code);
+                    let Typed::$kind(value) = &mut self.state.typed[at] else {
+                        unreachable!("`place` answers with the value of the code it was asked for")
+                    };
+                    self.tx.opened = true;
+                    Mut {
+                        state: value,
+                        tree: self.tree.child(&[$code]),
+                        tx: self.tx,
+                        removable: true,
+                        depth: deeper(self.depth),
+                    }
+                }
+            )*
+        }
+    };
+}
+
+kinds! {
+    /// A [`PnCounter`].
+    Counter = 1, "counter", counter, into_counter: PnCounter;
+    /// A [`GCounter`].
+    GrowCounter = 2, "grow_counter", grow_counter, into_grow_counter: GCounter;
+    /// An [`EnableWinsFlag`].
+    Flag = 3, "flag", flag, into_flag: EnableWinsFlag;
+    /// An [`MvRegister`] of [`Scalar`]s.
+    Register = 4, "register", register, into_register: MvRegister<Scalar>;
+    /// An [`LwwRegister`] of [`Scalar`]s.
+    Lww = 5, "lww", lww, into_lww: LwwRegister<Scalar>;
+    /// An [`AddWinsSet`] of [`Scalar`]s.
+    Set = 6, "set", set, into_set: AddWinsSet<Scalar>;
+    /// A [`GSet`] of [`Scalar`]s.
+    GrowSet = 7, "grow_set", grow_set, into_grow_set: GSet<Scalar>;
+    /// A [`Doc`] again.
+    Map = 8, "map", map, into_map: Doc;
+}
+
+/// What stands under one name: usually one value; one of each type that concurrent writers used the name as.
+#[derive(Clone, Default, Debug)]
+pub struct DocEntry {
+    /// INVARIANT: ascending by code, no code twice; outside a transaction no value is empty.
+    typed: SmallVec<[Typed; 1]>,
+}
+
+impl DocEntry {
+    /// The types the name is used as, in a fixed order: one, unless concurrent writers disagreed.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.typed.iter().filter_map(Typed::kind)
+    }
+
+    /// The place of the value of this code, made if there is none.
+    fn place(&mut self, code: u8) -> usize {
+        match self.typed.binary_search_by_key(&code, Typed::code) {
+            Ok(at) => at,
+            Err(at) => {
+                self.typed.insert(at, Typed::new(code));
+                at
+            }
+        }
+    }
+
+    fn drop_empty(&mut self) {
+        self.typed.retain(|typed| each!(typed, value => !value.is_empty()));
+    }
+}
+
+impl Mut<'_, DocEntry> {
+    /// Removes the value of one type; says whether it was in.
+    pub fn remove(&mut self, kind: Kind) -> bool {
+        let code = kind as u8;
+        let Ok(at) = self.state.typed.binary_search_by_key(&code, Typed::code) else { return false };
+        let typed = self.state.typed.remove(at);
+        let mut seen = CausalContext::default();
+        each!(&typed, value => value.dots(&mut |dot| seen.insert(dot)));
+        if seen.is_empty() {
+            return false;
+        }
+        self.tx.opened = true;
+        let below = self.tree.child(&[code]);
+        let before = |dot| !self.tx.minted(dot);
+        each!(&typed, value => value.carry(&before, below.taken.get_or_insert_default()));
+        below.cover.union(&seen);
+        self.tx.covered = true;
+        true
+    }
+}
+
+/// The code in a child's key.
+fn code_of(key: &[u8]) -> Result<u8, Mismatch> {
+    match key {
+        [code] => Ok(*code),
+        _ => Err(Mismatch::Content { what: "key", why: "the type of a document's value is one byte".into() }),
+    }
+}
+
+impl Crdt for DocEntry {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("DocEntry")
+    }
+}
+
+impl DotStore for DocEntry {
+    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+        for (key, child) in tree.children() {
+            let code = code_of(key).expect("keys were checked when the delta came in");
+            let at = self.place(code);
+            each!(&mut self.typed[at], value => {
+                join.below(&mut **value, child);
+                if value.is_empty() {
+                    self.typed.remove(at);
+                }
+            });
+        }
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        self.typed.iter_mut().for_each(|typed| each!(typed, value => value.retain(keep)));
+        self.drop_empty();
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        self.typed.iter().for_each(|typed| each!(typed, value => value.dots(each)));
+    }
+
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+        for typed in &self.typed {
+            each!(typed, value => tree.carry_child(&[typed.code()], &**value, wanted));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.typed.is_empty()
+    }
+
+    fn prune(&mut self, tree: &DeltaTree) {
+        for (key, child) in tree.children() {
+            if let Some(typed) = self.typed.iter_mut().find(|typed| key == [typed.code()]) {
+                each!(typed, value => value.prune(child));
+            }
+        }
+        self.drop_empty();
+    }
+
+    fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
+        tree.check_fields(|key, child| Typed::check(code_of(key)?, child))
+    }
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.typed.len()))?;
+        self.typed.iter().try_for_each(|typed| typed.view_in(&mut map))?;
+        map.end()
+    }
+}

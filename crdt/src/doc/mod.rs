@@ -1,0 +1,216 @@
+//! A dynamic document: names to values of any type, nested to any depth up to [`MAX_DEPTH`](crate::MAX_DEPTH).
+//!
+//! *Merge rule*: an [`AddWinsMap`] from names to values, where identity is name *and* type: two sides that create the
+//! same name as the same type at once get one merged value; the same name used as two types at once keeps both, in a
+//! fixed order. *Metadata*: what the values cost. *Lost on conflict*: what the types lose.
+
+mod entry;
+mod scalar;
+
+pub use entry::{DocEntry, Kind};
+pub use scalar::Scalar;
+
+use std::borrow::Cow;
+
+use serde::Serializer;
+
+use crate::causal::LocalDot;
+use crate::delta::{DeltaTree, Mismatch};
+use crate::store::{Crdt, DotStore, Join, Mut};
+use crate::{AddWinsMap, AddWinsSet, EnableWinsFlag, GCounter, GSet, LwwRegister, MvRegister, PnCounter};
+
+/// A dynamic document.
+///
+/// ```
+/// use tombolo_crdt::{Doc, Replica, ReplicaId, Scalar};
+///
+/// let mut ann = Replica::<Doc>::new(ReplicaId::from_bytes([1; 16]));
+/// let mut bob = Replica::<Doc>::new(ReplicaId::from_bytes([2; 16]));
+/// // At the same time both create the map `garden`, and disagree about what `size` is.
+/// let (_, hers) = ann.update(|doc| {
+///     let mut garden = doc.map("garden");
+///     garden.register("owner").set("Ann");
+///     garden.counter("size").inc(3);
+/// });
+/// let (_, his) = bob.update(|doc| {
+///     let mut garden = doc.map("garden");
+///     garden.set("beds").add("roses");
+///     garden.register("size").set("big");
+/// });
+/// ann.merge(his)?;
+/// bob.merge(hers)?;
+/// assert_eq!(ann.encode(), bob.encode());
+/// let garden = ann.get("garden").and_then(|entry| entry.map()).unwrap();
+/// assert_eq!(garden.len(), 3);                                   // one garden, not two
+/// let size = garden.get("size").unwrap();
+/// assert_eq!(size.counter().unwrap().value(), 3);                // both sizes
+/// assert_eq!(size.register().unwrap().value(), Some(&Scalar::from("big")));
+/// # Ok::<(), tombolo_crdt::Refused>(())
+/// ```
+#[derive(Clone, Default, Debug)]
+pub struct Doc {
+    entries: AddWinsMap<String, DocEntry>,
+}
+
+impl Doc {
+    /// How many names there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What stands under `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&DocEntry> {
+        self.entries.get(name)
+    }
+
+    /// The map reached by following `path` through maps; the document itself for an empty path.
+    #[must_use]
+    pub fn at_path<'s>(&self, path: impl IntoIterator<Item = &'s str>) -> Option<&Self> {
+        path.into_iter().try_fold(self, |doc, name| doc.get(name)?.map())
+    }
+
+    /// The names with what stands under them, ascending.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&String, &DocEntry)> + DoubleEndedIterator {
+        self.entries.iter()
+    }
+
+    /// The entries whose names start with `prefix`, ascending.
+    pub fn prefix<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s String, &'s DocEntry)> {
+        self.entries.prefix(prefix)
+    }
+}
+
+/// Write access by name. Each method makes what it names with the first thing written to it.
+impl<'a> Mut<'a, Doc> {
+    fn entries(&mut self) -> Mut<'_, AddWinsMap<String, DocEntry>> {
+        Mut {
+            state: &mut self.state.entries,
+            tree: self.tree,
+            tx: self.tx,
+            removable: self.removable,
+            depth: self.depth,
+        }
+    }
+
+    /// The counter called `name`.
+    pub fn counter(&mut self, name: &str) -> Mut<'_, PnCounter> {
+        self.entries().entry(name).into_counter()
+    }
+
+    /// The grow-only counter called `name`.
+    pub fn grow_counter(&mut self, name: &str) -> Mut<'_, GCounter> {
+        self.entries().entry(name).into_grow_counter()
+    }
+
+    /// The flag called `name`.
+    pub fn flag(&mut self, name: &str) -> Mut<'_, EnableWinsFlag> {
+        self.entries().entry(name).into_flag()
+    }
+
+    /// The multi-value register called `name`.
+    pub fn register(&mut self, name: &str) -> Mut<'_, MvRegister<Scalar>> {
+        self.entries().entry(name).into_register()
+    }
+
+    /// The last-writer-wins register called `name`.
+    pub fn lww(&mut self, name: &str) -> Mut<'_, LwwRegister<Scalar>> {
+        self.entries().entry(name).into_lww()
+    }
+
+    /// The set called `name`.
+    pub fn set(&mut self, name: &str) -> Mut<'_, AddWinsSet<Scalar>> {
+        self.entries().entry(name).into_set()
+    }
+
+    /// The grow-only set called `name`.
+    pub fn grow_set(&mut self, name: &str) -> Mut<'_, GSet<Scalar>> {
+        self.entries().entry(name).into_grow_set()
+    }
+
+    /// The map called `name`.
+    pub fn map(&mut self, name: &str) -> Mut<'_, Doc> {
+        self.entries().entry(name).into_map()
+    }
+
+    /// The map called `name`, using up this handle: for keeping a handle several maps down in a `let`.
+    pub fn into_map(self, name: &str) -> Mut<'a, Doc> {
+        let Mut { state, tree, tx, removable, depth } = self;
+        let entries: Mut<'a, AddWinsMap<String, DocEntry>> =
+            Mut { state: &mut state.entries, tree, tx, removable, depth };
+        entries.entry(name).into_map()
+    }
+
+    /// The map reached by following `path` through maps, using up this handle.
+    pub fn at_path<'s>(self, path: impl IntoIterator<Item = &'s str>) -> Mut<'a, Doc> {
+        path.into_iter().fold(self, |doc, name| doc.into_map(name))
+    }
+
+    /// Removes a name, whatever stands under it; says whether it was in.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.entries().remove(name)
+    }
+
+    /// Removes what stands under a name as one type; says whether it was in.
+    pub fn remove_kind(&mut self, name: &str, kind: Kind) -> bool {
+        if self.state.get(name).is_none_or(|entry| !entry.kinds().any(|known| known == kind)) {
+            return false;
+        }
+        self.entries().entry(name).remove(kind)
+    }
+
+    /// Removes every name that is seen here.
+    pub fn clear(&mut self) {
+        self.entries().clear();
+    }
+}
+
+impl Crdt for Doc {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("Doc")
+    }
+}
+
+impl DotStore for Doc {
+    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+        self.entries.take_in(tree, join);
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        self.entries.retain(keep);
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        self.entries.dots(each);
+    }
+
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+        self.entries.carry(wanted, tree);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn prune(&mut self, tree: &DeltaTree) {
+        self.entries.prune(tree);
+    }
+
+    fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
+        AddWinsMap::<String, DocEntry>::check(tree)
+    }
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.entries.view(serializer)
+    }
+}

@@ -1,0 +1,5 @@
+//! Keys to values of any replicated type.
+
+mod add_wins;
+
+pub use add_wins::AddWinsMap;

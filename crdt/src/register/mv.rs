@@ -1,0 +1,98 @@
+//! A register that shows every concurrent value.
+//!
+//! *Merge rule*: the values that no other write has seen. *Concurrent pair*: both values, in the same order
+//! everywhere. *Metadata*: one dot a value. *Lost on conflict*: nothing, until somebody writes again.
+//! *Source*: Almeida, Shoker, Baquero 2018.
+
+use std::borrow::Cow;
+
+use serde::Serializer;
+
+use crate::delta::DeltaTree;
+use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, leaf_store, view_seq};
+
+/// A multi-value register: concurrent writes are all kept and shown.
+///
+/// ```
+/// use tombolo_crdt::{MvRegister, Replica, ReplicaId};
+///
+/// let mut ann = Replica::<MvRegister<String>>::new(ReplicaId::from_bytes([1; 16]));
+/// let mut bob = Replica::<MvRegister<String>>::new(ReplicaId::from_bytes([2; 16]));
+/// // At the same time:
+/// let (_, hers) = ann.update(|name| name.set("Garden"));
+/// let (_, his) = bob.update(|name| name.set("Park"));
+/// ann.merge(his)?;
+/// bob.merge(hers)?;
+/// assert_eq!(ann.values().collect::<Vec<_>>(), ["Garden", "Park"]);
+/// assert_eq!(bob.values().collect::<Vec<_>>(), ["Garden", "Park"]);
+/// // Who writes next has seen both, and replaces both.
+/// ann.merge(bob.update(|name| name.set("Garden and park")).1)?;
+/// assert_eq!(ann.values().collect::<Vec<_>>(), ["Garden and park"]);
+/// # Ok::<(), tombolo_crdt::Refused>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct MvRegister<V> {
+    values: Leaf<V>,
+}
+
+impl<V> Default for MvRegister<V> {
+    fn default() -> Self {
+        Self { values: Leaf::default() }
+    }
+}
+
+impl<V> MvRegister<V> {
+    /// The values that stand side by side: none before the first write, several after concurrent ones. In order of
+    /// their authors' replica ids, so the same everywhere.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + DoubleEndedIterator {
+        self.values.iter()
+    }
+
+    /// The value, if there is exactly one.
+    #[must_use]
+    pub fn value(&self) -> Option<&V> {
+        if self.values.len() == 1 { self.values.iter().next() } else { None }
+    }
+
+    /// Whether concurrent writes left more than one value.
+    #[must_use]
+    pub fn is_conflicted(&self) -> bool {
+        self.values.len() > 1
+    }
+}
+
+impl<V: Value> Mut<'_, MvRegister<V>> {
+    /// Writes a value, in place of all that is seen here.
+    pub fn set(&mut self, value: impl Into<V>) {
+        let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
+        values.cover(tree, tx);
+        values.add(value.into(), tree, tx);
+    }
+
+    /// Takes away all that is seen here.
+    pub fn clear(&mut self) {
+        let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
+        values.cover(tree, tx);
+    }
+}
+
+impl<V: Value> Crdt for MvRegister<V> {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("MvRegister")
+    }
+}
+
+impl<V: Value> DotStore for MvRegister<V> {
+    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+        self.values.take_in(tree, join, |_, _| {});
+    }
+
+    leaf_store!(values: V);
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        view_seq(self.values.iter(), serializer)
+    }
+}

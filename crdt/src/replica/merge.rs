@@ -1,0 +1,146 @@
+//! Taking in what others wrote.
+
+use std::sync::Arc;
+
+use super::{Replica, row_in};
+use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaIndex, Version};
+use crate::delta::{Delta, Parts};
+use crate::store::{Crdt, Join};
+
+/// What became of a merged delta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a delta may be waiting for others"]
+pub enum Merged {
+    /// It changed what this replica knows.
+    Applied,
+    /// Everything in it was known.
+    AlreadyKnown,
+    /// It waits for what it depends on: for each replica, the counter that must be reached first.
+    Pending(Version),
+}
+
+/// Why a delta was not taken, now or ever.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The delta would have to wait for others, and no more can wait. The waiting ones stay; fetch what is missing.
+    #[error(
+        "{waiting} deltas wait already, and this one depends on what is missing too: fetch {missing:?} first"
+    )]
+    BufferFull {
+        /// How many deltas wait.
+        waiting: usize,
+        /// What this delta lacks.
+        missing: Version,
+    },
+    /// The document would have more replica ids than it can name.
+    #[error("a document can name at most {MAX_REPLICAS} replicas")]
+    TooManyReplicas,
+}
+
+impl<T: Crdt> Replica<T> {
+    /// Takes in a delta: in any order, any number of times, grouped or not, the result is the same. One that arrives
+    /// before what it depends on waits, and is applied when that has come.
+    ///
+    /// Costs time in proportion to the delta; one that overlaps with what is known may cost a walk of the state.
+    ///
+    /// # Errors
+    /// When the delta would have to wait and no more can. Nothing changes then.
+    pub fn merge(&mut self, delta: Delta<T>) -> Result<Merged, Refused> {
+        self.merge_parts(delta.parts)
+    }
+
+    fn merge_parts(&mut self, delta: Arc<Parts>) -> Result<Merged, Refused> {
+        if self.knows(&delta) {
+            return Ok(Merged::AlreadyKnown);
+        }
+        let missing = self.missing_for(&delta);
+        if !missing.is_empty() {
+            if !self.pending.has_room(delta.weight()) {
+                return Err(Refused::BufferFull { waiting: self.pending.len(), missing });
+            }
+            self.pending.push(delta);
+            return Ok(Merged::Pending(missing));
+        }
+        if self.table.len() + delta.table.len() > MAX_REPLICAS {
+            return Err(Refused::TooManyReplicas);
+        }
+        self.apply(&delta);
+        self.apply_waiting();
+        Ok(Merged::Applied)
+    }
+
+    /// Whether nothing in the delta is new.
+    fn knows(&self, delta: &Parts) -> bool {
+        delta.events.iter().all(|run| self.known_to(delta.table.id(run.replica)) >= run.last)
+    }
+
+    /// What the delta depends on and is not known.
+    pub(super) fn missing_for(&self, delta: &Parts) -> Version {
+        let implied = delta.events.iter().map(|run| (run.replica, run.first - 1));
+        let needed = delta.deps.iter().copied().chain(implied).map(|(row, n)| (delta.table.id(row), n));
+        needed.filter(|&(id, n)| self.known_to(id) < n).collect()
+    }
+
+    fn apply_waiting(&mut self) {
+        loop {
+            let mut pending = std::mem::take(&mut self.pending);
+            pending.drop_known(|delta| self.knows(delta));
+            let ready = pending.take_first(|delta| self.missing_for(delta).is_empty());
+            self.pending = pending;
+            match ready {
+                Some(delta) => self.apply(&delta),
+                None => return,
+            }
+        }
+    }
+
+    /// Joins a delta whose dependencies are known.
+    fn apply(&mut self, delta: &Arc<Parts>) {
+        self.adopt(delta);
+        if delta.is_state {
+            self.ring.restart(&self.known);
+        } else {
+            let table = Arc::clone(&self.table);
+            self.ring.push(Arc::clone(delta), |delta, row| row_in(&table, delta, row));
+        }
+    }
+
+    /// Joins state and version, and leaves the ring alone.
+    pub(super) fn adopt(&mut self, delta: &Parts) {
+        if !self.table.extends(&delta.table) {
+            for &id in delta.table.ids() {
+                self.intern(id);
+            }
+        }
+        let rows: Vec<ReplicaIndex> =
+            delta.events.iter().map(|run| row_in(&self.table, delta, run.replica)).collect();
+        let covered = delta.covered();
+        let overlaps =
+            delta.events.iter().zip(&rows).any(|(run, &row)| self.known[row as usize] >= run.first);
+        let carried =
+            if covered.is_empty() && !overlaps { CausalContext::default() } else { delta.carried() };
+        let mut join = Join::new(&self.known, &self.table, &delta.table, &carried, &mut self.clock);
+        join.below(&mut self.state, &delta.tree);
+        if overlaps {
+            // At its root a delta covers all its own events that it does not carry. What it covers further down has
+            // been dropped already, so only the rest needs a walk: removals, as a rule, which are nowhere.
+            let mut known_events = CausalContext::default();
+            for (run, &row) in delta.events.iter().zip(&rows) {
+                known_events.insert_run(run.replica, run.first, run.last.min(self.known[row as usize]));
+            }
+            let rest = known_events.difference(&carried).difference(&covered);
+            join.drop_covered(&mut self.state, &rest);
+        }
+        for (run, &row) in delta.events.iter().zip(&rows) {
+            let known = &mut self.known[row as usize];
+            if run.last > *known {
+                *known = run.last;
+                if !self.raised.contains(&row) {
+                    self.raised.push(row);
+                }
+            }
+        }
+        self.epoch += 1;
+    }
+}

@@ -1,0 +1,172 @@
+//! A value, its version, and who writes here.
+
+mod merge;
+mod pending;
+mod ring;
+mod since;
+mod update;
+
+pub use merge::{Merged, Refused};
+pub use since::Since;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::causal::{HybridClock, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Version};
+use crate::delta::Parts;
+use crate::store::{Crdt, View};
+use pending::Pending;
+use ring::{RING_BYTES, Ring};
+
+/// One replica of a `T`: the value, the [`Version`] it has reached, and the [`ReplicaId`] under which it writes.
+///
+/// Reads go to the value (`Deref`). Writes go through [`update`](Self::update) and yield a [`Delta`](crate::Delta) for
+/// the others; [`merge`](Self::merge) takes theirs in, in any order, any number of times.
+///
+/// Two live replicas must not share an id, so a replica cannot be cloned; [`fork`](Self::fork) asks for a new id.
+pub struct Replica<T: Crdt> {
+    id: ReplicaId,
+    /// Our row in `table`, from the first write on: reading alone costs no version entry.
+    me: Option<ReplicaIndex>,
+    table: Arc<ReplicaTable>,
+    /// By row: how much is known. The version, interned.
+    known: Vec<u64>,
+    state: T::State,
+    clock: HybridClock,
+    /// The rows raised by others since our last transaction: what our next one depends on beside our own past.
+    raised: Vec<ReplicaIndex>,
+    /// How many remote deltas were taken in.
+    epoch: u64,
+    ring: Ring,
+    pending: Pending,
+}
+
+impl<T: Crdt> Deref for Replica<T> {
+    type Target = T::State;
+
+    fn deref(&self) -> &T::State {
+        &self.state
+    }
+}
+
+impl<T: Crdt> fmt::Debug for Replica<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica")
+            .field("id", &self.id)
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Crdt> Replica<T> {
+    /// An empty replica that writes as `id`.
+    #[must_use]
+    pub fn new(id: ReplicaId) -> Self {
+        Self {
+            id,
+            me: None,
+            table: Arc::default(),
+            known: Vec::new(),
+            state: T::State::default(),
+            clock: HybridClock::default(),
+            raised: Vec::new(),
+            epoch: 0,
+            ring: Ring::new(RING_BYTES),
+            pending: Pending::default(),
+        }
+    }
+
+    /// Another replica of the same value, at the same version, that writes as `id`.
+    ///
+    /// # Panics
+    /// If `id` is this replica's own.
+    #[must_use]
+    pub fn fork(&self, id: ReplicaId) -> Self {
+        assert!(id != self.id, "two live replicas must not share an id");
+        let mut fork = Self::new(id);
+        fork.adopt(&self.state_parts());
+        fork
+    }
+
+    /// Under which id it writes.
+    #[must_use]
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// What it knows.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.known.iter().enumerate().map(|(row, &n)| (self.table.id(row as ReplicaIndex), n)).collect()
+    }
+
+    /// The plain value: what serde writes of the result is fit for user interfaces and JSON.
+    #[must_use]
+    pub fn view(&self) -> impl serde::Serialize + '_ {
+        View(&self.state)
+    }
+
+    /// Hands in the wall time, in milliseconds since the Unix epoch, for last-writer-wins stamps. Without it, stamps
+    /// follow causality alone.
+    pub fn set_time(&mut self, millis: u64) {
+        self.clock.set_now(millis);
+    }
+
+    /// How many last-writer-wins stamps came in that were implausibly far ahead of our time: somebody's clock is off.
+    #[must_use]
+    pub fn far_stamps(&self) -> u64 {
+        self.clock.far_stamps()
+    }
+
+    /// How many deltas wait for what they depend on.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What the waiting deltas wait for: for each replica the counter that is needed, where it is not reached yet.
+    #[must_use]
+    pub fn missing(&self) -> Version {
+        let mut missing = Version::new();
+        for delta in self.pending.iter() {
+            missing.join(&self.missing_for(delta));
+        }
+        missing
+    }
+
+    /// How much heap the recent deltas may take, in bytes; the default is 4 MiB. With 0 every
+    /// [`delta_since`](Self::delta_since) but that of an up-to-date peer is [`Since::Forgotten`].
+    pub fn set_history_bytes(&mut self, bytes: usize) {
+        let table = Arc::clone(&self.table);
+        self.ring.set_capacity(bytes, |delta, row| row_in(&table, delta, row));
+    }
+
+    /// The row of `id`, interned if it is new.
+    fn intern(&mut self, id: ReplicaId) -> ReplicaIndex {
+        if let Some(row) = self.table.row(id) {
+            return row;
+        }
+        let row = Arc::make_mut(&mut self.table).intern(id);
+        self.known.resize(self.table.len(), 0);
+        row
+    }
+
+    fn known_to(&self, id: ReplicaId) -> u64 {
+        self.table.row(id).map_or(0, |row| self.known[row as usize])
+    }
+
+    /// The largest last-writer-wins stamp this replica would issue next is above this one. For the clock handshake.
+    #[doc(hidden)]
+    pub fn observe_stamp(&mut self, stamp: Stamp) {
+        self.clock.observe(stamp);
+    }
+}
+
+/// Where a delta's row is in `table`.
+fn row_in(table: &ReplicaTable, delta: &Parts, row: ReplicaIndex) -> ReplicaIndex {
+    if table.extends(&delta.table) {
+        return row;
+    }
+    table.row(delta.table.id(row)).expect("the replica took this delta in, so it interned its ids")
+}

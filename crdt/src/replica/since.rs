@@ -1,0 +1,115 @@
+//! Telling others what they lack.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Replica, row_in};
+use crate::causal::{ReplicaId, ReplicaIndex, Version};
+use crate::codec::{self, DecodeError, Limits};
+use crate::delta::{Delta, DeltaTree, Parts, Run, add_dependency, group};
+use crate::store::{Crdt, DotStore, rows_in};
+
+/// What a peer at some version lacks.
+#[derive(Debug, Clone)]
+#[must_use]
+pub enum Since<T: Crdt> {
+    /// Nothing.
+    UpToDate,
+    /// This delta, and it brings the peer level.
+    Delta(Delta<T>),
+    /// More than is remembered: what was removed since then can no longer be told. Send the
+    /// [`state`](Replica::state).
+    Forgotten,
+}
+
+impl<T: Crdt> Replica<T> {
+    /// What a replica at `version` lacks of what is known here. Exact, and in proportion to the difference, as long as
+    /// the difference is remembered.
+    pub fn delta_since(&self, version: &Version) -> Since<T> {
+        let theirs: Vec<u64> = self.table.ids().iter().map(|&id| version.get(id)).collect();
+        if self.known.iter().zip(&theirs).all(|(known, theirs)| known <= theirs) {
+            return Since::UpToDate;
+        }
+        if self.ring.base().iter().zip(&theirs).any(|(base, theirs)| base > theirs) {
+            return Since::Forgotten;
+        }
+        let lacked: Vec<&Arc<Parts>> = self
+            .ring
+            .iter()
+            .filter(|delta| {
+                delta
+                    .events
+                    .iter()
+                    .any(|run| run.last > theirs[row_in(&self.table, delta, run.replica) as usize])
+            })
+            .collect();
+        if let [only] = lacked[..] {
+            let needed =
+                only.deps.iter().copied().chain(only.events.iter().map(|run| (run.replica, run.first - 1)));
+            if needed.into_iter().all(|(row, n)| version.get(only.table.id(row)) >= n) {
+                return Since::Delta(Delta::from_parts(Arc::clone(only)));
+            }
+        }
+        let rows: Vec<Vec<ReplicaIndex>> = lacked
+            .iter()
+            .map(|delta| {
+                if self.table.extends(&delta.table) { Vec::new() } else { rows_in(&self.table, &delta.table) }
+            })
+            .collect();
+        let lacked: Vec<&Parts> = lacked.into_iter().map(|delta| &**delta).collect();
+        let mut delta = group(&lacked, &rows, Arc::clone(&self.table));
+        // The group is addressed to a base: everything both sides know.
+        delta.deps.clear();
+        for (row, (&known, &theirs)) in self.known.iter().zip(&theirs).enumerate() {
+            let row = row as ReplicaIndex;
+            if known.min(theirs) > 0 && !delta.events.iter().any(|run| run.replica == row) {
+                add_dependency(&mut delta.deps, row, known.min(theirs));
+            }
+        }
+        Since::Delta(Delta::from_parts(Arc::new(delta)))
+    }
+
+    /// The whole state, as a delta that depends on nothing: it carries every live item and covers its whole version.
+    #[must_use]
+    pub fn state(&self) -> Delta<T> {
+        Delta::from_parts(Arc::new(self.state_parts()))
+    }
+
+    pub(super) fn state_parts(&self) -> Parts {
+        let mut tree = DeltaTree::default();
+        self.state.carry(&|_| true, &mut tree);
+        let mut events = SmallVec::new();
+        for (row, &known) in self.known.iter().enumerate().filter(|&(_, &known)| known > 0) {
+            tree.cover.insert_run(row as ReplicaIndex, 1, known);
+            events.push(Run { replica: row as ReplicaIndex, first: 1, last: known });
+        }
+        Parts {
+            table: Arc::clone(&self.table),
+            deps: SmallVec::new(),
+            events,
+            tree,
+            is_state: true,
+            author_epoch: None,
+        }
+    }
+
+    /// The state in canonical bytes: equal at all replicas of equal version, whatever way they got there.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode_state(&T::type_name(), &self.state_parts())
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, as a replica that writes as `id`. Recent deltas are not part of it:
+    /// to peers behind this version it sends the whole state.
+    ///
+    /// # Errors
+    /// When the bytes are not a state of a `T`, are damaged, or exceed `limits`.
+    pub fn decode(id: ReplicaId, bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
+        let state = codec::decode_state::<T>(bytes, limits)?;
+        let mut replica = Self::new(id);
+        replica.adopt(&state);
+        replica.ring.restart(&replica.known);
+        Ok(replica)
+    }
+}

@@ -1,0 +1,180 @@
+//! Elements that are there or not.
+
+mod add_wins;
+mod grow_only;
+
+pub use add_wins::AddWinsSet;
+pub use grow_only::GSet;
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
+
+use serde::Serializer;
+
+use crate::causal::{LocalDot, Tx};
+use crate::delta::{DeltaTree, Mismatch};
+use crate::store::{Join, Key, Leaf, decode_value, encode_value, view_seq};
+
+/// Elements, each with the dots that added it: what the sets are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Elements<K> {
+    /// INVARIANT: no element is without a dot.
+    added_by: BTreeMap<K, Leaf<()>>,
+}
+
+impl<K> Default for Elements<K> {
+    fn default() -> Self {
+        Self { added_by: BTreeMap::new() }
+    }
+}
+
+impl<K: Key> Elements<K> {
+    fn len(&self) -> usize {
+        self.added_by.len()
+    }
+
+    fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.added_by.contains_key(element)
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &K> + DoubleEndedIterator {
+        self.added_by.keys()
+    }
+
+    fn range<Q: Ord + ?Sized>(&self, range: impl RangeBounds<Q>) -> impl DoubleEndedIterator<Item = &K>
+    where
+        K: Borrow<Q>,
+    {
+        self.added_by.range(range).map(|(element, _)| element)
+    }
+
+    fn prefix<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s K>
+    where
+        K: Borrow<str>,
+    {
+        self.range::<str>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(move |element| Borrow::<str>::borrow(*element).starts_with(prefix))
+    }
+
+    fn add(&mut self, element: K, tree: &mut DeltaTree, tx: &mut Tx) {
+        let below = tree.child(&encode_value(&element));
+        let added_by = self.added_by.entry(element).or_default();
+        added_by.cover(below, tx);
+        added_by.add((), below, tx);
+    }
+
+    fn remove<Q: Ord + ?Sized>(&mut self, element: &Q, tree: &mut DeltaTree, tx: &mut Tx) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let Some((element, mut added_by)) = self.added_by.remove_entry(element) else { return false };
+        added_by.cover(tree.child(&encode_value(&element)), tx);
+        true
+    }
+
+    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+        for (bytes, child) in &tree.children {
+            let element: K = decode_value(bytes).expect("keys were checked when the delta came in");
+            if child.cover.is_empty() {
+                // Nothing to drop: an element all of whose dots are known stays as it is.
+                if child.carried.iter().any(|(dot, _)| join.admit(*dot).is_some()) {
+                    self.added_by.entry(element).or_default().take_in(child, join, |(), _| {});
+                }
+                continue;
+            }
+            let added_by = self.added_by.entry(element).or_default();
+            added_by.retain(&mut |dot| join.stands(&child.cover, dot));
+            added_by.take_in(child, join, |(), _| {});
+            if added_by.is_empty() {
+                let element: K = decode_value(bytes).expect("it decoded a moment ago");
+                self.added_by.remove(&element);
+            }
+        }
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        self.added_by.retain(|_, added_by| {
+            added_by.retain(keep);
+            !added_by.is_empty()
+        });
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        self.added_by.values().for_each(|added_by| added_by.dots(each));
+    }
+
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+        for (element, added_by) in &self.added_by {
+            let mut below = DeltaTree::default();
+            added_by.carry(wanted, &mut below);
+            if !below.is_empty() {
+                tree.push_child(encode_value(element), below);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.added_by.is_empty()
+    }
+
+    fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
+        check_keys::<K>(tree, Leaf::<()>::check)
+    }
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        view_seq(self.iter(), serializer)
+    }
+}
+
+/// Checks the keys of a container's node, and what is below each.
+pub(crate) fn check_keys<K: Key>(
+    tree: &DeltaTree,
+    mut below: impl FnMut(&DeltaTree) -> Result<(), Mismatch>,
+) -> Result<(), Mismatch> {
+    tree.check_fields(|key, child| {
+        let decoded: K = decode_value(key).map_err(|why| Mismatch::Content { what: "key", why })?;
+        // Two encodings of one key would be two places for it elsewhere.
+        if &encode_value(&decoded)[..] != key {
+            return Err(Mismatch::Content { what: "key", why: "it is not in its canonical encoding".into() });
+        }
+        below(child)
+    })
+}
+
+/// The [`DotStore`](crate::DotStore) of a set: all of it is its elements.
+macro_rules! element_store {
+    () => {
+        fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+            self.elements.take_in(tree, join);
+        }
+
+        fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+            self.elements.retain(keep);
+        }
+
+        fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+            self.elements.dots(each);
+        }
+
+        fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+            self.elements.carry(wanted, tree);
+        }
+
+        fn is_empty(&self) -> bool {
+            self.elements.is_empty()
+        }
+
+        fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
+            Elements::<K>::check(tree)
+        }
+
+        fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.elements.view(serializer)
+        }
+    };
+}
+use element_store;

@@ -1,0 +1,94 @@
+//! The one join.
+//!
+//! > When an item is here and not there: was it added here and has not arrived there, or removed there?
+//!
+//! The delta says so by dots: what it *covers* without carrying it has been replaced or removed; what it *carries* is
+//! taken in unless this replica knows the dot, for a dot known and absent has been removed here.
+
+use std::cmp::Ordering;
+
+use super::DotStore;
+use crate::causal::{CausalContext, HybridClock, LocalDot, ReplicaIndex, ReplicaTable, Stamp};
+use crate::delta::DeltaTree;
+
+/// A row of the replica's table that the delta's table lacks.
+const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
+
+/// One delta being joined into one state.
+pub struct Join<'a> {
+    /// What the replica knows: by row, the counter. Empty when a failed update is undone, where all is taken in again.
+    known: &'a [u64],
+    table: &'a ReplicaTable,
+    /// From the delta's rows to ours, and back. Empty where both are the same.
+    ours: Vec<ReplicaIndex>,
+    theirs: Vec<ReplicaIndex>,
+    /// All dots the delta carries, in its rows.
+    carried: &'a CausalContext,
+    clock: &'a mut HybridClock,
+}
+
+impl<'a> Join<'a> {
+    pub(crate) fn new(
+        known: &'a [u64],
+        table: &'a ReplicaTable,
+        foreign: &ReplicaTable,
+        carried: &'a CausalContext,
+        clock: &'a mut HybridClock,
+    ) -> Self {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        if !table.extends(foreign) {
+            ours = rows_in(table, foreign);
+            theirs = vec![ABSENT; table.len()];
+            for (their_row, &our_row) in ours.iter().enumerate() {
+                theirs[our_row as usize] = their_row as ReplicaIndex;
+            }
+        }
+        Self { known, table, ours, theirs, carried, clock }
+    }
+
+    /// A dot of the delta as it is called here; `None` if it is known already.
+    pub(crate) fn admit(&self, dot: LocalDot) -> Option<LocalDot> {
+        let dot = if self.ours.is_empty() { dot } else { crate::delta::translate(dot, &self.ours) };
+        let known = self.known.get(dot.replica() as usize).copied().unwrap_or(0);
+        (dot.counter() > known).then_some(dot)
+    }
+
+    /// Whether the delta lets a live dot of ours stand that `cover` may name.
+    pub(crate) fn stands(&self, cover: &CausalContext, dot: LocalDot) -> bool {
+        let dot = match self.theirs.get(dot.replica() as usize) {
+            None if self.theirs.is_empty() => dot,
+            None | Some(&ABSENT) => return true,
+            Some(&row) => LocalDot::new(row, dot.counter()),
+        };
+        !cover.contains(dot) || self.carried.contains(dot)
+    }
+
+    /// Joins the node of the delta that speaks about `state`: first its cover, then what it carries.
+    pub fn below<S: DotStore>(&mut self, state: &mut S, tree: &DeltaTree) {
+        self.drop_covered(state, &tree.cover);
+        state.take_in(tree, self);
+    }
+
+    /// Drops the live dots that `cover` names, in the delta's rows, and the delta does not carry.
+    pub(crate) fn drop_covered<S: DotStore>(&mut self, state: &mut S, cover: &CausalContext) {
+        if !cover.is_empty() {
+            state.retain(&mut |dot| self.stands(cover, dot));
+        }
+    }
+
+    /// The order of dots that is the same everywhere.
+    pub(crate) fn compare(&self, a: LocalDot, b: LocalDot) -> Ordering {
+        self.table.compare(a, b)
+    }
+
+    /// Tells the clock of a stamp that was taken in.
+    pub(crate) fn observe(&mut self, stamp: Stamp) {
+        self.clock.observe(stamp);
+    }
+}
+
+/// Where the rows of `foreign` are in `table`, which has all of its ids.
+pub(crate) fn rows_in(table: &ReplicaTable, foreign: &ReplicaTable) -> Vec<ReplicaIndex> {
+    let row = |&id| table.row(id).expect("the replica interned every id of the delta");
+    foreign.ids().iter().map(row).collect()
+}

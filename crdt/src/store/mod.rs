@@ -1,0 +1,25 @@
+//! What every type is built from: a dot store, the one join, and the handle that writes state and delta at once.
+//!
+//! Applications meet [`Crdt`] and [`Mut`] here; the rest is for implementing types (`#[derive(Crdt)]` writes it).
+
+mod join;
+mod leaf;
+mod mutate;
+mod opaque;
+mod traits;
+mod unknown;
+mod value;
+mod view;
+
+pub use join::Join;
+pub(crate) use join::rows_in;
+pub use leaf::Leaf;
+pub(crate) use leaf::leaf_store;
+pub(crate) use mutate::deeper;
+pub use mutate::{MAX_DEPTH, Mut};
+pub use opaque::Opaque;
+pub use traits::{Crdt, DotStore};
+pub use unknown::UnknownFields;
+pub use value::{Key, Value};
+pub(crate) use value::{decode_value, encode_value, view_seq};
+pub use view::View;

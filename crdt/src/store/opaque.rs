@@ -1,0 +1,89 @@
+//! A state of any type, kept without understanding it.
+
+use std::collections::BTreeMap;
+
+use serde::Serializer;
+use serde::ser::SerializeStruct;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+use super::{Crdt, DotStore, Join, Mut};
+use crate::causal::LocalDot;
+use crate::delta::{Bytes, DeltaTree, Mismatch};
+
+/// Joins, keeps and passes on a value whose type this program does not know: a document nobody here has opened, or a
+/// field that a newer version of the application writes. Contents stay byte for byte as they came.
+#[derive(Clone, Default, Debug)]
+pub struct Opaque {
+    /// INVARIANT: in the order that is the same everywhere.
+    items: SmallVec<[(LocalDot, Bytes); 1]>,
+    /// INVARIANT: no child is empty.
+    children: BTreeMap<Bytes, Opaque>,
+}
+
+impl Crdt for Opaque {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("")
+    }
+}
+
+impl DotStore for Opaque {
+    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
+        for (dot, content) in &tree.carried {
+            if let Some(dot) = join.admit(*dot) {
+                let at = self.items.partition_point(|(there, _)| join.compare(*there, dot).is_lt());
+                if self.items.get(at).is_none_or(|(there, _)| *there != dot) {
+                    self.items.insert(at, (dot, content.clone()));
+                }
+            }
+        }
+        for (key, child) in &tree.children {
+            let known = self.children.entry(key.clone()).or_default();
+            join.below(known, child);
+            if known.is_empty() {
+                self.children.remove(key);
+            }
+        }
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        self.items.retain(|(dot, _)| keep(*dot));
+        self.children.retain(|_, child| {
+            child.retain(keep);
+            !child.is_empty()
+        });
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        self.items.iter().for_each(|(dot, _)| each(*dot));
+        self.children.values().for_each(|child| child.dots(each));
+    }
+
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+        tree.carried.extend(self.items.iter().filter(|(dot, _)| wanted(*dot)).cloned());
+        for (key, child) in &self.children {
+            let mut below = DeltaTree::default();
+            child.carry(wanted, &mut below);
+            tree.push_child(key.clone(), below);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.children.is_empty()
+    }
+
+    fn check(_: &DeltaTree) -> Result<(), Mismatch> {
+        Ok(())
+    }
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut items = 0_usize;
+        self.dots(&mut |_| items += 1);
+        let mut view = serializer.serialize_struct("Opaque", 1)?;
+        view.serialize_field("items", &items)?;
+        view.end()
+    }
+}

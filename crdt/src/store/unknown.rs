@@ -1,0 +1,48 @@
+//! Fields that another version of the application writes.
+
+use std::collections::BTreeMap;
+
+use super::{DotStore, Join, Opaque};
+use crate::causal::LocalDot;
+use crate::delta::{Bytes, DeltaTree};
+
+/// The fields of a derived struct that this version of the application does not know: kept and passed on byte for byte.
+#[derive(Clone, Default, Debug)]
+pub struct UnknownFields(BTreeMap<Bytes, Opaque>);
+
+impl UnknownFields {
+    /// Joins one field.
+    pub fn take_in(&mut self, name: &[u8], tree: &DeltaTree, join: &mut Join<'_>) {
+        let field = self.0.entry(Bytes::from_slice(name)).or_default();
+        join.below(field, tree);
+        if field.is_empty() {
+            self.0.remove(name);
+        }
+    }
+
+    /// As [`DotStore::retain`].
+    pub fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        self.0.retain(|_, field| {
+            field.retain(keep);
+            !field.is_empty()
+        });
+    }
+
+    /// As [`DotStore::dots`].
+    pub fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        self.0.values().for_each(|field| field.dots(each));
+    }
+
+    /// As [`DotStore::carry`].
+    pub fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+        for (name, field) in &self.0 {
+            tree.carry_child(name, field, wanted);
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

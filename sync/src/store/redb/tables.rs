@@ -1,0 +1,298 @@
+//! The tables of a store, and what they hold.
+//!
+//! A value is *sealed*: eight bytes of a hash over table, key and value stand before it. So a value that changed, or
+//! is found under another key, is damage and never an answer. The seal is against failing disks, not against people.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableHandle,
+    WriteTransaction,
+};
+
+use super::refusal;
+use crate::DocId;
+use crate::store::{StoreError, Stored, Write};
+
+/// The newest format this program reads, and the one it writes.
+pub(super) const FORMAT: u32 = 1;
+
+/// Numbers about the store.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// In [`META`]: the format.
+pub(super) const FORMAT_KEY: &str = "format";
+/// In [`META`]: how many commits there were, which tells whether the last one is among them.
+const COMMITS_KEY: &str = "commits";
+
+const SNAPSHOTS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("snapshots");
+/// INVARIANT: a document's sequence numbers are `0..n`. A snapshot removes the log with it, so numbers start again.
+const LOG: TableDefinition<'_, (&[u8; 16], u64), &[u8]> = TableDefinition::new("log");
+const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
+
+const SEAL_BYTES: usize = 8;
+
+/// A table's part of the seal.
+#[derive(Clone, Copy)]
+enum Kind {
+    Snapshot,
+    Log(u64),
+    Record,
+}
+
+fn seal(kind: Kind, key: &[u8], value: &[u8]) -> [u8; SEAL_BYTES] {
+    let (kind, sequence) = match kind {
+        Kind::Snapshot => (0, 0),
+        Kind::Log(sequence) => (1, sequence),
+        Kind::Record => (2, 0),
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[kind]).update(&sequence.to_be_bytes());
+    hasher.update(&(key.len() as u64).to_be_bytes()).update(key).update(value);
+    let mut seal = [0; SEAL_BYTES];
+    seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_BYTES]);
+    seal
+}
+
+/// Fills `place`, which has room for the seal and the value.
+fn write_sealed(place: &mut [u8], kind: Kind, key: &[u8], value: &[u8]) {
+    let (head, body) = place.split_at_mut(SEAL_BYTES);
+    head.copy_from_slice(&seal(kind, key, value));
+    body.copy_from_slice(value);
+}
+
+fn open_sealed<'a>(sealed: &'a [u8], kind: Kind, key: &[u8]) -> Result<&'a [u8], StoreError> {
+    match sealed.split_first_chunk::<SEAL_BYTES>() {
+        Some((head, value)) if *head == seal(kind, key, value) => Ok(value),
+        _ => {
+            let what = match kind {
+                Kind::Snapshot => format!("the snapshot of document {}", hex(key)),
+                Kind::Log(sequence) => format!("record {sequence} in the log of document {}", hex(key)),
+                Kind::Record => format!("the record {:?}", String::from_utf8_lossy(key)),
+            };
+            Err(StoreError::Damaged(format!("{what} is not what was written")))
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+/// Creates the tables in a database that has none, and checks the format of one that does.
+pub(super) fn create_or_check(database: &Database) -> Result<(), StoreError> {
+    let reading = database.begin_read().map_err(refusal)?;
+    let names: Vec<String> =
+        reading.list_tables().map_err(refusal)?.map(|table| table.name().to_owned()).collect();
+    if names.is_empty() {
+        // New, or killed before its first commit.
+        drop(reading);
+        let transaction = database.begin_write().map_err(refusal)?;
+        create(&transaction)?;
+        return transaction.commit().map_err(refusal);
+    }
+    if !names.iter().any(|name| name == META.name()) {
+        return Err(StoreError::Damaged("a database, but of another program".to_owned()));
+    }
+    check_format(&reading)
+}
+
+/// Checks that the store is in a format this program reads.
+pub(super) fn check_format(transaction: &ReadTransaction) -> Result<(), StoreError> {
+    let meta = transaction.open_table(META).map_err(refusal)?;
+    let format = meta.get(FORMAT_KEY).map_err(refusal)?.map(|format| format.value());
+    match format.map(u32::try_from) {
+        Some(Ok(FORMAT)) => {}
+        Some(Ok(found)) if found > FORMAT => return Err(StoreError::Format { found, known: FORMAT }),
+        _ => return Err(StoreError::Damaged(format!("its format is {format:?}"))),
+    }
+    // The tables exist since the first commit.
+    transaction.open_table(SNAPSHOTS).map_err(refusal)?;
+    transaction.open_table(LOG).map_err(refusal)?;
+    transaction.open_table(RECORDS).map_err(refusal)?;
+    Ok(())
+}
+
+/// Creates all tables and writes the format.
+pub(super) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(SNAPSHOTS).map_err(refusal)?;
+    transaction.open_table(LOG).map_err(refusal)?;
+    transaction.open_table(RECORDS).map_err(refusal)?;
+    let mut meta = transaction.open_table(META).map_err(refusal)?;
+    meta.insert(FORMAT_KEY, u64::from(FORMAT)).map_err(refusal)?;
+    Ok(())
+}
+
+/// How many commits the store has seen.
+pub(super) fn commits(transaction: &ReadTransaction) -> Result<u64, StoreError> {
+    let meta = transaction.open_table(META).map_err(refusal)?;
+    let commits = meta.get(COMMITS_KEY).map_err(refusal)?;
+    Ok(commits.map_or(0, |commits| commits.value()))
+}
+
+/// Records that `commits` commits were made, this one included.
+pub(super) fn set_commits(transaction: &WriteTransaction, commits: u64) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META).map_err(refusal)?;
+    meta.insert(COMMITS_KEY, commits).map_err(refusal)?;
+    Ok(())
+}
+
+/// Applies `writes` in order.
+pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), StoreError> {
+    let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(refusal)?;
+    let mut log = transaction.open_table(LOG).map_err(refusal)?;
+    let mut records = transaction.open_table(RECORDS).map_err(refusal)?;
+    // Where each log goes on, looked up once a transaction.
+    let mut next = HashMap::new();
+    for write in writes {
+        match write {
+            Write::Append { doc, record } => {
+                let sequence = match next.get(doc) {
+                    Some(sequence) => *sequence,
+                    None => log_length(&log, *doc)?,
+                };
+                next.insert(*doc, sequence + 1);
+                let key = (doc.as_bytes(), sequence);
+                let mut place = log.insert_reserve(key, SEAL_BYTES + record.len()).map_err(refusal)?;
+                write_sealed(place.as_mut(), Kind::Log(sequence), doc.as_bytes(), record);
+            }
+            Write::Snapshot { doc, snapshot } => {
+                drop_log(&mut log, *doc)?;
+                next.insert(*doc, 0);
+                let length = SEAL_BYTES + snapshot.len();
+                let mut place = snapshots.insert_reserve(doc.as_bytes(), length).map_err(refusal)?;
+                write_sealed(place.as_mut(), Kind::Snapshot, doc.as_bytes(), snapshot);
+            }
+            Write::Remove { doc } => {
+                drop_log(&mut log, *doc)?;
+                next.insert(*doc, 0);
+                snapshots.remove(doc.as_bytes()).map_err(refusal)?;
+            }
+            Write::Put { key, value } => {
+                let mut place =
+                    records.insert_reserve(key.as_str(), SEAL_BYTES + value.len()).map_err(refusal)?;
+                write_sealed(place.as_mut(), Kind::Record, key.as_bytes(), value);
+            }
+            Write::Delete { key } => {
+                records.remove(key.as_str()).map_err(refusal)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+type Log<'t> = Table<'t, (&'static [u8; 16], u64), &'static [u8]>;
+
+fn log_length(log: &Log<'_>, doc: DocId) -> Result<u64, StoreError> {
+    let mut range = log.range((doc.as_bytes(), 0)..=(doc.as_bytes(), u64::MAX)).map_err(refusal)?;
+    let last = range.next_back().transpose().map_err(refusal)?;
+    Ok(last.map_or(0, |(key, _)| key.value().1 + 1))
+}
+
+fn drop_log(log: &mut Log<'_>, doc: DocId) -> Result<(), StoreError> {
+    log.retain_in((doc.as_bytes(), 0)..=(doc.as_bytes(), u64::MAX), |_, _| false).map_err(refusal)
+}
+
+/// Reads a document.
+pub(super) fn document(transaction: &ReadTransaction, doc: DocId) -> Result<Option<Stored>, StoreError> {
+    let key = doc.as_bytes();
+    let snapshots = transaction.open_table(SNAPSHOTS).map_err(refusal)?;
+    let snapshot = match snapshots.get(key).map_err(refusal)? {
+        Some(sealed) => Some(open_sealed(sealed.value(), Kind::Snapshot, key)?.to_vec()),
+        None => None,
+    };
+    let mut log = Vec::new();
+    let entries = transaction.open_table(LOG).map_err(refusal)?;
+    for (expected, entry) in (0..).zip(entries.range((key, 0)..=(key, u64::MAX)).map_err(refusal)?) {
+        let (found, sealed) = entry.map_err(refusal)?;
+        let sequence = found.value().1;
+        if sequence != expected {
+            return Err(StoreError::Damaged(format!(
+                "the log of document {doc} goes on with record {sequence} where {expected} must stand"
+            )));
+        }
+        log.push(open_sealed(sealed.value(), Kind::Log(sequence), key)?.to_vec());
+    }
+    Ok((snapshot.is_some() || !log.is_empty()).then_some(Stored { snapshot, log }))
+}
+
+/// All documents that have a snapshot or a log.
+pub(super) fn documents(transaction: &ReadTransaction) -> Result<Vec<DocId>, StoreError> {
+    let mut documents = BTreeSet::new();
+    for entry in transaction.open_table(SNAPSHOTS).map_err(refusal)?.iter().map_err(refusal)? {
+        documents.insert(DocId::from_bytes(*entry.map_err(refusal)?.0.value()));
+    }
+    // From log to log, not from record to record.
+    let log = transaction.open_table(LOG).map_err(refusal)?;
+    let mut from = Bound::Unbounded;
+    loop {
+        let start = from.as_ref().map(|doc: &DocId| (doc.as_bytes(), u64::MAX));
+        let mut range = log.range::<(&[u8; 16], u64)>((start, Bound::Unbounded)).map_err(refusal)?;
+        let Some((key, _)) = range.next().transpose().map_err(refusal)? else { break };
+        let doc = DocId::from_bytes(*key.value().0);
+        documents.insert(doc);
+        from = Bound::Excluded(doc);
+    }
+    Ok(documents.into_iter().collect())
+}
+
+/// Reads a named record.
+pub(super) fn record(transaction: &ReadTransaction, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let records = transaction.open_table(RECORDS).map_err(refusal)?;
+    match records.get(key).map_err(refusal)? {
+        Some(sealed) => Ok(Some(open_sealed(sealed.value(), Kind::Record, key.as_bytes())?.to_vec())),
+        None => Ok(None),
+    }
+}
+
+/// The records whose name starts with `prefix`.
+pub(super) fn records(
+    transaction: &ReadTransaction,
+    prefix: &str,
+) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let mut found = Vec::new();
+    let records = transaction.open_table(RECORDS).map_err(refusal)?;
+    for entry in records.range(prefix..).map_err(refusal)? {
+        let (key, sealed) = entry.map_err(refusal)?;
+        let key = key.value();
+        if !key.starts_with(prefix) {
+            break;
+        }
+        found.push((key.to_owned(), open_sealed(sealed.value(), Kind::Record, key.as_bytes())?.to_vec()));
+    }
+    Ok(found)
+}
+
+/// Copies everything, verifying it, into a database that has the tables.
+pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
+    let mut snapshots = to.open_table(SNAPSHOTS).map_err(refusal)?;
+    for entry in from.open_table(SNAPSHOTS).map_err(refusal)?.iter().map_err(refusal)? {
+        let (key, sealed) = entry.map_err(refusal)?;
+        open_sealed(sealed.value(), Kind::Snapshot, key.value())?;
+        snapshots.insert(key.value(), sealed.value()).map_err(refusal)?;
+    }
+    let mut log = to.open_table(LOG).map_err(refusal)?;
+    for entry in from.open_table(LOG).map_err(refusal)?.iter().map_err(refusal)? {
+        let (key, sealed) = entry.map_err(refusal)?;
+        open_sealed(sealed.value(), Kind::Log(key.value().1), key.value().0)?;
+        log.insert(key.value(), sealed.value()).map_err(refusal)?;
+    }
+    let mut records = to.open_table(RECORDS).map_err(refusal)?;
+    for entry in from.open_table(RECORDS).map_err(refusal)?.iter().map_err(refusal)? {
+        let (key, sealed) = entry.map_err(refusal)?;
+        open_sealed(sealed.value(), Kind::Record, key.value().as_bytes())?;
+        records.insert(key.value(), sealed.value()).map_err(refusal)?;
+    }
+    let mut meta = to.open_table(META).map_err(refusal)?;
+    for entry in from.open_table(META).map_err(refusal)?.iter().map_err(refusal)? {
+        let (key, number) = entry.map_err(refusal)?;
+        meta.insert(key.value(), number.value()).map_err(refusal)?;
+    }
+    Ok(())
+}
+
+/// Reads everything, to find damage that nobody asked for yet.
+pub(super) fn verify(transaction: &ReadTransaction) -> Result<(), StoreError> {
+    documents(transaction)?.into_iter().try_for_each(|doc| document(transaction, doc).map(drop))?;
+    records(transaction, "").map(drop)
+}
