@@ -9,7 +9,6 @@ use crate::store::{Crdt, Join};
 
 /// What became of a merged delta.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "a delta may be waiting for others"]
 pub enum Merged {
     /// It changed what this replica knows.
     Applied,

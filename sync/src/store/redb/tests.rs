@@ -67,7 +67,7 @@ impl FaultyDisk {
 
     fn store(&self) -> Result<RedbStore, StoreError> {
         let disk = self.clone();
-        RedbStore::with_opener(Box::new(move || open_database(disk.clone(), Path::new("disk"), false)))
+        RedbStore::with_opener(Box::new(move || open_database(disk.clone(), Path::new("disk"), 0)))
     }
 }
 
@@ -327,7 +327,7 @@ fn a_disk_without_locks_is_refused() {
             self.0.write(offset, data)
         }
     }
-    let refused = open_database(Unlocked(FaultyDisk::default()), Path::new("disk"), false);
+    let refused = open_database(Unlocked(FaultyDisk::default()), Path::new("disk"), 0);
     assert!(
         matches!(&refused, Err(StoreError::Io(error)) if error.to_string().contains("no locks")),
         "{refused:?}"
