@@ -70,7 +70,7 @@ impl CausalContext {
         self.intervals.drain(start + 1..end);
     }
 
-    /// The set of these dots. O(n log n).
+    /// The set of these dots. O(n log n), whatever their order; inserting them one by one could take O(n^2).
     pub(crate) fn from_dots(mut dots: Vec<LocalDot>) -> Self {
         dots.sort_unstable();
         let mut context = Self::default();
@@ -78,6 +78,27 @@ impl CausalContext {
             context.insert(dot);
         }
         context
+    }
+
+    /// The union of these contexts. O(n log n) in the number of intervals, whatever their order.
+    pub(crate) fn from_contexts<'c>(contexts: impl IntoIterator<Item = &'c Self>) -> Self {
+        let mut all: Vec<_> = contexts.into_iter().flat_map(|context| &context.intervals).copied().collect();
+        all.sort_unstable();
+        let mut union = Self::default();
+        for (first, last) in all {
+            union.insert_bits(first, last);
+        }
+        union
+    }
+
+    /// How many intervals it has.
+    pub(crate) fn intervals(&self) -> usize {
+        self.intervals.len()
+    }
+
+    /// An estimate of the heap it takes.
+    pub(crate) fn weight(&self) -> usize {
+        if self.intervals.spilled() { self.intervals.len() * size_of::<(u64, u64)>() } else { 0 }
     }
 
     /// Adds all dots of `other`.
@@ -92,12 +113,7 @@ impl CausalContext {
             }
             return;
         }
-        let mut all: Vec<_> = self.intervals.iter().chain(&other.intervals).copied().collect();
-        all.sort_unstable();
-        self.intervals.clear();
-        for (first, last) in all {
-            self.insert_bits(first, last);
-        }
+        *self = Self::from_contexts([&*self, other]);
     }
 
     /// The dots of `self` that are not in `other`.

@@ -40,28 +40,32 @@ pub enum Mismatch {
     Events,
 }
 
-/// Checks what does not depend on the type: scenario 4 of the design review.
+/// Checks what does not depend on the type: scenario 4 of the design review. O(n log n) in the size of the delta.
 pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
-    let mut past = CausalContext::default();
-    for (at, run) in parts.events.iter().enumerate() {
-        if run.first == 0
-            || run.last < run.first
-            || parts.events[..at].iter().any(|other| other.replica == run.replica)
-        {
+    // By row: the first event, and how far the delta's past and its events reach.
+    let mut first = vec![u64::MAX; parts.table.len()];
+    let mut past = vec![0; parts.table.len()];
+    for run in &parts.events {
+        let row = run.replica as usize;
+        if run.first == 0 || run.last < run.first || past[row] != 0 {
             return Err(Mismatch::Events);
         }
-        past.insert_run(run.replica, 1, run.last);
+        first[row] = run.first;
+        past[row] = run.last;
     }
     for &(row, counter) in &parts.deps {
-        if parts.events.iter().any(|run| run.replica == row && run.first <= counter) {
+        if first[row as usize] <= counter {
             return Err(Mismatch::Events);
         }
-        past.insert_run(row, 1, counter);
+        past[row as usize] = past[row as usize].max(counter);
     }
     let mut dots = Vec::new();
     parts.tree.each_carried(&mut |dot| dots.push(dot));
-    let events = parts.event_context();
-    if !dots.iter().all(|&dot| events.contains(dot)) {
+    let is_event = |dot: &LocalDot| {
+        let row = dot.replica() as usize;
+        first[row] <= dot.counter() && dot.counter() <= past[row]
+    };
+    if !dots.iter().all(is_event) {
         return Err(Mismatch::ForeignContent);
     }
     let count = dots.len() as u64;
@@ -69,7 +73,7 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
         return Err(Mismatch::TwoPlaces);
     }
     let mut wild = false;
-    parts.tree.each_cover(&mut |cover| wild |= !cover.difference(&past).is_empty());
+    parts.tree.each_cover(&mut |cover| wild |= cover.runs().any(|(row, _, last)| last > past[row as usize]));
     if wild { Err(Mismatch::WildCover) } else { Ok(()) }
 }
 

@@ -1,7 +1,7 @@
 //! Several deltas as one.
 //!
-//! A dot is dead in the group if one of the deltas covers it without carrying it; what remains is the union. At its
-//! root a delta covers all its own events that it does not carry.
+//! A dot is dead in the group if one of the deltas covers it, where it stands, without carrying it; what remains is the
+//! union. At its root a delta covers all its own events that it does not carry.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::causal::{CausalContext, ReplicaIndex, ReplicaTable};
 /// The group of `deltas`, with its dots in the rows of `table`; `rows[i]` says where the rows of `deltas[i]` are in it
 /// (an empty or missing slice: they are the same).
 pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>], table: Arc<ReplicaTable>) -> Parts {
-    let mut dead = CausalContext::default();
+    let mut uncarried = Vec::with_capacity(deltas.len());
+    let mut events = Vec::with_capacity(deltas.len());
     let mut tree = DeltaTree::default();
-    let mut events = CausalContext::default();
     let mut deps = SmallVec::new();
     for (at, delta) in deltas.iter().enumerate() {
         let mut own = (*delta).clone();
@@ -25,17 +25,19 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>], table: Arc<Re
             own.deps.iter_mut().for_each(|(row, _)| *row = rows[*row as usize]);
         }
         let own_events = own.event_context();
-        let mut covered = own.covered();
-        covered.union(&own_events);
-        dead.union(&covered.difference(&own.carried()));
-        events.union(&own_events);
+        uncarried.push(own_events.difference(&own.carried()));
+        events.push(own_events);
         own.deps.iter().for_each(|&(row, counter)| add_dependency(&mut deps, row, counter));
         tree.absorb(own.tree);
     }
     tree.join_equal_keys();
-    tree.drop_carried(&mut |dot| dead.contains(dot));
-    let events: SmallVec<[Run; 1]> =
-        events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
+    // SUBTLE: a cover counts only below its own node, as it does where the deltas come one by one. No transaction
+    // covers what it carries, so a cover here and content below it are always of different deltas.
+    tree.drop_dead(&CausalContext::from_contexts(&uncarried));
+    let events: SmallVec<[Run; 1]> = CausalContext::from_contexts(&events)
+        .runs()
+        .map(|(replica, first, last)| Run { replica, first, last })
+        .collect();
     // What another delta of the group brings need not be there before.
     deps.retain(|(row, counter)| {
         *counter > 0

@@ -16,12 +16,15 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::causal::{CausalContext, LocalDot, ReplicaIndex, ReplicaTable, Version};
-use crate::store::Crdt;
+use crate::store::{Crdt, Opaque};
 
 pub use door::Mismatch;
 pub(crate) use door::{check_tree, leaf};
 pub(crate) use group::group;
 pub use tree::{Bytes, DeltaTree};
+
+/// About what a row of a replica table takes.
+const ROW_BYTES: usize = 64;
 
 /// A run of one replica's consecutive dots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +44,7 @@ pub(crate) struct Parts {
     pub(crate) tree: DeltaTree,
     /// Whether it is a whole state rather than a change: its events are everything up to a version.
     pub(crate) is_state: bool,
-    /// In memory only: how many remote deltas the author had taken in when it wrote this.
+    /// In memory only: how many dots of others the author knew when it wrote this.
     pub(crate) author_epoch: Option<u64>,
 }
 
@@ -73,6 +76,12 @@ impl<T: Crdt> Delta<T> {
         Self { parts, marker: PhantomData }
     }
 
+    /// The same delta without its type: for those who store, group and pass on what they do not read.
+    #[must_use]
+    pub fn erase(&self) -> Delta<Opaque> {
+        Delta::from_parts(Arc::clone(&self.parts))
+    }
+
     /// Whether it says nothing: what an update that changed nothing returns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -96,6 +105,12 @@ impl<T: Crdt> Delta<T> {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.parts.events.iter().map(|run| run.last - run.first + 1).sum()
+    }
+
+    /// About how much heap it takes, in bytes: for deciding how much to group.
+    #[must_use]
+    pub fn size_hint(&self) -> usize {
+        self.parts.weight()
     }
 
     /// Joins the author's next transaction onto this delta, so that both travel as one; `false` and no change if
@@ -145,14 +160,18 @@ impl Parts {
 
     /// The dots that some node of it covers.
     pub(crate) fn covered(&self) -> CausalContext {
-        let mut covered = CausalContext::default();
-        self.tree.each_cover(&mut |cover| covered.union(cover));
-        covered
+        let mut covers = Vec::new();
+        self.tree.collect_covers(&mut covers);
+        CausalContext::from_contexts(covers)
     }
 
     /// An estimate of the heap it takes, for bounded buffers.
     pub(crate) fn weight(&self) -> usize {
-        size_of::<Self>() + self.tree.weight()
+        // The table of a delta of our own is shared with the replica; that of one from outside has only rows it uses.
+        let rows = self.table.len().min(self.deps.len() + self.events.len() + self.tree.names());
+        let deps = if self.deps.spilled() { self.deps.len() * size_of::<(ReplicaIndex, u64)>() } else { 0 };
+        let events = if self.events.spilled() { self.events.len() * size_of::<Run>() } else { 0 };
+        size_of::<Self>() + rows * ROW_BYTES + deps + events + self.tree.weight()
     }
 }
 

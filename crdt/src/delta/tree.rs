@@ -120,16 +120,7 @@ impl DeltaTree {
     pub(crate) fn seal(&mut self) {
         self.taken = None;
         self.join_equal_keys();
-        if !self.children.is_empty() {
-            let mut covered = CausalContext::default();
-            self.each_cover(&mut |cover| covered.union(cover));
-            if !covered.is_empty() {
-                self.drop_carried(&mut |dot| covered.contains(dot));
-            }
-        } else if !self.cover.is_empty() {
-            let cover = &self.cover;
-            self.carried.retain(|(dot, _)| !cover.contains(*dot));
-        }
+        self.drop_dead(&CausalContext::default());
     }
 
     /// Sorts children by key and joins those of equal keys, here and below; of two contents of one dot the later stands.
@@ -175,6 +166,34 @@ impl DeltaTree {
         self.children.iter().for_each(|(_, child)| child.each_cover(each));
     }
 
+    pub(crate) fn collect_covers<'t>(&'t self, covers: &mut Vec<&'t CausalContext>) {
+        if !self.cover.is_empty() {
+            covers.push(&self.cover);
+        }
+        self.children.iter().for_each(|(_, child)| child.collect_covers(covers));
+    }
+
+    /// Drops carried dots that are `dead` or covered by a node above or around them, and nodes that say nothing: a
+    /// handle that was opened and not written to leaves one.
+    pub(crate) fn drop_dead(&mut self, dead: &CausalContext) {
+        self.drop_dead_below(dead, &mut Vec::new());
+    }
+
+    fn drop_dead_below(&mut self, dead: &CausalContext, above: &mut Vec<CausalContext>) {
+        let covers = !self.cover.is_empty();
+        if covers {
+            above.push(std::mem::take(&mut self.cover));
+        }
+        self.carried.retain(|(dot, _)| !dead.contains(*dot) && !above.iter().any(|cover| cover.contains(*dot)));
+        self.children.retain_mut(|(_, child)| {
+            child.drop_dead_below(dead, above);
+            !child.is_empty()
+        });
+        if covers {
+            self.cover = above.pop().expect("pushed above");
+        }
+    }
+
     /// Drops carried dots for which `dead` holds, and nodes left empty.
     pub(crate) fn drop_carried(&mut self, dead: &mut dyn FnMut(LocalDot) -> bool) {
         self.carried.retain(|(dot, _)| !dead(*dot));
@@ -215,6 +234,12 @@ impl DeltaTree {
             .iter()
             .map(|(key, child)| size_of::<(Bytes, Self)>() + spilled(key) + child.weight())
             .sum();
-        carried + children
+        self.cover.weight() + carried + children
+    }
+
+    /// How many runs it covers and dots it carries, here and below: it names at most as many replicas.
+    pub(crate) fn names(&self) -> usize {
+        let below: usize = self.children.iter().map(|(_, child)| child.names()).sum();
+        self.cover.intervals() + self.carried.len() + below
     }
 }

@@ -173,7 +173,10 @@ mod tests {
         let mut writer = FrameWriter::new(Cursor::new(&mut bytes));
         for frame in frames {
             writer.push(frame);
-            poll_fn(|cx| writer.poll_write(cx)).now_or_never().expect("a cursor never waits").expect("no error");
+            poll_fn(|cx| writer.poll_write(cx))
+                .now_or_never()
+                .expect("a cursor never waits")
+                .expect("no error");
         }
         poll_fn(|cx| writer.poll_flush(cx)).now_or_never().expect("a cursor never waits").expect("no error");
         bytes

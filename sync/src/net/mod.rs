@@ -151,13 +151,13 @@ impl Net {
         let transport = transport::build(&keypair)?;
         let mut swarm = Swarm::new(transport, behaviour, peer.into(), settings);
         for address in config.listen {
-            swarm.listen_on(address.clone()).map_err(|error| {
-                let source = match error {
-                    TransportError::Other(error) => error,
-                    unsupported => io::Error::new(io::ErrorKind::Unsupported, unsupported),
-                };
-                NetError::Listen { address, source }
-            })?;
+            let free = transport::look_for_others(&address);
+            let listening = free.and_then(|()| match swarm.listen_on(address.clone()) {
+                Ok(_) => Ok(()),
+                Err(TransportError::Other(error)) => Err(error),
+                Err(unsupported) => Err(io::Error::new(io::ErrorKind::Unsupported, unsupported)),
+            });
+            listening.map_err(|source| NetError::Listen { address, source })?;
         }
 
         let (sender, commands) = mpsc::unbounded_channel();
@@ -184,8 +184,9 @@ impl Net {
     /// Tries to get a session with a peer, at all addresses at once; one that has a session or is being dialled is
     /// left alone. Without a peer id whoever answers at each address is taken.
     ///
-    /// Leads to [`NetEvent::Up`] or [`NetEvent::DialFailed`]. After `DialFailed` an `Up` may still come: the peer may
-    /// have dialled too.
+    /// Leads to [`NetEvent::Up`] or [`NetEvent::DialFailed`], or to nothing where an address turns out to belong to a
+    /// peer with a session. After `DialFailed` an `Up` may still come: the peer may have dialled too. Say whom you
+    /// dial if you know: a dial by address alone that finds a peer with an old session replaces that session.
     pub fn dial(&self, peer: Option<PeerId>, addresses: Vec<Multiaddr>) {
         self.command(Command::Dial { peer, addresses });
     }

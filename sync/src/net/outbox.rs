@@ -70,7 +70,10 @@ impl Outbox {
             return;
         }
         if frame.len() > MAX_FRAME {
-            tracing::error!(length = frame.len(), "refused to send a frame over the limit of {MAX_FRAME} bytes");
+            tracing::error!(
+                length = frame.len(),
+                "refused to send a frame over the limit of {MAX_FRAME} bytes"
+            );
             state.broken = Some(format!("a frame of {} bytes to send is over the limit", frame.len()));
         } else if state.bytes + frame.len() + OVERHEAD > MAX_UNSENT {
             state.broken = Some(format!("the peer is too slow: {} bytes wait for it", state.bytes));
@@ -207,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_frame_for_an_old_session_is_not_sent_on_the_new_one() {
-        let (links, counter, peer) = (Links::default(), SessionCounter::default(), PeerId::from_bytes([1; 32]));
+        let (links, counter, peer) =
+            (Links::default(), SessionCounter::default(), PeerId::from_bytes([1; 32]));
         let (old, new) = (counter.next(), counter.next());
         let outbox = Arc::new(Outbox::default());
         links.insert(peer, new, outbox.clone());

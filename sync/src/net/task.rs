@@ -2,6 +2,7 @@
 //! else, and nothing else waits for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -107,7 +108,8 @@ impl Task {
                     }
                 },
                 _ => {
-                    let opts = DialOpts::unknown_peer_id().address(address.clone()).allocate_new_port().build();
+                    let opts =
+                        DialOpts::unknown_peer_id().address(address.clone()).allocate_new_port().build();
                     self.start_dial(opts, None, vec![address]);
                 }
             }
@@ -134,9 +136,11 @@ impl Task {
             Ok(()) => {
                 self.dials.insert(connection, (peer, addresses));
             }
-            Err(DialError::DialPeerConditionFalse(_)) => tracing::debug!(?peer, "not dialled: already dialling"),
+            Err(DialError::DialPeerConditionFalse(_)) => {
+                tracing::debug!(?peer, "not dialled: already dialling")
+            }
             Err(error) => {
-                let error = error.to_string();
+                let error = describe(&error);
                 self.inbox.push(NetEvent::DialFailed { peer, addresses, error });
             }
         }
@@ -226,7 +230,11 @@ impl Task {
             gossipsub::Event::Message { propagation_source, message, .. } => {
                 let Ok(from) = PeerId::try_from(propagation_source) else { return };
                 if message.data.len() > MAX_GOSSIP {
-                    return tracing::debug!(?from, length = message.data.len(), "gossip over the limit ignored");
+                    return tracing::debug!(
+                        ?from,
+                        length = message.data.len(),
+                        "gossip over the limit ignored"
+                    );
                 }
                 self.inbox.push_gossip(from, message.data);
             }
@@ -286,13 +294,15 @@ impl Task {
 
 /// A failed dial in one line: for each address the innermost error, which is the one that says something.
 fn describe(error: &DialError) -> String {
-    let DialError::Transport(failures) = error else { return error.to_string() };
-    let failures = failures.iter().map(|(address, failure)| {
-        let mut cause: &dyn std::error::Error = failure;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
+    match error {
+        DialError::Transport(failures) => {
+            let failures = failures.iter().map(|(address, error)| format!("{address}: {}", innermost(error)));
+            failures.collect::<Vec<_>>().join("; ")
         }
-        format!("{address}: {cause}")
-    });
-    failures.collect::<Vec<_>>().join("; ")
+        error => innermost(error),
+    }
+}
+
+fn innermost(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }

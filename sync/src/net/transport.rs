@@ -1,6 +1,7 @@
 //! The transports: TCP with Noise and Yamux, and QUIC; names are resolved where the system can.
 
 use std::io;
+use std::net::{IpAddr, TcpListener};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, Stream
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{PeerId, dns, noise, quic, tcp, yamux};
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId, dns, noise, quic, tcp, yamux};
 
 use super::error::NetError;
 
@@ -72,6 +74,23 @@ fn without_names(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, N
             (peer, StreamMuxerBox::new(PromptClose { muxer, deadline: None }))
         })
         .boxed())
+}
+
+/// Fails if another program listens at this address.
+///
+/// libp2p listens on TCP ports in a way that lets two programs share one, each getting some of the connections. Nobody
+/// who starts a node twice by mistake wants that. What is taken between this look and the real attempt goes unnoticed.
+pub(super) fn look_for_others(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::from(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::from(ip),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// A connection that closes within [`CLOSE_WITHIN`], whatever the network does.

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::task::{Context, Poll};
 
+use libp2p::Stream;
 use libp2p::core::upgrade::InboundUpgrade;
 use libp2p::swarm::handler::{ConnectionEvent, FullyNegotiatedInbound};
 use libp2p::swarm::{ConnectionHandler, ConnectionHandlerEvent, NetworkBehaviour, SubstreamProtocol};
-use libp2p::Stream;
 
 use super::Gossipsub;
 
@@ -105,11 +105,16 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>,
+    ) {
         match self {
             Self::Awake(inner) => inner.on_connection_event(event),
             Self::Asleep { accepted, .. } => {
-                if let ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, .. }) = event {
+                if let ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, .. }) =
+                    event
+                {
                     // As gossipsub does: the latest stream is the one that counts.
                     *accepted = Some(protocol);
                 }

@@ -29,6 +29,9 @@ pub const MAX_GOSSIP: usize = 48 * 1024;
 /// buffer, and closes the stream for good on messages a few KiB below it.
 const MAX_TRANSMIT: usize = 1024 * 1024;
 
+/// What a message may be longer than its payload and the name of its topic. Longer ones are not even passed on.
+const ENVELOPE: usize = 1024;
+
 /// Messages that may wait for one peer. The default of 5000 loses half of a burst of 10 000.
 const QUEUE: usize = 20_000;
 
@@ -57,6 +60,7 @@ fn gossipsub(topic: &IdentTopic) -> Result<Gossipsub, NetError> {
         .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(message_id)
         .max_transmit_size(MAX_TRANSMIT)
+        .max_transmit_size_for_topic(MAX_GOSSIP + topic.hash().as_str().len() + ENVELOPE, topic.hash())
         .connection_handler_queue_len(QUEUE)
         .publish_queue_duration(QUEUE_FOR)
         .forward_queue_duration(QUEUE_FOR)

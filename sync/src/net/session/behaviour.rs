@@ -8,6 +8,7 @@ use std::time::Instant;
 use libp2p::Multiaddr;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p::swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
@@ -201,12 +202,14 @@ impl Behaviour {
     fn on_established(&mut self, peer: libp2p::PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         // A peer whose id is no Ed25519 key got no handler, so it cannot be here.
         let Ok(peer) = PeerId::try_from(peer) else { return };
-        let (address, dialer) = (endpoint.get_remote_address().clone(), endpoint.is_dialer());
+        let (address, dialer) = (without_peer(endpoint.get_remote_address()), endpoint.is_dialer());
         tracing::debug!(?peer, %address, dialer, "connected");
         let dialled = dialer.then(|| address.clone());
-        self.connections.insert(connection, Connection { peer, address, dialer, dialled, state: State::Waiting });
+        self.connections
+            .insert(connection, Connection { peer, address, dialer, dialled, state: State::Waiting });
         let we_choose = self.chooses(peer);
-        let verdict = self.elections.entry(peer).or_default().established(we_choose, connection, Instant::now());
+        let verdict =
+            self.elections.entry(peer).or_default().established(we_choose, connection, Instant::now());
         self.act(connection, verdict);
     }
 
@@ -218,6 +221,11 @@ impl Behaviour {
             self.elections.remove(&peer);
         }
     }
+}
+
+/// The address without a final `/p2p/`: who is there is told beside it.
+fn without_peer(address: &Multiaddr) -> Multiaddr {
+    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
 }
 
 impl NetworkBehaviour for Behaviour {
@@ -247,11 +255,17 @@ impl NetworkBehaviour for Behaviour {
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
-            FromSwarm::ConnectionEstablished(ConnectionEstablished { peer_id, connection_id, endpoint, .. }) => {
+            FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            }) => {
                 self.on_established(peer_id, connection_id, endpoint);
             }
             FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, cause, .. }) => {
-                let reason = cause.map_or_else(|| "closed".into(), |error| format!("connection lost: {error}"));
+                let reason =
+                    cause.map_or_else(|| "closed".into(), |error| format!("connection lost: {error}"));
                 self.on_closed(connection_id, &reason);
             }
             _ => {}

@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use libp2p::core::upgrade::ReadyUpgrade;
-use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound};
+use libp2p::swarm::handler::{
+    ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound,
+};
 use libp2p::swarm::{ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol};
 use libp2p::{Stream, StreamProtocol};
 
@@ -123,7 +125,9 @@ impl Handler {
     }
 
     fn poll_writing(&mut self, cx: &mut Context<'_>) -> Poll<String> {
-        let (Some(writer), Some((_, outbox))) = (&mut self.writer, &self.session) else { return Poll::Pending };
+        let (Some(writer), Some((_, outbox))) = (&mut self.writer, &self.session) else {
+            return Poll::Pending;
+        };
         let broken = |error: std::io::Error| format!("writing to the peer failed: {error}");
         let mut budget = WRITE_BUDGET;
         while !self.finishing {
@@ -187,7 +191,9 @@ impl Handler {
                     self.frame = Some(frame);
                 }
                 Poll::Ready(Ok(None)) => return Poll::Ready("the peer closed its stream".into()),
-                Poll::Ready(Err(error)) => return Poll::Ready(format!("reading from the peer failed: {error}")),
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(format!("reading from the peer failed: {error}"));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -242,7 +248,10 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>,
+    ) {
         match event {
             _ if self.stage == Stage::Ended => {}
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: stream, .. }) => {
@@ -254,7 +263,9 @@ impl ConnectionHandler for Handler {
                     self.reports.push_back(Report::OpenedByPeer);
                 }
             }
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: stream, .. }) => {
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: stream, ..
+            }) => {
                 self.writer = Some(FrameWriter::new(stream));
                 self.reports.push_back(Report::Ready);
             }

@@ -1,0 +1,109 @@
+//! A document as the engine sees it: a replica of a type it need not know.
+
+use std::any::Any;
+
+use tombolo_crdt::{
+    Crdt, DecodeError, Delta, Limits, Merged, Opaque, Refused, Replica, ReplicaId, Since, Version,
+};
+
+use super::frame::ContentKind;
+use crate::store::Stored;
+
+/// What can be done with a document without knowing its type.
+pub(crate) trait Document: Send {
+    fn version(&self) -> Version;
+    /// Merges bytes from outside.
+    fn merge(&mut self, kind: ContentKind, bytes: &[u8], limits: &Limits) -> Result<Merged, MergeError>;
+    /// What somebody at `version` lacks, in bytes; `None` if nothing.
+    fn since(&self, version: &Version) -> Option<(ContentKind, Vec<u8>)>;
+    fn state(&self) -> Vec<u8>;
+    fn waiting(&self) -> usize;
+    fn set_time(&mut self, wall_millis: u64);
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    /// The same type, with what a store holds.
+    fn reload(&self, replica: ReplicaId, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError>;
+}
+
+/// Why content from outside was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MergeError {
+    #[error(transparent)]
+    Bytes(DecodeError),
+    #[error(transparent)]
+    Full(Refused),
+}
+
+impl<T: Crdt> Document for Replica<T> {
+    fn version(&self) -> Version {
+        Self::version(self)
+    }
+
+    fn merge(&mut self, kind: ContentKind, bytes: &[u8], limits: &Limits) -> Result<Merged, MergeError> {
+        let delta = match kind {
+            ContentKind::Delta => Delta::<T>::decode_body(bytes, limits),
+            ContentKind::State => Delta::<T>::decode_state(bytes, limits),
+        };
+        Self::merge(self, delta.map_err(MergeError::Bytes)?).map_err(MergeError::Full)
+    }
+
+    fn since(&self, version: &Version) -> Option<(ContentKind, Vec<u8>)> {
+        match self.delta_since(version) {
+            Since::UpToDate => None,
+            Since::Delta(delta) => Some((ContentKind::Delta, delta.encode_body())),
+            // Here live-dot reconciliation will stand; the whole state is correct, if not cheap.
+            Since::Forgotten => Some((ContentKind::State, self.encode())),
+        }
+    }
+
+    fn state(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn waiting(&self) -> usize {
+        self.pending()
+    }
+
+    fn set_time(&mut self, wall_millis: u64) {
+        Self::set_time(self, wall_millis);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn reload(&self, replica: ReplicaId, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError> {
+        Ok(Box::new(from_store::<T>(replica, stored)?))
+    }
+}
+
+/// Rebuilds a document from its snapshot and its log.
+pub(crate) fn from_store<T: Crdt>(
+    replica: ReplicaId,
+    stored: Option<&Stored>,
+) -> Result<Replica<T>, DecodeError> {
+    let limits = Limits::trusted();
+    let none = Stored::default();
+    let stored = stored.unwrap_or(&none);
+    let mut document: Replica<T> = match &stored.snapshot {
+        Some(snapshot) => Replica::decode(replica, snapshot, &limits)?,
+        None => Replica::new(replica),
+    };
+    for record in &stored.log {
+        // A record whose predecessors are missing waits, and the version says that it is not there.
+        let _ = document.merge(Delta::decode_body(record, &limits)?);
+    }
+    Ok(document)
+}
+
+/// An unopened document, opened as a `T`.
+pub(crate) fn typed<T: Crdt>(
+    replica: ReplicaId,
+    opaque: &Replica<Opaque>,
+) -> Result<Replica<T>, DecodeError> {
+    Replica::decode(replica, &opaque.encode(), &Limits::trusted())
+}

@@ -1,0 +1,192 @@
+//! What two peers say to each other in a session.
+//!
+//! Every frame is idempotent and may be lost, doubled or come late: nothing remembers what it "must have sent". Before a
+//! peer has proved that it knows the space's secret, [`Frame::Hello`], [`Frame::Proof`] and [`Frame::Refuse`] are all
+//! that is said and heard.
+
+use serde::{Deserialize, Serialize};
+use tombolo_crdt::{ReplicaId, Version};
+
+use super::versions::Digest;
+use crate::{DocId, PeerId};
+
+/// The protocol this program speaks, and the oldest it still understands.
+pub(crate) const PROTOCOL: u16 = 1;
+/// The longest frame, in bytes: 1 MiB.
+pub const MAX_FRAME: usize = 1 << 20;
+/// Content longer than this travels in parts: 256 KiB.
+pub(crate) const PART: usize = 256 << 10;
+/// The longest content that travels in parts, in bytes: 256 MiB.
+pub(crate) const MAX_CONTENT: usize = 256 << 20;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Frame {
+    /// The first word of both sides.
+    Hello(Hello),
+    /// "I know the secret": a keyed hash over both hellos.
+    Proof([u8; 32]),
+    /// The last word: why the session ends.
+    Refuse(Refusal),
+    /// The first word between proved peers.
+    Welcome(Welcome),
+    /// Still here. Answered with `Echo`, and with what follows from the digest.
+    Beat {
+        /// The sender's own time, echoed for measuring the round trip.
+        sent: u64,
+        /// Over all documents the sender holds durably.
+        digest: Digest,
+    },
+    /// The answer to `Beat`.
+    Echo {
+        /// As it stood in the beat.
+        sent: u64,
+    },
+    /// What I hold durably, of these documents.
+    Versions {
+        /// The documents.
+        entries: Vec<(DocId, Version)>,
+        /// Whether these are the first documents of all that I hold: forget what you believed before.
+        first: bool,
+        /// Whether these are the last of all that I hold.
+        last: bool,
+    },
+    /// Your digest is not what I believe: tell me your versions.
+    Ask,
+    /// Send me what I lack of this document.
+    Pull {
+        /// The document.
+        doc: DocId,
+        /// What I know of it.
+        version: Version,
+    },
+    /// The answer to `Pull`, whole or in parts: what you lack.
+    Content {
+        /// The document.
+        doc: DocId,
+        /// A delta's body, or a state.
+        kind: ContentKind,
+        /// Which part, from 0.
+        part: u32,
+        /// How many parts there are.
+        parts: u32,
+        /// The bytes of this part.
+        #[serde(with = "bytes")]
+        bytes: Vec<u8>,
+    },
+    /// The answer to `Pull` when there is nothing to send.
+    Nothing {
+        /// The document.
+        doc: DocId,
+    },
+    /// Where others can be reached.
+    Peers(Vec<Contact>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The oldest and the newest protocol the sender understands.
+    pub(crate) protocols: (u16, u16),
+    /// What the sender can do beyond the protocol. Unknown bits are ignored.
+    pub(crate) features: u64,
+    /// Which application: a hash of its id.
+    pub(crate) application: [u8; 16],
+    /// Fresh for this session.
+    pub(crate) nonce: [u8; 32],
+    /// The longest frame the sender takes.
+    pub(crate) max_frame: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    /// The sender's incarnation.
+    pub(crate) replica: ReplicaId,
+    /// What its user calls it.
+    pub(crate) name: String,
+    /// Its wall time, in milliseconds since the Unix epoch.
+    pub(crate) wall_millis: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no protocol in common: update the older of the two programs")]
+    Protocol,
+    #[error("it belongs to another application")]
+    Application,
+    #[error("it could not prove that it knows the space's secret")]
+    Secret,
+    #[error("it sent what cannot be understood")]
+    Malformed,
+    #[error("it took too long to introduce itself")]
+    TooSlow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ContentKind {
+    Delta,
+    State,
+}
+
+/// Where a peer can be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contact {
+    pub(crate) peer: PeerId,
+    pub(crate) addresses: Vec<String>,
+}
+
+impl Frame {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        rmp_serde::to_vec(self).expect("frames consist of what MessagePack can say")
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > MAX_FRAME {
+            return None;
+        }
+        rmp_serde::from_slice(bytes).ok()
+    }
+}
+
+/// Reads any bytes as a frame, and drops it. For fuzzing.
+#[doc(hidden)]
+#[must_use]
+pub fn decodes_as_frame(bytes: &[u8]) -> bool {
+    Frame::decode(bytes).is_some()
+}
+
+/// Byte strings as byte strings, not as arrays of numbers.
+mod bytes {
+    use serde::de::{SeqAccess, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a byte string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = seq.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}

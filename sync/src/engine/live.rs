@@ -1,0 +1,94 @@
+//! Live push: what has become durable here is gossiped at once, as a hint.
+
+use rand::Rng;
+use tombolo_crdt::{Delta, Merged, Opaque};
+
+use super::Engine;
+use super::effect::{BatchId, Effect, Event, Origin};
+use super::frame::ContentKind;
+use crate::{DocId, PeerId};
+
+/// A pushed group is at most this long, in bytes: 16 KiB. What is longer is announced and pulled.
+const MAX_PUSH: usize = 16 << 10;
+
+impl Engine {
+    /// Pushes the local changes of a document that have become durable, neighbours joined to groups.
+    pub(crate) fn push_durable(&mut self, doc: DocId, batch: BatchId) {
+        let Some(slot) = self.documents.get_mut(&doc) else { return };
+        let ready = slot.fresh.partition_point(|(at, _)| *at <= batch);
+        if ready == 0 {
+            return;
+        }
+        let mut groups: Vec<Delta<Opaque>> = Vec::new();
+        for (_, delta) in slot.fresh.drain(..ready) {
+            let joined = groups.last_mut().is_some_and(|group| {
+                group.size_hint() + delta.size_hint() <= MAX_PUSH && group.append(&delta)
+            });
+            if !joined {
+                groups.push(delta);
+            }
+        }
+        if self.isolated || !self.peers.values().any(|peer| peer.ready().is_some()) {
+            return;
+        }
+        for group in groups {
+            let body = group.encode_body();
+            if body.len() <= MAX_PUSH {
+                let mut nonce = [0; 24];
+                self.rng.fill_bytes(&mut nonce);
+                let payload = self.seal.seal(doc, &body, nonce);
+                self.effects.push_back(Effect::Publish { payload });
+            }
+        }
+    }
+
+    /// A payload somebody passed on to us.
+    pub(crate) fn gossip(&mut self, from: PeerId, payload: &[u8]) {
+        let Some((doc, delta)) = self.seal.open(payload) else {
+            tracing::debug!(peer = %from, "a gossip payload that no member made");
+            return;
+        };
+        self.take_in(doc, ContentKind::Delta, &delta, from);
+    }
+
+    /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing.
+    pub(crate) fn take_in(&mut self, doc: DocId, kind: ContentKind, bytes: &[u8], from: PeerId) {
+        if self.deleted.contains(&doc) || !self.make_room(doc) {
+            return;
+        }
+        let Some(slot) = self.documents.get_mut(&doc) else { return };
+        if !slot.is_writable() {
+            return;
+        }
+        slot.body.set_time(self.now.wall_millis);
+        let waiting = slot.body.waiting();
+        match slot.body.merge(kind, bytes, &self.config.limits) {
+            Ok(Merged::Applied) => {
+                // If waiting deltas were applied with it, what is new is more than these bytes.
+                let exact = waiting == 0 && kind == ContentKind::Delta;
+                self.persist(doc, exact.then(|| bytes.to_vec()));
+                self.changed(doc, Origin::Peer(from));
+            }
+            Ok(Merged::AlreadyKnown) => {}
+            Ok(Merged::Pending(missing)) => {
+                tracing::debug!(%doc, ?missing, "a gap; pulling");
+                self.pull(doc, from);
+            }
+            Err(why) => {
+                tracing::warn!(%doc, peer = %from, %why, "content refused");
+                self.pull(doc, from);
+            }
+        }
+    }
+
+    /// Tells the application that a document's value changed.
+    pub(crate) fn changed(&mut self, doc: DocId, origin: Origin) {
+        if doc == DocId::DIRECTORY {
+            self.directory_changed();
+        }
+        if let Some(slot) = self.documents.get(&doc) {
+            let version = slot.body.version();
+            self.event(Event::Changed { doc, origin, version });
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The sync engine: a state machine without I/O, clock or randomness of its own.
+//!
+//! [`Input`]s go in with the time, [`Effect`]s come out; whoever drives it sends, stores and dials. So thousands of
+//! engines run deterministically in one test, and a failing run replays from its seed.
+//!
+//! *Storage comes first, repair is the truth, live push is a hint.*
+//! 1. A commit is visible at once, stored, and only when durable pushed by gossip, as one delta-group with its
+//!    neighbours (`live`).
+//! 2. Every node tells every proved peer which versions it holds durably; who sees that it lacks something pulls it
+//!    (`repair`). Beats carry a digest over all versions, so a lost message is noticed within a second.
+//! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
+
+mod book;
+mod directory;
+mod document;
+mod effect;
+mod frame;
+mod gossip;
+mod handshake;
+mod live;
+mod peer;
+mod repair;
+mod session;
+mod status;
+mod storage;
+mod update;
+mod versions;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tombolo_crdt::{DecodeError, Limits, Opaque, Replica, ReplicaId};
+
+use crate::space::Secret;
+use crate::store::{Store, StoreError, Stored};
+use crate::{DocId, PeerId};
+use book::Book;
+use directory::Directory;
+use gossip::Seal;
+use handshake::Credentials;
+use peer::Peer;
+use storage::{Batches, Slot};
+use versions::Versions;
+
+pub use directory::Listed;
+pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, Transport};
+pub use frame::{MAX_FRAME, decodes_as_frame};
+pub use gossip::MAX_PAYLOAD;
+pub use status::{DocumentStatus, PeerStatus, Status};
+pub use update::{OpenError, UpdateError};
+
+/// What an engine must be told about itself.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Our key.
+    pub peer: PeerId,
+    /// The incarnation of the store.
+    pub replica: ReplicaId,
+    /// What our user calls this node.
+    pub name: String,
+    /// Keeps different applications apart.
+    pub application: String,
+    /// The space's secret.
+    pub secret: Secret,
+    /// What decoding content from peers may cost.
+    pub limits: Limits,
+    /// How many documents there may be.
+    pub max_documents: usize,
+    /// Seeds everything random: nonces and pauses.
+    pub seed: [u8; 32],
+}
+
+/// Why an engine cannot start from what a store holds.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A document in the store cannot be read.
+    #[error("document {doc} in the store is damaged: {why}")]
+    Document {
+        /// Which.
+        doc: DocId,
+        /// What is wrong.
+        why: DecodeError,
+    },
+}
+
+/// The state machine of one node.
+pub struct Engine {
+    config: Config,
+    credentials: Credentials,
+    seal: Seal,
+    rng: ChaCha8Rng,
+    now: Now,
+    effects: VecDeque<Effect>,
+    documents: BTreeMap<DocId, Slot>,
+    /// What we hold durably, and may tell others.
+    durable: Versions,
+    /// Deleted documents: not kept, not taken in.
+    deleted: BTreeSet<DocId>,
+    batches: Batches,
+    /// Frames that speak of content that is not durable yet, by the batch they wait for.
+    held: BTreeMap<BatchId, Vec<Effect>>,
+    peers: BTreeMap<PeerId, Peer>,
+    book: Book,
+    /// Cut off from everybody, on purpose.
+    isolated: bool,
+    listening: Vec<String>,
+    /// Documents whose durable version is to be told to the peers, and when.
+    announce: BTreeSet<DocId>,
+    announce_at: Option<u64>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("peer", &self.config.peer).finish_non_exhaustive()
+    }
+}
+
+/// Whether this node is cut off from everybody on purpose stands under this name in the store.
+const ISOLATED: &str = "isolated";
+
+impl Engine {
+    /// An engine with everything a store holds.
+    ///
+    /// # Errors
+    /// When the store cannot be read or a document in it is damaged.
+    pub fn start(config: Config, store: &dyn Store, now: Now) -> Result<Self, StartError> {
+        let mut engine = Self {
+            credentials: Credentials::new(config.peer, &config.application, &config.secret),
+            seal: Seal::new(&config.secret),
+            rng: ChaCha8Rng::from_seed(config.seed),
+            now,
+            effects: VecDeque::new(),
+            documents: BTreeMap::new(),
+            durable: Versions::default(),
+            deleted: BTreeSet::new(),
+            batches: Batches::default(),
+            held: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            book: Book::default(),
+            isolated: store.record(ISOLATED)?.is_some(),
+            listening: Vec::new(),
+            announce: BTreeSet::new(),
+            announce_at: None,
+            config,
+        };
+        for (key, value) in store.records(book::RECORDS)? {
+            engine.book.load(&key, &value);
+        }
+        let directory = store.document(DocId::DIRECTORY)?;
+        let replica = engine.config.replica;
+        let damaged = |doc| move |why| StartError::Document { doc, why };
+        let body = document::from_store::<Directory>(replica, directory.as_ref())
+            .map_err(damaged(DocId::DIRECTORY))?;
+        engine.insert_stored(DocId::DIRECTORY, Box::new(body), directory.as_ref());
+        engine.deleted = directory::deleted(engine.directory());
+        for doc in store.documents()? {
+            if doc == DocId::DIRECTORY || engine.deleted.contains(&doc) {
+                continue;
+            }
+            let stored = store.document(doc)?;
+            let body = document::from_store::<Opaque>(replica, stored.as_ref()).map_err(damaged(doc))?;
+            engine.insert_stored(doc, Box::new(body), stored.as_ref());
+        }
+        let peers = engine.book.blocked();
+        if !peers.is_empty() {
+            engine.effects.push_back(Effect::Block { peers });
+        }
+        Ok(engine)
+    }
+
+    fn insert_stored(&mut self, doc: DocId, body: Box<dyn document::Document>, stored: Option<&Stored>) {
+        self.durable.set(doc, body.version());
+        self.documents.insert(doc, Slot::new(body, stored));
+    }
+
+    /// Takes in what happened; what is to be done comes out of [`next_effect`](Self::next_effect).
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        match input {
+            Input::Tick => {}
+            Input::Up { peer, session, address, transport, dialer } => {
+                self.session_up(peer, session, address, transport, dialer);
+            }
+            Input::Down { peer, session } => self.session_down(peer, session),
+            Input::Frame { peer, session, frame } => self.frame(peer, session, &frame),
+            Input::Gossip { from, payload } => self.gossip(from, &payload),
+            Input::Stored(batch) => self.stored(batch),
+            Input::StoreFailed { first, reason } => self.store_failed(first, &reason),
+            Input::Loaded { doc, stored } => self.loaded(doc, stored),
+            Input::Discovered { peer, addresses } => {
+                self.learn(peer, &addresses);
+            }
+            Input::DialFailed { peer, addresses } => {
+                tracing::debug!(?peer, ?addresses, "dialling failed");
+            }
+            Input::Listening { addresses } => self.listening(addresses),
+            Input::NetworkChanged => self.book.hurry(),
+        }
+        self.work();
+    }
+
+    /// What is to be done next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`Input::Tick`] is wanted, if nothing happens before: milliseconds on the scale of [`Now::millis`].
+    #[must_use]
+    pub fn next_tick(&self) -> u64 {
+        let sessions = self.peers.values().map(|peer| self.session_deadline(peer));
+        let dials = self.book.next_due(self.config.peer, |peer| self.peers.contains_key(&peer));
+        let dials = dials.filter(|_| !self.isolated);
+        let slots = self.documents.values().filter_map(Slot::deadline);
+        let soonest = sessions.chain(dials).chain(self.announce_at).chain(slots).min();
+        soonest.unwrap_or(self.now.millis + 1_000).clamp(self.now.millis, self.now.millis + 1_000)
+    }
+
+    /// Everything that is due by now.
+    fn work(&mut self) {
+        self.tend_sessions();
+        self.dial();
+        self.tend_documents();
+        if self.announce_at.is_some_and(|at| at <= self.now.millis) {
+            self.announce();
+        }
+    }
+
+    /// Our key.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        self.config.peer
+    }
+
+    /// The incarnation of our store.
+    #[must_use]
+    pub fn replica(&self) -> ReplicaId {
+        self.config.replica
+    }
+
+    /// The documents there are, by name, then type.
+    #[must_use]
+    pub fn list(&self) -> Vec<Listed> {
+        directory::list(self.directory())
+    }
+
+    fn directory(&self) -> &Replica<Directory> {
+        self.documents[&DocId::DIRECTORY]
+            .body
+            .as_any()
+            .downcast_ref()
+            .expect("the directory is always open, as what it is")
+    }
+
+    fn event(&mut self, event: Event) {
+        self.effects.push_back(Effect::Event(event));
+    }
+}

@@ -1,0 +1,148 @@
+//! How synchronisation stands.
+
+use tombolo_crdt::Version;
+
+use super::Engine;
+use super::effect::Transport;
+use super::peer::Peer;
+use crate::{DocId, PeerId};
+
+/// How a node stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Our key.
+    pub peer: PeerId,
+    /// What our user calls us.
+    pub name: String,
+    /// How many documents there are.
+    pub documents: usize,
+    /// Whether every connected peer has acknowledged our version of every document, and we theirs; `None` without
+    /// a connected peer.
+    pub in_sync: Option<bool>,
+    /// Whether all links are cut on purpose.
+    pub isolated: bool,
+    /// Everybody we know, connected or not, in order of key.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// How one peer stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerStatus {
+    /// Its key.
+    pub peer: PeerId,
+    /// What its user calls it.
+    pub name: String,
+    /// Whether there is a session with it in which it proved that it belongs to the space.
+    pub connected: bool,
+    /// Whether the link to it is cut on purpose.
+    pub blocked: bool,
+    /// What carries the session.
+    pub transport: Option<Transport>,
+    /// The last measured round trip, in milliseconds.
+    pub round_trip_millis: Option<u64>,
+    /// How many of our items it has not acknowledged as durable.
+    pub lag: u64,
+    /// How many of its items we lack.
+    pub behind: u64,
+    /// Whether both sides hold the same, durably.
+    pub in_sync: bool,
+    /// Bytes of frames from it, in this session.
+    pub bytes_in: u64,
+    /// Bytes of frames to it, in this session.
+    pub bytes_out: u64,
+    /// How long ago content was last pulled from it, in milliseconds.
+    pub last_repair_millis: Option<u64>,
+    /// How far its clock seemed to be ahead of ours when the session began, in milliseconds.
+    pub clock_skew_millis: i64,
+    /// Where it can be reached.
+    pub addresses: Vec<String>,
+}
+
+/// How one document stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentStatus {
+    /// Which.
+    pub id: DocId,
+    /// What is known of it here.
+    pub version: Version,
+    /// What of it is durable here.
+    pub durable: Version,
+    /// How many connected peers hold exactly what is durable here.
+    pub in_sync_with: usize,
+    /// How many deltas wait for what they depend on.
+    pub pending: usize,
+}
+
+impl Engine {
+    /// How this node and its peers stand. O(peers × documents).
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut peers: Vec<PeerStatus> = Vec::new();
+        for (peer, known) in
+            self.book.iter().filter(|(peer, known)| *peer != self.config.peer && known.proved)
+        {
+            let session = self.peers.get(&peer);
+            let ready = session.and_then(Peer::ready);
+            peers.push(PeerStatus {
+                peer,
+                name: known.name.clone(),
+                connected: ready.is_some(),
+                blocked: known.blocked,
+                transport: ready.and(session).map(|session| session.transport),
+                round_trip_millis: ready.and_then(|ready| ready.round_trip),
+                lag: ready.map_or(0, |ready| self.durable.ahead_of(&ready.have)),
+                behind: ready.map_or(0, |ready| ready.have.ahead_of(&self.durable)),
+                in_sync: self.is_in_sync_with(peer),
+                bytes_in: session.map_or(0, |session| session.bytes_in),
+                bytes_out: session.map_or(0, |session| session.bytes_out),
+                last_repair_millis: ready
+                    .and_then(|ready| ready.last_repair)
+                    .map(|at| self.now.millis.saturating_sub(at)),
+                clock_skew_millis: ready.map_or(0, |ready| ready.skew_millis),
+                addresses: known.addresses.clone(),
+            });
+        }
+        let connected = self.ready_peers();
+        let all = connected.iter().all(|&peer| self.is_in_sync_with(peer));
+        Status {
+            peer: self.config.peer,
+            name: self.config.name.clone(),
+            documents: self.list().len(),
+            in_sync: (!connected.is_empty()).then_some(all),
+            isolated: self.isolated,
+            peers,
+        }
+    }
+
+    /// Whether a connected peer holds durably what we hold durably, nothing more and nothing less, and everything
+    /// we have is durable.
+    #[must_use]
+    pub fn is_in_sync_with(&self, peer: PeerId) -> bool {
+        let ready = self.peers.get(&peer).and_then(Peer::ready);
+        self.batches.is_idle()
+            && ready.is_some_and(|ready| ready.listed && ready.have.digest() == self.durable.digest())
+    }
+
+    /// How many connected peers are in sync with us.
+    #[must_use]
+    pub fn in_sync_with(&self) -> usize {
+        self.ready_peers().into_iter().filter(|&peer| self.is_in_sync_with(peer)).count()
+    }
+
+    /// How one document stands; `None` if it is not there.
+    #[must_use]
+    pub fn document_status(&self, doc: DocId) -> Option<DocumentStatus> {
+        let slot = self.documents.get(&doc)?;
+        let durable = self.durable.get(doc).cloned().unwrap_or_default();
+        let ready = self.peers.values().filter_map(Peer::ready);
+        let in_sync_with = ready.filter(|ready| ready.have.get(doc) == self.durable.get(doc)).count();
+        let (version, pending) = (slot.body.version(), slot.body.waiting());
+        Some(DocumentStatus { id: doc, version, durable, in_sync_with, pending })
+    }
+
+    /// A digest over everything this node holds durably: equal at two nodes exactly where all documents are.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.durable.digest()
+    }
+}

@@ -1,0 +1,196 @@
+//! What an application does with documents.
+
+use tombolo_crdt::{Crdt, DecodeError, Delta, Opaque, Replica};
+
+use super::directory::{self, Directory};
+use super::effect::{BatchId, Input, Now, Origin};
+use super::storage::Slot;
+use super::{Engine, document};
+use crate::DocId;
+
+/// Why a document was not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is a document of this name, of another type.
+    #[error("`{name}` is a {found}, not a {wanted}; open it as what it is, or choose another name")]
+    WrongType {
+        /// The name.
+        name: String,
+        /// The type asked for.
+        wanted: String,
+        /// The types there are.
+        found: String,
+    },
+    /// What peers sent of the document is not of its type.
+    #[error("the document `{name}` does not read as a {wanted}: {why}")]
+    Content {
+        /// The name.
+        name: String,
+        /// The type asked for.
+        wanted: String,
+        /// What is wrong.
+        why: DecodeError,
+    },
+    /// No more documents are allowed.
+    #[error("there are {limit} documents already, which is the limit")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// The name is empty or too long.
+    #[error("a document's name must have 1 to {MAX_NAME} bytes")]
+    Name,
+}
+
+/// The longest name of a document, in bytes.
+const MAX_NAME: usize = 1024;
+
+/// Why an update did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError<E> {
+    /// The closure said no; everything it had done is undone.
+    #[error(transparent)]
+    Rejected(E),
+    /// The document was deleted, here or elsewhere.
+    #[error("the document was deleted")]
+    Deleted,
+    /// The document is not open as this type.
+    #[error("the document is not open as this type")]
+    NotOpen,
+    /// The disk refused an earlier write, and the document has not been read back from it yet.
+    #[error("the disk refused an earlier write; the document stays read-only until it can be read back")]
+    ReadOnly,
+}
+
+impl Engine {
+    /// Opens a document, creating it if `create` says so and it does not exist. `Ok(None)`: it does not exist.
+    ///
+    /// # Errors
+    /// When the name stands for another type, or what peers sent is not of this type.
+    pub fn open<T: Crdt>(&mut self, now: Now, name: &str, create: bool) -> Result<Option<DocId>, OpenError> {
+        self.now = now;
+        if name.is_empty() || name.len() > MAX_NAME {
+            return Err(OpenError::Name);
+        }
+        let wanted = T::type_name().into_owned();
+        let (doc, exists) = directory::current(self.directory(), name, &wanted);
+        if !exists {
+            let found: Vec<String> = directory::list(self.directory())
+                .into_iter()
+                .filter(|listed| listed.name == name)
+                .map(|listed| listed.type_name)
+                .collect();
+            if !found.is_empty() {
+                return Err(OpenError::WrongType {
+                    name: name.to_owned(),
+                    wanted,
+                    found: found.join(" and a "),
+                });
+            }
+            if !create {
+                return Ok(None);
+            }
+        }
+        self.open_slot::<T>(doc).map_err(|why| match why {
+            Some(why) => OpenError::Content { name: name.to_owned(), wanted: wanted.clone(), why },
+            None => OpenError::TooMany { limit: self.config.max_documents },
+        })?;
+        if !exists {
+            let delta = directory::create(self.directory_mut(), name, &wanted);
+            self.commit(DocId::DIRECTORY, &delta);
+            self.handle(now, Input::Tick);
+        }
+        Ok(Some(doc))
+    }
+
+    /// Has the document in memory as a `T`.
+    fn open_slot<T: Crdt>(&mut self, doc: DocId) -> Result<(), Option<DecodeError>> {
+        let replica = self.config.replica;
+        let count = self.documents.len();
+        match self.documents.get_mut(&doc) {
+            Some(slot) => {
+                if let Some(opaque) = slot.body.as_any().downcast_ref::<Replica<Opaque>>() {
+                    slot.body = Box::new(document::typed::<T>(replica, opaque).map_err(Some)?);
+                }
+                Ok(())
+            }
+            None if count >= self.config.max_documents => Err(None),
+            None => {
+                self.documents.insert(doc, Slot::new(Box::new(Replica::<T>::new(replica)), None));
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes a document, here and everywhere; what others write to it at the same time goes with it. `None`: there is
+    /// no such document.
+    pub fn delete(&mut self, now: Now, name: &str, type_name: &str) -> Option<BatchId> {
+        self.now = now;
+        let delta = directory::delete(self.directory_mut(), name, type_name)?;
+        let batch = self.commit(DocId::DIRECTORY, &delta);
+        self.handle(now, Input::Tick);
+        batch
+    }
+
+    fn directory_mut(&mut self) -> &mut Replica<Directory> {
+        let now = self.now.wall_millis;
+        let slot = self.documents.get_mut(&DocId::DIRECTORY).expect("the directory is always there");
+        slot.body.set_time(now);
+        slot.body.as_any_mut().downcast_mut().expect("the directory is always open, as what it is")
+    }
+
+    /// The document, if it is open as a `T`.
+    #[must_use]
+    pub fn document<T: Crdt>(&self, doc: DocId) -> Option<&Replica<T>> {
+        self.documents.get(&doc)?.body.as_any().downcast_ref()
+    }
+
+    /// One transaction on a document: visible at once; durable when [`Event::Durable`](super::Event::Durable) names
+    /// the batch. A transaction that changed nothing names the last batch handed out before it.
+    ///
+    /// # Errors
+    /// When the closure refuses, or the document cannot be written; nothing has changed then.
+    pub fn update<T: Crdt, R, E>(
+        &mut self,
+        now: Now,
+        doc: DocId,
+        write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> Result<R, E>,
+    ) -> Result<(R, BatchId), UpdateError<E>> {
+        self.now = now;
+        if self.deleted.contains(&doc) {
+            return Err(UpdateError::Deleted);
+        }
+        let slot = self.documents.get_mut(&doc).ok_or(UpdateError::NotOpen)?;
+        if !slot.is_writable() {
+            return Err(UpdateError::ReadOnly);
+        }
+        slot.body.set_time(now.wall_millis);
+        let last_batch = slot.last_batch;
+        let replica = slot.body.as_any_mut().downcast_mut::<Replica<T>>().ok_or(UpdateError::NotOpen)?;
+        let (value, delta) = replica.try_update(write).map_err(UpdateError::Rejected)?;
+        let batch = self.commit(doc, &delta).or(last_batch).unwrap_or(BatchId(0));
+        self.handle(now, Input::Tick);
+        Ok((value, batch))
+    }
+
+    /// Stores a local change and has it pushed once it is durable.
+    fn commit<T: Crdt>(&mut self, doc: DocId, delta: &Delta<T>) -> Option<BatchId> {
+        if delta.is_empty() {
+            return None;
+        }
+        let batch = self.persist(doc, Some(delta.encode_body()))?;
+        if let Some(slot) = self.documents.get_mut(&doc) {
+            slot.fresh.push((batch, delta.erase()));
+        }
+        self.changed(doc, Origin::Local);
+        Some(batch)
+    }
+
+    /// Whether everything up to this batch is durable.
+    #[must_use]
+    pub fn is_durable(&self, batch: BatchId) -> bool {
+        !self.batches.is_in_flight(batch)
+    }
+}
