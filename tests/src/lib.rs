@@ -1,1 +1,3 @@
-//! tests
+//! What the whole-stack tests are written with.
+
+pub mod model;

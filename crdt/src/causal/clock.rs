@@ -26,14 +26,27 @@ pub struct Stamp {
 #[derive(Clone, Default, Debug)]
 pub struct HybridClock {
     now: Option<u64>,
+    /// The largest stamp issued, or observed and not too far ahead.
     last: Stamp,
+    /// The largest stamp issued.
+    issued: Stamp,
     far_stamps: u64,
 }
 
 impl HybridClock {
     /// Hands in the wall time, in milliseconds since the Unix epoch. It may go back; the clock does not.
     pub fn set_now(&mut self, millis: u64) {
+        // Stamps observed before any wall time was known, in a decoded state as a rule, could not be judged until now.
+        if self.now.is_none() && self.last > self.issued && is_far(self.last, millis) {
+            self.last = self.issued;
+            self.far_stamps += 1;
+        }
         self.now = Some(millis);
+    }
+
+    /// A new clock with the same wall time.
+    pub(crate) fn at_same_time(&self) -> Self {
+        Self { now: self.now, ..Self::default() }
     }
 
     /// A stamp later than every one issued or observed before, except those too far ahead.
@@ -44,16 +57,18 @@ impl HybridClock {
         } else {
             match self.last.logical.checked_add(1) {
                 Some(logical) => Stamp { millis: self.last.millis, logical },
-                None => Stamp { millis: self.last.millis.saturating_add(1), logical: 0 },
+                None if self.last.millis == u64::MAX => self.last,
+                None => Stamp { millis: self.last.millis + 1, logical: 0 },
             }
         };
+        self.issued = self.last;
         self.last
     }
 
     /// Takes note of a stamp from elsewhere.
     pub(crate) fn observe(&mut self, stamp: Stamp) {
         match self.now {
-            Some(now) if stamp.millis > now.saturating_add(MAX_DRIFT_MILLIS) => self.far_stamps += 1,
+            Some(now) if is_far(stamp, now) => self.far_stamps += 1,
             _ => self.last = self.last.max(stamp),
         }
     }
@@ -63,6 +78,10 @@ impl HybridClock {
     pub fn far_stamps(&self) -> u64 {
         self.far_stamps
     }
+}
+
+fn is_far(stamp: Stamp, now: u64) -> bool {
+    stamp.millis > now.saturating_add(MAX_DRIFT_MILLIS)
 }
 
 #[cfg(test)]
@@ -89,6 +108,22 @@ mod tests {
         assert_eq!(clock.tick().millis, 1_000);
         clock.observe(Stamp { millis: 1_000 + MAX_DRIFT_MILLIS, logical: 7 });
         assert_eq!(clock.tick(), Stamp { millis: 1_000 + MAX_DRIFT_MILLIS, logical: 8 });
+    }
+
+    #[test]
+    fn a_far_stamp_observed_before_any_wall_time_was_known_does_not_pull_the_clock_along() {
+        let mut clock = HybridClock::default();
+        clock.observe(Stamp { millis: u64::MAX, logical: u32::MAX });
+        clock.set_now(1_000);
+        assert_eq!(clock.far_stamps(), 1);
+        assert_eq!(clock.tick(), Stamp { millis: 1_000, logical: 0 });
+    }
+
+    #[test]
+    fn at_the_end_of_time_the_clock_stands_still_and_does_not_go_back() {
+        let mut clock = HybridClock::default();
+        clock.observe(Stamp { millis: u64::MAX, logical: u32::MAX });
+        assert_eq!(clock.tick(), Stamp { millis: u64::MAX, logical: u32::MAX });
     }
 
     #[test]

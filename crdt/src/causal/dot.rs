@@ -17,11 +17,35 @@ const COUNTER_BITS: u32 = 40;
 ///
 /// An item is one leaf of content that lives in exactly one place, or an event without content, such as a removal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedDot")]
 pub struct Dot {
     /// Who wrote it.
     pub replica: ReplicaId,
     /// The how-manieth item of that replica it is, from 1.
     pub counter: u64,
+}
+
+#[derive(Deserialize)]
+struct UncheckedDot {
+    replica: ReplicaId,
+    counter: u64,
+}
+
+/// A counter outside 1..=[`MAX_COUNTER`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the counter of a dot must lie within 1 and {MAX_COUNTER}, this one is {0}")]
+pub struct BadCounter(u64);
+
+impl TryFrom<UncheckedDot> for Dot {
+    type Error = BadCounter;
+
+    fn try_from(UncheckedDot { replica, counter }: UncheckedDot) -> Result<Self, BadCounter> {
+        if (1..=MAX_COUNTER).contains(&counter) {
+            Ok(Self { replica, counter })
+        } else {
+            Err(BadCounter(counter))
+        }
+    }
 }
 
 impl fmt::Debug for Dot {

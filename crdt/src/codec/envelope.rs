@@ -6,6 +6,8 @@
 //! ```
 //! Integers are little-endian; the checksum covers format, kind and body.
 
+use serde::{Deserialize, Serialize};
+
 use super::{DecodeError, Limits};
 
 const MAGIC: [u8; 4] = *b"TMBL";
@@ -15,7 +17,7 @@ const HEADER: usize = 14;
 pub const FORMAT: u8 = 1;
 
 /// What a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum EnvelopeKind {
@@ -72,6 +74,11 @@ impl Envelope {
             return Err(DecodeError::Kind { wanted: kind, found });
         }
         Ok(body)
+    }
+
+    /// The kind that an envelope says it is of. Nothing of it has been checked.
+    pub(super) fn kind(bytes: &[u8]) -> Option<u8> {
+        bytes.get(5).copied()
     }
 
     /// Makes header and checksum fit whatever body follows them. For fuzzing: inputs get past the door.

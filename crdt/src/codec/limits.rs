@@ -1,9 +1,11 @@
 //! What decoding may cost.
 
+use serde::{Deserialize, Serialize};
+
 use super::DecodeError;
 
 /// What a decoder may take, whatever the bytes say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// How long a message may be, in bytes. Default 64 MiB.
     pub bytes: usize,

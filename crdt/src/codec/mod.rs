@@ -9,6 +9,7 @@
 mod envelope;
 mod limits;
 mod reader;
+mod serial;
 mod writer;
 
 use std::sync::Arc;

@@ -165,6 +165,20 @@ impl Parts {
         CausalContext::from_contexts(covers)
     }
 
+    /// Whether it brings the same events and depends on the same: of one history, then, it is the same delta.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        let same_run = |a: &Run, b: &Run| {
+            (a.first, a.last) == (b.first, b.last) && self.table.id(a.replica) == other.table.id(b.replica)
+        };
+        self.events.len() == other.events.len()
+            && self.deps.len() == other.deps.len()
+            && self.events.iter().all(|run| other.events.iter().any(|theirs| same_run(run, theirs)))
+            && self.deps.iter().all(|&(row, counter)| {
+                let id = self.table.id(row);
+                other.deps.iter().any(|&(theirs, n)| n == counter && other.table.id(theirs) == id)
+            })
+    }
+
     /// An estimate of the heap it takes, for bounded buffers.
     pub(crate) fn weight(&self) -> usize {
         // The table of a delta of our own is shared with the replica; that of one from outside has only rows it uses.

@@ -184,7 +184,8 @@ impl DeltaTree {
         if covers {
             above.push(std::mem::take(&mut self.cover));
         }
-        self.carried.retain(|(dot, _)| !dead.contains(*dot) && !above.iter().any(|cover| cover.contains(*dot)));
+        self.carried
+            .retain(|(dot, _)| !dead.contains(*dot) && !above.iter().any(|cover| cover.contains(*dot)));
         self.children.retain_mut(|(_, child)| {
             child.drop_dead_below(dead, above);
             !child.is_empty()

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::Serializer;
 use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use super::{Doc, Scalar};
@@ -16,17 +16,25 @@ use crate::{AddWinsSet, EnableWinsFlag, GCounter, GSet, LwwRegister, MvRegister,
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $code:literal, $name:literal, $read:ident, $write:ident: $type:ty;)*) => {
         /// The types a name of a [`Doc`] can be used as, in the order in which they are shown.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
         #[non_exhaustive]
         pub enum Kind {
             $($(#[$doc])* $kind = $code,)*
         }
 
         impl Kind {
-            /// The name it goes by in views.
+            /// The name it goes by in views, and in what serde writes.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$kind),)*
+                    _ => None,
+                }
             }
         }
 
@@ -137,6 +145,25 @@ kinds! {
     Map = 8, "map", map, into_map: Doc;
 }
 
+/// A type's name that this program does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no type of a document's values is called `{0}`")]
+pub struct UnknownKind(String);
+
+impl TryFrom<String> for Kind {
+    type Error = UnknownKind;
+
+    fn try_from(name: String) -> Result<Self, UnknownKind> {
+        Self::from_name(&name).ok_or(UnknownKind(name))
+    }
+}
+
+impl From<Kind> for &'static str {
+    fn from(kind: Kind) -> Self {
+        kind.name()
+    }
+}
+
 /// What stands under one name: usually one value; one of each type that concurrent writers used the name as.
 #[derive(Clone, Default, Debug)]
 pub struct DocEntry {
@@ -172,8 +199,8 @@ impl Mut<'_, DocEntry> {
         let code = kind as u8;
         let Ok(at) = self.state.typed.binary_search_by_key(&code, Typed::code) else { return false };
         let typed = self.state.typed.remove(at);
-        let mut seen = CausalContext::default();
-        each!(&typed, value => value.dots(&mut |dot| seen.insert(dot)));
+        let mut seen = Vec::new();
+        each!(&typed, value => value.dots(&mut |dot| seen.push(dot)));
         if seen.is_empty() {
             return false;
         }
@@ -181,7 +208,7 @@ impl Mut<'_, DocEntry> {
         let below = self.tree.child(&[code]);
         let before = |dot| !self.tx.minted(dot);
         each!(&typed, value => value.carry(&before, below.taken.get_or_insert_default()));
-        below.cover.union(&seen);
+        below.cover.union(&CausalContext::from_dots(seen));
         self.tx.covered = true;
         true
     }

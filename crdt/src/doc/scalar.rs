@@ -4,13 +4,16 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use serde::de::Visitor;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A plain value: what registers of a [`Doc`](super::Doc) hold and its sets are made of.
 ///
 /// Totally ordered: by type in the order listed, then by value; floats by [`f64::total_cmp`], so that a NaN equals
 /// itself and `-0.0` is not `0.0`.
+///
+/// serde writes it as the plain value. JSON has no bytes (they become a list of numbers, and are read back from one) and
+/// no infinities or NaN (they become `null`).
 #[derive(Clone, Debug, Default)]
 pub enum Scalar {
     /// Nothing.
@@ -161,7 +164,7 @@ impl<'de> Deserialize<'de> for Scalar {
 
 struct ScalarVisitor;
 
-impl Visitor<'_> for ScalarVisitor {
+impl<'de> Visitor<'de> for ScalarVisitor {
     type Value = Scalar;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -200,5 +203,14 @@ impl Visitor<'_> for ScalarVisitor {
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Scalar, E> {
         Ok(Scalar::Bytes(bytes.to_vec()))
+    }
+
+    /// What bytes become in formats that have none, such as JSON.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = seq.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(Scalar::Bytes(bytes))
     }
 }

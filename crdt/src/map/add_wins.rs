@@ -18,7 +18,7 @@ use serde::ser::SerializeMap;
 use crate::causal::{CausalContext, LocalDot};
 use crate::delta::{DeltaTree, Mismatch};
 use crate::set::check_keys;
-use crate::store::{Crdt, DotStore, Join, Key, Mut, View, decode_value, deeper, encode_value};
+use crate::store::{Crdt, DotStore, Join, Key, Mut, View, decode_value, deeper, encode_key, encode_value};
 
 /// A map from keys to values of one replicated type, which may be maps again.
 ///
@@ -127,7 +127,7 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     /// `let`. A key that does not exist comes into being with the first thing written below it.
     pub fn entry(self, key: impl Into<K>) -> V::Mut<'a> {
         let key = key.into();
-        let tree = self.tree.child(&encode_value(&key));
+        let tree = self.tree.child(&encode_key(&key));
         self.tx.opened = true;
         let state = self.state.entries.entry(key).or_default();
         Mut { state, tree, tx: self.tx, removable: true, depth: deeper(self.depth) }.into()
@@ -144,15 +144,15 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
         K: Borrow<Q>,
     {
         let Some((key, value)) = self.state.entries.remove_entry(key) else { return false };
-        let mut seen = CausalContext::default();
-        value.dots(&mut |dot| seen.insert(dot));
+        let mut seen = Vec::new();
+        value.dots(&mut |dot| seen.push(dot));
         if seen.is_empty() {
             return false;
         }
         let below = self.tree.child(&encode_value(&key));
         let before = |dot| !self.tx.minted(dot);
         value.carry(&before, below.taken.get_or_insert_default());
-        below.cover.union(&seen);
+        below.cover.union(&CausalContext::from_dots(seen));
         self.tx.covered = true;
         true
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::causal::Stamp;
 use crate::delta::DeltaTree;
-use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, leaf_store};
+use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, Written, leaf_store};
 
 /// A last-writer-wins register.
 ///
@@ -34,7 +34,7 @@ use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, leaf_store};
 /// ```
 #[derive(Clone, Debug)]
 pub struct LwwRegister<V> {
-    values: Leaf<Stamped<V>>,
+    values: Leaf<Written<Stamped<V>>>,
 }
 
 /// Encoded as an array: time, logical count, value.
@@ -63,12 +63,12 @@ impl<V> LwwRegister<V> {
     /// When the value was written, by its author's clock.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
-        self.winner().map(Stamped::stamp)
+        self.winner().map(|winner| winner.stamp())
     }
 
     fn winner(&self) -> Option<&Stamped<V>> {
         // Items come in order of replica id, and of equals `max_by_key` takes the last: ties go to the larger id.
-        self.values.iter().max_by_key(|value| value.stamp())
+        self.values.iter().map(|value| &**value).max_by_key(|value| value.stamp())
     }
 }
 
@@ -78,7 +78,7 @@ impl<V: Value> Mut<'_, LwwRegister<V>> {
         let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
         values.cover(tree, tx);
         let stamp = tx.stamp();
-        values.add(Stamped(stamp.millis, stamp.logical, value.into()), tree, tx);
+        values.add(Stamped(stamp.millis, stamp.logical, value.into()).into(), tree, tx);
     }
 
     /// Takes away all that is seen here. A concurrent write stays.
@@ -102,7 +102,7 @@ impl<V: Value> DotStore for LwwRegister<V> {
         self.values.take_in(tree, join, |value, join| join.observe(value.stamp()));
     }
 
-    leaf_store!(values: Stamped<V>);
+    leaf_store!(values: Written<Stamped<V>>);
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value().serialize(serializer)

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Serializer;
 
 use crate::delta::DeltaTree;
-use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, leaf_store, view_seq};
+use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, Written, leaf_store, view_seq};
 
 /// A multi-value register: concurrent writes are all kept and shown.
 ///
@@ -32,7 +32,7 @@ use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, leaf_store, view_seq}
 /// ```
 #[derive(Clone, Debug)]
 pub struct MvRegister<V> {
-    values: Leaf<V>,
+    values: Leaf<Written<V>>,
 }
 
 impl<V> Default for MvRegister<V> {
@@ -45,13 +45,13 @@ impl<V> MvRegister<V> {
     /// The values that stand side by side: none before the first write, several after concurrent ones. In order of
     /// their authors' replica ids, so the same everywhere.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + DoubleEndedIterator {
-        self.values.iter()
+        self.values.iter().map(|value| &**value)
     }
 
     /// The value, if there is exactly one.
     #[must_use]
     pub fn value(&self) -> Option<&V> {
-        if self.values.len() == 1 { self.values.iter().next() } else { None }
+        if self.values.len() == 1 { self.values().next() } else { None }
     }
 
     /// Whether concurrent writes left more than one value.
@@ -66,7 +66,7 @@ impl<V: Value> Mut<'_, MvRegister<V>> {
     pub fn set(&mut self, value: impl Into<V>) {
         let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
         values.cover(tree, tx);
-        values.add(value.into(), tree, tx);
+        values.add(Written::from(value.into()), tree, tx);
     }
 
     /// Takes away all that is seen here.
@@ -90,9 +90,9 @@ impl<V: Value> DotStore for MvRegister<V> {
         self.values.take_in(tree, join, |_, _| {});
     }
 
-    leaf_store!(values: V);
+    leaf_store!(values: Written<V>);
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        view_seq(self.values.iter(), serializer)
+        view_seq(self.values(), serializer)
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Replica, row_in};
 use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaIndex, Version};
 use crate::delta::{Delta, Parts};
 use crate::store::{Crdt, Join};
 
 /// What became of a merged delta.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Merged {
     /// It changed what this replica knows.
     Applied,
@@ -53,16 +55,20 @@ impl<T: Crdt> Replica<T> {
         if self.knows(&delta) {
             return Ok(Merged::AlreadyKnown);
         }
+        let new_rows = self.new_rows(&delta);
+        // One row is left for ourselves.
+        if self.table.len() + self.pending.new_rows() + new_rows >= MAX_REPLICAS {
+            return Err(Refused::TooManyReplicas);
+        }
         let missing = self.missing_for(&delta);
         if !missing.is_empty() {
-            if !self.pending.has_room(delta.weight()) {
-                return Err(Refused::BufferFull { waiting: self.pending.len(), missing });
+            if !self.pending.holds(&delta) {
+                if !self.pending.has_room(delta.weight()) {
+                    return Err(Refused::BufferFull { waiting: self.pending.len(), missing });
+                }
+                self.pending.push(delta, new_rows);
             }
-            self.pending.push(delta);
             return Ok(Merged::Pending(missing));
-        }
-        if self.table.len() + delta.table.len() > MAX_REPLICAS {
-            return Err(Refused::TooManyReplicas);
         }
         self.apply(&delta);
         self.apply_waiting();
@@ -72,6 +78,14 @@ impl<T: Crdt> Replica<T> {
     /// Whether nothing in the delta is new.
     fn knows(&self, delta: &Parts) -> bool {
         delta.events.iter().all(|run| self.known_to(delta.table.id(run.replica)) >= run.last)
+    }
+
+    /// How many replica ids the delta's table has that ours lacks.
+    fn new_rows(&self, delta: &Parts) -> usize {
+        if self.table.extends(&delta.table) {
+            return 0;
+        }
+        delta.table.ids().iter().filter(|&&id| self.table.row(id).is_none()).count()
     }
 
     /// What the delta depends on and is not known.
@@ -133,13 +147,19 @@ impl<T: Crdt> Replica<T> {
         }
         for (run, &row) in delta.events.iter().zip(&rows) {
             let known = &mut self.known[row as usize];
-            if run.last > *known {
-                *known = run.last;
-                if !self.raised.contains(&row) {
-                    self.raised.push(row);
-                }
+            if run.last <= *known {
+                continue;
+            }
+            let news = run.last - *known;
+            *known = run.last;
+            // What we wrote ourselves and get back, after a restart, our next transaction implies anyway.
+            if self.table.id(row) == self.id {
+                continue;
+            }
+            self.epoch += news;
+            if !self.raised.contains(&row) {
+                self.raised.push(row);
             }
         }
-        self.epoch += 1;
     }
 }

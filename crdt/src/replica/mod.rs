@@ -36,7 +36,8 @@ pub struct Replica<T: Crdt> {
     clock: HybridClock,
     /// The rows raised by others since our last transaction: what our next one depends on beside our own past.
     raised: Vec<ReplicaIndex>,
-    /// How many remote deltas were taken in.
+    /// How many dots of others are known: equal for two of our transactions if nothing came in between, also where we
+    /// were decoded or rebuilt between them.
     epoch: u64,
     ring: Ring,
     pending: Pending,
@@ -77,15 +78,18 @@ impl<T: Crdt> Replica<T> {
         }
     }
 
-    /// Another replica of the same value, at the same version, that writes as `id`.
+    /// Another replica of the same value, at the same version and with the same wall time, that writes as `id`. Recent
+    /// deltas are not copied: to peers behind this version the fork sends the whole state.
     ///
     /// # Panics
-    /// If `id` is this replica's own.
+    /// If `id` is this replica's own, or that of one whose writes are known here: it may be alive.
     #[must_use]
     pub fn fork(&self, id: ReplicaId) -> Self {
-        assert!(id != self.id, "two live replicas must not share an id");
+        assert!(id != self.id && self.known_to(id) == 0, "two live replicas must not share an id, here {id}");
         let mut fork = Self::new(id);
+        fork.clock = self.clock.at_same_time();
         fork.adopt(&self.state_parts());
+        fork.ring.restart(&fork.known);
         fork
     }
 

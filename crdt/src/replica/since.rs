@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Replica, row_in};
 use crate::causal::{ReplicaId, ReplicaIndex, Version};
 use crate::codec::{self, DecodeError, Limits};
-use crate::delta::{Delta, DeltaTree, Parts, Run, add_dependency, group};
+use crate::delta::{Delta, DeltaTree, Parts, Run, group};
 use crate::store::{Crdt, DotStore, rows_in};
 
 /// What a peer at some version lacks.
@@ -59,12 +59,18 @@ impl<T: Crdt> Replica<T> {
             .collect();
         let lacked: Vec<&Parts> = lacked.into_iter().map(|delta| &**delta).collect();
         let mut delta = group(&lacked, &rows, Arc::clone(&self.table));
-        // The group is addressed to a base: everything both sides know.
+        // The group is addressed to a base: everything both sides know. What lies below the base is left out, so that
+        // the events are one run a replica: the remembered deltas may overlap, and some of their neighbours are not
+        // lacked or no longer remembered.
+        delta.tree.drop_carried(&mut |dot| dot.counter() <= theirs[dot.replica() as usize]);
         delta.deps.clear();
+        delta.events.clear();
         for (row, (&known, &theirs)) in self.known.iter().zip(&theirs).enumerate() {
-            let row = row as ReplicaIndex;
-            if known.min(theirs) > 0 && !delta.events.iter().any(|run| run.replica == row) {
-                add_dependency(&mut delta.deps, row, known.min(theirs));
+            let replica = row as ReplicaIndex;
+            if known > theirs {
+                delta.events.push(Run { replica, first: theirs + 1, last: known });
+            } else if known > 0 {
+                delta.deps.push((replica, known));
             }
         }
         Since::Delta(Delta::from_parts(Arc::new(delta)))

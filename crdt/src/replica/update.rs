@@ -74,13 +74,15 @@ impl<T: Crdt> Drop for Attempt<'_, T> {
 
 impl<T: Crdt> Attempt<'_, T> {
     fn commit(mut self) -> Delta<T> {
-        let mut tx = self.tx.take().expect("committed once");
+        // SUBTLE: this may panic, when all counters are used up; from the next line on nothing may, for the transaction
+        // could no longer be undone.
+        self.tx.as_mut().expect("committed once").close();
+        let tx = self.tx.take().expect("committed once");
         let mut tree = std::mem::take(&mut self.tree);
         let replica = &mut *self.replica;
         if tx.opened {
             replica.state.prune(&tree);
         }
-        tx.close();
         tree.seal();
         let me = replica.me.expect("set when the transaction began");
         let (first, last) = tx.range();

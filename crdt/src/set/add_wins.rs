@@ -12,7 +12,7 @@ use serde::Serializer;
 use super::Elements;
 use crate::causal::LocalDot;
 use crate::delta::{DeltaTree, Mismatch};
-use crate::store::{Crdt, DotStore, Join, Key, Mut};
+use crate::store::{Crdt, DotStore, Join, Key, Mut, deeper};
 
 /// A set where adding wins.
 ///
@@ -88,6 +88,7 @@ impl<K: Key> Mut<'_, AddWinsSet<K>> {
     /// Adds an element, also over removals that happen at the same time. Adding one that is in refreshes it: a
     /// removal that has not seen this adding does not take it.
     pub fn add(&mut self, element: impl Into<K>) {
+        deeper(self.depth);
         self.state.elements.add(element.into(), self.tree, self.tx);
     }
 

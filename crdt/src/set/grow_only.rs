@@ -11,7 +11,7 @@ use serde::Serializer;
 use super::Elements;
 use crate::causal::LocalDot;
 use crate::delta::{DeltaTree, Mismatch};
-use crate::store::{Crdt, DotStore, Join, Key, Mut};
+use crate::store::{Crdt, DotStore, Join, Key, Mut, deeper};
 
 /// A set that only grows.
 ///
@@ -87,6 +87,7 @@ impl<K: Key> Mut<'_, GSet<K>> {
     /// Adds an element. At the top level, adding one that is in does nothing; below a map entry it is refreshed, so that a
     /// removal of the entry that has not seen this adding does not take it.
     pub fn add(&mut self, element: impl Into<K>) {
+        deeper(self.depth);
         let element = element.into();
         if self.removable || !self.state.contains(&element) {
             self.state.elements.add(element, self.tree, self.tx);

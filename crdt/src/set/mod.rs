@@ -14,7 +14,7 @@ use serde::Serializer;
 
 use crate::causal::{LocalDot, Tx};
 use crate::delta::{DeltaTree, Mismatch};
-use crate::store::{Join, Key, Leaf, decode_value, encode_value, view_seq};
+use crate::store::{Join, Key, Leaf, decode_value, encode_key, encode_value, view_seq};
 
 /// Elements, each with the dots that added it: what the sets are made of.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl<K: Key> Elements<K> {
     }
 
     fn add(&mut self, element: K, tree: &mut DeltaTree, tx: &mut Tx) {
-        let below = tree.child(&encode_value(&element));
+        let below = tree.child(&encode_key(&element));
         let added_by = self.added_by.entry(element).or_default();
         added_by.cover(below, tx);
         added_by.add((), below, tx);
@@ -79,11 +79,9 @@ impl<K: Key> Elements<K> {
     fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
         for (bytes, child) in &tree.children {
             let element: K = decode_value(bytes).expect("keys were checked when the delta came in");
-            if child.cover.is_empty() {
+            let nothing_new = || !child.carried.iter().any(|(dot, _)| join.admit(*dot).is_some());
+            if child.cover.is_empty() && !child.carried.is_empty() && nothing_new() {
                 // Nothing to drop: an element all of whose dots are known stays as it is.
-                if child.carried.iter().any(|(dot, _)| join.admit(*dot).is_some()) {
-                    self.added_by.entry(element).or_default().take_in(child, join, |(), _| {});
-                }
                 continue;
             }
             let added_by = self.added_by.entry(element).or_default();

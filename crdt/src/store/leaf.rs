@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Join, Mut, Value, decode_value, encode_value};
+use super::{Content, Join, Mut};
 use crate::causal::{LocalDot, Tx};
 use crate::delta::{DeltaTree, Mismatch, leaf};
 
@@ -45,7 +45,7 @@ impl<C> Leaf<C> {
     }
 }
 
-impl<C: Value> Leaf<C> {
+impl<C: Content> Leaf<C> {
     fn insert_at(&mut self, dot: LocalDot, content: C, at: usize) {
         if self.items.get(at).is_none_or(|(there, _)| *there != dot) {
             self.items.insert(at, (dot, content));
@@ -61,7 +61,7 @@ impl<C: Value> Leaf<C> {
     ) {
         for (dot, bytes) in &tree.carried {
             if let Some(dot) = join.admit(*dot) {
-                let content = decode_value(bytes).expect("contents were checked when the delta came in");
+                let content = C::decode(bytes).expect("contents were checked when the delta came in");
                 seen(&content, join);
                 let at = self.items.partition_point(|(there, _)| join.compare(*there, dot).is_lt());
                 self.insert_at(dot, content, at);
@@ -71,12 +71,12 @@ impl<C: Value> Leaf<C> {
 
     pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
         let wanted = self.items.iter().filter(|(dot, _)| wanted(*dot));
-        tree.carried.extend(wanted.map(|(dot, content)| (*dot, encode_value(content))));
+        tree.carried.extend(wanted.map(|(dot, content)| (*dot, content.encode())));
     }
 
     pub(crate) fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
         for (_, content) in leaf(tree)? {
-            decode_value::<C>(content).map_err(|why| Mismatch::Content { what: "content", why })?;
+            C::check(content).map_err(|why| Mismatch::Content { what: "content", why })?;
         }
         Ok(())
     }
@@ -84,7 +84,7 @@ impl<C: Value> Leaf<C> {
     /// Writes `content` under a new dot, beside what is there.
     pub(crate) fn add(&mut self, content: C, tree: &mut DeltaTree, tx: &mut Tx) {
         let dot = tx.dot();
-        tree.put(dot, encode_value(&content));
+        tree.put(dot, content.encode());
         let table = tx.table();
         let at = self.items.partition_point(|(there, _)| table.compare(*there, dot).is_lt());
         self.insert_at(dot, content, at);
@@ -93,7 +93,7 @@ impl<C: Value> Leaf<C> {
     /// Takes out what is there, as a removal or before writing anew.
     pub(crate) fn cover(&mut self, tree: &mut DeltaTree, tx: &mut Tx) {
         for (dot, content) in self.items.drain(..) {
-            tree.take(dot, || encode_value(&content), tx);
+            tree.take(dot, || content.encode(), tx);
         }
     }
 
@@ -111,11 +111,11 @@ impl<C: Value> Leaf<C> {
             Some(at) if tx.minted(self.items[at].0) => {
                 let (dot, content) = &mut self.items[at];
                 *content = change(Some(content));
-                tree.put(*dot, encode_value(content));
+                tree.put(*dot, content.encode());
             }
             Some(at) => {
                 let (dot, old) = self.items.remove(at);
-                tree.take(dot, || encode_value(&old), tx);
+                tree.take(dot, || old.encode(), tx);
                 self.add(change(Some(&old)), tree, tx);
             }
             None => self.add(change(None), tree, tx),

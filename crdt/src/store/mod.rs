@@ -2,6 +2,7 @@
 //!
 //! Applications meet [`Crdt`] and [`Mut`] here; the rest is for implementing types (`#[derive(Crdt)]` writes it).
 
+mod content;
 mod join;
 mod leaf;
 mod mutate;
@@ -11,6 +12,7 @@ mod unknown;
 mod value;
 mod view;
 
+pub(crate) use content::{Content, Written};
 pub use join::Join;
 pub(crate) use join::rows_in;
 pub use leaf::Leaf;
@@ -20,6 +22,7 @@ pub use mutate::{MAX_DEPTH, Mut};
 pub use opaque::Opaque;
 pub use traits::{Crdt, DotStore};
 pub use unknown::UnknownFields;
+use value::try_encode_value;
 pub use value::{Key, Value};
-pub(crate) use value::{decode_value, encode_value, view_seq};
+pub(crate) use value::{decode_value, encode_key, encode_value, view_seq};
 pub use view::View;

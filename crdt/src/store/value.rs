@@ -10,12 +10,18 @@ use crate::delta::Bytes;
 
 /// What a register can hold: any plain value that serde can write and read.
 ///
-/// Encoded as MessagePack, with structs as maps of their fields, so that an application may add optional fields.
+/// Encoded as MessagePack, with structs as maps of their fields, so that an application may add optional fields: a
+/// program that does not know them keeps and passes on the value as its author wrote it. What was written must be
+/// readable again, and say what it said: `Option<Option<T>>`, whose `Some(None)` serde writes as `None`, does not.
 pub trait Value: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
 
 /// What a set can hold and a map be keyed by: a [`Value`] with a total order and a hash.
+///
+/// Elements and keys travel by their encoding, so equal ones must have equal encodings and different ones different
+/// encodings. A type that compares without regard to case would differ from replica to replica; and to add a field to a
+/// key makes it another key.
 pub trait Key: Value + Ord + Hash {}
 
 impl<T: Value + Ord + Hash> Key for T {}
@@ -26,11 +32,27 @@ const MAX_VALUE_DEPTH: usize = 64;
 /// # Panics
 /// If the value refuses to be serialised. The update that wrote it is undone.
 pub(crate) fn encode_value<V: Serialize + ?Sized>(value: &V) -> Bytes {
+    try_encode_value(value)
+        .unwrap_or_else(|why| panic!("a value written to a replicated type must be serialisable: {why}"))
+}
+
+pub(crate) fn try_encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Bytes, String> {
     let mut bytes = Bytes::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
-    if let Err(why) = value.serialize(&mut serializer) {
-        panic!("a value written to a replicated type must be serialisable: {why}");
-    }
+    value.serialize(&mut serializer).map_err(|why| why.to_string())?;
+    Ok(bytes)
+}
+
+/// Encodes a key that is about to be written.
+///
+/// # Panics
+/// As [`encode_value`]; in debug builds also if the key does not come back as it was.
+pub(crate) fn encode_key<K: Key>(key: &K) -> Bytes {
+    let bytes = encode_value(key);
+    debug_assert!(
+        decode_value::<K>(&bytes).is_ok_and(|back| back == *key),
+        "a key of a replicated type must be the same after encoding and decoding"
+    );
     bytes
 }
 

@@ -352,6 +352,12 @@ impl Engine {
         changed
     }
 
+    /// The peers to whom the link is cut on purpose.
+    #[must_use]
+    pub fn blocked(&self) -> Vec<PeerId> {
+        self.book.blocked()
+    }
+
     /// Whether all links are cut on purpose.
     #[must_use]
     pub fn is_isolated(&self) -> bool {

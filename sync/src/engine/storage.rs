@@ -251,6 +251,11 @@ impl Engine {
         self.event(Event::Directory);
     }
 
+    /// Hands records of the driver's own to the store, in order with the engine's writes.
+    pub fn keep(&mut self, records: Vec<Write>) -> BatchId {
+        self.submit(records, Vec::new())
+    }
+
     /// Keeps what the book says about a peer.
     pub(crate) fn save_peer(&mut self, peer: PeerId) {
         if let Some(write) = self.book.record(peer) {

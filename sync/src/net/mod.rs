@@ -60,8 +60,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-pub use libp2p::Multiaddr;
 use libp2p::core::transport::TransportError;
+pub use libp2p::{Multiaddr, multiaddr};
 use libp2p::{Swarm, swarm};
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
@@ -121,6 +121,14 @@ impl std::fmt::Debug for NetConfig {
             .field("agent", &self.agent)
             .finish_non_exhaustive()
     }
+}
+
+/// Under which id a node with this key seed is known.
+///
+/// # Errors
+/// When the seed is not taken as an Ed25519 key.
+pub fn peer_of(key: &[u8; 32]) -> Result<PeerId, NetError> {
+    identity::peer_of(&identity::keypair(*key)?)
 }
 
 /// A handle to a node on the network. Cheap to clone; every call returns at once.

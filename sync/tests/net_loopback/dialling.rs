@@ -35,11 +35,7 @@ async fn dialling_each_other_at_once_leaves_one_session_on_both_sides() {
                 // From the same instant to some milliseconds later, about as long as a handshake takes.
                 tokio::time::sleep(Duration::from_millis(u64::from(round / 2) * 3)).await;
                 b.net.dial(Some(a.peer()), vec![a_address]);
-                let started = Instant::now();
                 let (a_session, b_session) = (a.up(b.peer()).await, b.up(a.peer()).await);
-                if started.elapsed() > Duration::from_millis(500) {
-                    println!("{transport}, round {round}: a session after {:?}", started.elapsed());
-                }
                 // Time enough for anything that might still go wrong.
                 tokio::join!(a.idle(Duration::from_millis(800)), b.idle(Duration::from_millis(800)));
                 for event in a.take_seen().into_iter().chain(b.take_seen()) {

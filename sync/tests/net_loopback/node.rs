@@ -8,7 +8,7 @@ use tombolo_sync::PeerId;
 use tombolo_sync::net::{Multiaddr, Net, NetConfig, NetEvent, NetEvents, SessionId, Transport};
 
 /// Longer than anything here takes on a busy machine, except where a test says otherwise.
-pub(crate) const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Quic];
 

@@ -1,0 +1,94 @@
+//! What a leaf holds under a dot, and how it keeps the bytes that its author wrote.
+//!
+//! SUBTLE: the bytes under a dot must be the same at every replica for ever, or equal versions would not mean equal
+//! states. Reading a value and writing it again need not give the same bytes: this program may be older than the
+//! author's and drop a field it does not know, and a hash map comes back in another order.
+
+use std::ops::Deref;
+
+use super::{Value, decode_value, encode_value, try_encode_value};
+use crate::delta::Bytes;
+
+/// What a leaf holds under a dot. `encode` after `decode` gives the bytes that `decode` took.
+pub(crate) trait Content: Clone + Send + Sync + 'static {
+    /// # Panics
+    /// If it refuses to be serialised.
+    fn encode(&self) -> Bytes;
+
+    /// # Errors
+    /// Says why the bytes are no such content.
+    fn decode(bytes: &[u8]) -> Result<Self, String>;
+
+    /// As `decode`, without the result.
+    ///
+    /// # Errors
+    /// As `decode`.
+    fn check(bytes: &[u8]) -> Result<(), String> {
+        Self::decode(bytes).map(drop)
+    }
+}
+
+/// Content of this crate's own, which has one encoding and no other.
+macro_rules! one_encoding {
+    ($($content:ty),*) => {
+        $(impl Content for $content {
+            fn encode(&self) -> Bytes {
+                encode_value(self)
+            }
+
+            fn decode(bytes: &[u8]) -> Result<Self, String> {
+                let content: Self = decode_value(bytes)?;
+                if content.encode()[..] == *bytes { Ok(content) } else { Err("it is not in its canonical encoding".into()) }
+            }
+        })*
+    };
+}
+one_encoding!((), u64, i64);
+
+/// An application's value, which is passed on as its author wrote it.
+#[derive(Clone, Debug)]
+pub(crate) struct Written<V> {
+    value: V,
+    /// The author's bytes, where writing the value again would give others.
+    original: Option<Box<[u8]>>,
+}
+
+impl<V> From<V> for Written<V> {
+    fn from(value: V) -> Self {
+        Self { value, original: None }
+    }
+}
+
+impl<V> Deref for Written<V> {
+    type Target = V;
+
+    fn deref(&self) -> &V {
+        &self.value
+    }
+}
+
+impl<V: Value> Content for Written<V> {
+    fn encode(&self) -> Bytes {
+        match &self.original {
+            Some(bytes) => Bytes::from_slice(bytes),
+            None => {
+                let bytes = encode_value(&self.value);
+                debug_assert!(
+                    decode_value::<V>(&bytes).is_ok(),
+                    "a value written to a replicated type must be readable again"
+                );
+                bytes
+            }
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let value: V = decode_value(bytes)?;
+        let same = try_encode_value(&value).is_ok_and(|again| again[..] == *bytes);
+        Ok(Self { value, original: (!same).then(|| bytes.into()) })
+    }
+
+    fn check(bytes: &[u8]) -> Result<(), String> {
+        decode_value::<V>(bytes).map(drop)
+    }
+}

@@ -1,0 +1,204 @@
+//! Starting a node.
+
+use std::path::{Path, PathBuf};
+
+use super::driver::Shared;
+use super::home::{self, Home, Membership};
+use super::{Error, Node, Result, listen};
+use crate::engine::{Config, Engine, Input};
+use crate::net::{Multiaddr, Net, NetConfig};
+use crate::store::Store;
+use crate::{SpaceId, Ticket};
+use tombolo_crdt::Limits;
+
+/// Where a node listens if nothing else is said: on all interfaces, on ports of the system's choice.
+const DEFAULT_LISTEN: [&str; 2] = ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0"];
+/// How many documents a node holds if nothing else is said.
+const DEFAULT_DOCUMENTS: usize = 100_000;
+/// The application id if none is given.
+const DEFAULT_APPLICATION: &str = "tombolo";
+
+/// How to start a [`Node`]. Made by [`Node::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing happens before `start`"]
+pub struct NodeBuilder {
+    folder: PathBuf,
+    membership: Membership,
+    name: Option<String>,
+    application: String,
+    listen: Option<Vec<String>>,
+    peers: Vec<String>,
+    mdns: bool,
+    offline: bool,
+    limits: Limits,
+    max_documents: usize,
+}
+
+impl NodeBuilder {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            membership: Membership::Existing,
+            name: None,
+            application: DEFAULT_APPLICATION.to_owned(),
+            listen: None,
+            peers: Vec::new(),
+            mdns: true,
+            offline: false,
+            limits: Limits::default(),
+            max_documents: DEFAULT_DOCUMENTS,
+        }
+    }
+
+    /// Makes a space, with a random secret, if the home belongs to none yet.
+    pub fn create(mut self) -> Self {
+        self.membership = Membership::Create;
+        self
+    }
+
+    /// Joins the space of a ticket. A home that holds documents of another space is refused.
+    pub fn join(mut self, ticket: Ticket) -> Self {
+        self.membership = Membership::Join { ticket, merge: false };
+        self
+    }
+
+    /// Joins the space of a ticket, and brings the documents of the home into it.
+    pub fn join_merging(mut self, ticket: Ticket) -> Self {
+        self.membership = Membership::Join { ticket, merge: true };
+        self
+    }
+
+    /// What others see this node called.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Keeps different applications apart: nodes of another id are refused. The default is `tombolo`.
+    pub fn application(mut self, id: impl Into<String>) -> Self {
+        self.application = id.into();
+        self
+    }
+
+    /// Where to listen, instead of where it listened last or, the first time, on all interfaces.
+    pub fn listen(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.listen = Some(addresses.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Where somebody of the space can be reached. May be given several times.
+    pub fn peer(mut self, address: impl Into<String>) -> Self {
+        self.peers.push(address.into());
+        self
+    }
+
+    /// Whether to look for peers on the local network, and to be found there. The default is yes.
+    pub fn mdns(mut self, mdns: bool) -> Self {
+        self.mdns = mdns;
+        self
+    }
+
+    /// Stays off the network: reads and writes only.
+    pub fn offline(mut self) -> Self {
+        self.offline = true;
+        self
+    }
+
+    /// What decoding content from peers may cost.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many documents the node holds at most. The default is 100 000.
+    pub fn max_documents(mut self, max: usize) -> Self {
+        self.max_documents = max;
+        self
+    }
+
+    /// Starts the node. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the home is in use or damaged, belongs to no space or another one, or the network cannot be used.
+    pub async fn start(self) -> Result<Node> {
+        let explicit = self.listen.as_deref().map(parse_all).transpose()?;
+        parse_all(&self.peers)?;
+        let (folder, membership, name) = (self.folder.clone(), self.membership.clone(), self.name.clone());
+        let opening = move || Home::open(&folder, &membership, name.as_deref());
+        let home = tokio::task::spawn_blocking(opening).await.map_err(|_| Error::ShutDown)??;
+        let Home { store, key, peer, replica, name, secret, listen: last, addresses } = home;
+        let config = Config {
+            peer,
+            replica,
+            name: name.clone(),
+            application: self.application.clone(),
+            secret: secret.clone(),
+            limits: self.limits,
+            max_documents: self.max_documents,
+            seed: home::random()?,
+        };
+        let shared = Shared::start(store, addresses, move |store: &dyn Store, now| {
+            Ok(Engine::start(config, store, now)?)
+        })?;
+        let space = SpaceId::of(&secret);
+        shared.with_engine(|engine, now| {
+            if let Membership::Join { ticket, .. } = &self.membership {
+                let addresses = ticket.addresses.clone();
+                engine.handle(now, Input::Discovered { peer: Some(ticket.inviter), addresses });
+            }
+            engine.handle(now, Input::Discovered { peer: None, addresses: self.peers.clone() });
+        });
+        let net = if self.offline {
+            None
+        } else {
+            let topic = blake3::derive_key("tombolo 2026 gossip topic", secret.as_bytes());
+            let topic = data_encoding::HEXLOWER.encode(&topic[..16]);
+            let wanted = explicit.clone().unwrap_or_else(|| parse_known(&last));
+            Some(start_net(key, &topic, wanted, explicit.is_none(), self.mdns).await?)
+        };
+        let asked: Vec<Multiaddr> = explicit.unwrap_or_else(default_listen);
+        shared.run(net, move |addresses| {
+            home::listen_records(&listen::with_ports(&asked, addresses), addresses)
+        });
+        Ok(Node::new(shared, space, secret, name))
+    }
+}
+
+/// Puts the node on the network. Where the ports are only those of last time, others will do.
+async fn start_net(
+    key: [u8; 32],
+    topic: &str,
+    listen: Vec<Multiaddr>,
+    any_port: bool,
+    mdns: bool,
+) -> Result<(Net, crate::net::NetEvents)> {
+    let mut config = NetConfig::new(key, topic);
+    config.mdns = mdns;
+    config.listen = if listen.is_empty() { default_listen() } else { listen };
+    match Net::start(config.clone()).await {
+        Err(why) if any_port => {
+            tracing::info!(%why, "the ports of last time are taken; listening on others");
+            config.listen = default_listen();
+            Ok(Net::start(config).await?)
+        }
+        started => Ok(started?),
+    }
+}
+
+fn default_listen() -> Vec<Multiaddr> {
+    DEFAULT_LISTEN.iter().filter_map(|address| address.parse().ok()).collect()
+}
+
+fn parse_known(addresses: &[String]) -> Vec<Multiaddr> {
+    addresses.iter().filter_map(|address| address.parse().ok()).collect()
+}
+
+fn parse_all(addresses: &[String]) -> Result<Vec<Multiaddr>> {
+    let parse = |address: &String| {
+        address.parse().map_err(|why: crate::net::multiaddr::Error| Error::Address {
+            address: address.clone(),
+            why: why.to_string(),
+        })
+    };
+    addresses.iter().map(parse).collect()
+}

@@ -1,0 +1,123 @@
+//! What an application holds of a document.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use tombolo_crdt::{Crdt, Version};
+
+use super::changes::Changes;
+use super::commit::Commit;
+use super::driver::Shared;
+use super::{Error, Result};
+use crate::DocId;
+use crate::engine::{DocumentStatus, UpdateError};
+
+/// An open document of type `T`. Cheap to clone; can be used from any thread, async or not.
+pub struct Document<T: Crdt> {
+    shared: Arc<Shared>,
+    id: DocId,
+    name: Arc<str>,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T: Crdt> Clone for Document<T> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared), self.id, Arc::clone(&self.name))
+    }
+}
+
+impl<T: Crdt> fmt::Debug for Document<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").field("name", &self.name).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl<T: Crdt> Document<T> {
+    pub(super) fn new(shared: Arc<Shared>, id: DocId, name: Arc<str>) -> Self {
+        Self { shared, id, name, marker: PhantomData }
+    }
+
+    /// Its id, the same at all nodes.
+    #[must_use]
+    pub fn id(&self) -> DocId {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Lets `look` read the value. Sees every write made here before, durable or not. A deleted document reads as empty.
+    ///
+    /// # Panics
+    /// If `look` calls the node or a document again.
+    pub fn read<R>(&self, look: impl FnOnce(&T::State) -> R) -> R {
+        self.shared.look(|engine| match engine.document::<T>(self.id) {
+            Some(replica) => look(replica),
+            None => look(&T::State::default()),
+        })
+    }
+
+    /// One transaction: visible here at once, and whole or not at all everywhere. It is sent to others once it is
+    /// durable here, for which the [`Commit`] can be awaited.
+    ///
+    /// # Panics
+    /// If `write` does; the transaction is then undone. If `write` calls the node or a document again.
+    pub fn update<R>(&self, write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> R) -> Commit<R> {
+        match self.try_update(|value| Ok::<R, Infallible>(write(value))) {
+            Ok(commit) => commit,
+            Err(never) => match never {},
+        }
+    }
+
+    /// As [`update`](Self::update), but `write` may refuse; what it had done is then undone.
+    ///
+    /// # Errors
+    /// That of `write`.
+    ///
+    /// # Panics
+    /// As [`update`](Self::update).
+    pub fn try_update<R, E>(
+        &self,
+        write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> Result<R, E>,
+    ) -> Result<Commit<R>, E> {
+        if let Err(stopped) = self.shared.refuse_if_stopped() {
+            return Ok(Commit::new(Err(stopped)));
+        }
+        let written = self.shared.with_engine(|engine, now| {
+            engine.update::<T, R, E>(now, self.id, write).map(|(value, batch)| {
+                let durability = self.shared.durability(engine, batch);
+                (value, durability)
+            })
+        });
+        Ok(Commit::new(match written {
+            Ok(written) => Ok(written),
+            Err(UpdateError::Rejected(error)) => return Err(error),
+            Err(UpdateError::Deleted) => Err(Error::Deleted),
+            Err(UpdateError::NotOpen) => Err(Error::NotOpen),
+            Err(UpdateError::ReadOnly) => Err(Error::ReadOnly),
+        }))
+    }
+
+    /// What this node knows of the document.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.status().map(|status| status.version).unwrap_or_default()
+    }
+
+    /// How the document stands; `None` if it was deleted.
+    #[must_use]
+    pub fn status(&self) -> Option<DocumentStatus> {
+        self.shared.look(|engine| engine.document_status(self.id))
+    }
+
+    /// The changes from now on, by whomever.
+    #[must_use]
+    pub fn subscribe(&self) -> Changes {
+        self.shared.subscribers.subscribe(Some(self.id))
+    }
+}

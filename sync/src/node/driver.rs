@@ -1,0 +1,412 @@
+//! Between the engine and the world: runs the engine, and does what it says.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use futures::channel::oneshot;
+use tokio::sync::Notify;
+
+use super::changes::{Change, Subscribers};
+use super::commit::Durability;
+use super::{Error, Result};
+use crate::PeerId;
+use crate::engine::{BatchId, Effect, Engine, Event, Input, Now, SessionId, Transport};
+use crate::net::{self, Multiaddr, Net, NetEvent, NetEvents};
+use crate::store::{Batch, Completion, GroupCommit, Store, StoreError, Write};
+
+type Waiter = oneshot::Sender<Result<(), String>>;
+
+thread_local! {
+    /// Whether this thread is inside the engine, in a closure of the application's.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What all handles of a node share.
+pub(super) struct Shared {
+    engine: Mutex<Engine>,
+    store: GroupCommit,
+    net: OnceLock<Net>,
+    start: Instant,
+    /// The generation of the last batch submitted.
+    generation: AtomicU64,
+    /// Who waits for which batch.
+    waiters: Mutex<BTreeMap<BatchId, Vec<Waiter>>>,
+    pub(super) subscribers: Subscribers,
+    /// The network's session of each peer, under the number by which the engine knows it.
+    sessions: RwLock<BTreeMap<PeerId, net::SessionId>>,
+    listening: RwLock<Vec<String>>,
+    /// Where the node could be reached in its last life.
+    last_addresses: Vec<String>,
+    /// Somebody should look at the clock again.
+    wake: Notify,
+    /// When the clock will be looked at, in milliseconds.
+    wake_at: AtomicU64,
+    /// The state of synchronisation may have changed.
+    pub(super) progress: Notify,
+    stopped: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn start(
+        store: impl Store,
+        last_addresses: Vec<String>,
+        engine: impl FnOnce(&dyn Store, Now) -> Result<Engine>,
+    ) -> Result<Arc<Self>> {
+        let start = Instant::now();
+        let engine = engine(&store, now_since(start))?;
+        let back: Arc<OnceLock<Weak<Self>>> = Arc::default();
+        let told = Arc::clone(&back);
+        let store = GroupCommit::start(store, move |completion| {
+            if let Some(shared) = told.get().and_then(Weak::upgrade) {
+                shared.completed(completion);
+            }
+        })?;
+        let shared = Arc::new(Self {
+            engine: Mutex::new(engine),
+            store,
+            net: OnceLock::new(),
+            start,
+            generation: AtomicU64::new(0),
+            waiters: Mutex::default(),
+            subscribers: Subscribers::default(),
+            sessions: RwLock::default(),
+            listening: RwLock::default(),
+            last_addresses,
+            wake: Notify::new(),
+            wake_at: AtomicU64::new(0),
+            progress: Notify::new(),
+            stopped: AtomicBool::new(false),
+        });
+        // Nothing has been submitted yet, so no completion can have come before this.
+        let _ = back.set(Arc::downgrade(&shared));
+        Ok(shared)
+    }
+
+    /// Where the node can be reached, or could be last.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let listening = self.listening.read().unwrap_or_else(PoisonError::into_inner);
+        if listening.is_empty() { self.last_addresses.clone() } else { listening.clone() }
+    }
+
+    pub(super) fn listening(&self) -> Vec<String> {
+        self.listening.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        now_since(self.start)
+    }
+
+    /// Runs `f` on the engine and does what the engine says then.
+    ///
+    /// # Panics
+    /// When called from a closure that is itself running on the engine.
+    pub(super) fn with_engine<R>(self: &Arc<Self>, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
+        let _inside = Inside::enter();
+        let now = self.now();
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = f(&mut engine, now);
+        while let Some(effect) = engine.next_effect() {
+            self.perform(effect);
+        }
+        let wake_at = engine.next_tick();
+        drop(engine);
+        if wake_at < self.wake_at.load(Ordering::Acquire) {
+            self.wake.notify_one();
+        }
+        value
+    }
+
+    /// Lets `f` look at the engine.
+    pub(super) fn look<R>(&self, f: impl FnOnce(&Engine) -> R) -> R {
+        let _inside = Inside::enter();
+        f(&self.engine.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn input(self: &Arc<Self>, input: Input) {
+        self.with_engine(|engine, now| engine.handle(now, input));
+    }
+
+    /// Does one thing the engine wants done. Nothing here waits: the engine is locked.
+    fn perform(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Store(batch) => {
+                if self.generation.swap(batch.generation, Ordering::AcqRel) < batch.generation {
+                    // What failed is known to the engine; what is submitted from here on does not build on it.
+                    self.store_gone(self.store.resume());
+                }
+                self.store_gone(self.store.submit(Batch { id: batch.id.0, writes: batch.writes }));
+            }
+            Effect::Load { doc } => {
+                let shared = Arc::clone(self);
+                // The store answers on its own thread, after what it has to write; nobody may wait for that in here.
+                let asked = std::thread::Builder::new().name("tombolo-load".into()).spawn(move || {
+                    let stored =
+                        shared.store.with_store(move |store| store.document(doc)).and_then(|stored| stored);
+                    shared.input(Input::Loaded { doc, stored: stored.map_err(|why| why.to_string()) });
+                });
+                if let Err(why) = asked {
+                    tracing::error!(%why, "no thread to read a document back; trying again later");
+                }
+            }
+            Effect::Event(event) => self.tell(event),
+            Effect::Send { peer, session, frame } => {
+                let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+                if let (Some(net), Some(id)) = (self.net.get(), sessions.get(&peer))
+                    && id.as_u64() == session.0
+                {
+                    net.send(peer, *id, frame);
+                }
+            }
+            Effect::Publish { payload } => self.on_net(|net| net.publish(payload)),
+            Effect::Dial { peer, addresses } => {
+                let addresses: Vec<Multiaddr> =
+                    addresses.iter().filter_map(|address| address.parse().ok()).collect();
+                if !addresses.is_empty() {
+                    self.on_net(|net| net.dial(peer, addresses));
+                }
+            }
+            Effect::Disconnect { peer, reason } => {
+                tracing::info!(%peer, reason, "disconnecting");
+                self.on_net(|net| net.disconnect(peer));
+            }
+            Effect::Block { peers } => self.on_net(|net| net.set_blocked(peers.into_iter().collect())),
+        }
+    }
+
+    fn on_net(&self, f: impl FnOnce(&Net)) {
+        if let Some(net) = self.net.get() {
+            f(net);
+        }
+    }
+
+    fn store_gone(&self, answer: Result<(), StoreError>) {
+        if let Err(why) = answer {
+            tracing::error!(%why, "the store has stopped");
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Changed { doc, origin, version } => {
+                self.subscribers.publish(&Change { document: doc, origin, version, caught_up: 1 });
+            }
+            Event::Durable(batch) => self.resolve(batch, &Ok(())),
+            Event::NotDurable { kept, last, reason } => {
+                self.resolve(kept, &Ok(()));
+                self.resolve(last, &Err(reason));
+            }
+            Event::Refused { peer, reason } => tracing::warn!(%peer, reason, "a peer was refused"),
+            Event::PeerReady { peer } => tracing::info!(%peer, "peer connected"),
+            Event::PeerGone { peer } => tracing::info!(%peer, "peer gone"),
+            Event::Directory | Event::Progress => {}
+        }
+        self.progress.notify_waiters();
+    }
+
+    /// Tells everybody who waits for a batch up to `last` how it ended.
+    fn resolve(&self, last: BatchId, how: &Result<(), String>) {
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = waiters.split_off(&BatchId(last.0 + 1));
+        for waiter in std::mem::replace(&mut *waiters, later).into_values().flatten() {
+            // Who does not listen any more does not mind.
+            let _ = waiter.send(how.clone());
+        }
+    }
+
+    /// Something to await that tells when `batch` is durable; `None` if it is. Called with the engine locked, so that
+    /// the answer cannot come first.
+    pub(super) fn durability(&self, engine: &Engine, batch: BatchId) -> Option<Durability> {
+        if engine.is_durable(batch) {
+            return None;
+        }
+        let (waiter, durability) = oneshot::channel();
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).entry(batch).or_default().push(waiter);
+        Some(durability)
+    }
+
+    fn completed(self: &Arc<Self>, completion: Completion) {
+        match completion.result {
+            Ok(()) => self.input(Input::Stored(BatchId(completion.last))),
+            Err(why) => {
+                self.input(Input::StoreFailed { first: BatchId(completion.first), reason: why.to_string() });
+            }
+        }
+    }
+
+    /// Runs `f` on the store, after everything submitted before.
+    pub(super) fn with_store<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut dyn Store) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R> {
+        Ok(self.store.with_store(f)??)
+    }
+
+    pub(super) fn backup(&self, path: &std::path::Path) -> Result<()> {
+        Ok(self.store.backup(path)?)
+    }
+
+    /// Puts the node on the network and starts to keep time.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        net: Option<(Net, NetEvents)>,
+        records: impl Fn(&[String]) -> Vec<Write> + Send + 'static,
+    ) {
+        if let Some((net, events)) = net {
+            let blocked = self.look(Engine::blocked);
+            net.set_blocked(blocked.into_iter().collect());
+            let _ = self.net.set(net);
+            tokio::spawn(listen(Arc::downgrade(self), events, records));
+        }
+        tokio::spawn(keep_time(Arc::downgrade(self)));
+        self.input(Input::Tick);
+    }
+
+    fn net_event(self: &Arc<Self>, event: NetEvent, records: &impl Fn(&[String]) -> Vec<Write>) {
+        match event {
+            NetEvent::Up { peer, session, address, transport, dialer } => {
+                self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(peer, session);
+                let transport = match transport {
+                    net::Transport::Tcp => Transport::Tcp,
+                    net::Transport::Quic => Transport::Quic,
+                };
+                let session = SessionId(session.as_u64());
+                self.input(Input::Up {
+                    peer,
+                    session,
+                    address: Some(address.to_string()),
+                    transport,
+                    dialer,
+                });
+            }
+            NetEvent::Down { peer, session, reason } => {
+                tracing::debug!(%peer, reason, "session over");
+                self.input(Input::Down { peer, session: SessionId(session.as_u64()) });
+            }
+            NetEvent::Frame { peer, session, frame } => {
+                self.input(Input::Frame { peer, session: SessionId(session.as_u64()), frame });
+            }
+            NetEvent::Gossip { from, payload } => self.input(Input::Gossip { from, payload }),
+            NetEvent::Discovered { peer, addresses } => {
+                let addresses = addresses.iter().map(Multiaddr::to_string).collect();
+                self.input(Input::Discovered { peer: Some(peer), addresses });
+            }
+            NetEvent::DialFailed { peer, addresses, error } => {
+                tracing::debug!(?peer, error, "dialling failed");
+                let addresses = addresses.iter().map(Multiaddr::to_string).collect();
+                self.input(Input::DialFailed { peer, addresses });
+            }
+            NetEvent::Listening { address } => {
+                self.listening_changed(Some(address.to_string()), &[], records)
+            }
+            NetEvent::ListenerClosed { addresses, reason } => {
+                tracing::warn!(?addresses, reason, "no longer listening");
+                let gone: Vec<String> = addresses.iter().map(Multiaddr::to_string).collect();
+                self.listening_changed(None, &gone, records);
+            }
+            NetEvent::NotPublished { reason } => {
+                tracing::debug!(reason, "gossip not published; repair sees to it")
+            }
+        }
+    }
+
+    fn listening_changed(
+        self: &Arc<Self>,
+        new: Option<String>,
+        gone: &[String],
+        records: &impl Fn(&[String]) -> Vec<Write>,
+    ) {
+        let addresses = {
+            let mut listening = self.listening.write().unwrap_or_else(PoisonError::into_inner);
+            listening.retain(|address| !gone.contains(address) && Some(address) != new.as_ref());
+            listening.extend(new);
+            listening.clone()
+        };
+        let records = records(&addresses);
+        self.with_engine(|engine, now| {
+            engine.keep(records);
+            engine.handle(now, Input::Listening { addresses });
+        });
+    }
+
+    /// Ends the node: what was written becomes durable, what was sent goes out.
+    pub(super) async fn stop(self: &Arc<Self>) {
+        if self.stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(net) = self.net.get() {
+            net.shutdown().await;
+        }
+        // Everything submitted before is durable, or has failed, when this comes back.
+        let shared = Arc::clone(self);
+        let _ = tokio::task::spawn_blocking(move || shared.store.with_store(|_| ())).await;
+        self.subscribers.close();
+        self.wake.notify_one();
+        self.progress.notify_waiters();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    pub(super) fn refuse_if_stopped(&self) -> Result<()> {
+        if self.is_stopped() { Err(Error::ShutDown) } else { Ok(()) }
+    }
+}
+
+/// Marks this thread as being inside the engine.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        assert!(
+            !INSIDE.replace(true),
+            "a closure given to `read` or `update` must not call its node or a document again: return what is needed and call afterwards"
+        );
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(false);
+    }
+}
+
+fn now_since(start: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { millis: start.elapsed().as_millis() as u64, wall_millis: wall.as_millis() as u64 }
+}
+
+/// Hands the network's events to the engine.
+async fn listen(shared: Weak<Shared>, mut events: NetEvents, records: impl Fn(&[String]) -> Vec<Write>) {
+    while let Some(event) = events.next().await {
+        let Some(shared) = shared.upgrade() else { return };
+        shared.net_event(event, &records);
+    }
+}
+
+/// Ticks when the engine wants a tick.
+async fn keep_time(shared: Weak<Shared>) {
+    loop {
+        let Some(strong) = shared.upgrade() else { return };
+        if strong.is_stopped() {
+            return;
+        }
+        let at = strong.look(Engine::next_tick);
+        strong.wake_at.store(at, Ordering::Release);
+        let pause = std::time::Duration::from_millis(at.saturating_sub(strong.now().millis));
+        if pause.is_zero() {
+            strong.input(Input::Tick);
+            // A tick that leads to the next without a pause must not starve the others.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => strong.input(Input::Tick),
+            () = strong.wake.notified() => {}
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What can go wrong for an application.
+
+use std::path::PathBuf;
+
+use crate::engine::{OpenError, StartError};
+use crate::net::NetError;
+use crate::store::StoreError;
+use crate::{SpaceId, TicketError};
+
+/// Why a [`Node`](super::Node) did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The home has no space yet.
+    #[error("{0} belongs to no space yet; create one or join one first")]
+    NoSpace(PathBuf),
+    /// The home belongs to another space, and holds documents of it.
+    #[error(
+        "this home belongs to space {ours} and already holds documents; joining {theirs} would merge them into it: say so explicitly, or use another home"
+    )]
+    OtherSpace {
+        /// The space it belongs to.
+        ours: SpaceId,
+        /// The space of the ticket.
+        theirs: SpaceId,
+    },
+    /// The ticket cannot be read.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the store holds cannot be read.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The network cannot be used.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// An address that cannot be read.
+    #[error("`{address}` is not a multiaddress such as /ip4/0.0.0.0/udp/4001/quic-v1: {why}")]
+    Address {
+        /// The text.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The document was not opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The document was deleted, here or elsewhere.
+    #[error("the document was deleted; open it again to begin anew")]
+    Deleted,
+    /// The document is not open as this type, or not at all.
+    #[error("the document is not open as this type any more; open it again")]
+    NotOpen,
+    /// The disk refused the write. It has been undone; the document stands at its last durable state.
+    #[error("the disk refused the write, and it was undone: {reason}")]
+    NotDurable {
+        /// What the disk said.
+        reason: String,
+    },
+    /// The disk refused an earlier write and the document has not been read back yet.
+    #[error("the disk refused an earlier write; the document stays read-only until it can be read back")]
+    ReadOnly,
+    /// The node has been shut down.
+    #[error("the node has been shut down")]
+    ShutDown,
+    /// The operating system gave no randomness for keys.
+    #[error("the operating system gave no random bytes for keys: {0}")]
+    Randomness(String),
+    /// Not enough peers were in sync in time. What was written stays.
+    #[error("{in_sync} of {wanted} peers were in sync when the time was up ({connected} connected)")]
+    NotInSync {
+        /// How many peers were wanted.
+        wanted: usize,
+        /// How many were in sync.
+        in_sync: usize,
+        /// How many were connected.
+        connected: usize,
+    },
+}
+
+/// The result of what a [`Node`](super::Node) does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,134 @@
+//! What makes a folder a home: identity, space and name, as named records of its store.
+
+use std::path::{Path, PathBuf};
+
+use tombolo_crdt::ReplicaId;
+
+use super::{Error, Result};
+use crate::store::{RedbStore, Store, Write};
+use crate::{PeerId, Secret, SpaceId, Ticket};
+
+const KEY: &str = "identity/key";
+const REPLICA: &str = "identity/replica";
+const NAME: &str = "identity/name";
+const SECRET: &str = "space/secret";
+const LISTEN: &str = "net/listen";
+const ADDRESSES: &str = "net/addresses";
+/// Where peers of the space stand; they are of no use in another one.
+const PEERS: &str = "peer/";
+
+/// How a home comes to its space.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Membership {
+    /// It must have one.
+    #[default]
+    Existing,
+    /// It makes one if it has none.
+    Create,
+    /// It joins the ticket's; if it holds documents of another space, only if `merge` says so.
+    Join { ticket: Ticket, merge: bool },
+}
+
+/// An opened home.
+pub(super) struct Home {
+    pub(super) store: RedbStore,
+    /// The seed of the node's key.
+    pub(super) key: [u8; 32],
+    pub(super) peer: PeerId,
+    pub(super) replica: ReplicaId,
+    pub(super) name: String,
+    pub(super) secret: Secret,
+    /// Where to listen again: what it was asked for last, with the ports it got.
+    pub(super) listen: Vec<String>,
+    /// Where it could be reached last.
+    pub(super) addresses: Vec<String>,
+}
+
+pub(super) fn random() -> Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|why| Error::Randomness(why.to_string()))?;
+    Ok(bytes)
+}
+
+fn record<const N: usize>(store: &RedbStore, key: &str) -> Result<Option<[u8; N]>> {
+    let damaged = || crate::store::StoreError::Damaged(format!("the record `{key}` has a wrong length"));
+    match store.record(key)? {
+        None => Ok(None),
+        Some(bytes) => Ok(Some(bytes.try_into().map_err(|_| damaged())?)),
+    }
+}
+
+fn text(store: &RedbStore, key: &str) -> Result<Option<String>> {
+    Ok(store.record(key)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+impl Home {
+    pub(super) fn open(folder: &Path, membership: &Membership, name: Option<&str>) -> Result<Self> {
+        let fresh = !folder.exists();
+        let opened = Self::open_or_make(folder, membership, name);
+        if fresh && matches!(opened, Err(Error::NoSpace(_))) {
+            // Asking for what is not there leaves nothing behind. The store is closed by now.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+        opened
+    }
+
+    fn open_or_make(folder: &Path, membership: &Membership, name: Option<&str>) -> Result<Self> {
+        let mut store = RedbStore::open(folder)?;
+        let mut writes = Vec::new();
+        let put = |key: &str, value: &[u8]| Write::Put { key: key.to_owned(), value: value.to_vec() };
+        let known = record::<32>(&store, SECRET)?.map(Secret::from_bytes);
+        let secret = match (membership, known) {
+            (Membership::Existing, None) => return Err(Error::NoSpace(PathBuf::from(folder))),
+            (Membership::Create, None) => Secret::from_bytes(random()?),
+            (Membership::Existing | Membership::Create, Some(known)) => known,
+            (Membership::Join { ticket, .. }, None) => ticket.secret.clone(),
+            (Membership::Join { ticket, .. }, Some(known)) if ticket.secret == known => known,
+            (Membership::Join { ticket, merge }, Some(known)) => {
+                if !merge && !store.documents()?.is_empty() {
+                    return Err(Error::OtherSpace { ours: SpaceId::of(&known), theirs: ticket.space });
+                }
+                for (key, _) in store.records(PEERS)? {
+                    writes.push(Write::Delete { key });
+                }
+                ticket.secret.clone()
+            }
+        };
+        writes.push(put(SECRET, secret.as_bytes()));
+        let key = match record::<32>(&store, KEY)? {
+            Some(key) => key,
+            None => random()?,
+        };
+        writes.push(put(KEY, &key));
+        let replica = match record::<16>(&store, REPLICA)? {
+            Some(replica) => ReplicaId::from_bytes(replica),
+            None => ReplicaId::random(),
+        };
+        writes.push(put(REPLICA, replica.as_bytes()));
+        let peer = crate::net::peer_of(&key)?;
+        let default_name =
+            || peer.to_string().chars().rev().take(6).collect::<Vec<_>>().into_iter().rev().collect();
+        let name = match (name, text(&store, NAME)?) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(name)) => name,
+            (None, None) => default_name(),
+        };
+        writes.push(put(NAME, name.as_bytes()));
+        store.commit(&writes)?;
+        let (listen, addresses) = (lines(&store, LISTEN)?, lines(&store, ADDRESSES)?);
+        Ok(Self { store, key, peer, replica, name, secret, listen, addresses })
+    }
+}
+
+fn lines(store: &RedbStore, key: &str) -> Result<Vec<String>> {
+    Ok(text(store, key)?.unwrap_or_default().lines().map(str::to_owned).collect())
+}
+
+/// The records that keep where a node listens: for listening there again, and for tickets made while it is not running.
+pub(super) fn listen_records(listen: &[String], addresses: &[String]) -> Vec<Write> {
+    let record = |key: &str, lines: &[String]| Write::Put {
+        key: key.to_owned(),
+        value: lines.join("\n").into_bytes(),
+    };
+    vec![record(LISTEN, listen), record(ADDRESSES, addresses)]
+}

@@ -1,0 +1,232 @@
+//! The node: what an application starts, opens documents of, and shuts down.
+
+mod builder;
+mod changes;
+mod commit;
+mod document;
+mod driver;
+mod error;
+mod home;
+mod listen;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tombolo_crdt::Crdt;
+
+use crate::engine::{Engine, Listed, Status};
+use crate::{DocId, MAX_TICKET_ADDRESSES, PeerId, Secret, SpaceId, Ticket};
+use driver::Shared;
+
+pub use builder::NodeBuilder;
+pub use changes::{Change, Changes};
+pub use commit::Commit;
+pub use document::Document;
+pub use error::{Error, Result};
+
+/// A running node: a home on disk, in one space, with peers. Cheap to clone; `Send` and `Sync`.
+///
+/// ```no_run
+/// use tombolo_crdt::PnCounter;
+/// use tombolo_sync::Node;
+///
+/// # async fn example() -> tombolo_sync::Result<()> {
+/// let node = Node::builder("app-data").create().start().await?;
+/// println!("invite others with {}", node.ticket());
+/// let visits = node.open::<PnCounter>("visits")?;
+/// visits.update(|counter| counter.inc(1)).await?;
+/// println!("{} visits", visits.read(|counter| counter.value()));
+/// node.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+    space: SpaceId,
+    secret: Secret,
+    name: Arc<str>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("name", &self.name).field("space", &self.space).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// How to start a node whose home is `folder`. The folder is made if need be; one process at a time can use it.
+    pub fn builder(folder: impl AsRef<Path>) -> NodeBuilder {
+        NodeBuilder::new(folder.as_ref())
+    }
+
+    fn new(shared: Arc<Shared>, space: SpaceId, secret: Secret, name: String) -> Self {
+        Self { shared, space, secret, name: name.into() }
+    }
+
+    /// The node's key.
+    #[must_use]
+    pub fn peer_id(&self) -> PeerId {
+        self.shared.look(Engine::peer)
+    }
+
+    /// What others see it called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The space it belongs to.
+    #[must_use]
+    pub fn space(&self) -> SpaceId {
+        self.space
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub fn listening(&self) -> Vec<String> {
+        self.shared.listening()
+    }
+
+    /// An invitation to the space: whoever holds it is let in, for ever. It names where this node listens, or listened
+    /// last.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        let mut addresses = self.shared.addresses();
+        addresses.truncate(MAX_TICKET_ADDRESSES);
+        Ticket { space: self.space, secret: self.secret.clone(), inviter: self.peer_id(), addresses }
+    }
+
+    /// Opens the document called `name`, creating it if there is none. Two nodes that create the same name with the
+    /// same type mean the same document.
+    ///
+    /// # Errors
+    /// When the name stands for a document of another type.
+    pub fn open<T: Crdt>(&self, name: &str) -> Result<Document<T>> {
+        Ok(self.open_or(name, true)?.expect("a document that may be created is there"))
+    }
+
+    /// Opens the document called `name` if it exists.
+    ///
+    /// # Errors
+    /// When the name stands for a document of another type.
+    pub fn find<T: Crdt>(&self, name: &str) -> Result<Option<Document<T>>> {
+        self.open_or(name, false)
+    }
+
+    fn open_or<T: Crdt>(&self, name: &str, create: bool) -> Result<Option<Document<T>>> {
+        self.shared.refuse_if_stopped()?;
+        let id = self.shared.with_engine(|engine, now| engine.open::<T>(now, name, create))?;
+        Ok(id.map(|id| Document::new(Arc::clone(&self.shared), id, name.into())))
+    }
+
+    /// Deletes the document called `name` of type `T`, everywhere; what others write to it at the same time goes with
+    /// it. Says whether there was one.
+    ///
+    /// # Errors
+    /// When the deletion could not be made durable.
+    pub async fn delete<T: Crdt>(&self, name: &str) -> Result<bool> {
+        self.shared.refuse_if_stopped()?;
+        let deleted = self.shared.with_engine(|engine, now| {
+            let batch = engine.delete(now, name, &T::type_name())?;
+            Some(self.shared.durability(engine, batch))
+        });
+        match deleted {
+            None => Ok(false),
+            Some(durability) => Commit::new(Ok((true, durability))).await,
+        }
+    }
+
+    /// The documents of the space, by name, then type, as far as this node has heard of them.
+    #[must_use]
+    pub fn list(&self) -> Vec<Listed> {
+        self.shared.look(Engine::list)
+    }
+
+    /// How this node and its peers stand.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.look(Engine::status)
+    }
+
+    /// The changes of all documents from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Changes {
+        self.shared.subscribers.subscribe(None)
+    }
+
+    /// The name and type of a document.
+    #[must_use]
+    pub fn describe(&self, document: DocId) -> Option<Listed> {
+        self.list().into_iter().find(|listed| listed.id == document)
+    }
+
+    /// Tells the node where somebody of the space may be reached, as a multiaddress.
+    pub fn add_peer(&self, address: impl Into<String>) {
+        let addresses = vec![address.into()];
+        let input = crate::engine::Input::Discovered { peer: None, addresses };
+        self.shared.with_engine(|engine, now| engine.handle(now, input));
+    }
+
+    /// Cuts or restores the link to a peer on purpose; survives restarts. Says whether that changed anything.
+    pub fn block(&self, peer: PeerId, blocked: bool) -> bool {
+        self.shared.with_engine(|engine, now| engine.block(now, peer, blocked))
+    }
+
+    /// Cuts all links on purpose, or restores all; survives restarts. Says whether that changed anything.
+    pub fn isolate(&self, isolated: bool) -> bool {
+        self.shared.with_engine(|engine, now| engine.isolate(now, isolated))
+    }
+
+    /// The network changed, or the machine woke up: redial everybody at once.
+    pub fn network_changed(&self) {
+        self.shared.with_engine(|engine, now| engine.handle(now, crate::engine::Input::NetworkChanged));
+    }
+
+    /// Waits until at least `peers` connected peers hold durably what this node holds durably, and nothing more.
+    ///
+    /// # Errors
+    /// When that takes longer than `patience`. Nothing is undone.
+    pub async fn wait_in_sync(&self, peers: usize, patience: Duration) -> Result<()> {
+        let waiting = async {
+            loop {
+                let progress = self.shared.progress.notified();
+                tokio::pin!(progress);
+                progress.as_mut().enable();
+                if self.shared.look(Engine::in_sync_with) >= peers {
+                    return;
+                }
+                // A round trip alone makes no progress that is told, so look now and then.
+                let _ = tokio::time::timeout(Duration::from_millis(100), progress).await;
+            }
+        };
+        if tokio::time::timeout(patience, waiting).await.is_ok() {
+            return Ok(());
+        }
+        let status = self.status();
+        let connected = status.peers.iter().filter(|peer| peer.connected).count();
+        let in_sync = status.peers.iter().filter(|peer| peer.in_sync).count();
+        Err(Error::NotInSync { wanted: peers, in_sync, connected })
+    }
+
+    /// Writes a consistent copy of the home's store to a new file, while the node goes on.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub async fn backup(&self, file: impl AsRef<Path>) -> Result<()> {
+        let (shared, file) = (Arc::clone(&self.shared), file.as_ref().to_owned());
+        tokio::task::spawn_blocking(move || shared.backup(&file)).await.map_err(|_| Error::ShutDown)?
+    }
+
+    /// Waits until everything written so far is durable or has failed.
+    pub async fn flush(&self) {
+        let shared = Arc::clone(&self.shared);
+        let _ = tokio::task::spawn_blocking(move || shared.with_store(|_| Ok(()))).await;
+    }
+
+    /// Ends the node: everything written becomes durable, peers are told. Clones and documents of it stop working.
+    pub async fn shutdown(&self) {
+        self.shared.stop().await;
+    }
+}

@@ -1,0 +1,119 @@
+//! The laws that every type must obey, over what a random program left behind.
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tombolo_crdt::{Crdt, Delta, Limits, Merged, Replica, ReplicaId, Since};
+
+use super::program::{World, face, sent, taking_in};
+
+/// The deltas of all transactions: in order, backwards, shuffled, doubled, grouped, mixed with states and answers. The
+/// state is the same, to the byte.
+pub fn any_order_any_duplication_any_grouping<T: Crdt, O: Clone>(world: &World<T, O>, seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let whole = face(&taking_in(&world.written));
+    let backwards = taking_in(world.written.iter().rev());
+    assert_eq!((face(&backwards), backwards.pending()), (whole.clone(), 0));
+
+    // Everything that ever travelled, and most of it more than once.
+    let mut messages: Vec<_> = world.messages.iter().chain(&world.written).cloned().collect();
+    messages.shuffle(&mut random);
+    let shuffled = taking_in(&messages);
+    assert_eq!((face(&shuffled), shuffled.pending()), (whole.clone(), 0));
+    assert!(shuffled.missing().is_empty());
+
+    // As the bytes of it.
+    messages.shuffle(&mut random);
+    let decoded: Vec<_> = messages.iter().map(sent).collect();
+    assert_eq!(face(&taking_in(&decoded)), whole);
+
+    // Grouped at random, by author, and the groups in any order.
+    let mut groups: Vec<Delta<T>> = Vec::new();
+    for delta in &world.written {
+        let joined = random.random_bool(0.7) && groups.iter_mut().any(|group| group.append(delta));
+        if !joined {
+            groups.push(delta.clone());
+        }
+    }
+    groups.shuffle(&mut random);
+    let grouped = taking_in(&groups);
+    // Every group is a run of its author's transactions with nothing between them, so none can wait for ever.
+    assert_eq!((face(&grouped), grouped.pending()), (whole, 0));
+}
+
+/// Join on states: `x ⊔ y = y ⊔ x`, `(x ⊔ y) ⊔ z = x ⊔ (y ⊔ z)`, `x ⊔ x = x`; and on deltas joined to a state.
+pub fn commutative_associative_idempotent<T: Crdt, O: Clone>(world: &World<T, O>, seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let [x, y, z] = [0, 1, 2].map(|at| sent(&world.replicas[at].state()));
+    let join = |a: &Delta<T>, b: &Delta<T>| taking_in([a, b]).state();
+    let bytes = |state: &Delta<T>| state.encode_state().expect("it is a state");
+
+    assert_eq!(bytes(&join(&x, &y)), bytes(&join(&y, &x)), "join is not commutative");
+    assert_eq!(bytes(&join(&join(&x, &y), &z)), bytes(&join(&x, &join(&y, &z))), "join is not associative");
+    assert_eq!(bytes(&join(&x, &x)), bytes(&x), "join is not idempotent");
+    // It goes up: what is joined in is below the result.
+    assert_eq!(bytes(&join(&join(&x, &y), &x)), bytes(&join(&x, &y)));
+
+    if world.messages.is_empty() {
+        return;
+    }
+    // Any three messages, in all orders, one of them again at the end.
+    let [d, e, f] = [0; 3].map(|_| &world.messages[random.random_range(0..world.messages.len())]);
+    let base = &world.replicas[random.random_range(0..world.replicas.len())].state();
+    let orders = [[d, e, f], [d, f, e], [e, d, f], [e, f, d], [f, d, e], [f, e, d]];
+    let [first, others @ ..] = orders.map(|[a, b, c]| {
+        let joined = taking_in([base, a, b, c]);
+        let before = (face(&joined), joined.pending());
+        let again = taking_in([base, a, b, c, a, b]);
+        assert_eq!((face(&again), again.pending()), before, "join of a delta is not idempotent");
+        before
+    });
+    for other in others {
+        assert_eq!(other, first, "join of deltas depends on their order");
+    }
+}
+
+/// `decode(encode(x)) == x` in bytes, and a decoded replica goes on as the other would have.
+pub fn bytes_go_there_and_back<T: Crdt, O: Clone>(world: &World<T, O>) {
+    for replica in &world.replicas {
+        let bytes = replica.encode();
+        let back = Replica::<T>::decode(replica.id(), &bytes, &Limits::default()).expect("a state decodes");
+        assert_eq!(face(&back), face(replica));
+        assert_eq!(back.state().encode_state(), Some(bytes.clone()));
+        assert_eq!(sent(&replica.state()).encode_state(), Some(bytes.clone()));
+        // A state under a delta's envelope does the same.
+        let as_delta = Delta::<T>::decode(&replica.state().encode(), &Limits::default()).expect("it decodes");
+        assert_eq!(taking_in([&as_delta]).encode(), bytes);
+    }
+    for message in &world.messages {
+        let _ = sent(message);
+    }
+}
+
+/// Whoever has everything answers any version with exactly what brings it level, or says that it has forgotten.
+pub fn answers_bring_level<T: Crdt, O: Clone>(world: &World<T, O>, history: usize) {
+    let mut whole = taking_in(&world.written);
+    whole.set_history_bytes(history);
+    for replica in &world.replicas {
+        let mut behind = taking_in([&replica.state()]);
+        match whole.delta_since(&behind.version()) {
+            Since::UpToDate => assert_eq!(face(&behind), face(&whole)),
+            Since::Delta(delta) => {
+                assert_eq!(behind.merge(sent(&delta)), Ok(Merged::Applied));
+                assert_eq!(face(&behind), face(&whole));
+                assert!(matches!(whole.delta_since(&behind.version()), Since::UpToDate));
+            }
+            Since::Forgotten => {
+                assert!(history < 1 << 20, "nothing was to be forgotten");
+                assert_eq!(behind.merge(whole.state()), Ok(Merged::Applied));
+                assert_eq!(face(&behind), face(&whole));
+            }
+        }
+    }
+    if history == 0 {
+        // Nothing is remembered, and it is not taken for "nothing is missing".
+        let fresh = Replica::<T>::new(ReplicaId::from_bytes([0xDD; 16]));
+        let answer = whole.delta_since(&fresh.version());
+        assert_eq!(matches!(answer, Since::Forgotten), !world.written.is_empty());
+    }
+}

@@ -1,0 +1,314 @@
+//! Random programs over a few replicas of one document.
+//!
+//! A program is a list of [`Step`]s: transactions, failing transactions, and deliveries of anything that was ever sent,
+//! in any order, again, grouped, as an answer to a version, or as a whole state; restarts and new incarnations between.
+//! A [`World`] runs it. After every step it checks that equal versions mean equal bytes, that the delta of a
+//! transaction does what the transaction did, and that what failed left no trace.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tombolo_crdt::{Crdt, Delta, Limits, Merged, Opaque, Replica, ReplicaId, Since, Version};
+
+/// How many replicas take part.
+pub const REPLICAS: usize = 3;
+
+/// Writes one operation inside a transaction.
+pub type Apply<T, O> = for<'a> fn(&mut <T as Crdt>::Mut<'a>, &O);
+
+/// One step of a program. Numbers that choose something are taken modulo what there is.
+#[derive(Debug, Clone)]
+pub enum Step<O> {
+    /// A transaction of these operations.
+    Write(u8, Vec<O>),
+    /// The same, but it fails in the end: with an error, or by a panic.
+    Fail(u8, Vec<O>, bool),
+    /// A replica takes in one of the messages that were ever sent.
+    Merge(u8, u16),
+    /// One author's messages from here on are grouped, as many as may be, into a new message.
+    Group(u16, u8),
+    /// The first answers the second's version, and the second takes the answer in.
+    Since(u8, u8),
+    /// The first's whole state goes to the second.
+    State(u8, u8),
+    /// A replica is written to bytes and read again. What waited there is lost.
+    Restart(u8),
+    /// A replica goes on under a new id.
+    Reincarnate(u8),
+    /// A replica forgets all but so many bytes of its recent deltas.
+    Forget(u8, u16),
+    /// A replica's wall clock says this.
+    Clock(u8, u32),
+}
+
+/// Programs of operations that `operation` yields.
+pub fn programs<O: std::fmt::Debug + Clone + 'static>(
+    operation: impl Strategy<Value = O> + Clone + 'static,
+    length: usize,
+) -> impl Strategy<Value = Vec<Step<O>>> {
+    let transaction = prop_oneof![
+        4 => vec(operation.clone(), 1..4),
+        1 => vec(operation, 0..24),
+    ];
+    let replica = 0..REPLICAS as u8;
+    let step = prop_oneof![
+        10 => (replica.clone(), transaction.clone()).prop_map(|(at, ops)| Step::Write(at, ops)),
+        2 => (replica.clone(), transaction, any::<bool>()).prop_map(|(at, ops, panics)| Step::Fail(at, ops, panics)),
+        12 => (replica.clone(), any::<u16>()).prop_map(|(at, which)| Step::Merge(at, which)),
+        3 => (any::<u16>(), 2..6_u8).prop_map(|(from, len)| Step::Group(from, len)),
+        4 => (replica.clone(), replica.clone()).prop_map(|(from, to)| Step::Since(from, to)),
+        2 => (replica.clone(), replica.clone()).prop_map(|(from, to)| Step::State(from, to)),
+        1 => replica.clone().prop_map(Step::Restart),
+        1 => replica.clone().prop_map(Step::Reincarnate),
+        1 => (replica.clone(), 0..2_000_u16).prop_map(|(at, bytes)| Step::Forget(at, bytes)),
+        1 => (replica, 0..1_000_000_u32).prop_map(|(at, millis)| Step::Clock(at, millis)),
+    ];
+    vec(step, 1..length)
+}
+
+/// The replicas, everything that was ever sent, and every state that was ever seen.
+pub struct World<T: Crdt, O> {
+    apply: Apply<T, O>,
+    /// The replicas as they are.
+    pub replicas: Vec<Replica<T>>,
+    /// Beside each of them one that takes in the same without understanding it.
+    shadows: Vec<Replica<Opaque>>,
+    /// The deltas of transactions, in order, with their authors. They alone make up the history.
+    pub written: Vec<Delta<T>>,
+    /// Everything that travels: those deltas, groups of them, answers and states.
+    pub messages: Vec<Delta<T>>,
+    seen: HashMap<Version, Vec<u8>>,
+    ids: u8,
+}
+
+/// The id made of one byte. The larger the byte, the larger or the smaller the id: rows and ids are not in step.
+fn id(number: u8) -> ReplicaId {
+    ReplicaId::from_bytes([number.wrapping_mul(151); 16])
+}
+
+/// A delta as its receiver gets it.
+pub fn sent<T: Crdt>(delta: &Delta<T>) -> Delta<T> {
+    let limits = Limits::default();
+    match delta.encode_state() {
+        Some(bytes) => Delta::decode_state(&bytes, &limits).expect("a state decodes"),
+        None => {
+            let bytes = delta.encode();
+            let back = Delta::<T>::decode(&bytes, &limits).expect("a delta decodes");
+            assert_eq!(back.encode(), bytes, "a delta has one encoding");
+            assert_eq!((back.deps(), back.events()), (delta.deps(), delta.events()));
+            back
+        }
+    }
+}
+
+/// A new replica that took in these messages, in this order.
+pub fn taking_in<'d, T: Crdt>(deltas: impl IntoIterator<Item = &'d Delta<T>>) -> Replica<T> {
+    let mut replica = Replica::new(ReplicaId::from_bytes([0xEE; 16]));
+    for delta in deltas {
+        replica.merge(delta.clone()).expect("there is room");
+    }
+    replica
+}
+
+/// What must be equal where everything else is.
+pub fn face<T: Crdt>(replica: &Replica<T>) -> (Version, Vec<u8>) {
+    (replica.version(), replica.encode())
+}
+
+impl<T: Crdt, O: Clone> World<T, O> {
+    /// Three empty replicas.
+    pub fn new(apply: Apply<T, O>) -> Self {
+        let ids = 1..=REPLICAS as u8;
+        Self {
+            apply,
+            replicas: ids.clone().map(|number| Replica::new(id(number))).collect(),
+            shadows: ids.map(|number| Replica::new(id(number))).collect(),
+            written: Vec::new(),
+            messages: Vec::new(),
+            seen: HashMap::new(),
+            ids: REPLICAS as u8,
+        }
+    }
+
+    /// Runs a program.
+    pub fn run(apply: Apply<T, O>, program: &[Step<O>]) -> Self {
+        let mut world = Self::new(apply);
+        for step in program {
+            world.step(step);
+        }
+        world
+    }
+
+    /// Runs one step and checks what must hold after it.
+    pub fn step(&mut self, step: &Step<O>) {
+        match step {
+            Step::Write(at, operations) => self.write(usize::from(*at), operations),
+            Step::Fail(at, operations, panics) => self.fail(usize::from(*at), operations, *panics),
+            Step::Merge(at, which) => {
+                if let Some(message) = self.message(*which) {
+                    self.deliver(usize::from(*at), &message);
+                }
+            }
+            Step::Group(from, len) => self.group(usize::from(*from), usize::from(*len)),
+            Step::Since(from, to) => self.since(usize::from(*from), usize::from(*to)),
+            Step::State(from, to) => {
+                let state = self.replicas[usize::from(*from)].state();
+                self.messages.push(state.clone());
+                self.deliver(usize::from(*to), &state);
+                assert!(self.replicas[usize::from(*to)].version().dominates(&state.events()));
+            }
+            Step::Restart(at) => self.restart(usize::from(*at)),
+            Step::Reincarnate(at) => {
+                if self.ids < 8 {
+                    self.ids += 1;
+                    let replica = &mut self.replicas[usize::from(*at)];
+                    let before = face(replica);
+                    *replica = replica.fork(id(self.ids));
+                    assert_eq!(face(replica), before);
+                }
+            }
+            Step::Forget(at, bytes) => self.replicas[usize::from(*at)].set_history_bytes(usize::from(*bytes)),
+            Step::Clock(at, millis) => self.replicas[usize::from(*at)].set_time(u64::from(*millis)),
+        }
+        self.check();
+    }
+
+    fn message(&self, which: u16) -> Option<Delta<T>> {
+        let at = usize::from(which).checked_rem(self.messages.len())?;
+        Some(self.messages[at].clone())
+    }
+
+    fn write(&mut self, at: usize, operations: &[O]) {
+        let apply = self.apply;
+        let replica = &mut self.replicas[at];
+        let mut other = taking_in([&sent(&replica.state())]);
+        assert_eq!(face(&other), face(replica));
+        let before = replica.version();
+        let ((), delta) = replica.update(|value| operations.iter().for_each(|op| apply(value, op)));
+        // The delta does to a state what the transaction did.
+        let merged = other.merge(sent(&delta)).expect("there is room");
+        assert_eq!(face(&other), face(replica));
+        assert_eq!(delta.is_empty(), replica.version() == before);
+        if delta.is_empty() {
+            assert_eq!(merged, Merged::AlreadyKnown);
+            return;
+        }
+        assert_eq!(merged, Merged::Applied);
+        assert_eq!(other.merge(delta.clone()), Ok(Merged::AlreadyKnown));
+        self.shadows[at].merge(opaque(&delta)).expect("there is room");
+        self.written.push(delta.clone());
+        self.messages.push(delta);
+    }
+
+    fn fail(&mut self, at: usize, operations: &[O], panics: bool) {
+        let apply = self.apply;
+        let replica = &mut self.replicas[at];
+        let before = face(replica);
+        let waiting = replica.pending();
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            replica
+                .try_update(|value| {
+                    operations.iter().for_each(|op| apply(value, op));
+                    if panics {
+                        resume_unwind(Box::new("a panic in the middle"));
+                    }
+                    Err::<(), _>("an error")
+                })
+                .map(drop)
+        }));
+        assert_eq!(failed.is_err(), panics);
+        assert_eq!(face(replica), before, "what failed left a trace");
+        assert_eq!(replica.pending(), waiting);
+    }
+
+    fn deliver(&mut self, at: usize, message: &Delta<T>) {
+        let replica = &mut self.replicas[at];
+        let merged = replica.merge(sent(message)).expect("there is room");
+        match merged {
+            Merged::Applied => assert!(replica.version().dominates(&message.events())),
+            Merged::AlreadyKnown => assert!(replica.version().dominates(&message.events())),
+            Merged::Pending(missing) => {
+                assert!(!missing.is_empty() && !replica.version().dominates(&missing));
+                assert!(replica.missing().dominates(&missing));
+            }
+        }
+        self.shadows[at].merge(opaque(message)).expect("there is room");
+    }
+
+    fn group(&mut self, from: usize, len: usize) {
+        let Some(from) = from.checked_rem(self.written.len()) else { return };
+        let mut group = self.written[from].clone();
+        let (mut dots, mut grouped) = (group.len(), 1);
+        for next in &self.written[from + 1..] {
+            if grouped < len && group.append(next) {
+                dots += next.len();
+                grouped += 1;
+            }
+        }
+        assert_eq!(group.len(), dots);
+        if grouped > 1 {
+            self.messages.push(group);
+        }
+    }
+
+    fn since(&mut self, from: usize, to: usize) {
+        let answer = self.replicas[from].delta_since(&self.replicas[to].version());
+        let (from_version, to_version) = (self.replicas[from].version(), self.replicas[to].version());
+        let state = self.replicas[from].state();
+        let message = match answer {
+            Since::UpToDate => {
+                assert!(to_version.dominates(&from_version));
+                return;
+            }
+            Since::Delta(delta) => delta,
+            Since::Forgotten => state.clone(),
+        };
+        // It brings a replica at that version level, and does what the whole state would do.
+        let here = &self.replicas[to];
+        let by_answer = taking_in([&here.state(), &sent(&message)]);
+        let by_state = taking_in([&here.state(), &sent(&state)]);
+        assert_eq!(face(&by_answer), face(&by_state), "an answer differs from the state");
+        assert!(by_answer.version().dominates(&from_version));
+        self.messages.push(message.clone());
+        self.deliver(to, &message);
+    }
+
+    fn restart(&mut self, at: usize) {
+        let replica = &mut self.replicas[at];
+        let before = face(replica);
+        *replica = Replica::decode(replica.id(), &before.1, &Limits::default()).expect("a state decodes");
+        assert_eq!(face(replica), before);
+        // The shadow's waiting deltas would make it run ahead.
+        self.shadows[at] = shadow(replica);
+    }
+
+    fn check(&mut self) {
+        for (replica, shadow_of) in self.replicas.iter().zip(&mut self.shadows) {
+            let (version, bytes) = face(replica);
+            let known = self.seen.entry(version.clone()).or_insert_with(|| bytes.clone());
+            assert_eq!(*known, bytes, "two states of one version");
+            if shadow_of.version() == version {
+                let typed = Replica::<T>::decode(replica.id(), &shadow_of.encode(), &Limits::default())
+                    .expect("what an opaque replica holds is of the type");
+                assert_eq!(typed.encode(), bytes, "an opaque replica holds something else");
+            } else {
+                // A new incarnation lost what waited; its shadow did not.
+                *shadow_of = shadow(replica);
+            }
+        }
+    }
+}
+
+fn shadow<T: Crdt>(replica: &Replica<T>) -> Replica<Opaque> {
+    Replica::decode(replica.id(), &replica.encode(), &Limits::default()).expect("an opaque replica reads any state")
+}
+
+fn opaque<T: Crdt>(delta: &Delta<T>) -> Delta<Opaque> {
+    let limits = Limits::default();
+    match delta.encode_state() {
+        Some(bytes) => Delta::decode_state(&bytes, &limits).expect("an opaque replica reads any state"),
+        None => Delta::decode_body(&delta.encode_body(), &limits).expect("an opaque replica reads any delta"),
+    }
+}

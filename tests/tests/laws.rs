@@ -1,0 +1,287 @@
+//! The laws of joining, for every type: one line of `laws!` each.
+//!
+//! A failing case is printed, shrunk, and its seed is kept in `laws.proptest-regressions`.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Doc, EnableWinsFlag, GCounter, GSet, LwwRegister, Mut, MvRegister, PnCounter,
+    Scalar,
+};
+use tombolo_tests::model::laws;
+use tombolo_tests::model::program::{World, programs};
+
+/// How many programs a law is tried with.
+const CASES: u32 = 24;
+/// How many steps a program has at most.
+const STEPS: usize = 40;
+
+macro_rules! laws {
+    ($name:ident, $type:ty, $operation:expr, $apply:expr) => {
+        mod $name {
+            use super::*;
+
+            proptest! {
+                #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+                #[test]
+                fn any_order_duplication_and_grouping_gives_the_same_state(
+                    program in programs($operation, STEPS),
+                    seed in any::<u64>(),
+                ) {
+                    let world = World::<$type, _>::run($apply, &program);
+                    laws::any_order_any_duplication_any_grouping(&world, seed);
+                }
+
+                #[test]
+                fn join_is_commutative_associative_and_idempotent(
+                    program in programs($operation, STEPS),
+                    seed in any::<u64>(),
+                ) {
+                    let world = World::<$type, _>::run($apply, &program);
+                    laws::commutative_associative_idempotent(&world, seed);
+                }
+
+                #[test]
+                fn bytes_go_there_and_back_and_answers_bring_level(
+                    program in programs($operation, STEPS),
+                    history in prop_oneof![Just(0_usize), 1..4_000_usize, Just(1 << 20)],
+                ) {
+                    let world = World::<$type, _>::run($apply, &program);
+                    laws::bytes_go_there_and_back(&world);
+                    laws::answers_bring_level(&world, history);
+                }
+            }
+        }
+    };
+}
+
+/// A key or value; more than the eight that are looked up one by one while a transaction is written.
+fn small() -> impl Strategy<Value = u8> + Clone {
+    prop_oneof![3 => 0..4_u8, 1 => 0..14_u8]
+}
+
+#[derive(Debug, Clone)]
+enum SetOp {
+    Add(u8),
+    Remove(u8),
+    Clear,
+}
+
+fn set_op() -> impl Strategy<Value = SetOp> + Clone {
+    prop_oneof![
+        6 => small().prop_map(SetOp::Add),
+        3 => small().prop_map(SetOp::Remove),
+        1 => Just(SetOp::Clear),
+    ]
+}
+
+fn on_set(set: &mut Mut<'_, AddWinsSet<u8>>, op: &SetOp) {
+    match op {
+        SetOp::Add(element) => set.add(*element),
+        SetOp::Remove(element) => drop(set.remove(element)),
+        SetOp::Clear => set.clear(),
+    }
+}
+
+/// `None` clears.
+fn register_op() -> impl Strategy<Value = Option<u8>> + Clone {
+    prop_oneof![4 => any::<u8>().prop_map(Some), 1 => Just(None)]
+}
+
+fn on_mv(register: &mut Mut<'_, MvRegister<u8>>, op: &Option<u8>) {
+    match op {
+        Some(value) => register.set(*value),
+        None => register.clear(),
+    }
+}
+
+fn on_lww(register: &mut Mut<'_, LwwRegister<u8>>, op: &Option<u8>) {
+    match op {
+        Some(value) => register.set(*value),
+        None => register.clear(),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum MapOp<O> {
+    /// Writes below a key.
+    At(u8, O),
+    /// Opens a key and writes nothing.
+    Open(u8),
+    Remove(u8),
+    Clear,
+}
+
+fn map_op<O: std::fmt::Debug + Clone + 'static>(
+    below: impl Strategy<Value = O> + Clone + 'static,
+) -> impl Strategy<Value = MapOp<O>> + Clone {
+    prop_oneof![
+        9 => (small(), below).prop_map(|(key, op)| MapOp::At(key, op)),
+        1 => small().prop_map(MapOp::Open),
+        4 => small().prop_map(MapOp::Remove),
+        1 => Just(MapOp::Clear),
+    ]
+}
+
+fn on_map<V: Crdt, O>(
+    map: &mut Mut<'_, AddWinsMap<u8, V>>,
+    op: &MapOp<O>,
+    below: impl FnOnce(&mut V::Mut<'_>, &O),
+) {
+    match op {
+        MapOp::At(key, op) => below(&mut map.at(*key), op),
+        MapOp::Open(key) => drop(map.at(*key)),
+        MapOp::Remove(key) => drop(map.remove(key)),
+        MapOp::Clear => map.clear(),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum DocOp {
+    Counter(i8),
+    GrowCounter(u8),
+    Flag(bool),
+    Register(u8),
+    Lww(u8),
+    Set(SetOp),
+    GrowSet(u8),
+    Open,
+    RemoveKind(u8),
+    Remove,
+}
+
+/// A path of names, and what is done at its end.
+fn doc_op() -> impl Strategy<Value = (Vec<u8>, u8, DocOp)> + Clone {
+    let op = prop_oneof![
+        2 => any::<i8>().prop_map(DocOp::Counter),
+        1 => any::<u8>().prop_map(DocOp::GrowCounter),
+        1 => any::<bool>().prop_map(DocOp::Flag),
+        2 => any::<u8>().prop_map(DocOp::Register),
+        2 => any::<u8>().prop_map(DocOp::Lww),
+        2 => set_op().prop_map(DocOp::Set),
+        1 => any::<u8>().prop_map(DocOp::GrowSet),
+        1 => Just(DocOp::Open),
+        1 => (0..8_u8).prop_map(DocOp::RemoveKind),
+        3 => Just(DocOp::Remove),
+    ];
+    (vec(0..2_u8, 0..3), 0..3_u8, op)
+}
+
+const NAMES: [&str; 3] = ["ann", "bob", "the third name of a document"];
+
+fn on_doc(doc: &mut Mut<'_, Doc>, (path, name, op): &(Vec<u8>, u8, DocOp)) {
+    let mut doc = doc.by_ref().at_path(path.iter().map(|name| NAMES[usize::from(*name)]));
+    let name = NAMES[usize::from(*name)];
+    match op {
+        DocOp::Counter(by) => doc.counter(name).add(i64::from(*by)),
+        DocOp::GrowCounter(by) => doc.grow_counter(name).inc(u64::from(*by)),
+        DocOp::Flag(true) => doc.flag(name).enable(),
+        DocOp::Flag(false) => doc.flag(name).disable(),
+        DocOp::Register(value) => doc.register(name).set(i64::from(*value)),
+        DocOp::Lww(value) => doc.lww(name).set(f64::from(*value)),
+        DocOp::Set(SetOp::Add(element)) => doc.set(name).add(i64::from(*element)),
+        DocOp::Set(SetOp::Remove(element)) => drop(doc.set(name).remove(&Scalar::from(i64::from(*element)))),
+        DocOp::Set(SetOp::Clear) => doc.set(name).clear(),
+        DocOp::GrowSet(element) => doc.grow_set(name).add(vec![*element]),
+        DocOp::Open => drop(doc.map(name)),
+        DocOp::RemoveKind(kind) => {
+            let kinds: Vec<_> = doc.get(name).map(|entry| entry.kinds().collect()).unwrap_or_default();
+            if let Some(at) = usize::from(*kind).checked_rem(kinds.len()) {
+                assert!(doc.remove_kind(name, kinds[at]));
+            }
+        }
+        DocOp::Remove => drop(doc.remove(name)),
+    }
+}
+
+#[derive(Crdt)]
+struct Board {
+    #[crdt(lww)]
+    name: String,
+    visits: PnCounter,
+    cards: AddWinsMap<u8, Card>,
+}
+
+#[derive(Crdt)]
+struct Card {
+    #[crdt(lww)]
+    title: String,
+    #[crdt(mv)]
+    colour: u8,
+    done: EnableWinsFlag,
+    votes: PnCounter,
+    labels: AddWinsSet<u8>,
+}
+
+#[derive(Debug, Clone)]
+enum BoardOp {
+    Name(u8),
+    Visit(i8),
+    Card(MapOp<CardOp>),
+}
+
+#[derive(Debug, Clone)]
+enum CardOp {
+    Title(u8),
+    Colour(Option<u8>),
+    Done(bool),
+    Vote(i8),
+    Labels(SetOp),
+}
+
+fn board_op() -> impl Strategy<Value = BoardOp> + Clone {
+    let card = prop_oneof![
+        any::<u8>().prop_map(CardOp::Title),
+        register_op().prop_map(CardOp::Colour),
+        any::<bool>().prop_map(CardOp::Done),
+        any::<i8>().prop_map(CardOp::Vote),
+        set_op().prop_map(CardOp::Labels),
+    ];
+    prop_oneof![
+        1 => any::<u8>().prop_map(BoardOp::Name),
+        1 => any::<i8>().prop_map(BoardOp::Visit),
+        8 => map_op(card).prop_map(BoardOp::Card),
+    ]
+}
+
+fn on_board(board: &mut BoardMut<'_>, op: &BoardOp) {
+    match op {
+        BoardOp::Name(name) => board.name().set(format!("board {name}")),
+        BoardOp::Visit(by) => board.visits().add(i64::from(*by)),
+        BoardOp::Card(op) => on_map(&mut board.cards(), op, |card, op| match op {
+            CardOp::Title(title) => card.title().set(format!("a title too long to stand inline, {title}")),
+            CardOp::Colour(op) => on_mv(&mut card.colour(), op),
+            CardOp::Done(true) => card.done().enable(),
+            CardOp::Done(false) => card.done().disable(),
+            CardOp::Vote(by) => card.votes().add(i64::from(*by)),
+            CardOp::Labels(op) => on_set(&mut card.labels(), op),
+        }),
+    }
+}
+
+laws!(g_counter, GCounter, 0..5_u64, |counter, by| counter.inc(*by));
+laws!(pn_counter, PnCounter, -5..5_i64, |counter, by| counter.add(*by));
+laws!(enable_wins_flag, EnableWinsFlag, any::<bool>(), |flag, on| if *on { flag.enable() } else { flag.disable() });
+laws!(lww_register, LwwRegister<u8>, register_op(), on_lww);
+laws!(mv_register, MvRegister<u8>, register_op(), on_mv);
+laws!(g_set, GSet<u8>, small(), |set, element| set.add(*element));
+laws!(add_wins_set, AddWinsSet<u8>, set_op(), on_set);
+laws!(map_of_counters, AddWinsMap<u8, PnCounter>, map_op(-5..5_i64), |map, op| {
+    on_map(map, op, |counter, by| counter.add(*by));
+});
+laws!(map_of_grow_only, AddWinsMap<u8, GSet<u8>>, map_op(small()), |map, op| {
+    on_map(map, op, |set, element| set.add(*element));
+});
+laws!(map_of_sets, AddWinsMap<u8, AddWinsSet<u8>>, map_op(set_op()), |map, op| on_map(map, op, on_set));
+laws!(map_of_lww_registers, AddWinsMap<u8, LwwRegister<u8>>, map_op(register_op()), |map, op| {
+    on_map(map, op, on_lww);
+});
+laws!(
+    map_of_maps_of_mv_registers,
+    AddWinsMap<u8, AddWinsMap<u8, MvRegister<u8>>>,
+    map_op(map_op(register_op())),
+    |map, op| on_map(map, op, |map, op| on_map(map, op, on_mv))
+);
+laws!(doc, Doc, doc_op(), on_doc);
+laws!(derived_struct, Board, board_op(), on_board);
