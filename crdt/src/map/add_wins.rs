@@ -124,7 +124,8 @@ impl<K: Key, V: Crdt> AddWinsMap<K, V> {
 
 impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     /// Write access to the value under `key`; the handle on the map is used up, so that the new one can be kept in a
-    /// `let`. A key that does not exist comes into being with the first thing written below it.
+    /// `let`. A key that does not exist comes into being with the first thing written below it; only until this
+    /// transaction ends is it listed without.
     pub fn entry(self, key: impl Into<K>) -> V::Mut<'a> {
         let key = key.into();
         let tree = self.tree.child(&encode_key(&key));

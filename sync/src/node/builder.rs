@@ -27,6 +27,7 @@ pub struct NodeBuilder {
     name: Option<String>,
     application: String,
     listen: Option<Vec<String>>,
+    announce: Option<Vec<String>>,
     peers: Vec<String>,
     mdns: bool,
     offline: bool,
@@ -42,6 +43,7 @@ impl NodeBuilder {
             name: None,
             application: DEFAULT_APPLICATION.to_owned(),
             listen: None,
+            announce: None,
             peers: Vec::new(),
             mdns: true,
             offline: false,
@@ -80,9 +82,17 @@ impl NodeBuilder {
         self
     }
 
-    /// Where to listen, instead of where it listened last or, the first time, on all interfaces.
+    /// Where to listen, instead of where it listened last or, the first time, on all interfaces. With no address the
+    /// node dials only.
     pub fn listen(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.listen = Some(addresses.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// What to tell others about where this node can be reached, instead of where it listens: behind a forwarded port,
+    /// for instance.
+    pub fn announce(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.announce = Some(addresses.into_iter().map(Into::into).collect());
         self
     }
 
@@ -137,7 +147,8 @@ impl NodeBuilder {
             max_documents: self.max_documents,
             seed: home::random()?,
         };
-        let shared = Shared::start(store, addresses, move |store: &dyn Store, now| {
+        parse_all(self.announce.as_deref().unwrap_or_default())?;
+        let shared = Shared::start(store, addresses, self.announce.clone(), move |store: &dyn Store, now| {
             Ok(Engine::start(config, store, now)?)
         })?;
         let space = SpaceId::of(&secret);
@@ -153,7 +164,8 @@ impl NodeBuilder {
         } else {
             let topic = blake3::derive_key("tombolo 2026 gossip topic", secret.as_bytes());
             let topic = data_encoding::HEXLOWER.encode(&topic[..16]);
-            let wanted = explicit.clone().unwrap_or_else(|| parse_known(&last));
+            let again = Some(parse_known(&last)).filter(|last| !last.is_empty()).unwrap_or_else(default_listen);
+            let wanted = explicit.clone().unwrap_or(again);
             Some(start_net(key, &topic, wanted, explicit.is_none(), self.mdns).await?)
         };
         let asked: Vec<Multiaddr> = explicit.unwrap_or_else(default_listen);
@@ -174,7 +186,7 @@ async fn start_net(
 ) -> Result<(Net, crate::net::NetEvents)> {
     let mut config = NetConfig::new(key, topic);
     config.mdns = mdns;
-    config.listen = if listen.is_empty() { default_listen() } else { listen };
+    config.listen = listen;
     match Net::start(config.clone()).await {
         Err(why) if any_port => {
             tracing::info!(%why, "the ports of last time are taken; listening on others");

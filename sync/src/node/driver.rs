@@ -27,7 +27,8 @@ thread_local! {
 /// What all handles of a node share.
 pub(super) struct Shared {
     engine: Mutex<Engine>,
-    store: GroupCommit,
+    /// `None` once the node has been shut down: the home is free for the next.
+    store: RwLock<Option<Arc<GroupCommit>>>,
     net: OnceLock<Net>,
     start: Instant,
     /// The generation of the last batch submitted.
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     listening: RwLock<Vec<String>>,
     /// Where the node could be reached in its last life.
     last_addresses: Vec<String>,
+    /// What to tell others instead.
+    announce: Option<Vec<String>>,
     /// Somebody should look at the clock again.
     wake: Notify,
     /// When the clock will be looked at, in milliseconds.
@@ -53,6 +56,7 @@ impl Shared {
     pub(super) fn start(
         store: impl Store,
         last_addresses: Vec<String>,
+        announce: Option<Vec<String>>,
         engine: impl FnOnce(&dyn Store, Now) -> Result<Engine>,
     ) -> Result<Arc<Self>> {
         let start = Instant::now();
@@ -66,7 +70,7 @@ impl Shared {
         })?;
         let shared = Arc::new(Self {
             engine: Mutex::new(engine),
-            store,
+            store: RwLock::new(Some(Arc::new(store))),
             net: OnceLock::new(),
             start,
             generation: AtomicU64::new(0),
@@ -75,6 +79,7 @@ impl Shared {
             sessions: RwLock::default(),
             listening: RwLock::default(),
             last_addresses,
+            announce,
             wake: Notify::new(),
             wake_at: AtomicU64::new(0),
             progress: Notify::new(),
@@ -85,8 +90,11 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Where the node can be reached, or could be last.
+    /// Where others can reach the node, or could last.
     pub(super) fn addresses(&self) -> Vec<String> {
+        if let Some(announce) = &self.announce {
+            return announce.clone();
+        }
         let listening = self.listening.read().unwrap_or_else(PoisonError::into_inner);
         if listening.is_empty() { self.last_addresses.clone() } else { listening.clone() }
     }
@@ -135,16 +143,15 @@ impl Shared {
             Effect::Store(batch) => {
                 if self.generation.swap(batch.generation, Ordering::AcqRel) < batch.generation {
                     // What failed is known to the engine; what is submitted from here on does not build on it.
-                    self.store_gone(self.store.resume());
+                    self.on_store(GroupCommit::resume);
                 }
-                self.store_gone(self.store.submit(Batch { id: batch.id.0, writes: batch.writes }));
+                self.on_store(|store| store.submit(Batch { id: batch.id.0, writes: batch.writes }));
             }
             Effect::Load { doc } => {
                 let shared = Arc::clone(self);
                 // The store answers on its own thread, after what it has to write; nobody may wait for that in here.
                 let asked = std::thread::Builder::new().name("tombolo-load".into()).spawn(move || {
-                    let stored =
-                        shared.store.with_store(move |store| store.document(doc)).and_then(|stored| stored);
+                    let stored = shared.with_store(move |store| store.document(doc));
                     shared.input(Input::Loaded { doc, stored: stored.map_err(|why| why.to_string()) });
                 });
                 if let Err(why) = asked {
@@ -182,8 +189,14 @@ impl Shared {
         }
     }
 
-    fn store_gone(&self, answer: Result<(), StoreError>) {
-        if let Err(why) = answer {
+    fn store(&self) -> Result<Arc<GroupCommit>> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::ShutDown)
+    }
+
+    fn on_store(&self, f: impl FnOnce(&GroupCommit) -> Result<(), StoreError>) {
+        if let Ok(store) = self.store()
+            && let Err(why) = f(&store)
+        {
             tracing::error!(%why, "the store has stopped");
         }
     }
@@ -241,11 +254,11 @@ impl Shared {
         &self,
         f: impl FnOnce(&mut dyn Store) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R> {
-        Ok(self.store.with_store(f)??)
+        Ok(self.store()?.with_store(f)??)
     }
 
     pub(super) fn backup(&self, path: &std::path::Path) -> Result<()> {
-        Ok(self.store.backup(path)?)
+        Ok(self.store()?.backup(path)?)
     }
 
     /// Puts the node on the network and starts to keep time.
@@ -261,7 +274,8 @@ impl Shared {
             tokio::spawn(listen(Arc::downgrade(self), events, records));
         }
         tokio::spawn(keep_time(Arc::downgrade(self)));
-        self.input(Input::Tick);
+        let addresses = self.announce.clone().unwrap_or_default();
+        self.input(Input::Listening { addresses });
     }
 
     fn net_event(self: &Arc<Self>, event: NetEvent, records: &impl Fn(&[String]) -> Vec<Write>) {
@@ -327,7 +341,7 @@ impl Shared {
         let records = records(&addresses);
         self.with_engine(|engine, now| {
             engine.keep(records);
-            engine.handle(now, Input::Listening { addresses });
+            engine.handle(now, Input::Listening { addresses: self.addresses() });
         });
     }
 
@@ -339,9 +353,20 @@ impl Shared {
         if let Some(net) = self.net.get() {
             net.shutdown().await;
         }
-        // Everything submitted before is durable, or has failed, when this comes back.
-        let shared = Arc::clone(self);
-        let _ = tokio::task::spawn_blocking(move || shared.store.with_store(|_| ())).await;
+        let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Closing commits what was submitted, and gives the home free.
+        let _ = tokio::task::spawn_blocking(move || {
+            let Some(mut store) = store else { return };
+            loop {
+                match Arc::try_unwrap(store) {
+                    Ok(last) => return drop(last),
+                    // Somebody is just handing something over.
+                    Err(shared) => store = shared,
+                }
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        })
+        .await;
         self.subscribers.close();
         self.wake.notify_one();
         self.progress.notify_waiters();

@@ -8,3 +8,12 @@ pub mod definitions;
 pub mod history;
 pub mod laws;
 pub mod program;
+
+use proptest::prelude::ProptestConfig;
+
+/// So many cases of a random test, or as many times more as the environment variable `TOMBOLO_CASES` says.
+#[must_use]
+pub fn cases(cases: u32) -> ProptestConfig {
+    let times = std::env::var("TOMBOLO_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    ProptestConfig { cases: cases.saturating_mul(times), max_shrink_iters: 20_000, ..ProptestConfig::default() }
+}

@@ -105,7 +105,7 @@ pub fn sent<T: Crdt>(delta: &Delta<T>) -> Delta<T> {
 
 /// A new replica that took in these messages, in this order.
 pub fn taking_in<'d, T: Crdt>(deltas: impl IntoIterator<Item = &'d Delta<T>>) -> Replica<T> {
-    let mut replica = Replica::new(ReplicaId::from_bytes([0xEE; 16]));
+    let mut replica = Replica::<T>::new(ReplicaId::from_bytes([0xEE; 16]));
     for delta in deltas {
         replica.merge(delta.clone()).expect("there is room");
     }
