@@ -1,4 +1,40 @@
 //! Peer-to-peer replication of `tombolo-crdt` documents.
+//!
+//! A [`Node`] is a home on disk, in one *space*: a group of peers that share documents and a secret. Documents are opened by
+//! name and type, read and written in place, and replicated between all peers of the space, over TCP and QUIC, through
+//! partitions, crashes and restarts. Writing never waits for anybody: a write is visible at once, durable when its
+//! [`Commit`] resolves, and everywhere when the network allows.
+//!
+//! ```no_run
+//! use tombolo_crdt::{AddWinsSet, Crdt, PnCounter};
+//! use tombolo_sync::Node;
+//!
+//! #[derive(Crdt)]
+//! struct Board {
+//!     visits: PnCounter,
+//!     labels: AddWinsSet<String>,
+//! }
+//!
+//! # async fn example() -> tombolo_sync::Result<()> {
+//! let node = Node::builder("app-data").create().start().await?;
+//! println!("invite others with {}", node.ticket());
+//!
+//! let board = node.open::<Board>("garden")?;
+//! board.update(|board| board.visits().inc(1)).await?; // durable here
+//! board.read(|board| println!("{} visits, {} labels", board.visits.value(), board.labels.len()));
+//!
+//! let mut changes = board.subscribe();
+//! while let Some(change) = changes.next().await {
+//!     println!("changed by {:?}", change.origin);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Parts
+//! - [`engine`]: the protocol as a state machine without I/O; drive it yourself to test your own convergence.
+//! - [`store`]: durable storage, redb or memory.
+//! - `net`: libp2p, and nothing but libp2p (feature `net`, on by default). Without it neither libp2p nor Tokio is compiled.
 
 mod doc_id;
 pub mod engine;
@@ -15,3 +51,8 @@ pub use doc_id::DocId;
 pub use node::{Change, Changes, Commit, Document, Error, Node, NodeBuilder, Result};
 pub use peer_id::{ParsePeerIdError, PeerId};
 pub use space::{MAX_TICKET_ADDRESSES, Secret, SpaceId, Ticket, TicketError};
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
