@@ -6,11 +6,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Doc, EnableWinsFlag, GCounter, GSet, LwwRegister, Mut, MvRegister, PnCounter,
-    Scalar,
+    AddWinsMap, AddWinsSet, Crdt, Doc, EnableWinsFlag, GCounter, GSet, LwwRegister, Mut, MvRegister,
+    PnCounter, Scalar,
 };
-use tombolo_tests::model::{cases, laws};
 use tombolo_tests::model::program::{World, programs};
+use tombolo_tests::model::{cases, laws};
 
 /// How many programs a law is tried with.
 const CASES: u32 = 24;
@@ -264,7 +264,11 @@ fn on_board(board: &mut BoardMut<'_>, op: &BoardOp) {
 
 laws!(g_counter, GCounter, 0..5_u64, |counter, by| counter.inc(*by));
 laws!(pn_counter, PnCounter, -5..5_i64, |counter, by| counter.add(*by));
-laws!(enable_wins_flag, EnableWinsFlag, any::<bool>(), |flag, on| if *on { flag.enable() } else { flag.disable() });
+laws!(enable_wins_flag, EnableWinsFlag, any::<bool>(), |flag, on| if *on {
+    flag.enable()
+} else {
+    flag.disable()
+});
 laws!(lww_register, LwwRegister<u8>, register_op(), on_lww);
 laws!(mv_register, MvRegister<u8>, register_op(), on_mv);
 laws!(g_set, GSet<u8>, small(), |set, element| set.add(*element));

@@ -11,16 +11,17 @@ use super::versions::Digest;
 use crate::{DocId, PeerId};
 
 /// The protocol this program speaks, and the oldest it still understands.
-pub(crate) const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 1;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 256 KiB.
-pub(crate) const PART: usize = 256 << 10;
+pub const PART: usize = 256 << 10;
 /// The longest content that travels in parts, in bytes: 256 MiB.
-pub(crate) const MAX_CONTENT: usize = 256 << 20;
+pub const MAX_CONTENT: usize = 256 << 20;
 
+/// One message of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Frame {
+pub enum Frame {
     /// The first word of both sides.
     Hello(Hello),
     /// "I know the secret": a keyed hash over both hellos.
@@ -82,63 +83,80 @@ pub(crate) enum Frame {
     Peers(Vec<Contact>),
 }
 
+/// The first word of a session: who understands what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Hello {
+pub struct Hello {
     /// The oldest and the newest protocol the sender understands.
-    pub(crate) protocols: (u16, u16),
+    pub protocols: (u16, u16),
     /// What the sender can do beyond the protocol. Unknown bits are ignored.
-    pub(crate) features: u64,
+    pub features: u64,
     /// Which application: a hash of its id.
-    pub(crate) application: [u8; 16],
+    pub application: [u8; 16],
     /// Fresh for this session.
-    pub(crate) nonce: [u8; 32],
+    pub nonce: [u8; 32],
     /// The longest frame the sender takes.
-    pub(crate) max_frame: u32,
+    pub max_frame: u32,
 }
 
+/// How a proved peer introduces itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Welcome {
+pub struct Welcome {
     /// The sender's incarnation.
-    pub(crate) replica: ReplicaId,
+    pub replica: ReplicaId,
     /// What its user calls it.
-    pub(crate) name: String,
+    pub name: String,
     /// Its wall time, in milliseconds since the Unix epoch.
-    pub(crate) wall_millis: u64,
+    pub wall_millis: u64,
 }
 
+/// Why a session ends before it has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
+    /// The ranges of protocols do not meet.
     #[error("no protocol in common: update the older of the two programs")]
     Protocol,
+    /// Another application.
     #[error("it belongs to another application")]
     Application,
+    /// The proof is not that of this space.
     #[error("it could not prove that it knows the space's secret")]
     Secret,
+    /// Bytes that are no frame, or a frame that is out of place.
     #[error("it sent what cannot be understood")]
     Malformed,
+    /// The proof did not come in time.
     #[error("it took too long to introduce itself")]
     TooSlow,
 }
 
+/// What content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ContentKind {
+pub enum ContentKind {
+    /// The body of a delta.
     Delta,
+    /// A whole state, in its envelope.
     State,
 }
 
 /// Where a peer can be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Contact {
-    pub(crate) peer: PeerId,
-    pub(crate) addresses: Vec<String>,
+pub struct Contact {
+    /// The peer.
+    pub peer: PeerId,
+    /// Its addresses.
+    pub addresses: Vec<String>,
 }
 
 impl Frame {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The frame in bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         rmp_serde::to_vec(self).expect("frames consist of what MessagePack can say")
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads a frame; `None` if the bytes are none, or too many.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > MAX_FRAME {
             return None;
         }

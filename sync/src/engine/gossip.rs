@@ -48,6 +48,18 @@ impl Seal {
     }
 }
 
+/// Opens a payload of the space with this secret; `None` if no member made it. For simulators and fuzzers.
+#[must_use]
+pub fn open_payload(secret: &Secret, payload: &[u8]) -> Option<(DocId, Vec<u8>)> {
+    Seal::new(secret).open(payload)
+}
+
+/// A payload of the space with this secret. For simulators and fuzzers.
+#[must_use]
+pub fn seal_payload(secret: &Secret, doc: DocId, delta: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {
+    Seal::new(secret).seal(doc, delta, nonce)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

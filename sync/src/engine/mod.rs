@@ -15,6 +15,8 @@ mod directory;
 mod document;
 mod effect;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gossip;
 mod handshake;
 mod live;
@@ -49,6 +51,13 @@ pub use frame::{MAX_FRAME, decodes_as_frame};
 pub use gossip::MAX_PAYLOAD;
 pub use status::{DocumentStatus, PeerStatus, Status};
 pub use update::{OpenError, UpdateError};
+
+/// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.
+#[doc(hidden)]
+pub mod wire {
+    pub use super::frame::{Contact, ContentKind, Frame, Hello, PART, Refusal, Welcome};
+    pub use super::gossip::{open_payload, seal_payload};
+}
 
 /// What an engine must be told about itself.
 #[derive(Debug, Clone)]
@@ -240,6 +249,24 @@ impl Engine {
     #[must_use]
     pub fn replica(&self) -> ReplicaId {
         self.config.replica
+    }
+
+    /// A document's state in canonical bytes: equal at all nodes of equal version, but for the name of the type,
+    /// which a node that has not opened the document does not write. `None` if it is not there.
+    #[must_use]
+    pub fn encoded(&self, doc: DocId) -> Option<Vec<u8>> {
+        Some(self.documents.get(&doc)?.body.state())
+    }
+
+    /// All documents this node holds something of, listed or not.
+    pub fn held_documents(&self) -> impl Iterator<Item = DocId> + '_ {
+        self.documents.keys().copied()
+    }
+
+    /// Whether the document was deleted, as far as this node has heard.
+    #[must_use]
+    pub fn is_deleted(&self, doc: DocId) -> bool {
+        self.deleted.contains(&doc)
     }
 
     /// The documents there are, by name, then type.

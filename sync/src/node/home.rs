@@ -114,10 +114,28 @@ impl Home {
             (None, None) => default_name(),
         };
         writes.push(put(NAME, name.as_bytes()));
+        if let Membership::Join { ticket, .. } = membership
+            && ticket.inviter != peer
+        {
+            let invitation = invitation(&store, ticket, &writes)?;
+            writes.extend(invitation);
+        }
         store.commit(&writes)?;
         let (listen, addresses) = (lines(&store, LISTEN)?, lines(&store, ADDRESSES)?);
         Ok(Self { store, key, peer, replica, name, secret, listen, addresses })
     }
+}
+
+/// The record of the inviter, so that a node started later knows whom to dial; `None` if the inviter is known already,
+/// and is not forgotten by one of `writes`. In the form in which the peer book keeps it: name, addresses, blocked.
+fn invitation(store: &RedbStore, ticket: &Ticket, writes: &[Write]) -> Result<Option<Write>> {
+    let key = format!("{PEERS}{}", ticket.inviter);
+    let forgotten = writes.contains(&Write::Delete { key: key.clone() });
+    if ticket.addresses.is_empty() || (!forgotten && store.record(&key)?.is_some()) {
+        return Ok(None);
+    }
+    let value = rmp_serde::to_vec(&("", &ticket.addresses, false)).expect("text and a flag are MessagePack");
+    Ok(Some(Write::Put { key, value }))
 }
 
 fn lines(store: &RedbStore, key: &str) -> Result<Vec<String>> {

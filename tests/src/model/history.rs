@@ -1,1 +1,97 @@
-//! To come.
+//! Everything that was ever done to a document, and what had happened before what.
+
+use std::collections::BTreeSet;
+
+use tombolo_crdt::{ReplicaId, Version};
+
+/// One operation, where it stands in time.
+#[derive(Debug, Clone)]
+pub struct Operation<O> {
+    /// What was done.
+    pub what: O,
+    /// Who did it.
+    pub author: ReplicaId,
+    /// Everything that happened before it: what its author had seen, and what came earlier in the same transaction.
+    before: BTreeSet<usize>,
+}
+
+/// The full set of events: no replica has one, and the definitions of the types are over it.
+#[derive(Debug)]
+pub struct History<O> {
+    operations: Vec<Operation<O>>,
+    /// For each transaction its operations, and the version entry from which on it is known.
+    transactions: Vec<(std::ops::Range<usize>, ReplicaId, u64)>,
+}
+
+impl<O> Default for History<O> {
+    fn default() -> Self {
+        Self { operations: Vec::new(), transactions: Vec::new() }
+    }
+}
+
+impl<O> History<O> {
+    /// Writes down a transaction: what its author had seen before, what was done, and the one version entry that says
+    /// that it is known.
+    ///
+    /// # Panics
+    /// If `known_as` does not name exactly the author's entry.
+    pub fn record(&mut self, seen: &Version, known_as: &Version, operations: impl IntoIterator<Item = O>) {
+        let [(author, counter)] = known_as.iter().collect::<Vec<_>>()[..] else {
+            panic!("a transaction is of one author, not of {known_as:?}")
+        };
+        let mut before: BTreeSet<usize> = self.visible(seen).into_iter().collect();
+        let first = self.operations.len();
+        for what in operations {
+            let at = self.operations.len();
+            self.operations.push(Operation { what, author, before: before.clone() });
+            before.insert(at);
+        }
+        self.transactions.push((first..self.operations.len(), author, counter));
+    }
+
+    /// The operations that a replica at `version` has seen.
+    ///
+    /// # Panics
+    /// If that is no causal cut: if it has seen something, and not what happened before that.
+    #[must_use]
+    pub fn visible(&self, version: &Version) -> Vec<usize> {
+        let known = self.transactions.iter().filter(|(_, author, counter)| version.get(*author) >= *counter);
+        let visible: BTreeSet<usize> = known.flat_map(|(operations, ..)| operations.clone()).collect();
+        for &at in &visible {
+            assert!(self.operations[at].before.is_subset(&visible), "{version:?} is no causal cut");
+        }
+        visible.into_iter().collect()
+    }
+
+    /// An operation.
+    #[must_use]
+    pub fn operation(&self, at: usize) -> &Operation<O> {
+        &self.operations[at]
+    }
+
+    /// Whether the first happened before the second.
+    #[must_use]
+    pub fn happened_before(&self, earlier: usize, later: usize) -> bool {
+        self.operations[later].before.contains(&earlier)
+    }
+
+    /// Of the visible operations that `is_write` accepts, those for which no visible later one `undoes` them.
+    pub fn standing<'h>(
+        &'h self,
+        visible: &'h [usize],
+        is_write: impl Fn(&O) -> bool + 'h,
+        undoes: impl Fn(&O, &O) -> bool + 'h,
+    ) -> impl Iterator<Item = &'h Operation<O>> + 'h {
+        let undone = move |at: usize| {
+            visible.iter().any(|&later| {
+                self.happened_before(at, later)
+                    && undoes(&self.operations[later].what, &self.operations[at].what)
+            })
+        };
+        visible
+            .iter()
+            .copied()
+            .filter(move |&at| is_write(&self.operations[at].what) && !undone(at))
+            .map(|at| &self.operations[at])
+    }
+}

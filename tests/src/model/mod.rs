@@ -2,12 +2,14 @@
 //!
 //! [`program`] runs random programs over a few replicas and checks, after every step, what must hold of any of them.
 //! [`history`] and [`definitions`] say what the types mean: values read off the full set of events and their
-//! happened-before, with no join and no dots in sight.
+//! happened-before, with no join and no dots in sight. [`laws`] are what joining must obey, and [`wire`] writes messages
+//! by hand.
 
 pub mod definitions;
 pub mod history;
 pub mod laws;
 pub mod program;
+pub mod wire;
 
 use proptest::prelude::ProptestConfig;
 
@@ -15,5 +17,9 @@ use proptest::prelude::ProptestConfig;
 #[must_use]
 pub fn cases(cases: u32) -> ProptestConfig {
     let times = std::env::var("TOMBOLO_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    ProptestConfig { cases: cases.saturating_mul(times), max_shrink_iters: 20_000, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: cases.saturating_mul(times),
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
 }

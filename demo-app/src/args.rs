@@ -1,0 +1,371 @@
+//! The command line: verbs, arguments and options, and nothing of what they do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+use tombolo_sync::net::Multiaddr;
+
+use crate::name::Name;
+
+const AFTER_HELP: &str = "\
+Every verb works without a network. While `tombolo up` runs, the others talk to it; without it they open the home
+themselves.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. With --json, results are one JSON document on one line on stdout, and
+errors are {\"error\":{\"code\":…,\"message\":…}} on stderr. TOMBOLO_LOG=info shows what happens, on stderr.";
+
+/// Replicated data between your devices, without a server: each takes writes at any time, and all that can reach each
+/// other end up the same.
+#[derive(Debug, Parser)]
+#[command(name = "tombolo", version, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What every verb takes, before or after it.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The folder with identity and data [default: $TOMBOLO_HOME, or the platform's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How long to wait for a home that another command uses
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub wait: Duration,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Create an identity and a space
+    Init(InitArgs),
+    /// Print a ticket that lets others into the space
+    Invite,
+    /// Join someone's space
+    Join(JoinArgs),
+    /// Run the node: keep this home in sync with its peers
+    Up(UpArgs),
+    /// A counter that goes up and down
+    #[command(subcommand)]
+    Counter(CounterVerb),
+    /// A flag; enabling wins over disabling at the same time
+    #[command(subcommand)]
+    Flag(FlagVerb),
+    /// A set of texts; adding wins over removing at the same time
+    #[command(subcommand)]
+    Set(SetVerb),
+    /// A text; after a conflict, all texts written at the same time
+    #[command(subcommand)]
+    Register(RegisterVerb),
+    /// Texts by key, in maps that may lie in each other
+    #[command(subcommand)]
+    Map(MapVerb),
+    /// Print everything as JSON: the same bytes on all nodes that hold the same
+    Dump,
+    /// Show this node, its peers, and how far they are in sync
+    Status(StatusArgs),
+    /// Wait until in sync with others
+    Wait(WaitArgs),
+    /// Cut the link to a peer, in both directions, until it is unblocked
+    Block(LinkArgs),
+    /// Restore the link to a peer
+    Unblock(LinkArgs),
+    /// Print changes as they arrive
+    Watch(WatchArgs),
+    /// A prompt that takes these verbs
+    Shell,
+    /// Copy the home's data to a new file, while the node goes on
+    Backup(BackupArgs),
+    /// Print everything as indented JSON
+    Export,
+    /// Measure what things cost, and print it
+    Figures(FiguresArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Watch a handful of nodes write through a partition and a crash, and converge
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// What others see this node called
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// What `invite` printed
+    pub ticket: String,
+    /// Bring the documents that this home holds into the space
+    #[arg(long)]
+    pub merge: bool,
+    /// What others see this node called
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Where to listen, as /ip4/0.0.0.0/udp/4001/quic-v1 [default: where it listened last, or everywhere]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<Multiaddr>,
+    /// Where somebody of the space can be reached
+    #[arg(long, value_name = "MULTIADDR")]
+    pub peer: Vec<Multiaddr>,
+    /// Do not look for peers on the local network
+    #[arg(long)]
+    pub no_mdns: bool,
+}
+
+/// What to do with a counter.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CounterVerb {
+    /// Add N
+    Inc {
+        /// The counter; a/b/c is c in the map b of the document a
+        name: Name,
+        /// How much
+        #[arg(default_value_t = 1, value_name = "N", allow_negative_numbers = true)]
+        by: u64,
+    },
+    /// Subtract N
+    Dec {
+        /// The counter; a/b/c is c in the map b of the document a
+        name: Name,
+        /// How much
+        #[arg(default_value_t = 1, value_name = "N", allow_negative_numbers = true)]
+        by: u64,
+    },
+    /// Print the value; 0 if there is no such counter
+    Get {
+        /// The counter; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+}
+
+/// What to do with a flag.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlagVerb {
+    /// Turn it on
+    Enable {
+        /// The flag; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+    /// Turn it off
+    Disable {
+        /// The flag; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+    /// Print the value; false if there is no such flag
+    Get {
+        /// The flag; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+}
+
+/// What to do with a set.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetVerb {
+    /// Add an element
+    Add {
+        /// The set; a/b/c is c in the map b of the document a
+        name: Name,
+        /// What to add
+        #[arg(value_name = "ELEM", allow_negative_numbers = true)]
+        element: String,
+    },
+    /// Remove an element
+    Remove {
+        /// The set; a/b/c is c in the map b of the document a
+        name: Name,
+        /// What to remove
+        #[arg(value_name = "ELEM", allow_negative_numbers = true)]
+        element: String,
+    },
+    /// Print the elements, sorted
+    List {
+        /// The set; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+}
+
+/// What to do with a register.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegisterVerb {
+    /// Write a text, in place of all that are seen here
+    Set {
+        /// The register; a/b/c is c in the map b of the document a
+        name: Name,
+        /// What to write
+        #[arg(allow_negative_numbers = true)]
+        value: String,
+    },
+    /// Print the text; several after a conflict
+    Get {
+        /// The register; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+}
+
+/// What to do with a map.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapVerb {
+    /// Write a text under a key
+    Put {
+        /// The map; a/b/c is the map c in the map b of the document a
+        name: Name,
+        /// The key, taken literally
+        #[arg(allow_negative_numbers = true)]
+        key: String,
+        /// What to write
+        #[arg(allow_negative_numbers = true)]
+        value: String,
+    },
+    /// Print the text under a key; several after a conflict
+    Get {
+        /// The map; a/b/c is the map c in the map b of the document a
+        name: Name,
+        /// The key, taken literally
+        #[arg(allow_negative_numbers = true)]
+        key: String,
+    },
+    /// Remove a key and all that stands under it
+    Remove {
+        /// The map; a/b/c is the map c in the map b of the document a
+        name: Name,
+        /// The key, taken literally
+        #[arg(allow_negative_numbers = true)]
+        key: String,
+    },
+    /// Print all keys with their texts
+    List {
+        /// The map; a/b/c is the map c in the map b of the document a
+        name: Name,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Go on, and print what changes
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// With how many peers at least
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub peers: usize,
+    /// How long at most
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct LinkArgs {
+    /// A peer's id, the beginning of it, or its name
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub peer: Option<String>,
+    /// All peers, also those yet unknown
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Only this document, or what is at this place in it
+    pub name: Option<Name>,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// A file that does not exist yet
+    pub file: PathBuf,
+}
+
+/// What `tombolo demo` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// How many nodes
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=32))]
+    pub nodes: u16,
+    /// How many writes in each phase
+    #[arg(long, value_name = "W", default_value_t = 200)]
+    pub writes: u32,
+    /// Repeats a run: the same writes, in the same order on each node
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Whether to print JSON. Copied from [`Common`].
+    #[arg(skip)]
+    pub json: bool,
+}
+
+/// What `tombolo figures` takes.
+#[derive(Debug, Clone, Args)]
+pub struct FiguresArgs {
+    /// Whether to print JSON. Copied from [`Common`].
+    #[arg(skip)]
+    pub json: bool,
+}
+
+/// Reads a number of seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "expected a number of seconds that is not negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn common_options_stand_before_or_after_the_verb() {
+        for line in [
+            "tombolo --json --home h --wait 2 counter get x",
+            "tombolo counter get x --json --home h --wait 2",
+            "tombolo counter --json get --home=h x --wait=2",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert!(cli.common.json);
+            assert_eq!(cli.common.home, Some("h".into()));
+            assert_eq!(cli.common.wait, Duration::from_secs(2));
+        }
+    }
+
+    #[test]
+    fn negative_numbers_are_values_but_no_amounts() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("tombolo set add x -5").is_ok());
+        assert!(parse("tombolo register set x -5").is_ok());
+        assert!(parse("tombolo counter inc x -5").is_err());
+        assert!(parse("tombolo counter inc x 1.5").is_err());
+        assert!(parse("tombolo counter inc a//b").is_err());
+        assert!(parse("tombolo set add x").is_err());
+        assert!(parse("tombolo block").is_err());
+        assert!(parse("tombolo block bob --all").is_err());
+        assert!(parse("tombolo up --listen nowhere").is_err());
+        assert!(parse("tombolo wait --timeout -1").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! Does what is asked: one function, whether a running node answers or the command has opened the home itself.
+
+mod dump;
+mod links;
+mod place;
+mod types;
+mod watch;
+
+use serde_json::{Value, json};
+use tombolo_sync::Node;
+
+use crate::failure::{Code, Failure, Result};
+use crate::name::Name;
+use crate::report::Report;
+use crate::request::Request;
+
+pub use dump::{Kind, tagged};
+pub use watch::Watcher;
+
+/// A node to ask.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The node.
+    pub node: Node,
+    /// Whether it is on the network, or only opened for one command.
+    pub running: bool,
+}
+
+/// Does what is asked and says how it went. What it says of a write is said when the write is durable.
+///
+/// # Errors
+/// When it could not be done; nothing has changed then.
+pub async fn execute(host: &Host, request: Request) -> Result<Value> {
+    let node = &host.node;
+    if request.needs_a_running_node() && !host.running {
+        return Err(Failure::new(Code::NotRunning, "no node runs on this home; start one with `tombolo up`"));
+    }
+    match request {
+        Request::Identity => Ok(identity(node)),
+        Request::Invite => {
+            let ticket = node.ticket();
+            Ok(json!({ "ticket": ticket.to_string(), "addresses": ticket.addresses }))
+        }
+        Request::Counter(verb) => types::counter(node, verb).await,
+        Request::Flag(verb) => types::flag(node, verb).await,
+        Request::Set(verb) => types::set(node, verb).await,
+        Request::Register(verb) => types::register(node, verb).await,
+        Request::Map(verb) => types::map(node, verb).await,
+        Request::Dump => dump::dump(node),
+        Request::Names => {
+            let mut names: Vec<String> =
+                node.list().iter().map(|listed| Name::of_document(&listed.name).to_string()).collect();
+            names.dedup();
+            Ok(json!(names))
+        }
+        Request::Status => as_json(&Report::of(node, host.running)),
+        Request::Wait { peers, timeout } => {
+            node.wait_in_sync(peers, timeout).await?;
+            Ok(json!({ "in_sync": true, "peers": peers }))
+        }
+        Request::Link { whom, blocked } => links::cut_or_restore(node, &whom, blocked).await,
+        Request::Backup { file } => {
+            node.backup(&file).await?;
+            let bytes = std::fs::metadata(&file).map_err(crate::failure::at(file.as_ref()))?.len();
+            Ok(json!({ "file": file, "bytes": bytes }))
+        }
+        Request::Watch { .. } => {
+            Err(Failure::new(Code::Protocol, "changes come as they arrive, not as one answer"))
+        }
+    }
+}
+
+/// What `init`, `join` and `ready` say about a node.
+pub fn identity(node: &Node) -> Value {
+    json!({ "peer_id": node.peer_id().to_string(), "space": node.space().to_string(), "name": node.name() })
+}
+
+fn as_json(value: &impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|why| Failure::new(Code::Failed, format!("this is not JSON: {why}")))
+}

@@ -1,0 +1,81 @@
+//! `tombolo figures`: what this machine does, measured now.
+//!
+//! Every figure comes from real work through the public API; nothing is compared with a stored value.
+
+mod disk;
+mod memory;
+mod network;
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// One measured figure.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figure {
+    /// What was done.
+    pub(crate) what: String,
+    /// How much.
+    pub(crate) value: f64,
+    /// Of what.
+    pub(crate) unit: &'static str,
+}
+
+impl Figure {
+    fn new(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { what: what.into(), value, unit }
+    }
+
+    fn rate(what: impl Into<String>, count: usize, took: Duration) -> Self {
+        Self::new(what, count as f64 / took.as_secs_f64(), "per second")
+    }
+}
+
+/// The value below which `share` of the sorted samples lie.
+fn quantile(sorted: &[Duration], share: f64) -> Duration {
+    let at = ((sorted.len() as f64 - 1.0) * share).round() as usize;
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+/// Measures everything; `step` is told what comes next.
+async fn measure(step: impl Fn(&str)) -> Result<Vec<Figure>, Box<dyn Error>> {
+    let mut figures = Vec::new();
+    step("counters and sets in memory");
+    figures.extend(memory::measure());
+    step("durable commits");
+    figures.extend(disk::measure().await?);
+    step("write on one node to visible on another");
+    figures.extend(network::measure().await?);
+    Ok(figures)
+}
+
+/// Measures everything and prints it: one line a figure, or one JSON document.
+pub(crate) async fn run(json: bool) -> Result<(), Box<dyn Error>> {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    bar.set_style(ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}")?);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let mut figures = measure(|step| bar.set_message(step.to_owned())).await?;
+    bar.set_message("healing in the demo");
+    figures.extend(healing().await?);
+    bar.finish_and_clear();
+    if json {
+        crate::output::line(&serde_json::to_string(&serde_json::json!({ "figures": figures }))?);
+        return Ok(());
+    }
+    let width = figures.iter().map(|figure| figure.what.chars().count()).max().unwrap_or(0);
+    for Figure { what, value, unit } in &figures {
+        let value = if *value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+        crate::output::line(&format!("{what:<width$}  {value:>12} {unit}"));
+    }
+    Ok(())
+}
+
+async fn healing() -> Result<Option<Figure>, Box<dyn Error>> {
+    let report = crate::demo::simulate(&crate::demo::Plan::default(), &crate::demo::Silent).await?;
+    Ok(report.healed_millis.map(|millis| {
+        Figure::new("demo: from healing the partition to equality, 5 nodes", millis as f64, "ms")
+    }))
+}

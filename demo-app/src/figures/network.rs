@@ -1,0 +1,48 @@
+//! From a write on one node to its being readable on another, over loopback, encrypted, durable on the way.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use tombolo_crdt::PnCounter;
+use tombolo_sync::Node;
+
+use super::{Figure, quantile};
+
+const SAMPLES: usize = 200;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) async fn measure() -> Result<Vec<Figure>, Box<dyn Error>> {
+    let (a, b) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let listen = ["/ip4/127.0.0.1/udp/0/quic-v1"];
+    let ann = Node::builder(a.path()).create().listen(listen).mdns(false).start().await?;
+    while ann.listening().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let bob = Node::builder(b.path()).join(ann.ticket()).listen(listen).mdns(false).start().await?;
+    let (hers, his) = (ann.open::<PnCounter>("counter")?, bob.open::<PnCounter>("counter")?);
+    ann.wait_in_sync(1, PATIENCE).await?;
+    let mut changes = his.subscribe();
+    let mut samples = Vec::new();
+    for written in 1..=SAMPLES as i64 {
+        let start = Instant::now();
+        let commit = hers.update(|counter| counter.inc(1));
+        let seen = async {
+            while his.read(PnCounter::value) < written {
+                changes.next().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, seen).await?;
+        samples.push(start.elapsed());
+        commit.await?;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    samples.sort_unstable();
+    let millis = |share| quantile(&samples, share).as_secs_f64() * 1_000.0;
+    let figures = vec![
+        Figure::new("write on one node to visible on another, QUIC, median", millis(0.5), "ms"),
+        Figure::new("write on one node to visible on another, QUIC, p99", millis(0.99), "ms"),
+    ];
+    ann.shutdown().await;
+    bob.shutdown().await;
+    Ok(figures)
+}

@@ -1,0 +1,95 @@
+//! What `status` says.
+
+use serde::{Deserialize, Serialize};
+use tombolo_sync::Node;
+
+/// How a node stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether a node runs on the home.
+    pub running: bool,
+    /// Its key.
+    pub peer_id: String,
+    /// What others see it called.
+    pub name: String,
+    /// The space it belongs to.
+    pub space: String,
+    /// How many documents there are.
+    pub documents: usize,
+    /// Whether every connected peer has acknowledged our version of every document and we theirs; `None` with none.
+    pub in_sync: Option<bool>,
+    /// Whether all links are cut on purpose.
+    pub isolated: bool,
+    /// Where it can be reached.
+    pub listen: Vec<String>,
+    /// Everybody it knows.
+    pub peers: Vec<PeerReport>,
+}
+
+/// How one peer stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// Its key.
+    pub peer_id: String,
+    /// What it calls itself; empty before the first contact.
+    pub name: String,
+    /// Whether there is a session with it.
+    pub connected: bool,
+    /// `tcp` or `quic`.
+    pub transport: Option<String>,
+    /// The last measured round trip.
+    pub rtt_ms: Option<u64>,
+    /// How many of our items it has not acknowledged; unknown while it is not connected.
+    pub lag: Option<u64>,
+    /// How many of its items we lack; unknown while it is not connected.
+    pub behind: Option<u64>,
+    /// Whether both hold the same, durably.
+    pub in_sync: bool,
+    /// Whether the link to it is cut on purpose.
+    pub blocked: bool,
+    /// Bytes from it in this session.
+    pub bytes_in: u64,
+    /// Bytes to it in this session.
+    pub bytes_out: u64,
+    /// How long ago content was last pulled from it.
+    pub last_repair_ms: Option<u64>,
+    /// Where it can be reached.
+    pub addresses: Vec<String>,
+}
+
+impl Report {
+    /// How `node` stands.
+    pub fn of(node: &Node, running: bool) -> Self {
+        let status = node.status();
+        let isolated = status.isolated;
+        let peers = status.peers.into_iter().map(|peer| {
+            let known = |value| peer.connected.then_some(value);
+            PeerReport {
+                peer_id: peer.peer.to_string(),
+                connected: peer.connected,
+                transport: peer.transport.map(|transport| transport.name().to_owned()),
+                rtt_ms: peer.round_trip_millis,
+                lag: known(peer.lag),
+                behind: known(peer.behind),
+                in_sync: peer.in_sync,
+                blocked: peer.blocked || isolated,
+                bytes_in: peer.bytes_in,
+                bytes_out: peer.bytes_out,
+                last_repair_ms: peer.last_repair_millis,
+                name: peer.name,
+                addresses: peer.addresses,
+            }
+        });
+        Self {
+            running,
+            peer_id: status.peer.to_string(),
+            name: status.name,
+            space: node.space().to_string(),
+            documents: status.documents,
+            in_sync: status.in_sync,
+            isolated,
+            listen: node.listening(),
+            peers: peers.collect(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What can be asked of a home: the same whether a running node answers or the command opens the home itself.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::args::{CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
+use crate::name::Name;
+
+/// One question or order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Who this node is.
+    Identity,
+    /// A ticket.
+    Invite,
+    /// A counter.
+    Counter(CounterVerb),
+    /// A flag.
+    Flag(FlagVerb),
+    /// A set.
+    Set(SetVerb),
+    /// A register.
+    Register(RegisterVerb),
+    /// A map.
+    Map(MapVerb),
+    /// Everything.
+    Dump,
+    /// The names of the documents.
+    Names,
+    /// How the node and its peers stand.
+    Status,
+    /// Wait until in sync.
+    Wait {
+        /// With how many peers.
+        peers: usize,
+        /// How long.
+        timeout: Duration,
+    },
+    /// Cut or restore links.
+    Link {
+        /// To whom.
+        whom: Whom,
+        /// Cut.
+        blocked: bool,
+    },
+    /// Copy the data to a file.
+    Backup {
+        /// Its absolute path.
+        file: String,
+    },
+    /// Changes as they arrive: answered with one item each, without end.
+    Watch {
+        /// Only of this document, or at this place in it.
+        name: Option<Name>,
+    },
+}
+
+/// To which peers a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// All, also those yet unknown.
+    All,
+    /// An id, the beginning of one, or a name.
+    Peer(String),
+}
+
+impl Request {
+    /// Whether asking twice is the same as asking once. (A counter's increment is not.)
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(
+            self,
+            Self::Counter(CounterVerb::Inc { .. } | CounterVerb::Dec { .. })
+                | Self::Set(SetVerb::Remove { .. })
+                | Self::Map(MapVerb::Remove { .. })
+                | Self::Register(RegisterVerb::Set { .. })
+                | Self::Map(MapVerb::Put { .. })
+                | Self::Link { .. }
+                | Self::Backup { .. }
+        )
+    }
+
+    /// Whether it makes sense only while a node runs.
+    pub fn needs_a_running_node(&self) -> bool {
+        matches!(self, Self::Wait { .. } | Self::Watch { .. })
+    }
+}

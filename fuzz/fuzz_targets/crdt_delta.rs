@@ -1,0 +1,5 @@
+//! See `codec::delta`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tombolo_fuzz::codec::delta(data));

@@ -1,0 +1,5 @@
+//! See `codec::envelope`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tombolo_fuzz::codec::envelope(data));

@@ -1,0 +1,258 @@
+//! Decoders of deltas, states and envelopes, and what must hold for whatever they take.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Dot, EnableWinsFlag, Envelope, EnvelopeKind, GCounter, GSet,
+    Kind, Limits, LwwRegister, Merged, MvRegister, Opaque, PnCounter, Replica, ReplicaId, Scalar, Since,
+    Stamp, Version,
+};
+
+use crate::memory::within;
+use crate::program::{Op, Subject, Value};
+use crate::types::Board;
+
+/// What decoding may take beyond [`Limits::memory`]: for each byte of the message, while single contents are looked at,
+const PER_BYTE: usize = 4;
+/// and for errors and the like. The types here hold no lists, for which serde would reserve more, see docs/security.md.
+const BESIDE: usize = 16 << 10;
+
+/// How a message is put in front of the decoder.
+const MODES: u8 = 3;
+/// How many types there are.
+pub const TYPES: u8 = 13;
+
+fn limits(choice: u8) -> Limits {
+    let memory = [4 << 10, 16 << 10, 64 << 10, 4 << 20][usize::from(choice) % 4];
+    Limits { bytes: 64 << 10, memory, replicas: [2, 16, 1 << 16][usize::from(choice / 4) % 3] }
+}
+
+fn bound(limits: &Limits, bytes: &[u8]) -> usize {
+    limits.memory + PER_BYTE * bytes.len() + BESIDE
+}
+
+/// Calls a generic function for the type of this number.
+macro_rules! for_type {
+    ($number:expr, $f:ident($($argument:expr),*)) => {
+        match $number % TYPES {
+            0 => $f::<PnCounter>($($argument),*),
+            1 => $f::<GCounter>($($argument),*),
+            2 => $f::<EnableWinsFlag>($($argument),*),
+            3 => $f::<LwwRegister<Scalar>>($($argument),*),
+            4 => $f::<LwwRegister<String>>($($argument),*),
+            5 => $f::<MvRegister<Scalar>>($($argument),*),
+            6 => $f::<AddWinsSet<Scalar>>($($argument),*),
+            7 => $f::<GSet<String>>($($argument),*),
+            8 => $f::<AddWinsMap<String, PnCounter>>($($argument),*),
+            9 => $f::<AddWinsMap<String, AddWinsMap<u8, AddWinsSet<String>>>>($($argument),*),
+            10 => $f::<Doc>($($argument),*),
+            11 => $f::<Board>($($argument),*),
+            _ => $f::<Opaque>($($argument),*),
+        }
+    };
+}
+
+/// Nobody writes to what nobody understands.
+impl Subject for Opaque {
+    fn apply(_: &mut Self::Mut<'_>, _: &Op) {}
+}
+
+/// The bytes of a message of this kind: as they are, with the envelope repaired, or the whole as a body.
+fn message(mode: u8, kind: EnvelopeKind, bytes: &[u8]) -> Vec<u8> {
+    match mode % MODES {
+        0 => Envelope::seal(kind, bytes),
+        1 => Envelope::repair(kind, bytes),
+        _ => bytes.to_vec(),
+    }
+}
+
+fn parts(data: &[u8]) -> Option<(u8, u8, Limits, &[u8])> {
+    let ([kind, mode, choice], bytes) = data.split_first_chunk::<3>()?;
+    Some((*kind, *mode, limits(*choice), bytes))
+}
+
+/// Input: type, mode, limits, then the message.
+pub fn delta(data: &[u8]) {
+    if let Some((kind, mode, limits, bytes)) = parts(data) {
+        for_type!(kind, delta_of(&message(mode, EnvelopeKind::Delta, bytes), &limits));
+    }
+}
+
+/// Input: type, mode, limits, then the message.
+pub fn state(data: &[u8]) {
+    if let Some((kind, mode, limits, bytes)) = parts(data) {
+        for_type!(kind, state_of(&message(mode, EnvelopeKind::State, bytes), &limits));
+    }
+}
+
+fn replica<T: Crdt>(of: u8) -> Replica<T> {
+    Replica::new(ReplicaId::from_bytes([of; 16]))
+}
+
+/// A replica that has written a little, under an id that occurs in the seeds too.
+fn busy<T: Subject>() -> Replica<T> {
+    let mut busy = replica::<T>(1);
+    busy.set_time(1_000);
+    for number in 0..12_u8 {
+        let op = Op {
+            what: 16 * (number % 5) + number + 4,
+            name: number % 3,
+            under: number % 2,
+            value: Value::Int(number.into()),
+            depth: number % 3,
+        };
+        let _ = busy.update(|value| T::apply(value, &op));
+    }
+    busy
+}
+
+/// Looks at everything a replica shows.
+fn look<T: Crdt>(replica: &Replica<T>) {
+    serde_json::to_vec(&replica.view()).expect("every view can be written");
+    let _ = (replica.pending(), replica.missing(), replica.far_stamps(), format!("{replica:?}"));
+}
+
+/// What a replica tells others must be taken by them, and bring them level.
+fn told<T: Crdt>(replica: &Replica<T>) {
+    let all = Limits { replicas: 1 << 20, ..Limits::default() };
+    let bytes = replica.encode();
+    let back = Replica::<T>::decode(replica.id(), &bytes, &all).expect("our own state decodes");
+    assert!(back.encode() == bytes, "our own state reads back as it was written");
+    if let Since::Delta(delta) = replica.delta_since(&Version::new()) {
+        let mut other = self::replica::<T>(0xee);
+        let delta = Delta::<T>::decode_body(&delta.encode_body(), &all).expect("our own delta decodes");
+        other.merge(delta).expect("there is room");
+        assert!(other.version() == replica.version(), "an answer brings level");
+        assert!(other.encode() == bytes, "one version and two states");
+    }
+}
+
+fn delta_of<T: Subject>(bytes: &[u8], limits: &Limits) {
+    let decoded = within(bound(limits, bytes), "decoding a delta", || Delta::<T>::decode(bytes, limits));
+    let Ok(delta) = decoded else { return };
+    assert!(delta.encode() == bytes, "a delta has one encoding");
+    let _ = (delta.is_empty(), delta.len(), delta.deps(), delta.events(), delta.size_hint());
+    assert!(!format!("{delta:?}").is_empty());
+    assert!(delta.erase().encode() == bytes);
+    let body = delta.encode_body();
+    assert!(Delta::<Opaque>::decode_body(&body, &Limits::default()).is_ok(), "what T takes, Opaque takes");
+
+    let mut fresh = replica::<T>(9);
+    let merged = fresh.merge(delta.clone()).expect("one delta has room");
+    look(&fresh);
+    told(&fresh);
+    let mut again = delta.clone();
+    assert!(!again.append(&delta), "a delta from outside is nobody's next");
+    if merged == Merged::Applied {
+        assert_eq!(fresh.merge(delta.clone()), Ok(Merged::AlreadyKnown));
+        let (_, mine) = fresh.update(|value| {
+            T::apply(value, &Op { what: 21, name: 0, under: 1, value: Value::Int(3), depth: 0 });
+        });
+        let mut other = replica::<T>(8);
+        other.merge(delta.clone()).expect("one delta has room");
+        other.merge(mine).expect("one delta has room");
+        assert!(other.encode() == fresh.encode());
+    }
+
+    let mut busy = busy::<T>();
+    busy.merge(delta).expect("one delta has room");
+    look(&busy);
+    let _ = busy.encode();
+    let _ = busy.try_update(|value| {
+        T::apply(value, &Op { what: 38, name: 1, under: 1, value: Value::Null, depth: 0 });
+        Err::<(), ()>(())
+    });
+    let _ = busy.delta_since(&Version::new());
+}
+
+fn state_of<T: Subject>(bytes: &[u8], limits: &Limits) {
+    let id = ReplicaId::from_bytes([9; 16]);
+    let decoded = within(bound(limits, bytes), "decoding a state", || Delta::<T>::decode_state(bytes, limits));
+    let Ok(state) = decoded else {
+        assert!(Replica::<T>::decode(id, bytes, limits).is_err(), "a state decodes in both ways or in none");
+        return;
+    };
+    let mut fresh = Replica::<T>::decode(id, bytes, limits).expect("it decoded a moment ago");
+    // The name of the type stands first in the body: an opaque reader takes any and writes none.
+    let unnamed = bytes.get(14) == Some(&0xa0);
+    if unnamed == T::type_name().is_empty() {
+        assert!(state.encode_state().as_deref() == Some(bytes), "a state has one encoding");
+        assert!(fresh.encode() == bytes, "a state has one encoding");
+    }
+    look(&fresh);
+    told(&fresh);
+    assert_eq!(fresh.merge(state.clone()), Ok(Merged::AlreadyKnown));
+    let mut empty = replica::<T>(9);
+    empty.merge(state.clone()).expect("a state depends on nothing");
+    assert!(empty.encode() == fresh.encode(), "decoding and merging a state are the same");
+    assert_eq!(empty.pending(), 0);
+
+    let mut busy = busy::<T>();
+    busy.merge(state).expect("a state depends on nothing");
+    look(&busy);
+    let _ = (busy.encode(), busy.delta_since(&Version::new()));
+}
+
+/// Input: limits, then anything.
+pub fn envelope(data: &[u8]) {
+    let Some((&choice, bytes)) = data.split_first() else { return };
+    let limits = limits(choice);
+    for kind in [EnvelopeKind::State, EnvelopeKind::Delta] {
+        let opened = within(BESIDE, "opening an envelope", || Envelope::open(kind, bytes, &limits));
+        if let Ok(body) = opened {
+            assert!(Envelope::seal(kind, body) == bytes, "an envelope has one form");
+        }
+        let repaired = Envelope::repair(kind, bytes);
+        if repaired.len() <= limits.bytes {
+            let body = Envelope::open(kind, &repaired, &limits).expect("a repaired envelope opens");
+            assert!(body == bytes.get(14..).unwrap_or_default());
+            let other = if kind == EnvelopeKind::State { EnvelopeKind::Delta } else { EnvelopeKind::State };
+            assert!(Envelope::open(other, &repaired, &limits).is_err());
+        }
+    }
+}
+
+/// Reads a value in both formats. What was read must be written and read again as the same.
+fn round<V: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    // serde reserves up to a MiB for a list on the word of its length.
+    let bound = 128 * bytes.len() + (2 << 20);
+    if let Ok(value) = within(bound, "reading MessagePack", || rmp_serde::from_slice::<V>(bytes)) {
+        let again = rmp_serde::to_vec(&value).expect("what was read can be written");
+        assert_eq!(rmp_serde::from_slice::<V>(&again).expect("and read again"), value);
+    }
+    if let Ok(value) = within(bound, "reading JSON", || serde_json::from_slice::<V>(bytes)) {
+        let again = serde_json::to_vec(&value).expect("what was read can be written");
+        assert_eq!(serde_json::from_slice::<V>(&again).expect("and read again"), value);
+    }
+}
+
+/// As [`round`], for what can only be compared by its encoding.
+fn round_by<V: Serialize + DeserializeOwned>(bytes: &[u8], encode: impl Fn(&V) -> Vec<u8>) {
+    for value in [rmp_serde::from_slice::<V>(bytes).ok(), serde_json::from_slice::<V>(bytes).ok()] {
+        let Some(value) = value else { continue };
+        let packed = rmp_serde::to_vec(&value).expect("what was read can be written");
+        let back = rmp_serde::from_slice::<V>(&packed).expect("and read again");
+        assert!(encode(&back) == encode(&value));
+        let json = serde_json::to_vec(&value).expect("what was read can be written");
+        let back = serde_json::from_slice::<V>(&json).expect("and read again");
+        assert!(encode(&back) == encode(&value));
+    }
+}
+
+/// Input: which type, then the value in MessagePack or JSON.
+pub fn version_serde(data: &[u8]) {
+    let Some((&which, bytes)) = data.split_first() else { return };
+    let encode_delta = |delta: &Delta<Doc>| delta.encode_state().unwrap_or_else(|| delta.encode());
+    match which % 10 {
+        0 => round::<Version>(bytes),
+        1 => round::<Dot>(bytes),
+        2 => round::<Scalar>(bytes),
+        3 => round::<ReplicaId>(bytes),
+        4 => round::<Stamp>(bytes),
+        5 => round::<Kind>(bytes),
+        6 => round::<Merged>(bytes),
+        7 => round_by::<Delta<Doc>>(bytes, encode_delta),
+        8 => round_by::<Replica<Doc>>(bytes, Replica::encode),
+        _ => round::<Vec<(Dot, Scalar)>>(bytes),
+    }
+}

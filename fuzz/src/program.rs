@@ -1,0 +1,407 @@
+//! Random programs over a few replicas of one document.
+
+use arbitrary::Arbitrary;
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, GCounter, GSet, Kind, Limits, LwwRegister,
+    MvRegister, PnCounter, Replica, ReplicaId, Scalar, Since,
+};
+
+use crate::types::Board;
+
+/// How many replicas take part.
+const REPLICAS: usize = 3;
+/// Programs longer than this find nothing that shorter ones do not.
+const MAX_STEPS: usize = 64;
+
+/// A type that random operations can be done on.
+pub trait Subject: Crdt {
+    /// Does one operation.
+    fn apply(value: &mut Self::Mut<'_>, op: &Op);
+}
+
+/// One operation; what it means is up to the type.
+#[derive(Arbitrary, Debug, Clone)]
+pub struct Op {
+    /// Which of the type's operations.
+    pub what: u8,
+    /// The name, key or element it is about.
+    pub name: u8,
+    /// A second one, further down.
+    pub under: u8,
+    /// The value it writes.
+    pub value: Value,
+    /// Through how many maps it goes first.
+    pub depth: u8,
+}
+
+/// A plain value.
+#[derive(Arbitrary, Debug, Clone)]
+#[allow(missing_docs)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<&Value> for Scalar {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Int(value) => Self::Int(*value),
+            Value::Float(value) => Self::Float(*value),
+            Value::Text(value) => Self::from(&value[..]),
+            Value::Bytes(value) => Self::Bytes(value.clone()),
+        }
+    }
+}
+
+impl Value {
+    fn number(&self) -> i64 {
+        match self {
+            Self::Int(value) => *value,
+            Self::Bool(value) => i64::from(*value),
+            Self::Text(value) => value.len() as i64 + 1,
+            _ => 1,
+        }
+    }
+}
+
+/// One of a few short names.
+fn name(of: u8) -> &'static str {
+    ["a", "b", "c", "", "garden", "\u{10ffff}"][usize::from(of) % 6]
+}
+
+impl Subject for PnCounter {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        value.add(op.value.number());
+    }
+}
+
+impl Subject for GCounter {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        value.inc(op.value.number().unsigned_abs());
+    }
+}
+
+impl Subject for EnableWinsFlag {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        if op.what.is_multiple_of(2) { value.enable() } else { value.disable() }
+    }
+}
+
+impl Subject for LwwRegister<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        if op.what.is_multiple_of(8) { value.clear() } else { value.set(&op.value) }
+    }
+}
+
+impl Subject for LwwRegister<String> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        if op.what.is_multiple_of(8) { value.clear() } else { value.set(name(op.name)) }
+    }
+}
+
+impl Subject for MvRegister<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        if op.what.is_multiple_of(8) { value.clear() } else { value.set(&op.value) }
+    }
+}
+
+impl Subject for AddWinsSet<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        let element = Scalar::from(&op.value);
+        match op.what % 8 {
+            0 => value.clear(),
+            1..=3 => {
+                value.remove(&element);
+            }
+            _ => value.add(element),
+        }
+    }
+}
+
+impl Subject for AddWinsSet<String> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        match op.what % 8 {
+            0 => value.clear(),
+            1..=3 => {
+                value.remove(name(op.under));
+            }
+            _ => value.add(name(op.under)),
+        }
+    }
+}
+
+impl Subject for GSet<String> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        value.add(name(op.name));
+    }
+}
+
+impl Subject for AddWinsMap<String, PnCounter> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        match op.what % 8 {
+            0 => value.clear(),
+            1 | 2 => {
+                value.remove(name(op.name));
+            }
+            3 => drop(value.at(name(op.name))),
+            _ => value.at(name(op.name)).add(op.value.number()),
+        }
+    }
+}
+
+impl Subject for AddWinsMap<String, AddWinsMap<u8, AddWinsSet<String>>> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        match op.what / 8 % 8 {
+            0 => value.clear(),
+            1 => {
+                value.remove(name(op.name));
+            }
+            2 => {
+                value.at(name(op.name)).remove(&(op.under % 3));
+            }
+            _ => AddWinsSet::<String>::apply(&mut value.at(name(op.name)).at(op.under % 3), op),
+        }
+    }
+}
+
+impl Subject for Doc {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        if !op.depth.is_multiple_of(4) {
+            let below = Op { depth: op.depth % 4 - 1, ..op.clone() };
+            return Self::apply(&mut value.map(name(op.under)), &below);
+        }
+        let at = name(op.name);
+        // One more byte than operations below it needs.
+        let inner = Op { what: op.what / 16, ..op.clone() };
+        match op.what % 16 {
+            0 => value.clear(),
+            1 | 2 => {
+                value.remove(at);
+            }
+            3 => {
+                let kinds = [Kind::Counter, Kind::Set, Kind::Map, Kind::Register];
+                value.remove_kind(at, kinds[usize::from(op.under) % 4]);
+            }
+            4 => drop(value.map(at)),
+            5 | 6 => PnCounter::apply(&mut value.counter(at), &inner),
+            7 => GCounter::apply(&mut value.grow_counter(at), &inner),
+            8 => EnableWinsFlag::apply(&mut value.flag(at), &inner),
+            9 | 10 => MvRegister::<Scalar>::apply(&mut value.register(at), &inner),
+            11 => LwwRegister::<Scalar>::apply(&mut value.lww(at), &inner),
+            12..=14 => AddWinsSet::<Scalar>::apply(&mut value.set(at), &inner),
+            _ => value.grow_set(at).add(&op.value),
+        }
+    }
+}
+
+impl Subject for Board {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        let inner = Op { what: op.what / 16, ..op.clone() };
+        let at = name(op.name);
+        match op.what % 16 {
+            0 => PnCounter::apply(&mut value.visits(), &inner),
+            1 => GCounter::apply(&mut value.total(), &inner),
+            2 => EnableWinsFlag::apply(&mut value.open(), &inner),
+            3 => LwwRegister::<String>::apply(&mut value.title(), &inner),
+            4 => value.owner().set(op.value.number().try_into().ok()),
+            5 => value.seen().add(u16::from(op.under)),
+            6 | 7 => {
+                value.cards().remove(at);
+            }
+            8 => value.cards().clear(),
+            9 | 10 => PnCounter::apply(&mut value.cards().entry(at).votes(), &inner),
+            11 | 12 => AddWinsSet::<String>::apply(&mut value.cards().entry(at).labels(), &inner),
+            13 => MvRegister::<Scalar>::apply(&mut value.cards().entry(at).note(), &inner),
+            14 => {
+                value.cards().entry(at).marks().remove(&i32::from(op.under % 4));
+            }
+            _ => {
+                let key = i32::from(op.under % 4);
+                EnableWinsFlag::apply(&mut value.cards().entry(at).marks().entry(key), &inner);
+            }
+        }
+    }
+}
+
+/// One step of a program. Numbers that choose something are taken modulo what there is.
+#[derive(Arbitrary, Debug, Clone)]
+pub enum Step {
+    /// A transaction.
+    Update(u8, Vec<Op>),
+    /// A transaction that fails in the end.
+    Fail(u8, Vec<Op>),
+    /// A replica takes in a message that was ever sent, in bytes or not.
+    Merge(u8, u16, bool),
+    /// One message and as many of its successors as fit become one.
+    Group(u16, u8),
+    /// The first answers the second's version.
+    Since(u8, u8),
+    /// The first's state goes to the second.
+    State(u8, u8),
+    /// A replica is written and read again; what waited there is lost.
+    Restart(u8),
+    /// A replica forgets all but so many bytes of its recent deltas.
+    Forget(u8, u16),
+    /// A replica's wall clock says this.
+    Clock(u8, u32),
+}
+
+/// A program, and the type it is run on.
+#[derive(Arbitrary, Debug, Clone)]
+pub struct Program {
+    /// Which type.
+    pub subject: u8,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// Runs a program and checks everything there is to check.
+///
+/// # Panics
+/// If replicas diverge, bytes do not read back, or an undone update leaves a trace.
+pub fn run(program: &Program) {
+    let steps = &program.steps[..program.steps.len().min(MAX_STEPS)];
+    match program.subject % 4 {
+        0 | 1 => World::<Doc>::new().run(steps),
+        2 => World::<Board>::new().run(steps),
+        _ => World::<AddWinsMap<String, PnCounter>>::new().run(steps),
+    }
+}
+
+struct World<T: Subject> {
+    replicas: Vec<Replica<T>>,
+    /// Everything that was ever sent.
+    sent: Vec<Delta<T>>,
+}
+
+fn id(at: usize) -> ReplicaId {
+    ReplicaId::from_bytes([at as u8 + 1; 16])
+}
+
+/// The same delta after a way through bytes.
+fn through_bytes<T: Crdt>(delta: &Delta<T>) -> Delta<T> {
+    let limits = Limits::default();
+    if let Some(state) = delta.encode_state() {
+        let back = Delta::<T>::decode_state(&state, &limits).expect("a state of ours decodes");
+        assert!(back.encode_state() == Some(state), "a state reads back as it was written");
+        return back;
+    }
+    let bytes = delta.encode();
+    let back = Delta::<T>::decode(&bytes, &limits).expect("a delta of ours decodes");
+    assert!(back.encode() == bytes, "a delta reads back as it was written");
+    back
+}
+
+impl<T: Subject> World<T> {
+    fn new() -> Self {
+        Self { replicas: (0..REPLICAS).map(|at| Replica::new(id(at))).collect(), sent: Vec::new() }
+    }
+
+    fn run(mut self, steps: &[Step]) {
+        for step in steps {
+            self.step(step);
+            self.check();
+        }
+        for delta in self.replicas.iter().map(Replica::state).collect::<Vec<_>>() {
+            self.sent.push(delta);
+        }
+        for replica in &mut self.replicas {
+            for delta in &self.sent {
+                replica.merge(through_bytes(delta)).expect("there is room");
+            }
+            assert_eq!(replica.pending(), 0, "everything has arrived, so nothing waits");
+        }
+        let first = self.replicas[0].version();
+        assert!(self.replicas.iter().all(|replica| replica.version() == first), "all know the same");
+        self.check();
+    }
+
+    /// Equal versions mean equal bytes.
+    fn check(&self) {
+        for (at, one) in self.replicas.iter().enumerate() {
+            for other in &self.replicas[at + 1..] {
+                if one.version() == other.version() {
+                    assert!(one.encode() == other.encode(), "one version and two states");
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Update(at, ops) => {
+                let (_, delta) = self.replicas[usize::from(*at) % REPLICAS]
+                    .update(|value| ops.iter().take(16).for_each(|op| T::apply(value, op)));
+                if !delta.is_empty() {
+                    self.sent.push(delta);
+                }
+            }
+            Step::Fail(at, ops) => {
+                let replica = &mut self.replicas[usize::from(*at) % REPLICAS];
+                let before = (replica.version(), replica.encode());
+                let failed = replica.try_update(|value| {
+                    ops.iter().take(16).for_each(|op| T::apply(value, op));
+                    Err::<(), ()>(())
+                });
+                assert!(failed.is_err());
+                assert!(before == (replica.version(), replica.encode()), "what failed left a trace");
+            }
+            Step::Merge(at, which, bytes) => {
+                if self.sent.is_empty() {
+                    return;
+                }
+                let delta = &self.sent[usize::from(*which) % self.sent.len()];
+                let delta = if *bytes { through_bytes(delta) } else { delta.clone() };
+                self.replicas[usize::from(*at) % REPLICAS].merge(delta).expect("there is room");
+            }
+            Step::Group(which, most) => {
+                if self.sent.is_empty() {
+                    return;
+                }
+                let from = usize::from(*which) % self.sent.len();
+                let mut group = self.sent[from].clone();
+                let more = self.sent[from + 1..].iter().filter(|next| group.append(next)).take((*most).into());
+                if more.count() > 0 {
+                    self.sent.push(group);
+                }
+            }
+            Step::Since(from, to) => {
+                let (from, to) = (usize::from(*from) % REPLICAS, usize::from(*to) % REPLICAS);
+                match self.replicas[from].delta_since(&self.replicas[to].version()) {
+                    Since::Delta(delta) => {
+                        let delta = through_bytes(&delta);
+                        self.replicas[to].merge(delta.clone()).expect("there is room");
+                        let known = self.replicas[to].version();
+                        assert!(known.dominates(&self.replicas[from].version()), "the answer brings level");
+                        self.sent.push(delta);
+                    }
+                    Since::UpToDate | Since::Forgotten => {}
+                }
+            }
+            Step::State(from, to) => {
+                let state = self.replicas[usize::from(*from) % REPLICAS].state();
+                self.replicas[usize::from(*to) % REPLICAS].merge(state.clone()).expect("there is room");
+                self.sent.push(state);
+            }
+            Step::Restart(at) => {
+                let at = usize::from(*at) % REPLICAS;
+                let bytes = self.replicas[at].encode();
+                let back = Replica::decode(id(at), &bytes, &Limits::default()).expect("our own state");
+                assert!(back.encode() == bytes, "a restart changes nothing");
+                self.replicas[at] = back;
+            }
+            Step::Forget(at, bytes) => {
+                self.replicas[usize::from(*at) % REPLICAS].set_history_bytes((*bytes).into());
+            }
+            Step::Clock(at, millis) => {
+                self.replicas[usize::from(*at) % REPLICAS].set_time((*millis).into());
+            }
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Hostile deltas: bytes that decode, and say what no honest replica would.
+//!
+//! Authors, dependencies, covers and places are arbitrary; each dot has one content, for two contents under one dot
+//! (*equivocation*) make replicas diverge, see docs/security.md.
+
+use arbitrary::{Result, Unstructured};
+use rmp::encode::{write_array_len, write_bin, write_f64, write_nil, write_sint, write_str, write_uint};
+use tombolo_crdt::{Delta, Doc, Limits, Opaque, Replica, ReplicaId, Since};
+
+use crate::program::{Op, Subject};
+
+/// Who may write.
+const AUTHORS: usize = 4;
+/// Messages beyond this many find nothing that fewer do not.
+const MAX_MESSAGES: usize = 10;
+const MAX_STEPS: usize = 48;
+
+const INTO_MEMORY: &str = "writing into memory cannot fail";
+
+fn array(out: &mut Vec<u8>, len: usize) {
+    write_array_len(out, len as u32).expect(INTO_MEMORY);
+}
+
+fn number(out: &mut Vec<u8>, number: u64) {
+    write_uint(out, number).expect(INTO_MEMORY);
+}
+
+fn bin(out: &mut Vec<u8>, bytes: &[u8]) {
+    write_bin(out, bytes).expect(INTO_MEMORY);
+}
+
+/// A run of dots: row, first, last.
+type Run = (usize, u64, u64);
+
+#[derive(Default)]
+struct Node {
+    cover: Vec<Run>,
+    carried: Vec<((usize, u64), Vec<u8>)>,
+    children: Vec<(Vec<u8>, Node)>,
+}
+
+impl Node {
+    fn is_empty(&self) -> bool {
+        self.cover.is_empty() && self.carried.is_empty() && self.children.is_empty()
+    }
+
+    /// Puts it into the one form that the reader takes.
+    fn tidy(&mut self) {
+        self.carried.sort();
+        self.children.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.children.dedup_by(|(a, _), (b, _)| a == b);
+        self.children.iter_mut().for_each(|(_, child)| child.tidy());
+        self.children.retain(|(_, child)| !child.is_empty());
+        self.cover.sort_unstable();
+        let mut runs: Vec<Run> = Vec::new();
+        for &(row, first, last) in &self.cover {
+            match runs.last_mut() {
+                Some(top) if top.0 == row && first <= top.2 + 1 => top.2 = top.2.max(last),
+                _ => runs.push((row, first, last)),
+            }
+        }
+        self.cover = runs;
+    }
+
+    fn rows(&self, used: &mut [bool]) {
+        self.cover.iter().for_each(|run| used[run.0] = true);
+        self.carried.iter().for_each(|((row, _), _)| used[*row] = true);
+        self.children.iter().for_each(|(_, child)| child.rows(used));
+    }
+
+    fn write(&self, out: &mut Vec<u8>, wire: &[u64]) {
+        array(out, 3);
+        write_runs(out, &self.cover, wire);
+        array(out, self.carried.len() * 3);
+        for ((row, counter), content) in &self.carried {
+            number(out, wire[*row]);
+            number(out, *counter);
+            bin(out, content);
+        }
+        array(out, self.children.len() * 2);
+        for (key, child) in &self.children {
+            bin(out, key);
+            child.write(out, wire);
+        }
+    }
+}
+
+fn write_runs(out: &mut Vec<u8>, runs: &[Run], wire: &[u64]) {
+    array(out, runs.len() * 3);
+    for (row, first, last) in runs {
+        number(out, wire[*row]);
+        number(out, *first);
+        number(out, last - first + 1);
+    }
+}
+
+fn author(row: usize) -> ReplicaId {
+    ReplicaId::from_bytes([row as u8 + 1; 16])
+}
+
+/// What a delta's author may speak of.
+struct Maker<'u, 'd> {
+    u: &'u mut Unstructured<'d>,
+    /// Dots that no place has yet.
+    dots: Vec<(usize, u64)>,
+    /// By author: how far the delta's past and its events reach.
+    past: [u64; AUTHORS],
+    left: usize,
+}
+
+impl Maker<'_, '_> {
+    fn cover(&mut self) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        while runs.len() < 3 && self.u.ratio(1, 5)? {
+            let row = self.u.choose_index(AUTHORS)?;
+            if self.past[row] > 0 {
+                let first = self.u.int_in_range(1..=self.past[row])?;
+                let last = self.u.int_in_range(first..=self.past[row])?;
+                runs.push((row, first, last));
+            }
+        }
+        Ok(runs)
+    }
+
+    fn carried(&mut self, content: fn(&mut Self) -> Result<Vec<u8>>) -> Result<Vec<((usize, u64), Vec<u8>)>> {
+        let mut carried = Vec::new();
+        while !self.dots.is_empty() && carried.len() < 3 && self.u.ratio(3, 4)? {
+            let at = self.u.choose_index(self.dots.len())?;
+            let dot = self.dots.swap_remove(at);
+            carried.push((dot, content(self)?));
+        }
+        Ok(carried)
+    }
+
+    fn leaf(&mut self, content: fn(&mut Self) -> Result<Vec<u8>>) -> Result<Node> {
+        Ok(Node { cover: self.cover()?, carried: self.carried(content)?, children: Vec::new() })
+    }
+
+    fn doc(&mut self, depth: usize) -> Result<Node> {
+        let mut node = Node { cover: self.cover()?, ..Node::default() };
+        while self.left > 0 && node.children.len() < 3 && self.u.ratio(3, 4)? {
+            self.left -= 1;
+            let mut key = Vec::new();
+            write_str(&mut key, self.u.choose(&["a", "b", "c"])?).expect(INTO_MEMORY);
+            let entry = self.entry(depth)?;
+            node.children.push((key, entry));
+        }
+        Ok(node)
+    }
+
+    fn entry(&mut self, depth: usize) -> Result<Node> {
+        let mut node = Node { cover: self.cover()?, ..Node::default() };
+        while self.left > 0 && node.children.len() < 3 && self.u.ratio(2, 3)? {
+            self.left -= 1;
+            let kind = self.u.int_in_range(1..=10_u8)?;
+            let child = match kind {
+                1 => self.leaf(Self::int)?,
+                2 => self.leaf(Self::uint)?,
+                3 => self.leaf(|_| Ok(vec![0xc0]))?,
+                4 => self.leaf(Self::scalar)?,
+                5 => self.leaf(Self::stamped)?,
+                6 | 7 => self.set()?,
+                8 if depth < 3 => self.doc(depth + 1)?,
+                _ => self.leaf(Self::anything)?,
+            };
+            node.children.push((vec![kind], child));
+        }
+        Ok(node)
+    }
+
+    fn set(&mut self) -> Result<Node> {
+        let mut node = Node { cover: self.cover()?, ..Node::default() };
+        while node.children.len() < 3 && self.u.ratio(2, 3)? {
+            let key = self.scalar()?;
+            let element = self.leaf(|_| Ok(vec![0xc0]))?;
+            node.children.push((key, element));
+        }
+        Ok(node)
+    }
+
+    fn int(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        write_sint(&mut out, self.u.arbitrary()?).expect(INTO_MEMORY);
+        Ok(out)
+    }
+
+    fn uint(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        number(&mut out, self.u.arbitrary()?);
+        Ok(out)
+    }
+
+    fn scalar(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        match self.u.int_in_range(0..=5_u8)? {
+            0 => write_nil(&mut out).expect(INTO_MEMORY),
+            1 => out.push(if self.u.arbitrary()? { 0xc3 } else { 0xc2 }),
+            2 => out = self.int()?,
+            3 => write_f64(&mut out, self.u.arbitrary()?).expect(INTO_MEMORY),
+            4 => write_str(&mut out, self.u.choose(&["", "x", "late"])?).expect(INTO_MEMORY),
+            _ => bin(&mut out, &self.u.arbitrary::<[u8; 2]>()?),
+        }
+        Ok(out)
+    }
+
+    fn stamped(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        array(&mut out, 3);
+        number(&mut out, if self.u.arbitrary()? { u64::MAX } else { self.u.arbitrary::<u16>()?.into() });
+        number(&mut out, self.u.arbitrary::<u32>()?.into());
+        out.extend(self.scalar()?);
+        Ok(out)
+    }
+
+    fn anything(&mut self) -> Result<Vec<u8>> {
+        let len = self.u.int_in_range(0..=30_usize)?;
+        Ok(self.u.bytes(len.min(self.u.len()))?.to_vec())
+    }
+}
+
+/// The body of a delta of a [`Doc`], with events that no other has: `next` says which each author has left.
+///
+/// # Errors
+/// When the bytes are used up.
+pub fn doc_delta(u: &mut Unstructured<'_>, next: &mut [u64; AUTHORS]) -> Result<Vec<u8>> {
+    let mut events = Vec::new();
+    for (row, next) in next.iter_mut().enumerate() {
+        if u.ratio(if row == 0 { 3 } else { 1 }, 4)? {
+            let count = u.int_in_range(1..=4_u64)?;
+            events.push((row, *next, *next + count - 1));
+            *next += count;
+        }
+    }
+    let mut past = [0; AUTHORS];
+    events.iter().for_each(|run| past[run.0] = run.2);
+    let mut deps = Vec::new();
+    for row in 0..AUTHORS {
+        let known = events.iter().find(|run| run.0 == row).map_or(next[row], |run| run.1);
+        // As a rule on what exists; now and then on what does not yet.
+        let beyond = u64::from(u.ratio(1, 16)?);
+        if known + beyond > 1 && u.ratio(1, 3)? {
+            let counter = u.int_in_range(1..=known - 1 + beyond)?;
+            if events.iter().all(|run| run.0 != row || counter < run.1) {
+                deps.push((row, counter));
+                past[row] = past[row].max(counter);
+            }
+        }
+    }
+    let dots = events.iter().flat_map(|&(row, first, last)| (first..=last).map(move |n| (row, n))).collect();
+    let mut maker = Maker { u, dots, past, left: 12 };
+    let mut tree = maker.doc(0)?;
+    tree.tidy();
+
+    let mut used = [false; AUTHORS];
+    events.iter().for_each(|run| used[run.0] = true);
+    deps.iter().for_each(|(row, _)| used[*row] = true);
+    tree.rows(&mut used);
+    let mut wire = [u64::MAX; AUTHORS];
+    let rows: Vec<usize> = (0..AUTHORS).filter(|row| used[*row]).collect();
+    rows.iter().enumerate().for_each(|(at, row)| wire[*row] = at as u64);
+    let mut out = Vec::new();
+    array(&mut out, rows.len());
+    rows.iter().for_each(|row| bin(&mut out, author(*row).as_bytes()));
+    array(&mut out, deps.len() * 2);
+    for (row, counter) in deps {
+        number(&mut out, wire[row]);
+        number(&mut out, counter);
+    }
+    write_runs(&mut out, &events, &wire);
+    tree.write(&mut out, &wire);
+    Ok(out)
+}
+
+/// One of the two kinds of replica that take part.
+enum Either {
+    Typed(Replica<Doc>),
+    Opaque(Replica<Opaque>),
+}
+
+/// Runs a generic block on the replica, whatever its type.
+macro_rules! either {
+    ($either:expr, $replica:ident => $body:expr) => {
+        match $either {
+            Either::Typed($replica) => $body,
+            Either::Opaque($replica) => $body,
+        }
+    };
+}
+
+impl Either {
+    /// The state without its type.
+    fn bytes(&self) -> Vec<u8> {
+        either!(self, replica => replica.state().encode_body())
+    }
+
+    fn merge(&mut self, body: &[u8]) {
+        let limits = Limits::default();
+        either!(self, replica => {
+            let delta = Delta::decode_body(body, &limits).expect("what one takes and tells, all take");
+            replica.merge(delta).expect("there is room");
+        });
+    }
+
+    fn merge_state(&mut self, state: &[u8]) {
+        let limits = Limits::default();
+        either!(self, replica => {
+            let delta = Delta::decode_state(state, &limits).expect("what one takes and tells, all take");
+            replica.merge(delta).expect("there is room");
+        });
+    }
+
+    fn restart(&mut self) {
+        let limits = Limits::default();
+        either!(self, replica => {
+            let bytes = replica.encode();
+            *replica = Replica::decode(replica.id(), &bytes, &limits).expect("our own state");
+            assert!(replica.encode() == bytes);
+        });
+    }
+}
+
+/// Merges hostile deltas, in different orders and ways, at two replicas that understand them and one that does not.
+/// In the end all are equal; equal versions mean equal states all along.
+pub fn garbage_then_sync(data: &[u8]) {
+    // Running out of bytes ends the program.
+    let _ = garbage(&mut Unstructured::new(data));
+}
+
+fn garbage(u: &mut Unstructured<'_>) -> Result<()> {
+    let limits = Limits::default();
+    let mut pool: Vec<Vec<u8>> = Vec::new();
+    let mut next = [1; AUTHORS];
+    for _ in 0..u.int_in_range(1..=MAX_MESSAGES)? {
+        let mut after = next;
+        let body = doc_delta(u, &mut after)?;
+        // A delta that is refused everywhere has not been sent.
+        match Delta::<Doc>::decode_body(&body, &limits) {
+            Ok(delta) => {
+                assert!(delta.encode_body() == body, "a delta has one encoding");
+                next = after;
+                pool.push(body);
+            }
+            Err(_) => {}
+        }
+    }
+    let id = |of: u8| ReplicaId::from_bytes([of; 16]);
+    let mut replicas = [
+        Either::Typed(Replica::new(id(0x11))),
+        Either::Typed(Replica::new(id(0x22))),
+        Either::Opaque(Replica::new(id(0x33))),
+    ];
+    let mut steps = 0;
+    while steps < MAX_STEPS && !u.is_empty() && !pool.is_empty() {
+        steps += 1;
+        let (at, other) = (u.choose_index(3)?, u.choose_index(3)?);
+        match u.int_in_range(0..=9_u8)? {
+            0..=4 => {
+                let body = u.choose(&pool)?.clone();
+                replicas[at].merge(&body);
+            }
+            5 => replicas[at].restart(),
+            6 | 7 => {
+                let version = either!(&replicas[other], replica => replica.version());
+                let told = either!(&replicas[at], replica => match replica.delta_since(&version) {
+                    Since::Delta(delta) => Some(delta.encode_body()),
+                    Since::UpToDate | Since::Forgotten => None,
+                });
+                if let Some(body) = told {
+                    replicas[other].merge(&body);
+                    let known = either!(&replicas[other], replica => replica.version());
+                    let teller = either!(&replicas[at], replica => replica.version());
+                    assert!(known.dominates(&teller), "an answer brings level");
+                }
+            }
+            8 => {
+                let state = either!(&replicas[at], replica => replica.encode());
+                replicas[other].merge_state(&state);
+            }
+            _ => {
+                let op: Op = u.arbitrary()?;
+                if let Either::Typed(replica) = &mut replicas[at] {
+                    let (_, delta) = replica.update(|doc| Doc::apply(doc, &op));
+                    if !delta.is_empty() {
+                        pool.push(delta.encode_body());
+                    }
+                } else {
+                    either!(&mut replicas[at], replica => replica.set_history_bytes(u.arbitrary::<u16>()?.into()));
+                }
+            }
+        }
+        check(&replicas);
+    }
+    // Everything reaches everybody. What is applied in the end depends on what there is, not on the order.
+    for replica in &mut replicas {
+        loop {
+            let before = either!(replica, replica => replica.version());
+            pool.iter().for_each(|body| replica.merge(body));
+            if either!(replica, replica => replica.version()) == before {
+                break;
+            }
+        }
+    }
+    let version = either!(&replicas[0], replica => replica.version());
+    assert!(replicas.iter().all(|other| either!(other, replica => replica.version()) == version));
+    check(&replicas);
+    Ok(())
+}
+
+fn check(replicas: &[Either]) {
+    for (at, one) in replicas.iter().enumerate() {
+        for other in &replicas[at + 1..] {
+            let versions =
+                (either!(one, replica => replica.version()), either!(other, replica => replica.version()));
+            if versions.0 == versions.1 {
+                assert!(one.bytes() == other.bytes(), "one version and two states");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A disk: a [`MemoryStore`] that takes its time, and a queue in front of it.
+//!
+//! Behaves as the group commit of the real driver: batches are committed in order, neighbours together; after a failed
+//! commit nothing of the same generation is committed any more; reads come after everything submitted before.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tombolo_crdt::{Delta, Limits, Opaque, Version};
+use tombolo_sync::DocId;
+use tombolo_sync::engine::{Batch, BatchId, Input};
+use tombolo_sync::store::{MemoryStore, Store, Write};
+
+/// What waits for the disk.
+#[derive(Debug)]
+pub(super) enum Job {
+    Batch(Batch),
+    Load(DocId),
+}
+
+/// A node's disk.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// What is durable.
+    pub store: MemoryStore,
+    pub(super) queue: VecDeque<Job>,
+    /// Whether a job is under way.
+    pub(super) busy: bool,
+    /// Nothing of this generation, or an older one, is committed any more.
+    refused: Option<u64>,
+    /// How long a commit takes, in milliseconds: at least the first, and up to the second more.
+    pub(super) latency: (u64, u64),
+    /// What is durable of each document.
+    versions: BTreeMap<DocId, Version>,
+    /// Commits so far.
+    pub(super) commits: u64,
+    /// Says yes to every commit and does none.
+    pub(super) lies: bool,
+    /// Commits what builds on what failed.
+    pub(super) ignores_generations: bool,
+}
+
+impl Disk {
+    /// What is durable of a document.
+    #[must_use]
+    pub fn version(&self, doc: DocId) -> Version {
+        self.versions.get(&doc).cloned().unwrap_or_default()
+    }
+
+    /// The process that used the disk is gone, and what it had not handed over with it.
+    pub(super) fn restart(&mut self) {
+        self.store = self.store.image();
+        self.queue.clear();
+        self.busy = false;
+        self.refused = None;
+    }
+
+    /// Does the first jobs in the queue, at most `group` batches together; yields what the engine is told.
+    pub(super) fn work(&mut self, group: usize) -> Vec<Input> {
+        let first = match self.queue.pop_front() {
+            None => return Vec::new(),
+            Some(Job::Load(doc)) => {
+                let stored = self.store.document(doc).map_err(|why| why.to_string());
+                return vec![Input::Loaded { doc, stored }];
+            }
+            Some(Job::Batch(batch)) => batch,
+        };
+        if !self.ignores_generations && self.refused.is_some_and(|refused| first.generation <= refused) {
+            // The real driver reports each of them too.
+            return vec![Input::StoreFailed { first: first.id, reason: "an earlier commit failed".into() }];
+        }
+        let (id, generation, mut last, mut writes) = (first.id, first.generation, first.id, first.writes);
+        for _ in 1..group {
+            match self.queue.front_mut() {
+                Some(Job::Batch(next)) if next.generation == generation => {
+                    last = next.id;
+                    writes.append(&mut next.writes);
+                    self.queue.pop_front();
+                }
+                _ => break,
+            }
+        }
+        vec![self.commit(id, last, generation, &writes)]
+    }
+
+    fn commit(&mut self, first: BatchId, last: BatchId, generation: u64, writes: &[Write]) -> Input {
+        self.commits += 1;
+        if self.lies {
+            return Input::Stored(last);
+        }
+        match self.store.commit(writes) {
+            Ok(()) => {
+                writes.iter().for_each(|write| self.note(write));
+                Input::Stored(last)
+            }
+            Err(why) => {
+                self.refused = Some(generation);
+                Input::StoreFailed { first, reason: why.to_string() }
+            }
+        }
+    }
+
+    fn note(&mut self, write: &Write) {
+        let limits = Limits::trusted();
+        let (doc, delta) = match write {
+            Write::Append { doc, record } => (doc, Delta::<Opaque>::decode_body(record, &limits)),
+            Write::Snapshot { doc, snapshot } => (doc, Delta::<Opaque>::decode_state(snapshot, &limits)),
+            Write::Remove { doc } => {
+                self.versions.remove(doc);
+                return;
+            }
+            _ => return,
+        };
+        let events = delta.expect("an engine writes what it can read").events();
+        self.versions.entry(*doc).or_default().join(&events);
+    }
+}

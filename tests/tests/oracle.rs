@@ -1,0 +1,432 @@
+//! Random executions against the definitions of the types: at every replica, at every step, the value that is read is
+//! the one that follows from the events the replica has seen and what had happened before what.
+//!
+//! A failing case is printed, shrunk, and its seed is kept in `oracle.proptest-regressions`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Doc, EnableWinsFlag, GCounter, GSet, Kind, LwwRegister, MvRegister,
+    PnCounter, Replica, Scalar, Version,
+};
+use tombolo_tests::model::cases;
+use tombolo_tests::model::definitions::{Deed, Place, added, counted, latest, values};
+use tombolo_tests::model::history::History;
+use tombolo_tests::model::program::{Apply, Step, World, programs};
+
+/// How many executions each type is tried with.
+const CASES: u32 = 48;
+/// How many steps an execution has at most.
+const STEPS: usize = 50;
+
+/// Runs a program and checks every replica after every step. `deed` says what an operation of the program is in the words
+/// of the definitions, given the replica after the transaction.
+fn follow<T: Crdt, O: Clone + Debug>(
+    replicas: u8,
+    program: &[Step<O>],
+    apply: Apply<T, O>,
+    deed: impl Fn(&O, &Replica<T>, &Version) -> Deed,
+    check: impl Fn(&History<Deed>, &[usize], &Replica<T>),
+) {
+    let mut world = World::new(apply, replicas);
+    let mut history = History::default();
+    for step in program {
+        let (written, seen) = match step {
+            Step::Write(at, _) => (world.written.len(), world.replicas[world.at(*at)].version()),
+            _ => (usize::MAX, Version::new()),
+        };
+        world.step(step);
+        if let (Step::Write(at, operations), Some(delta)) = (step, world.written.get(written)) {
+            let author = &world.replicas[world.at(*at)];
+            let deeds = operations.iter().map(|op| deed(op, author, &seen));
+            history.record(&seen, &delta.events(), deeds);
+        }
+        for replica in &world.replicas {
+            check(&history, &history.visible(&replica.version()), replica);
+        }
+    }
+}
+
+fn place<const N: usize>(parts: [&dyn ToString; N]) -> Place {
+    parts.iter().map(|part| part.to_string()).collect()
+}
+
+fn key() -> impl Strategy<Value = u8> + Clone {
+    0..3_u8
+}
+
+/// What is done below a key: `None` removes, and so does the removal of the key itself.
+type Below<O> = (u8, Option<O>);
+
+fn below<O: Debug + Clone + 'static>(
+    op: impl Strategy<Value = O> + Clone + 'static,
+) -> impl Strategy<Value = Below<O>> + Clone {
+    (key(), prop_oneof![3 => op.prop_map(Some), 1 => Just(None)])
+}
+
+proptest! {
+    #![proptest_config(cases(CASES))]
+
+    #[test]
+    fn a_counter_is_the_sum_of_what_was_added(
+        program in programs(-9..9_i64, STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<PnCounter, _>(
+            replicas,
+            &program,
+            |counter, by| counter.add(*by),
+            |by, _, _| Deed::Count(place([]), *by),
+            |history, visible, counter| {
+                let sum = counted(history, visible).remove(&place([])).unwrap_or(0);
+                assert_eq!(counter.value(), sum);
+            },
+        );
+    }
+
+    #[test]
+    fn a_grow_only_counter_is_the_sum_of_what_was_added(
+        program in programs(0..9_u64, STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<GCounter, _>(
+            replicas,
+            &program,
+            |counter, by| counter.inc(*by),
+            |by, _, _| Deed::Count(place([]), i64::try_from(*by).unwrap()),
+            |history, visible, counter| {
+                let sum = counted(history, visible).remove(&place([])).unwrap_or(0);
+                assert_eq!(counter.value(), u64::try_from(sum).unwrap());
+            },
+        );
+    }
+
+    #[test]
+    fn a_flag_is_enabled_if_an_enabling_has_no_disabling_after_it(
+        program in programs(any::<bool>(), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<EnableWinsFlag, _>(
+            replicas,
+            &program,
+            |flag, on| if *on { flag.enable() } else { flag.disable() },
+            |on, _, _| if *on { Deed::Add(place([])) } else { Deed::Remove(place([])) },
+            |history, visible, flag| assert_eq!(flag.value(), !added(history, visible).is_empty()),
+        );
+    }
+
+    #[test]
+    fn an_element_is_in_if_an_adding_has_no_removal_after_it(
+        program in programs((0..5_u8, 0..7_u8), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsSet<u8>, _>(
+            replicas,
+            &program,
+            |set, (element, what)| match what {
+                0 => set.clear(),
+                1..3 => drop(set.remove(element)),
+                _ => set.add(*element),
+            },
+            |(element, what), _, _| match what {
+                0 => Deed::Remove(place([])),
+                1..3 => Deed::Remove(place([element])),
+                _ => Deed::Add(place([element])),
+            },
+            |history, visible, set| {
+                let elements: BTreeSet<_> = set.iter().map(|element| place([element])).collect();
+                assert_eq!(elements, added(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn a_grow_only_set_holds_what_was_added(program in programs(0..9_u8, STEPS), replicas in 2..5_u8) {
+        follow::<GSet<u8>, _>(
+            replicas,
+            &program,
+            |set, element| set.add(*element),
+            |element, _, _| Deed::Add(place([element])),
+            |history, visible, set| {
+                let elements: BTreeSet<_> = set.iter().map(|element| place([element])).collect();
+                assert_eq!(elements, added(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn a_register_shows_the_writes_that_no_write_has_seen(
+        program in programs(prop_oneof![4 => (0..99_u8).prop_map(Some), 1 => Just(None)], STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<MvRegister<u8>, _>(
+            replicas,
+            &program,
+            |register, value| match value {
+                Some(value) => register.set(*value),
+                None => register.clear(),
+            },
+            |value, _, _| match value {
+                Some(value) => Deed::Set(place([]), value.to_string()),
+                None => Deed::Remove(place([])),
+            },
+            |history, visible, register| {
+                let mut shown: Vec<_> = register.values().map(u8::to_string).collect();
+                shown.sort_unstable();
+                assert_eq!(shown, values(history, visible).remove(&place([])).unwrap_or_default());
+                assert_eq!(register.is_conflicted(), shown.len() > 1);
+            },
+        );
+    }
+
+    #[test]
+    fn the_last_of_the_writes_that_no_write_has_seen_wins(
+        program in programs(below(0..99_u8), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, LwwRegister<u8>>, _>(
+            replicas,
+            &program,
+            |map, (key, value)| match value {
+                Some(value) => map.at(*key).set(*value),
+                None => drop(map.remove(key)),
+            },
+            |(key, value), author, _| match value {
+                // Of several writes of one transaction only the last can be seen, and it has the stamp that is read.
+                Some(value) => {
+                    let stamp = author.get(key).and_then(LwwRegister::stamp).unwrap_or_default();
+                    Deed::Stamp(place([key]), stamp, value.to_string())
+                }
+                None => Deed::Remove(place([key])),
+            },
+            |history, visible, map| {
+                let read: BTreeMap<_, _> = map
+                    .iter()
+                    .map(|(key, register)| {
+                        let value = register.value().unwrap().to_string();
+                        (place([key]), (register.stamp().unwrap(), value))
+                    })
+                    .collect();
+                assert_eq!(read, latest(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn removing_a_key_takes_exactly_the_increments_it_saw(
+        program in programs(below(-9..9_i64), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, PnCounter>, _>(
+            replicas,
+            &program,
+            |map, (key, by)| match by {
+                Some(by) => map.at(*key).add(*by),
+                None => drop(map.remove(key)),
+            },
+            |(key, by), _, _| match by {
+                Some(by) => Deed::Count(place([key]), *by),
+                None => Deed::Remove(place([key])),
+            },
+            |history, visible, map| {
+                let read: BTreeMap<_, _> =
+                    map.iter().map(|(key, counter)| (place([key]), counter.value())).collect();
+                assert_eq!(read, counted(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn removing_a_key_takes_exactly_the_elements_it_saw(
+        program in programs(below(below(Just(()))), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, AddWinsSet<u8>>, _>(
+            replicas,
+            &program,
+            |map, (key, op)| match op {
+                Some((element, Some(()))) => map.at(*key).add(*element),
+                Some((element, None)) => drop(map.at(*key).remove(element)),
+                None => drop(map.remove(key)),
+            },
+            |(key, op), _, _| match op {
+                Some((element, Some(()))) => Deed::Add(place([key, element])),
+                Some((element, None)) => Deed::Remove(place([key, element])),
+                None => Deed::Remove(place([key])),
+            },
+            |history, visible, map| {
+                let read: BTreeSet<_> = map
+                    .iter()
+                    .flat_map(|(key, set)| set.iter().map(move |element| place([key, element])))
+                    .collect();
+                assert_eq!(read, added(history, visible));
+                assert!(map.iter().all(|(_, set)| !set.is_empty()), "a key without a value");
+            },
+        );
+    }
+
+    #[test]
+    fn removing_a_key_takes_exactly_what_it_saw_however_deep(
+        program in programs(below(below(prop_oneof![4 => (0..99_u8).prop_map(Some), 1 => Just(None)])), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, AddWinsMap<u8, MvRegister<u8>>>, _>(
+            replicas,
+            &program,
+            |map, (outer, op)| match op {
+                Some((key, Some(Some(value)))) => map.at(*outer).at(*key).set(*value),
+                Some((key, Some(None))) => map.at(*outer).at(*key).clear(),
+                Some((key, None)) => drop(map.at(*outer).remove(key)),
+                None => drop(map.remove(outer)),
+            },
+            |(outer, op), _, _| match op {
+                Some((key, Some(Some(value)))) => Deed::Set(place([outer, key]), value.to_string()),
+                Some((key, _)) => Deed::Remove(place([outer, key])),
+                None => Deed::Remove(place([outer])),
+            },
+            |history, visible, map| {
+                let mut read = BTreeMap::new();
+                for (outer, map) in map.iter() {
+                    for (key, register) in map.iter() {
+                        let mut shown: Vec<_> = register.values().map(u8::to_string).collect();
+                        shown.sort_unstable();
+                        read.insert(place([outer, key]), shown);
+                    }
+                }
+                assert_eq!(read, values(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn a_document_is_what_was_written_and_not_removed(program in programs(doc_op(), STEPS), replicas in 2..5_u8) {
+        follow::<Doc, _>(
+            replicas,
+            &program,
+            write_doc,
+            |op, _, _| doc_deed(op),
+            |history, visible, doc| {
+                let mut read = Read::default();
+                read.doc(doc, &place([]));
+                assert_eq!(read.added, added(history, visible));
+                assert_eq!(read.counted, counted(history, visible));
+                assert_eq!(read.values, values(history, visible));
+            },
+        );
+    }
+}
+
+#[derive(Debug, Clone)]
+struct DocOp {
+    maps: Vec<u8>,
+    name: u8,
+    what: DocWrite,
+}
+
+#[derive(Debug, Clone)]
+enum DocWrite {
+    Counter(i8),
+    Register(u8),
+    Set(u8),
+    Unset(u8),
+    Enable,
+    Disable,
+    Remove,
+    RemoveKind(Kind),
+}
+
+fn doc_op() -> impl Strategy<Value = DocOp> + Clone {
+    let what = prop_oneof![
+        2 => (1..9_i8).prop_map(DocWrite::Counter),
+        2 => any::<u8>().prop_map(DocWrite::Register),
+        2 => (0..3_u8).prop_map(DocWrite::Set),
+        1 => (0..3_u8).prop_map(DocWrite::Unset),
+        1 => Just(DocWrite::Enable),
+        1 => Just(DocWrite::Disable),
+        2 => Just(DocWrite::Remove),
+        1 => prop::sample::select(vec![Kind::Counter, Kind::Register, Kind::Set, Kind::Flag, Kind::Map])
+            .prop_map(DocWrite::RemoveKind),
+    ];
+    (proptest::collection::vec(0..2_u8, 0..3), 0..2_u8, what).prop_map(|(maps, name, what)| DocOp {
+        maps,
+        name,
+        what,
+    })
+}
+
+fn write_doc(doc: &mut <Doc as Crdt>::Mut<'_>, op: &DocOp) {
+    let names: Vec<_> = op.maps.iter().map(u8::to_string).collect();
+    let mut doc = doc.by_ref().at_path(names.iter().map(String::as_str));
+    let name = &op.name.to_string();
+    match &op.what {
+        DocWrite::Counter(by) => doc.counter(name).add(i64::from(*by)),
+        DocWrite::Register(value) => doc.register(name).set(i64::from(*value)),
+        DocWrite::Set(element) => doc.set(name).add(i64::from(*element)),
+        DocWrite::Unset(element) => drop(doc.set(name).remove(&Scalar::from(i64::from(*element)))),
+        DocWrite::Enable => doc.flag(name).enable(),
+        DocWrite::Disable => doc.flag(name).disable(),
+        DocWrite::Remove => drop(doc.remove(name)),
+        DocWrite::RemoveKind(kind) => drop(doc.remove_kind(name, *kind)),
+    }
+}
+
+/// The same name as different types is at different places.
+fn doc_deed(op: &DocOp) -> Deed {
+    let mut at: Place = op.maps.iter().flat_map(|name| [name.to_string(), Kind::Map.name().into()]).collect();
+    at.push(op.name.to_string());
+    let mut of = |parts: &[&dyn ToString]| {
+        at.extend(parts.iter().map(|part| part.to_string()));
+        std::mem::take(&mut at)
+    };
+    match &op.what {
+        DocWrite::Counter(by) => Deed::Count(of(&[&Kind::Counter.name()]), i64::from(*by)),
+        DocWrite::Register(value) => Deed::Set(of(&[&Kind::Register.name()]), value.to_string()),
+        DocWrite::Set(element) => Deed::Add(of(&[&Kind::Set.name(), element])),
+        DocWrite::Unset(element) => Deed::Remove(of(&[&Kind::Set.name(), element])),
+        DocWrite::Enable => Deed::Add(of(&[&Kind::Flag.name()])),
+        DocWrite::Disable => Deed::Remove(of(&[&Kind::Flag.name()])),
+        DocWrite::Remove => Deed::Remove(of(&[])),
+        DocWrite::RemoveKind(kind) => Deed::Remove(of(&[&kind.name()])),
+    }
+}
+
+/// A document as its reader finds it.
+#[derive(Default)]
+struct Read {
+    added: BTreeSet<Place>,
+    counted: BTreeMap<Place, i64>,
+    values: BTreeMap<Place, Vec<String>>,
+}
+
+impl Read {
+    fn doc(&mut self, doc: &Doc, above: &Place) {
+        for (name, entry) in doc.iter() {
+            for kind in entry.kinds() {
+                let mut at = above.clone();
+                at.extend([name.clone(), kind.name().into()]);
+                match kind {
+                    Kind::Counter => drop(self.counted.insert(at, entry.counter().unwrap().value())),
+                    Kind::Register => {
+                        let mut shown: Vec<_> =
+                            entry.register().unwrap().values().map(Scalar::to_string).collect();
+                        shown.sort_unstable();
+                        self.values.insert(at, shown);
+                    }
+                    Kind::Set => self.added.extend(entry.set().unwrap().iter().map(|element| {
+                        let mut at = at.clone();
+                        at.push(element.to_string());
+                        at
+                    })),
+                    Kind::Flag => {
+                        assert!(entry.flag().unwrap().value(), "a flag that is listed and not enabled");
+                        self.added.insert(at);
+                    }
+                    Kind::Map => self.doc(entry.map().unwrap(), &at),
+                    kind => panic!("nobody wrote a {kind:?}"),
+                }
+            }
+        }
+    }
+}
