@@ -86,7 +86,7 @@ pub enum Verb {
     /// Print everything as indented JSON
     Export,
     /// Measure what things cost, and print it
-    Figures(FiguresArgs),
+    Figures,
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -311,14 +311,6 @@ pub struct DemoArgs {
     /// Repeats a run: the same writes, in the same order on each node
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Whether to print JSON. Copied from [`Common`].
-    #[arg(skip)]
-    pub json: bool,
-}
-
-/// What `tombolo figures` takes.
-#[derive(Debug, Clone, Args)]
-pub struct FiguresArgs {
     /// Whether to print JSON. Copied from [`Common`].
     #[arg(skip)]
     pub json: bool,

@@ -167,7 +167,8 @@ fn delta_of<T: Subject>(bytes: &[u8], limits: &Limits) {
 
 fn state_of<T: Subject>(bytes: &[u8], limits: &Limits) {
     let id = ReplicaId::from_bytes([9; 16]);
-    let decoded = within(bound(limits, bytes), "decoding a state", || Delta::<T>::decode_state(bytes, limits));
+    let decoded =
+        within(bound(limits, bytes), "decoding a state", || Delta::<T>::decode_state(bytes, limits));
     let Ok(state) = decoded else {
         assert!(Replica::<T>::decode(id, bytes, limits).is_err(), "a state decodes in both ways or in none");
         return;

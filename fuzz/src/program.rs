@@ -366,7 +366,8 @@ impl<T: Subject> World<T> {
                 }
                 let from = usize::from(*which) % self.sent.len();
                 let mut group = self.sent[from].clone();
-                let more = self.sent[from + 1..].iter().filter(|next| group.append(next)).take((*most).into());
+                let more =
+                    self.sent[from + 1..].iter().filter(|next| group.append(next)).take((*most).into());
                 if more.count() > 0 {
                     self.sent.push(group);
                 }
@@ -392,7 +393,7 @@ impl<T: Subject> World<T> {
             Step::Restart(at) => {
                 let at = usize::from(*at) % REPLICAS;
                 let bytes = self.replicas[at].encode();
-                let back = Replica::decode(id(at), &bytes, &Limits::default()).expect("our own state");
+                let back = Replica::<T>::decode(id(at), &bytes, &Limits::default()).expect("our own state");
                 assert!(back.encode() == bytes, "a restart changes nothing");
                 self.replicas[at] = back;
             }

@@ -1,6 +1,8 @@
 //! The types whose decoders are fuzzed.
 
-use tombolo_crdt::{AddWinsMap, AddWinsSet, Crdt, EnableWinsFlag, GCounter, GSet, MvRegister, PnCounter, Scalar};
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, EnableWinsFlag, GCounter, GSet, MvRegister, PnCounter, Scalar,
+};
 
 /// An application's document: every attribute of the derive, maps in maps, and fields of each kind.
 #[derive(Crdt)]

@@ -1,3 +1,4 @@
 //! What the whole-stack tests are written with.
 
 pub mod model;
+pub mod sim;

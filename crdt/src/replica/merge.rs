@@ -156,7 +156,7 @@ impl<T: Crdt> Replica<T> {
             if self.table.id(row) == self.id {
                 continue;
             }
-            self.epoch += news;
+            self.epoch = self.epoch.wrapping_add(news);
             if !self.raised.contains(&row) {
                 self.raised.push(row);
             }

@@ -14,7 +14,6 @@ use crate::name::Name;
 use crate::report::Report;
 use crate::request::Request;
 
-pub use dump::{Kind, tagged};
 pub use watch::Watcher;
 
 /// A node to ask.

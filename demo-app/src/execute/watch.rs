@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tombolo_sync::engine::{Listed, Origin};
 use tombolo_sync::{Change, Changes, DocId, Node, PeerId};
 
-use super::dump::tagged;
+use super::dump::{Kind, tagged};
 use crate::name::Name;
 
 /// A stream of changes, as JSON.
@@ -93,7 +93,7 @@ impl Watcher {
 
     fn is_wanted(&self, listed: &Listed) -> bool {
         self.only.as_ref().is_none_or(|only| {
-            only.document() == listed.name && (only.inside().is_empty() || listed.type_name == "Doc")
+            only.document() == listed.name && (only.inside().is_empty() || Kind::of_type(&listed.type_name) == Some(Kind::Map))
         })
     }
 

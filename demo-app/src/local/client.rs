@@ -23,11 +23,20 @@ pub struct Client {
 }
 
 impl Client {
+    /// Connects to the node that runs on `home`.
+    ///
+    /// # Errors
+    /// When none does, or it is of another version of this program.
+    pub async fn connect(home: &Path) -> Result<Self> {
+        let none = || Failure::new(Code::NotRunning, format!("no node runs on {}", home.display()));
+        Self::find(home).await?.ok_or_else(none)
+    }
+
     /// Connects to the node that runs on `home`; `None` if none does.
     ///
     /// # Errors
     /// When the node is of another version of this program.
-    pub async fn connect(home: &Path) -> Result<Option<Self>> {
+    pub async fn find(home: &Path) -> Result<Option<Self>> {
         for path in place::candidates(home) {
             // Nobody answers at the socket of a node that was killed.
             let Ok(stream) = UnixStream::connect(&path).await else { continue };
@@ -48,6 +57,14 @@ impl Client {
     }
 
     /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// When it could not be done, or the node ended; [`Code::InDoubt`] if nobody knows which.
+    pub async fn ask(&mut self, request: Request) -> Result<Value> {
+        self.request(&request).await.map_err(CallError::into_failure)
+    }
+
+    /// Asks, and waits for the answer; says exactly what became of the request.
     ///
     /// # Errors
     /// When it could not be done, or the node ended.

@@ -57,7 +57,7 @@ impl Server {
             let accepted = tokio::select! {
                 accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
                 _ = connections.join_next(), if connections.len() >= MAX_CONNECTIONS => continue,
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told(&mut stop) => break,
             };
             match accepted {
                 Ok((stream, _)) if is_ours(&stream) => {
@@ -105,7 +105,7 @@ async fn answer_all(
     loop {
         let frame = tokio::select! {
             frame = wire::read(from, wire::MAX_REQUEST) => frame,
-            _ = stop.wait_for(|stop| *stop) => return say(to, &Answer::Bye).await,
+            () = told(&mut stop) => return say(to, &Answer::Bye).await,
         };
         let frame = match frame {
             Ok(Some(frame)) => frame,
@@ -124,7 +124,7 @@ async fn answer_all(
                     let item = tokio::select! {
                         item = watcher.next() => item,
                         () = hung_up(from) => return Ok(()),
-                        _ = stop.wait_for(|stop| *stop) => None,
+                        () = told(&mut stop) => None,
                     };
                     let Some(item) = item else { break say(to, &Answer::Done(serde_json::Value::Null)).await? };
                     say(to, &Answer::Item(item)).await?;
@@ -134,7 +134,7 @@ async fn answer_all(
                 let answer = tokio::select! {
                     answer = perform(host, request) => answer,
                     () = hung_up(from) => return Ok(()),
-                    _ = stop.wait_for(|stop| *stop) => return say(to, &Answer::Bye).await,
+                    () = told(&mut stop) => return say(to, &Answer::Bye).await,
                 };
                 say(to, &answer).await?;
             }
@@ -171,6 +171,12 @@ async fn say(to: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
         }
         written => written,
     }
+}
+
+/// Waits until it is time to stop. (A function of its own, for what `wait_for` yields must not be kept.)
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left to say so.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Waits until the command goes away. Whoever is waiting for an answer says nothing.

@@ -16,8 +16,19 @@ pub enum Client {}
 
 impl Client {
     /// Finds no node.
-    pub async fn connect(_home: &Path) -> Result<Option<Self>> {
+    pub async fn find(_home: &Path) -> Result<Option<Self>> {
         Ok(None)
+    }
+
+    /// Finds no node.
+    pub async fn connect(_home: &Path) -> Result<Self> {
+        use crate::failure::{Code, Failure};
+        Err(Failure::new(Code::Unsupported, "running nodes cannot be reached on this system"))
+    }
+
+    /// Cannot be called.
+    pub async fn ask(&mut self, _request: Request) -> Result<Value> {
+        match *self {}
     }
 
     /// Cannot be called.

@@ -1,0 +1,91 @@
+//! `init` and `join`: how a home comes to its space.
+
+use serde_json::{Value, json};
+use tombolo_sync::{Error, Node, Ticket};
+
+use crate::args::{InitArgs, JoinArgs};
+use crate::execute::identity;
+use crate::failure::{Code, Failure, Result};
+use crate::home::Home;
+use crate::local::Client;
+use crate::output::Output;
+use crate::request::Request;
+
+/// Makes an identity and a space, or names those that are there.
+///
+/// # Errors
+/// When the home cannot be used.
+pub async fn init(home: &Home, output: Output, args: InitArgs) -> Result<()> {
+    let (mut answer, created) = match running(home).await? {
+        Some(answer) => {
+            if args.name.as_deref().is_some_and(|name| answer["name"] != name) {
+                return Err(stop_first(home, "rename it"));
+            }
+            (answer, false)
+        }
+        None => {
+            let builder = || {
+                let builder = Node::builder(&home.folder).offline();
+                args.name.iter().fold(builder, |builder, name| builder.name(name))
+            };
+            let existing = if home.exists() { home.start(builder()).await } else { Err(Failure::no_space(&home.folder)) };
+            let (node, created) = match existing {
+                Err(failure) if failure.code == Code::NoSpace => (home.start(builder().create()).await?, true),
+                existing => (existing?, false),
+            };
+            let answer = identity(&node);
+            node.shutdown().await;
+            (answer, created)
+        }
+    };
+    answer["created"] = json!(created);
+    output.document(&answer, || {
+        let done = if created { "created" } else { "there already" };
+        let next = if created { "\nnext: `tombolo up`, and on another machine `tombolo join` what `tombolo invite` prints here" } else { "" };
+        format!("{done}\n{}{next}\n", who(&answer))
+    })
+}
+
+/// Joins the space of a ticket.
+///
+/// # Errors
+/// When the ticket cannot be read, the home holds documents of another space and nothing was said about merging, or a
+/// node runs on it.
+pub async fn join(home: &Home, output: Output, args: JoinArgs) -> Result<()> {
+    let ticket: Ticket = args.ticket.parse().map_err(|why| Failure::from(Error::Ticket(why)))?;
+    let answer = match running(home).await? {
+        Some(answer) if answer["space"] == ticket.space.to_string() => answer,
+        Some(_) => return Err(stop_first(home, "join another space")),
+        None => {
+            let builder = Node::builder(&home.folder).offline();
+            let builder = if args.merge { builder.join_merging(ticket) } else { builder.join(ticket) };
+            let builder = args.name.iter().fold(builder, |builder, name| builder.name(name));
+            let node = home.start(builder).await?;
+            let answer = identity(&node);
+            node.shutdown().await;
+            answer
+        }
+    };
+    output.document(&answer, || format!("joined\n{}\nnext: `tombolo up`\n", who(&answer)))
+}
+
+fn who(answer: &Value) -> String {
+    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    format!("node   {}  {}\nspace  {}", text("name"), text("peer_id"), text("space"))
+}
+
+/// What the node says that runs on the home, if one does.
+async fn running(home: &Home) -> Result<Option<Value>> {
+    let Some(mut client) = Client::find(&home.folder).await? else { return Ok(None) };
+    match client.request(&Request::Identity).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(crate::local::CallError::Failed(failure)) => Err(failure),
+        // It has just ended.
+        Err(_) => Ok(None),
+    }
+}
+
+fn stop_first(home: &Home, what: &str) -> Failure {
+    let message = format!("a node runs on {}; stop it to {what}", home.folder.display());
+    Failure::new(Code::Running, message)
+}

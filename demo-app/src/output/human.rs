@@ -1,0 +1,194 @@
+//! Answers for people: short, and one thing a line.
+
+use serde_json::Value;
+
+use super::table::table;
+use crate::args::{FlagVerb, SetVerb};
+use crate::report::{PeerReport, Report};
+use crate::request::Request;
+
+/// What people see of the answer to a request. Ends with a line break, unless there is nothing to see.
+pub fn answer(request: &Request, answer: &Value) -> String {
+    match request {
+        Request::Invite => plain(&answer["ticket"]),
+        Request::Counter(_) => plain(&answer["value"]),
+        Request::Flag(FlagVerb::Get { .. } | FlagVerb::Enable { .. } | FlagVerb::Disable { .. }) => {
+            if answer["value"] == true { "enabled\n".into() } else { "disabled\n".into() }
+        }
+        Request::Set(SetVerb::List { .. }) => lines(answer),
+        Request::Set(SetVerb::Add { .. }) => "added\n".into(),
+        Request::Register(_) => lines(&answer["values"]),
+        Request::Map(_) if answer.get("values").is_some_and(Value::is_array) => lines(&answer["values"]),
+        Request::Set(SetVerb::Remove { .. }) | Request::Map(_) if answer.get("removed").is_some_and(Value::is_boolean) => {
+            if answer["removed"] == true { "removed\n".into() } else { "it was not there\n".into() }
+        }
+        Request::Map(_) => map(answer),
+        Request::Status => match serde_json::from_value(answer.clone()) {
+            Ok(report) => status(&report),
+            Err(_) => plain(answer),
+        },
+        Request::Wait { .. } => "in sync\n".into(),
+        Request::Link { .. } => link(answer),
+        Request::Backup { .. } => {
+            format!("{} bytes written to {}\n", answer["bytes"], plain(&answer["file"]).trim_end())
+        }
+        Request::Watch { .. } => change(answer),
+        Request::Names => lines(answer),
+        Request::Identity | Request::Dump | Request::Set(_) => plain(answer),
+    }
+}
+
+/// A value on a line; text without quotation marks.
+fn plain(value: &Value) -> String {
+    format!("{}\n", bare(value))
+}
+
+fn bare(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// One line an element.
+fn lines(list: &Value) -> String {
+    list.as_array().into_iter().flatten().map(plain).collect()
+}
+
+/// A line a key; several values side by side.
+fn map(entries: &Value) -> String {
+    let entries = entries.as_object().into_iter().flatten();
+    let rows: Vec<_> = entries
+        .map(|(key, entry)| {
+            let values: Vec<_> = entry["values"].as_array().into_iter().flatten().map(bare).collect();
+            vec![key.clone(), values.join(" | ")]
+        })
+        .collect();
+    table(&rows)
+}
+
+fn link(answer: &Value) -> String {
+    let whom = if answer["all"] == true {
+        "all links".to_owned()
+    } else {
+        let name = answer["name"].as_str().filter(|name| !name.is_empty());
+        format!("the link to {}", name.map_or_else(|| bare(&answer["peer_id"]), str::to_owned))
+    };
+    let done = if answer["blocked"] == true { "cut" } else { "restored" };
+    let news = if answer["changed"] == true { "" } else { " (already)" };
+    format!("{whom}: {done}{news}\n")
+}
+
+fn change(item: &Value) -> String {
+    let by = match item["peer"].as_str().filter(|name| !name.is_empty()) {
+        Some(name) => format!("from {name}"),
+        None if item["origin"] == "local" => "here".to_owned(),
+        None if item["origin"] == "undone" => "undone, the disk refused it".to_owned(),
+        None => format!("from {}", bare(&item["origin"])),
+    };
+    format!("{} {} {}  {by}\n", bare(&item["type"]), bare(&item["name"]), bare(&item["value"]))
+}
+
+/// What people see of a status.
+pub fn status(report: &Report) -> String {
+    let mut facts = vec![
+        vec!["node".to_owned(), format!("{}  {}", report.name, report.peer_id)],
+        vec!["space".to_owned(), report.space.clone()],
+        vec!["documents".to_owned(), report.documents.to_string()],
+        vec!["state".to_owned(), state(report)],
+    ];
+    facts.extend(report.listen.iter().map(|address| vec!["listening".to_owned(), address.clone()]));
+    let mut text = table(&facts);
+    if report.peers.is_empty() {
+        text.push_str("\nno peers yet: `tombolo invite` prints a ticket for others to join with\n");
+        return text;
+    }
+    let titles = ["PEER", "LINK", "RTT", "LAG", "BEHIND", "IN", "OUT", "STATE", "ID"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    rows.extend(report.peers.iter().map(peer));
+    text.push('\n');
+    text.push_str(&table(&rows));
+    text
+}
+
+fn state(report: &Report) -> String {
+    let state = match (report.running, report.in_sync) {
+        (false, _) => "not running; `tombolo up` starts the node",
+        (true, Some(true)) => "running, in sync",
+        (true, Some(false)) => "running, catching up",
+        (true, None) => "running, nobody connected",
+    };
+    if report.isolated { format!("{state}; all links are cut, `tombolo unblock --all` restores them") } else { state.into() }
+}
+
+fn peer(peer: &PeerReport) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let count = |count: Option<u64>| or_dash(count.map(|count| count.to_string()));
+    let state = match (peer.blocked, peer.connected, peer.in_sync) {
+        (true, ..) => "blocked",
+        (false, false, _) => "out of reach",
+        (false, true, true) => "in sync",
+        (false, true, false) => "catching up",
+    };
+    vec![
+        or_dash(Some(peer.name.clone()).filter(|name| !name.is_empty())),
+        or_dash(peer.transport.clone()),
+        or_dash(peer.rtt_ms.map(|millis| format!("{millis} ms"))),
+        count(peer.lag),
+        count(peer.behind),
+        bytes(peer.bytes_in),
+        bytes(peer.bytes_out),
+        state.to_owned(),
+        peer.peer_id.clone(),
+    ]
+}
+
+/// A number of bytes with its unit.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+    use crate::args::{CounterVerb, MapVerb, RegisterVerb};
+    use serde_json::json;
+
+    fn name() -> Name {
+        Name::of_document("x")
+    }
+
+    #[test]
+    fn people_see_values_without_json() {
+        let get = Request::Counter(CounterVerb::Get { name: name() });
+        assert_eq!(answer(&get, &json!({ "value": -5 })), "-5\n");
+        let list = Request::Set(SetVerb::List { name: name() });
+        assert_eq!(answer(&list, &json!(["a", "b c"])), "a\nb c\n");
+        assert_eq!(answer(&list, &json!([])), "");
+        let get = Request::Register(RegisterVerb::Get { name: name() });
+        assert_eq!(answer(&get, &json!({ "values": ["ann's", "bob's"] })), "ann's\nbob's\n");
+    }
+
+    #[test]
+    fn a_map_with_a_key_called_values_is_still_a_map() {
+        let list = Request::Map(MapVerb::List { name: name() });
+        let entries = json!({ "removed": { "values": ["1"] }, "values": { "values": ["x", "y"] } });
+        assert_eq!(answer(&list, &entries), "removed  1\nvalues   x | y\n");
+    }
+
+    #[test]
+    fn a_change_says_what_and_from_whom() {
+        let watch = Request::Watch { name: None };
+        let item = json!({ "name": "visits", "type": "counter", "value": 5, "origin": "12D3", "peer": "bob" });
+        assert_eq!(answer(&watch, &item), "counter visits 5  from bob\n");
+        let item = json!({ "name": "visits", "type": "counter", "value": 6, "origin": "local" });
+        assert_eq!(answer(&watch, &item), "counter visits 6  here\n");
+    }
+}

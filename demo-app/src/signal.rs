@@ -1,0 +1,38 @@
+//! The signals that end a program which runs until it is told to stop.
+
+use crate::failure::{Failure, Result};
+
+/// Comes back when the process is told to stop. Signals count from the call on.
+///
+/// # Errors
+/// When signals cannot be handled.
+#[cfg(unix)]
+pub fn stop() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let on = |kind: SignalKind| -> Result<Signal> {
+        signal(kind).map_err(|why| Failure::io("signals cannot be handled", &why))
+    };
+    let (mut terminate, mut interrupt, mut hang_up) =
+        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+/// Comes back when the process is told to stop.
+///
+/// # Errors
+/// None here.
+#[cfg(not(unix))]
+pub fn stop() -> Result<impl Future<Output = ()>> {
+    Ok::<_, Failure>(async {
+        // An error means that no signal will ever come.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}

@@ -1,0 +1,103 @@
+//! `tombolo up`: runs the node until it is told to stop.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::watch;
+use tombolo_sync::Node;
+
+use crate::args::UpArgs;
+use crate::execute::Host;
+use crate::failure::{Code, Failure, Result};
+use crate::home::Home;
+use crate::local::Server;
+use crate::output::{Output, write_line};
+use crate::signal;
+
+/// How long the listeners may take to say where they listen.
+const LISTENING: Duration = Duration::from_secs(10);
+/// The addresses are complete when there has been no new one for so long.
+const SETTLED: Duration = Duration::from_millis(60);
+
+/// Runs the node until SIGTERM, SIGINT or SIGHUP.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
+    if !home.exists() {
+        return Err(Failure::no_space(&home.folder));
+    }
+    // Before anything is started, so that a signal during the start is not lost.
+    let stopped = signal::stop()?;
+    let mut builder = Node::builder(&home.folder).mdns(!args.no_mdns);
+    if !args.listen.is_empty() {
+        builder = builder.listen(args.listen.iter().map(ToString::to_string));
+    }
+    for peer in &args.peer {
+        builder = builder.peer(peer.to_string());
+    }
+    let node = home.start(builder).await?;
+    let served = serve(home, output, &node, args.listen.len().max(1), stopped).await;
+    node.shutdown().await;
+    served
+}
+
+async fn serve(
+    home: &Home,
+    output: Output,
+    node: &Node,
+    listeners: usize,
+    stopped: impl Future<Output = ()>,
+) -> Result<()> {
+    let server = Server::bind(&home.folder)?;
+    let (stop, stopping) = watch::channel(false);
+    let serving = tokio::spawn(server.serve(Host { node: node.clone(), running: true }, stopping));
+    let announced = async {
+        let listen = listening(node, listeners).await?;
+        ready(output, node, &listen)
+    };
+    tokio::pin!(stopped);
+    let result = tokio::select! {
+        announced = announced => match announced {
+            Err(failure) if failure.code != Code::BrokenPipe => Err(failure),
+            // Whoever started the node need not go on reading.
+            _ => { stopped.await; Ok(()) }
+        },
+        () = &mut stopped => Ok(()),
+    };
+    let _ = stop.send(true);
+    let _ = serving.await;
+    result
+}
+
+/// Where the node can be reached, once it can: at `listeners` addresses at least.
+async fn listening(node: &Node, listeners: usize) -> Result<Vec<String>> {
+    let start = Instant::now();
+    let (mut known, mut since) = (Vec::new(), Instant::now());
+    loop {
+        let now = node.listening();
+        if now != known {
+            (known, since) = (now, Instant::now());
+        }
+        if known.len() >= listeners && since.elapsed() >= SETTLED {
+            return Ok(known);
+        }
+        if start.elapsed() > LISTENING {
+            let message = "the node does not get to listen; try other addresses with --listen";
+            return Err(Failure::new(Code::Address, message));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn ready(output: Output, node: &Node, listen: &[String]) -> Result<()> {
+    let peer_id = node.peer_id().to_string();
+    if output.json {
+        return write_line(&json!({ "event": "ready", "listen": listen, "peer_id": peer_id }).to_string());
+    }
+    write_line(&format!("node {}  {peer_id}", node.name()))?;
+    for address in listen {
+        write_line(&format!("listening on {address}"))?;
+    }
+    write_line("ready")
+}

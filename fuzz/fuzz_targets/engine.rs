@@ -1,0 +1,5 @@
+//! See `node::engine`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tombolo_fuzz::node::engine(data));

@@ -1,0 +1,5 @@
+//! See `node::frames`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tombolo_fuzz::node::frames(data));

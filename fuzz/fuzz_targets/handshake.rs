@@ -1,0 +1,5 @@
+//! See `node::handshake`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tombolo_fuzz::node::handshake(data));

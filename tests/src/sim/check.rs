@@ -1,0 +1,251 @@
+//! What must hold at every moment.
+//!
+//! - The version of a document at a node never goes back, but for an undo, and then not below what is durable.
+//! - What an engine says is durable is on the disk, and is there after a restart.
+//! - Nothing leaves a node before it is durable there.
+//! - Two nodes that hold a document in one version, durably, hold the same bytes.
+//! - No engine spins, and no queue grows without end.
+
+use std::collections::BTreeMap;
+
+use tombolo_crdt::{Delta, Limits, Opaque, Version};
+use tombolo_sync::DocId;
+use tombolo_sync::engine::wire::{ContentKind, Frame, open_payload};
+use tombolo_sync::engine::{Engine, Event, Origin};
+
+use super::world::World;
+
+/// Every so many changes two nodes of one version are compared.
+const COMPARE_EVERY: u64 = 8;
+/// No schedule has more than this under way.
+const MAX_WAITING: usize = 200_000;
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub struct Checks {
+    changes: u64,
+    /// What a document in some version looks like.
+    states: BTreeMap<(DocId, Vec<(tombolo_crdt::ReplicaId, u64)>), Vec<u8>>,
+}
+
+/// A document's state without the name of its type.
+pub(super) fn canonical(engine: &Engine, doc: DocId) -> Option<Vec<u8>> {
+    let state = Delta::<Opaque>::decode_state(&engine.encoded(doc)?, &Limits::trusted());
+    state.expect("a node reads what it wrote").encode_state()
+}
+
+impl World {
+    /// An engine told its application something.
+    pub(super) fn event(&mut self, node: usize, event: Event) {
+        match event {
+            Event::Changed { doc, origin, version } => self.changed(node, doc, origin, version),
+            Event::Durable(batch) => {
+                self.nodes[node].durable = self.nodes[node].durable.max(batch);
+                self.durable(node);
+            }
+            Event::NotDurable { kept, last, reason } => {
+                self.trace.note(
+                    self.now,
+                    format_args!("n{node} lost batches {} to {}: {reason}", kept.0 + 1, last.0),
+                );
+                self.nodes[node].lost.push((kept, last));
+            }
+            Event::Directory => {
+                let engine = self.nodes[node].engine.as_ref();
+                let gone: Vec<DocId> = self.nodes[node]
+                    .seen
+                    .keys()
+                    .copied()
+                    .filter(|&doc| engine.is_some_and(|engine| engine.is_deleted(doc)))
+                    .collect();
+                gone.iter().for_each(|doc| {
+                    self.nodes[node].seen.remove(doc);
+                });
+            }
+            Event::Refused { peer, reason } => {
+                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                self.trace.note(self.now, format_args!("n{node} and n{who} refuse each other: {reason}"));
+            }
+            Event::PeerReady { peer } => {
+                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                self.trace.note(self.now, format_args!("n{node} has n{who} ready"));
+            }
+            _ => {}
+        }
+    }
+
+    fn changed(&mut self, node: usize, doc: DocId, origin: Origin, version: Version) {
+        let this = &mut self.nodes[node];
+        let before = this.seen.insert(doc, version.clone()).unwrap_or_default();
+        let least = if origin == Origin::Undone { this.promised.get(&doc).cloned() } else { Some(before) };
+        if let Some(least) = least
+            && !version.dominates(&least)
+        {
+            return self.violated(format!("{doc:?} at n{node} went back from {least:?} to {version:?}"));
+        }
+        self.trace.note(self.now, format_args!("n{node} {doc:?} is at {version:?}, {origin:?}"));
+        if origin == Origin::Undone {
+            self.truncate(node, doc, &version);
+        }
+        self.checks.changes += 1;
+    }
+
+    /// What is known to be lost is not expected any more; what was promised must not be among it.
+    pub(super) fn truncate(&mut self, node: usize, doc: DocId, version: &Version) {
+        let replica = self.nodes[node].replica;
+        let promised = self.nodes[node].promised.get(&doc).map_or(0, |promised| promised.get(replica));
+        let kept = version.get(replica);
+        if kept < promised {
+            self.violated(format!(
+                "n{node} lost its writes {} to {promised} of {doc:?}, which were durable",
+                kept + 1
+            ));
+        }
+        self.ledger.truncate(doc, replica, kept);
+    }
+
+    /// Everything an engine calls durable is on its disk.
+    fn durable(&mut self, node: usize) {
+        let Some(engine) = &self.nodes[node].engine else { return };
+        let mut wrong = None;
+        let mut promised = Vec::new();
+        for doc in engine.held_documents() {
+            let Some(status) = engine.document_status(doc) else { continue };
+            if !status.version.dominates(&status.durable) {
+                wrong = Some(format!("{doc:?} at n{node} has {:?} durable of {:?}", status.durable, status.version));
+            }
+            if !self.nodes[node].disk.version(doc).dominates(&status.durable) && self.sabotage.is_none() {
+                wrong = Some(format!("{doc:?} at n{node} is said to be durable to {:?}", status.durable));
+            }
+            promised.push((doc, status.durable));
+        }
+        self.nodes[node].promised.extend(promised);
+        if let Some(wrong) = wrong {
+            self.violated(wrong);
+        }
+    }
+
+    /// After a restart everything promised is there.
+    pub(super) fn check_restart(&mut self, node: usize) {
+        self.nodes[node].seen.clear();
+        let Some(engine) = &self.nodes[node].engine else { return };
+        let mut found = Vec::new();
+        for (&doc, promised) in &self.nodes[node].promised {
+            if engine.is_deleted(doc) {
+                continue;
+            }
+            let version = engine.document_status(doc).map(|status| status.version).unwrap_or_default();
+            found.push((doc, promised.clone(), version));
+        }
+        let docs = engine.held_documents();
+        let versions: Vec<(DocId, Version)> =
+            docs.filter_map(|doc| Some((doc, engine.document_status(doc)?.version))).collect();
+        for (doc, promised, version) in found {
+            if !version.dominates(&promised) {
+                self.violated(format!(
+                    "{doc:?} at n{node} was durable to {promised:?} and is at {version:?} after a restart"
+                ));
+            }
+        }
+        let replica = self.nodes[node].replica;
+        for doc in self.ledger.documents_of(replica) {
+            let version = versions.iter().find(|(known, _)| *known == doc).map(|(_, version)| version.clone());
+            let deleted = self.nodes[node].engine.as_ref().is_some_and(|engine| engine.is_deleted(doc));
+            if !deleted {
+                self.truncate(node, doc, &version.unwrap_or_default());
+            }
+        }
+    }
+
+    /// What leaves a node is durable there.
+    pub(super) fn check_frame(&mut self, node: usize, to: usize, bytes: &[u8]) {
+        match Frame::decode(bytes) {
+            None => self.violated(format!("n{node} sends a frame that nobody can read")),
+            Some(Frame::Versions { entries, .. }) => {
+                for (doc, version) in entries {
+                    self.check_durable(node, doc, &version, "names");
+                }
+            }
+            Some(Frame::Content { doc, kind, part, parts, bytes, .. }) => {
+                let whole = self.nodes[node].sending.entry((to, doc)).or_default();
+                if part == 0 {
+                    whole.clear();
+                }
+                whole.extend(bytes);
+                if part + 1 < parts {
+                    return;
+                }
+                let whole = self.nodes[node].sending.remove(&(to, doc)).unwrap_or_default();
+                let limits = Limits::trusted();
+                let delta = match kind {
+                    ContentKind::Delta => Delta::<Opaque>::decode_body(&whole, &limits),
+                    ContentKind::State => Delta::<Opaque>::decode_state(&whole, &limits),
+                };
+                match delta {
+                    Ok(delta) => self.check_durable(node, doc, &delta.events(), "sends"),
+                    Err(why) if part == 0 => self.violated(format!("n{node} sends bad content: {why}")),
+                    // A transfer that goes on where another session ended.
+                    Err(_) => {}
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn check_payload(&mut self, node: usize, payload: &[u8]) {
+        let secret = self.nodes[node].options.secret();
+        let Some((doc, delta)) = open_payload(&secret, payload) else {
+            return self.violated(format!("n{node} publishes what no member can open"));
+        };
+        match Delta::<Opaque>::decode_body(&delta, &Limits::trusted()) {
+            Ok(delta) => self.check_durable(node, doc, &delta.events(), "publishes"),
+            Err(why) => self.violated(format!("n{node} publishes bad content: {why}")),
+        }
+    }
+
+    fn check_durable(&mut self, node: usize, doc: DocId, version: &Version, does: &str) {
+        let durable = self.nodes[node].disk.version(doc);
+        let deleted = self.nodes[node].engine.as_ref().is_some_and(|engine| engine.is_deleted(doc));
+        if !durable.dominates(version) && !deleted {
+            self.violated(format!("n{node} {does} {doc:?} to {version:?}, durable is {durable:?}"));
+        }
+    }
+
+    /// After every call of an engine.
+    pub(super) fn check_after(&mut self, node: usize) {
+        if self.queue.len() > MAX_WAITING {
+            self.violated(format!("{} things are waiting to happen", self.queue.len()));
+        }
+        if self.checks.changes >= COMPARE_EVERY {
+            self.checks.changes = 0;
+            self.compare(node);
+        }
+    }
+
+    /// Equal versions are equal states, here and anywhere before.
+    pub(super) fn compare(&mut self, node: usize) {
+        let Some(engine) = &self.nodes[node].engine else { return };
+        let docs: Vec<DocId> = engine.held_documents().collect();
+        for doc in docs {
+            let Some(status) = self.nodes[node].engine.as_ref().and_then(|engine| engine.document_status(doc))
+            else {
+                continue;
+            };
+            // What is not durable may be undone, and its dots then stand for something else.
+            if status.version != status.durable || status.version.is_empty() {
+                continue;
+            }
+            let key = (doc, status.version.iter().collect::<Vec<_>>());
+            let Some(state) = self.canonical(node, doc) else { continue };
+            match self.checks.states.get(&key) {
+                Some(known) if *known != state => {
+                    self.violated(format!("{doc:?} at n{node} differs from another of {:?}", status.version));
+                }
+                Some(_) => {}
+                None => {
+                    self.checks.states.insert(key, state);
+                }
+            }
+        }
+    }
+}

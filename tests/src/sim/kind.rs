@@ -1,0 +1,268 @@
+//! The documents of a simulation: what they are, what is written to them, and what is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tombolo_crdt::{
+    AddWinsSet, Crdt, Doc, LwwRegister, Mut, MvRegister, PnCounter, Replica, Scalar, Stamp,
+};
+use tombolo_sync::DocId;
+use tombolo_sync::engine::{BatchId, Engine, Now, OpenError, UpdateError};
+
+/// What an application would write: a struct of several types.
+#[derive(Crdt)]
+pub struct Board {
+    /// What stands above it.
+    #[crdt(lww)]
+    pub title: String,
+    /// How many are for it.
+    pub votes: PnCounter,
+    /// What it is about.
+    pub tags: AddWinsSet<String>,
+}
+
+/// The type of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A `PnCounter`.
+    Counter,
+    /// An `AddWinsSet<String>`.
+    Set,
+    /// An `MvRegister<String>`.
+    Multi,
+    /// An `LwwRegister<String>`.
+    Latest,
+    /// A `Doc`.
+    Doc,
+    /// A [`Board`].
+    Board,
+}
+
+/// One thing done within a transaction, to a field of the document; documents without fields have one that is `""`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Adds to a counter.
+    Add(&'static str, i64),
+    /// Adds to a set.
+    Insert(&'static str, String),
+    /// Removes from a set.
+    Remove(&'static str, String),
+    /// Removes everything from a set.
+    Clear(&'static str),
+    /// Writes a register.
+    Set(&'static str, String),
+    /// Empties a register.
+    Unset(&'static str),
+    /// Something that the model does not follow, by number.
+    Other(u8),
+}
+
+/// What stands in a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A counter's sum.
+    Sum(i64),
+    /// A set's elements, or a multi-value register's values.
+    Elements(BTreeSet<String>),
+    /// A last-writer-wins register's value.
+    Latest(Option<String>),
+}
+
+/// What a document says.
+pub type Reading = BTreeMap<&'static str, Value>;
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Counter, Self::Set, Self::Multi, Self::Latest, Self::Doc, Self::Board];
+
+    /// The type's name in the directory.
+    #[must_use]
+    pub fn type_name(self) -> String {
+        match self {
+            Self::Counter => PnCounter::type_name(),
+            Self::Set => AddWinsSet::<String>::type_name(),
+            Self::Multi => MvRegister::<String>::type_name(),
+            Self::Latest => LwwRegister::<String>::type_name(),
+            Self::Doc => Doc::type_name(),
+            Self::Board => Board::type_name(),
+        }
+        .into_owned()
+    }
+
+    /// The kind of a type's name.
+    #[must_use]
+    pub fn of(type_name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.type_name() == type_name)
+    }
+
+    /// What its fields are made of: counters, sets, multi-value registers, last-writer-wins registers.
+    #[must_use]
+    pub fn fields(self) -> [&'static [&'static str]; 4] {
+        match self {
+            Self::Counter => [&[""], &[], &[], &[]],
+            Self::Set => [&[], &[""], &[], &[]],
+            Self::Multi => [&[], &[], &[""], &[]],
+            Self::Latest => [&[], &[], &[], &[""]],
+            Self::Doc => [&["hits"], &["labels"], &["note"], &[]],
+            Self::Board => [&["votes"], &["tags"], &[], &["title"]],
+        }
+    }
+
+    pub(super) fn open(
+        self,
+        engine: &mut Engine,
+        now: Now,
+        name: &str,
+        create: bool,
+    ) -> Result<Option<DocId>, OpenError> {
+        match self {
+            Self::Counter => engine.open::<PnCounter>(now, name, create),
+            Self::Set => engine.open::<AddWinsSet<String>>(now, name, create),
+            Self::Multi => engine.open::<MvRegister<String>>(now, name, create),
+            Self::Latest => engine.open::<LwwRegister<String>>(now, name, create),
+            Self::Doc => engine.open::<Doc>(now, name, create),
+            Self::Board => engine.open::<Board>(now, name, create),
+        }
+    }
+
+    /// One transaction. `fails` makes its closure fail in the end.
+    pub(super) fn write(
+        self,
+        engine: &mut Engine,
+        now: Now,
+        doc: DocId,
+        ops: &[Op],
+        fails: bool,
+    ) -> Result<BatchId, UpdateError<&'static str>> {
+        let end = if fails { Err("told to fail") } else { Ok(()) };
+        let done = match self {
+            Self::Counter => engine.update::<PnCounter, _, _>(now, doc, |counter| {
+                ops.iter().for_each(|op| {
+                    if let Op::Add(_, by) = op {
+                        counter.add(*by);
+                    }
+                });
+                end
+            }),
+            Self::Set => engine.update::<AddWinsSet<String>, _, _>(now, doc, |set| {
+                ops.iter().for_each(|op| write_set(set, op));
+                end
+            }),
+            Self::Multi => engine.update::<MvRegister<String>, _, _>(now, doc, |register| {
+                ops.iter().for_each(|op| match op {
+                    Op::Set(_, value) => register.set(value.clone()),
+                    Op::Unset(_) => register.clear(),
+                    _ => {}
+                });
+                end
+            }),
+            Self::Latest => engine.update::<LwwRegister<String>, _, _>(now, doc, |register| {
+                ops.iter().for_each(|op| match op {
+                    Op::Set(_, value) => register.set(value.clone()),
+                    Op::Unset(_) => register.clear(),
+                    _ => {}
+                });
+                end
+            }),
+            Self::Doc => engine.update::<Doc, _, _>(now, doc, |doc| {
+                ops.iter().for_each(|op| write_doc(doc, op));
+                end
+            }),
+            Self::Board => engine.update::<Board, _, _>(now, doc, |board| {
+                ops.iter().for_each(|op| match op {
+                    Op::Add(_, by) => board.votes().add(*by),
+                    Op::Set(_, value) => board.title().set(value.clone()),
+                    Op::Unset(_) => board.title().clear(),
+                    other => write_set(&mut board.tags(), other),
+                });
+                end
+            }),
+        };
+        done.map(|((), batch)| batch)
+    }
+
+    /// What the document says at a node that has it open; `None` if it has not.
+    pub(super) fn read(self, engine: &Engine, doc: DocId) -> Option<Reading> {
+        let texts = |scalars: &mut dyn Iterator<Item = &Scalar>| {
+            Value::Elements(scalars.filter_map(Scalar::as_text).map(str::to_owned).collect())
+        };
+        let none = || Value::Elements(BTreeSet::new());
+        let reading: Vec<(&'static str, Value)> = match self {
+            Self::Counter => vec![("", Value::Sum(engine.document::<PnCounter>(doc)?.value()))],
+            Self::Set => {
+                let set = engine.document::<AddWinsSet<String>>(doc)?;
+                vec![("", Value::Elements(set.iter().cloned().collect()))]
+            }
+            Self::Multi => {
+                let register = engine.document::<MvRegister<String>>(doc)?;
+                vec![("", Value::Elements(register.values().cloned().collect()))]
+            }
+            Self::Latest => {
+                vec![("", Value::Latest(engine.document::<LwwRegister<String>>(doc)?.value().cloned()))]
+            }
+            Self::Doc => {
+                let doc: &Replica<Doc> = engine.document(doc)?;
+                let hits = doc.get("hits").and_then(|entry| entry.counter());
+                let labels = doc.get("labels").and_then(|entry| entry.set());
+                let note = doc.get("note").and_then(|entry| entry.register());
+                vec![
+                    ("hits", Value::Sum(hits.map_or(0, PnCounter::value))),
+                    ("labels", labels.map_or_else(none, |set| texts(&mut set.iter()))),
+                    ("note", note.map_or_else(none, |register| texts(&mut register.values()))),
+                ]
+            }
+            Self::Board => {
+                let board = engine.document::<Board>(doc)?;
+                vec![
+                    ("title", Value::Latest(board.title.value().cloned())),
+                    ("votes", Value::Sum(board.votes.value())),
+                    ("tags", Value::Elements(board.tags.iter().cloned().collect())),
+                ]
+            }
+        };
+        Some(reading.into_iter().collect())
+    }
+
+    /// The stamp of what stands in the document's last-writer-wins register.
+    pub(super) fn stamp(self, engine: &Engine, doc: DocId) -> Option<Stamp> {
+        match self {
+            Self::Latest => engine.document::<LwwRegister<String>>(doc)?.stamp(),
+            Self::Board => engine.document::<Board>(doc)?.title.stamp(),
+            _ => None,
+        }
+    }
+}
+
+fn write_set(set: &mut Mut<'_, AddWinsSet<String>>, op: &Op) {
+    match op {
+        Op::Insert(_, element) => set.add(element.clone()),
+        Op::Remove(_, element) => {
+            set.remove(element.as_str());
+        }
+        Op::Clear(_) => set.clear(),
+        _ => {}
+    }
+}
+
+fn write_doc(doc: &mut Mut<'_, Doc>, op: &Op) {
+    let text = |text: &str| Scalar::Text(text.to_owned());
+    match op {
+        Op::Add(field, by) => doc.counter(field).add(*by),
+        Op::Insert(field, element) => doc.set(field).add(text(element)),
+        Op::Remove(field, element) => {
+            doc.set(field).remove(&text(element));
+        }
+        Op::Clear(field) => doc.set(field).clear(),
+        Op::Set(field, value) => doc.register(field).set(text(value)),
+        Op::Unset(field) => doc.register(field).clear(),
+        // Maps in maps, removed and written at once: whether all agree is enough.
+        Op::Other(number) => match number % 4 {
+            0 => doc.map("m").counter("n").inc(1),
+            1 => doc.map("m").map("deeper").set("s").add(Scalar::Int(i64::from(*number))),
+            2 => {
+                doc.remove("m");
+            }
+            _ => doc.map("m").lww("last").set(Scalar::Int(i64::from(*number))),
+        },
+    }
+}

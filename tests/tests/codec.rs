@@ -1,0 +1,547 @@
+//! Bytes from outside, at the doors: cut off, changed, made up. They give an error, or else what they say is understood
+//! exactly as it stands. And serde, which has doors of its own.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, DecodeError, Delta, Doc, Dot, Envelope, EnvelopeKind, FORMAT, Kind, Limits,
+    LwwRegister, MAX_COUNTER, MAX_DEPTH, Merged, Mismatch, MvRegister, Opaque, PnCounter, Replica, ReplicaId,
+    Scalar, Stamp, Version,
+};
+use tombolo_tests::model::cases;
+use tombolo_tests::model::wire::{Message, Node};
+
+type Sets = AddWinsMap<u8, AddWinsSet<u8>>;
+
+fn id(number: u8) -> ReplicaId {
+    ReplicaId::from_bytes([number; 16])
+}
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+/// A document with some of everything, its state, and a delta that carries, covers and depends.
+fn garden() -> (Replica<Doc>, Vec<u8>, Vec<u8>) {
+    let mut bob = Replica::<Doc>::new(id(200));
+    let (_, his) = bob.update(|doc| {
+        doc.map("garden").set("beds").extend(["roses", "a name that is too long to stand inline"]);
+        doc.map("garden").counter("size").inc(300);
+    });
+    let mut ann = Replica::<Doc>::new(id(100));
+    ann.merge(his).unwrap();
+    let _ = ann.update(|doc| {
+        doc.lww("title").set("Garden");
+        doc.map("garden").flag("open").enable();
+        doc.map("garden").grow_counter("visits").inc(70_000);
+    });
+    let (_, delta) = ann.update(|doc| {
+        doc.map("garden").set("beds").remove(&Scalar::from("roses"));
+        doc.map("garden").set("beds").add(vec![1_u8, 2, 3]);
+        doc.register("title").set(1.5);
+        doc.lww("title").set(-7_i64);
+    });
+    let state = ann.encode();
+    (ann, state, delta.encode())
+}
+
+/// What is taken is understood as it stands: it has no other encoding, and can be joined.
+fn taken<T: Crdt>(delta: &Delta<T>, body: &[u8]) {
+    assert_eq!(delta.encode_body(), body, "another encoding of the same was taken");
+    let mut fresh = Replica::<T>::new(id(1));
+    if delta.is_empty() {
+        return;
+    }
+    let merged = fresh.merge(delta.clone()).unwrap();
+    assert_eq!(merged == Merged::Applied, delta.deps().is_empty());
+    let state = fresh.encode();
+    assert_eq!(Replica::<T>::decode(id(1), &state, &limits()).unwrap().encode(), state);
+}
+
+#[test]
+fn every_prefix_is_refused() {
+    let (_, state, delta) = garden();
+    for end in 0..state.len() {
+        assert!(Replica::<Doc>::decode(id(1), &state[..end], &limits()).is_err());
+        let cut = Envelope::repair(EnvelopeKind::State, &state[..end]);
+        assert!(end == state.len() || Replica::<Doc>::decode(id(1), &cut, &limits()).is_err(), "{end}");
+    }
+    for end in 0..delta.len() {
+        assert!(Delta::<Doc>::decode(&delta[..end], &limits()).is_err());
+        let cut = Envelope::repair(EnvelopeKind::Delta, &delta[..end]);
+        assert!(Delta::<Doc>::decode(&cut, &limits()).is_err(), "{end}");
+    }
+    for (bytes, kind) in [(state, EnvelopeKind::State), (delta, EnvelopeKind::Delta)] {
+        let mut longer = bytes;
+        longer.push(0xc0);
+        let longer = Envelope::repair(kind, &longer);
+        assert!(Replica::<Doc>::decode(id(1), &longer, &limits()).is_err());
+        assert!(Delta::<Doc>::decode(&longer, &limits()).is_err());
+    }
+}
+
+#[test]
+fn every_changed_byte_is_noticed_by_the_envelope() {
+    let (_, state, delta) = garden();
+    for at in 0..state.len() {
+        for bit in 0..8 {
+            let mut changed = state.clone();
+            changed[at] ^= 1 << bit;
+            assert!(Replica::<Doc>::decode(id(1), &changed, &limits()).is_err(), "byte {at}");
+        }
+    }
+    for at in 0..delta.len() {
+        let mut changed = delta.clone();
+        changed[at] = !changed[at];
+        assert!(Delta::<Doc>::decode(&changed, &limits()).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn every_changed_byte_of_a_body_is_refused_or_understood() {
+    let (mut ann, _, delta) = garden();
+    let body = Envelope::open(EnvelopeKind::Delta, &delta, &limits()).unwrap();
+    let (mut refused, mut understood) = (0, 0);
+    for at in 0..body.len() {
+        for value in 0..=255 {
+            let mut changed = body.to_vec();
+            changed[at] = value;
+            match Delta::<Doc>::decode_body(&changed, &limits()) {
+                Err(_) => refused += 1,
+                Ok(delta) => {
+                    understood += 1;
+                    taken(&delta, &changed);
+                    // Where something is there already.
+                    let _ = ann.merge(delta);
+                }
+            }
+            if let Ok(delta) = Delta::<Opaque>::decode_body(&changed, &limits()) {
+                taken(&delta, &changed);
+            }
+        }
+    }
+    assert!(refused > 1_000 && understood > 1_000, "{refused} and {understood}");
+    let bytes = ann.encode();
+    assert_eq!(Replica::<Doc>::decode(id(1), &bytes, &limits()).unwrap().encode(), bytes);
+}
+
+#[test]
+fn every_changed_byte_of_a_state_is_refused_or_understood() {
+    let (_, state, _) = garden();
+    for at in 14..state.len() {
+        for bit in 0..8 {
+            let mut changed = state.clone();
+            changed[at] ^= 1 << bit;
+            let changed = Envelope::repair(EnvelopeKind::State, &changed);
+            if let Ok(replica) = Replica::<Doc>::decode(id(1), &changed, &limits()) {
+                assert_eq!(replica.encode(), changed, "another encoding of the same state was taken");
+            }
+        }
+    }
+}
+
+/// Every rule of the format, broken by itself.
+#[test]
+fn what_is_not_canonical_or_not_consistent_is_refused() {
+    let nil = || vec![0xc0];
+    let one = || (vec![1], Node::carrying([(0, 1, nil())]));
+    // Key 1, with an element 7 that a3 added; a1 covered; after b2.
+    let element = Node { cover: vec![(0, 1, 1)], ..Node::carrying([(0, 3, nil())]) };
+    let good = Message {
+        replicas: vec![[1; 16], [2; 16]],
+        deps: vec![(1, 2)],
+        events: vec![(0, 3, 2)],
+        tree: Node::above([(vec![1], Node::above([(vec![7], element)]))]),
+    };
+    Delta::<Sets>::decode(&good.delta(), &limits()).unwrap();
+    let with_tree = |tree| Message { tree, ..good.clone() };
+    let sets = |key: u8, node| Node::above([(vec![key], node)]);
+    let broken = [
+        ("ids descending", Message { replicas: vec![[2; 16], [1; 16]], ..good.clone() }),
+        ("an id twice", Message { replicas: vec![[1; 16], [1; 16]], ..good.clone() }),
+        ("an id that is not used", Message { replicas: vec![[1; 16], [2; 16], [3; 16]], ..good.clone() }),
+        ("a row beyond the table", Message { deps: vec![(2, 2)], ..good.clone() }),
+        ("a dependency twice", Message { deps: vec![(1, 2), (1, 2)], ..good.clone() }),
+        ("dependencies descending", Message { deps: vec![(1, 2), (0, 1)], ..good.clone() }),
+        ("a dependency on nothing", Message { deps: vec![(1, 0)], ..good.clone() }),
+        ("a dependency beyond all counters", Message { deps: vec![(1, MAX_COUNTER + 1)], ..good.clone() }),
+        ("a dependency on an event", Message { deps: vec![(0, 3), (1, 2)], ..good.clone() }),
+        ("no events", Message { events: vec![], ..good.clone() }),
+        ("event 0", Message { events: vec![(0, 0, 4)], ..good.clone() }),
+        ("a run of no events", Message { events: vec![(0, 3, 0)], ..good.clone() }),
+        ("events beyond all counters", Message { events: vec![(0, 3, MAX_COUNTER)], ..good.clone() }),
+        ("two runs that touch", Message { events: vec![(0, 3, 1), (0, 4, 1)], ..good.clone() }),
+        ("two runs with a hole", Message { events: vec![(0, 3, 1), (0, 5, 1)], ..good.clone() }),
+        ("runs that overlap", Message { events: vec![(0, 3, 2), (0, 3, 3)], ..good.clone() }),
+        ("content that is no event", Message { events: vec![(0, 4, 1)], ..good.clone() }),
+        ("a cover of what is not known", with_tree(Node::covering([(1, 3, 1)]))),
+        (
+            "one dot in two places",
+            with_tree(Node::above([
+                (vec![1], sets(1, Node::carrying([(0, 3, nil())]))),
+                (vec![2], sets(1, Node::carrying([(0, 3, nil())]))),
+            ])),
+        ),
+        (
+            "one dot twice in a place",
+            with_tree(sets(1, sets(7, Node::carrying([(0, 3, nil()), (0, 3, nil())])))),
+        ),
+        ("dots descending", with_tree(sets(1, sets(7, Node::carrying([(0, 4, nil()), (0, 3, nil())]))))),
+        ("covers descending", with_tree(Node::covering([(1, 1, 1), (0, 1, 1)]))),
+        (
+            "keys descending",
+            with_tree(Node::above([
+                (vec![2], sets(7, Node::carrying([(0, 3, nil())]))),
+                (vec![1], sets(7, Node::carrying([(0, 4, nil())]))),
+            ])),
+        ),
+        (
+            "a key twice",
+            with_tree(Node::above([
+                (vec![1], sets(7, Node::carrying([(0, 3, nil())]))),
+                (vec![1], sets(8, Node::carrying([(0, 4, nil())]))),
+            ])),
+        ),
+        ("a node that says nothing", with_tree(sets(1, Node::default()))),
+        ("nodes that say nothing", with_tree(sets(1, sets(7, Node::default())))),
+        ("content where a container stands", with_tree(sets(1, Node::carrying([(0, 3, nil())])))),
+        (
+            "a container where content stands",
+            with_tree(sets(1, sets(7, sets(1, Node::carrying([(0, 3, nil())]))))),
+        ),
+        ("a key of another type", with_tree(Node::above([(vec![0xa1, b'k'], one().1)]))),
+        (
+            "a key in another spelling",
+            with_tree(Node::above([(vec![0xcc, 1], sets(7, Node::carrying([(0, 3, nil())])))])),
+        ),
+        (
+            "a key with something behind",
+            with_tree(Node::above([(vec![1, 1], sets(7, Node::carrying([(0, 3, nil())])))])),
+        ),
+        ("no key", with_tree(Node::above([(vec![], sets(7, Node::carrying([(0, 3, nil())])))]))),
+        ("content of another type", with_tree(sets(1, sets(7, Node::carrying([(0, 3, vec![5])]))))),
+        (
+            "content with something behind",
+            with_tree(sets(1, sets(7, Node::carrying([(0, 3, vec![0xc0, 0xc0])])))),
+        ),
+        ("no content", with_tree(sets(1, sets(7, Node::carrying([(0, 3, vec![])]))))),
+    ];
+    for (what, message) in &broken {
+        let decoded = Delta::<Sets>::decode(&message.delta(), &limits());
+        assert!(decoded.is_err(), "{what}: taken as {decoded:?}");
+    }
+
+    // The same for a state, which depends on nothing, begins at 1 and covers what it says it knows.
+    let state = Message {
+        replicas: vec![[1; 16]],
+        events: vec![(0, 1, 4)],
+        tree: sets(1, sets(7, Node::carrying([(0, 3, nil())]))),
+        ..Message::default()
+    };
+    Replica::<Sets>::decode(id(9), &state.state("AddWinsMap<AddWinsSet>"), &limits()).unwrap();
+    let broken = [
+        ("a dependency", Message { replicas: vec![[1; 16], [2; 16]], deps: vec![(1, 1)], ..state.clone() }),
+        ("a beginning that is missing", Message { events: vec![(0, 2, 3)], ..state.clone() }),
+        (
+            "a cover of its own",
+            Message { tree: Node { cover: vec![(0, 1, 4)], ..state.tree.clone() }, ..state.clone() },
+        ),
+    ];
+    for (what, message) in &broken {
+        let decoded = Replica::<Sets>::decode(id(9), &message.state("AddWinsMap<AddWinsSet>"), &limits());
+        assert!(decoded.is_err(), "a state with {what}");
+    }
+}
+
+#[test]
+fn lengths_that_cannot_be_are_refused() {
+    let claims: [&[u8]; 8] = [
+        // Array headers of 2^32 - 1 for: ids, dependencies, events, the cover, what is carried, children.
+        &[0xdd, 0xff, 0xff, 0xff, 0xff],
+        &[0x90, 0xdd, 0xff, 0xff, 0xff, 0xfe],
+        &[0x90, 0x90, 0xdd, 0xff, 0xff, 0xff, 0xff],
+        &[0x90, 0x90, 0x90, 0x93, 0xdd, 0xff, 0xff, 0xff, 0xff],
+        &[0x90, 0x90, 0x90, 0x93, 0x90, 0xdd, 0xff, 0xff, 0xff, 0xff],
+        &[0x90, 0x90, 0x90, 0x93, 0x90, 0x90, 0xdd, 0xff, 0xff, 0xff, 0xfe],
+        // Bytes of 2^32 - 1 as an id, as a key.
+        &[0x91, 0xc6, 0xff, 0xff, 0xff, 0xff],
+        &[0x90, 0x90, 0x90, 0x93, 0x90, 0x90, 0x92, 0xc6, 0xff, 0xff, 0xff, 0xff],
+    ];
+    for claim in claims {
+        assert_eq!(Delta::<Doc>::decode_body(claim, &limits()).unwrap_err(), DecodeError::Length);
+    }
+    // A name of 2^32 - 1 bytes.
+    let name = Envelope::seal(EnvelopeKind::State, &[0xdb, 0xff, 0xff, 0xff, 0xff]);
+    assert_eq!(Replica::<Doc>::decode(id(1), &name, &limits()).unwrap_err(), DecodeError::Length);
+}
+
+#[test]
+fn limits_are_respected() {
+    let (_, state, delta) = garden();
+    let refused = |bytes: &[u8], limits: Limits| match Delta::<Doc>::decode(bytes, &limits) {
+        Err(DecodeError::Limit { what, limit }) => (what, limit),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&delta, Limits { bytes: delta.len() - 1, ..limits() }), ("bytes", delta.len() - 1));
+    assert_eq!(refused(&delta, Limits { replicas: 1, ..limits() }), ("replicas", 1));
+    assert_eq!(refused(&delta, Limits { memory: 500, ..limits() }), ("memory", 500));
+    Delta::<Doc>::decode(&delta, &Limits { bytes: delta.len(), replicas: 2, ..limits() }).unwrap();
+    let small = Limits { bytes: state.len() - 1, ..limits() };
+    assert!(matches!(
+        Replica::<Doc>::decode(id(1), &state, &small),
+        Err(DecodeError::Limit { what: "bytes", .. })
+    ));
+    Replica::<Doc>::decode(id(1), &state, &Limits::trusted()).unwrap();
+}
+
+#[test]
+fn deep_nesting_is_refused_at_the_door() {
+    let nested = |depth: usize| {
+        let mut node = Node::covering([(0, 1, 1)]);
+        for _ in 0..depth {
+            node = Node::above([(vec![1], node)]);
+        }
+        Message { replicas: vec![[1; 16]], events: vec![(0, 1, 1)], tree: node, ..Message::default() }.delta()
+    };
+    Delta::<Opaque>::decode(&nested(MAX_DEPTH), &limits()).unwrap();
+    for depth in [MAX_DEPTH + 1, 10_000] {
+        let refused = Delta::<Opaque>::decode(&nested(depth), &limits()).unwrap_err();
+        assert_eq!(refused, DecodeError::Limit { what: "nesting", limit: MAX_DEPTH });
+    }
+    // Values nest as well. 60 arrays in arrays, and as many as the stack would hold.
+    let of_arrays = |depth: usize| {
+        let mut content = vec![0x91; depth];
+        content.push(0x90);
+        let tree = Node::carrying([(0, 1, content)]);
+        Message { replicas: vec![[1; 16]], events: vec![(0, 1, 1)], tree, ..Message::default() }.delta()
+    };
+    assert!(Delta::<MvRegister<serde_json::Value>>::decode(&of_arrays(60), &limits()).is_ok());
+    for depth in [70, 100_000] {
+        let refused = Delta::<MvRegister<serde_json::Value>>::decode(&of_arrays(depth), &limits());
+        assert!(matches!(refused, Err(DecodeError::Mismatch(Mismatch::Content { .. }))));
+    }
+}
+
+#[test]
+fn deep_nesting_panics_clearly_where_it_is_written_and_leaves_no_trace() {
+    let mut doc = Replica::<Doc>::new(id(1));
+    let _ = doc.update(|doc| doc.map("a").map("b").counter("c").inc(1));
+    let before = (doc.version(), doc.encode());
+    let names = vec!["deeper"; MAX_DEPTH];
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        doc.update(|doc| {
+            doc.remove("a");
+            let mut deep = doc.by_ref().at_path(names.iter().copied());
+            deep.counter("c").inc(1);
+        })
+    }));
+    let why = panicked.unwrap_err();
+    assert_eq!(why.downcast_ref::<String>().unwrap(), "containers may nest 64 deep, not deeper");
+    assert_eq!((doc.version(), doc.encode()), before);
+    assert_eq!(doc.len(), 1);
+    // As deep as may be: 32 names, each with its type.
+    let (_, delta) = doc.update(|doc| {
+        doc.by_ref().at_path(names[..MAX_DEPTH / 2 - 1].iter().copied()).counter("c").inc(1);
+    });
+    let mut other = Replica::<Doc>::new(id(2));
+    other.merge(Delta::decode_state(&doc.encode(), &limits()).unwrap()).unwrap();
+    assert_eq!(other.merge(Delta::decode(&delta.encode(), &limits()).unwrap()), Ok(Merged::AlreadyKnown));
+    assert_eq!(other.encode(), doc.encode());
+}
+
+#[test]
+fn what_is_something_else_is_refused_by_name() {
+    let (_, state, delta) = garden();
+    let wanted = |result: Result<Replica<Sets>, DecodeError>| result.err().unwrap();
+    assert_eq!(
+        wanted(Replica::decode(id(1), &state, &limits())),
+        Mismatch::Type { wanted: "AddWinsMap<AddWinsSet>".into(), found: "Doc".into() }.into()
+    );
+    assert!(matches!(wanted(Replica::decode(id(1), &delta, &limits())), DecodeError::Kind { found: 2, .. }));
+    assert!(matches!(Delta::<Doc>::decode(&state, &limits()), Err(DecodeError::Kind { found: 1, .. })));
+    // A delta has no name, but a shape.
+    assert!(Delta::<Sets>::decode(&delta, &limits()).is_err());
+    assert!(Delta::<PnCounter>::decode(&delta, &limits()).is_err());
+    // An opaque replica reads any name and writes none; what it writes is read as any type whose shape fits.
+    let opaque = Replica::<Opaque>::decode(id(1), &state, &limits()).unwrap();
+    let back = Replica::<Doc>::decode(id(1), &opaque.encode(), &limits()).unwrap();
+    assert_eq!(back.encode(), state);
+    assert!(Replica::<Sets>::decode(id(1), &opaque.encode(), &limits()).is_err());
+
+    assert_eq!(Delta::<Doc>::decode(b"", &limits()).unwrap_err(), DecodeError::NotOurs);
+    assert_eq!(Delta::<Doc>::decode(b"PNG, or so it says", &limits()).unwrap_err(), DecodeError::NotOurs);
+    let mut newer = delta.clone();
+    newer[4] = FORMAT + 1;
+    assert_eq!(
+        Delta::<Doc>::decode(&newer, &limits()).unwrap_err(),
+        DecodeError::Format { found: FORMAT + 1 }
+    );
+}
+
+fn runs() -> impl Strategy<Value = Vec<(u64, u64, u64)>> + Clone {
+    vec((0..3_u64, 1..5_u64, 1..3_u64), 0..2)
+}
+
+/// Trees of two levels of keys, most of them of the right shape.
+fn trees() -> impl Strategy<Value = Node> {
+    let content = prop_oneof![9 => Just(vec![0xc0]), 1 => vec(any::<u8>(), 0..3)];
+    let leaf = (runs(), vec((0..3_u64, 1..6_u64, content), 0..2)).prop_map(|(cover, carried)| Node {
+        cover,
+        carried,
+        children: Vec::new(),
+    });
+    let key = prop_oneof![9 => (0..4_u8).prop_map(|key| vec![key]), 1 => vec(any::<u8>(), 0..2)];
+    let inner = (runs(), vec((key.clone(), leaf), 0..3)).prop_map(|(cover, children)| Node {
+        cover,
+        carried: Vec::new(),
+        children,
+    });
+    (runs(), vec((key, inner), 0..3)).prop_map(|(cover, children)| Node {
+        cover,
+        carried: Vec::new(),
+        children,
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(1_500))]
+
+    /// Messages that could be right, most of which are wrong somewhere, into a replica that holds something.
+    #[test]
+    fn made_up_messages_are_refused_or_understood(
+        deps in vec((0..3_u64, 0..4_u64), 0..2),
+        events in vec((0..3_u64, 1..3_u64, 1..4_u64), 1..3),
+        tree in trees(),
+        rows in 1..4_u8,
+    ) {
+        let replicas = (1..=rows).map(|number| [number; 16]).collect();
+        let message = Message { replicas, deps, events, tree };
+        if let Ok(delta) = Delta::<Sets>::decode(&message.delta(), &limits()) {
+            taken(&delta, &message.body());
+            let mut known = Replica::<Sets>::new(id(1));
+            let _ = known.update(|map| map.at(1).extend([1, 2]));
+            let _ = known.merge(delta.clone());
+            let _ = known.update(|map| map.remove(&1));
+            let bytes = known.encode();
+            prop_assert_eq!(Replica::<Sets>::decode(id(1), &bytes, &limits()).unwrap().encode(), bytes);
+        }
+        if let Ok(replica) = Replica::<Sets>::decode(id(7), &message.state("AddWinsMap<AddWinsSet>"), &limits()) {
+            prop_assert_eq!(replica.encode(), message.state("AddWinsMap<AddWinsSet>"));
+        }
+    }
+
+    #[test]
+    fn noise_is_refused_or_understood(body in vec(any::<u8>(), 0..64)) {
+        if let Ok(delta) = Delta::<Doc>::decode_body(&body, &limits()) {
+            taken(&delta, &body);
+        }
+        let _ = Delta::<Doc>::decode(&body, &limits());
+        let _ = Replica::<Doc>::decode(id(1), &Envelope::seal(EnvelopeKind::State, &body), &limits());
+    }
+}
+
+/// Through JSON and through MessagePack.
+fn there_and_back<T: Serialize + DeserializeOwned>(value: &T) -> [T; 3] {
+    let json = serde_json::to_string(value).unwrap();
+    let packed = rmp_serde::to_vec(value).unwrap();
+    let named = rmp_serde::to_vec_named(value).unwrap();
+    [
+        serde_json::from_str(&json).unwrap(),
+        rmp_serde::from_slice(&packed).unwrap(),
+        rmp_serde::from_slice(&named).unwrap(),
+    ]
+}
+
+fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
+    for back in there_and_back(value) {
+        assert_eq!(&back, value);
+    }
+}
+
+#[test]
+fn every_public_value_goes_through_serde_and_back() {
+    same(&id(7));
+    same(&Dot { replica: id(7), counter: MAX_COUNTER });
+    let version: Version = [(id(1), 1), (id(2), MAX_COUNTER)].into_iter().collect();
+    same(&version);
+    same(&Version::new());
+    same(&Stamp { millis: u64::MAX, logical: u32::MAX });
+    same(&Limits::default());
+    same(&EnvelopeKind::State);
+    same(&Merged::Pending(version));
+    for kind in [
+        Kind::Counter,
+        Kind::GrowCounter,
+        Kind::Flag,
+        Kind::Register,
+        Kind::Lww,
+        Kind::Set,
+        Kind::GrowSet,
+        Kind::Map,
+    ] {
+        same(&kind);
+        assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));
+    }
+    let scalars = [
+        Scalar::Null,
+        Scalar::Bool(true),
+        Scalar::Int(i64::MIN),
+        Scalar::Int(i64::MAX),
+        Scalar::Float(1.0),
+        Scalar::Float(-0.0),
+        Scalar::Text("text".into()),
+        Scalar::Bytes(vec![0, 255]),
+    ];
+    scalars.iter().for_each(same);
+    let packed = rmp_serde::to_vec(&Scalar::Float(f64::NAN)).unwrap();
+    assert_eq!(rmp_serde::from_slice::<Scalar>(&packed).unwrap(), Scalar::Float(f64::NAN));
+}
+
+#[test]
+fn deltas_and_replicas_go_through_serde_and_back() {
+    let (ann, state, delta) = garden();
+    for back in there_and_back(&ann) {
+        assert_eq!((back.id(), back.version(), back.encode()), (ann.id(), ann.version(), state.clone()));
+    }
+    for back in there_and_back(&ann.state()) {
+        assert_eq!(back.encode_state().as_ref(), Some(&state));
+    }
+    let delta_read = Delta::<Doc>::decode(&delta, &limits()).unwrap();
+    for back in there_and_back(&delta_read) {
+        assert_eq!(back.encode(), delta);
+    }
+}
+
+#[test]
+fn serde_refuses_what_breaks_an_invariant() {
+    fn refused<T: DeserializeOwned>(json: &str) -> String {
+        serde_json::from_str::<T>(json).err().unwrap_or_else(|| panic!("{json} was taken")).to_string()
+    }
+    let uuid = "01010101-0101-0101-0101-010101010101";
+    refused::<ReplicaId>("\"not a uuid\"");
+    for counter in [0, MAX_COUNTER + 1] {
+        let why = refused::<Dot>(&format!("{{\"replica\":\"{uuid}\",\"counter\":{counter}}}"));
+        assert!(why.contains("must lie within 1 and 1099511627775"), "{why}");
+        let why = refused::<Version>(&format!("{{\"{uuid}\":{counter}}}"));
+        assert!(why.contains("must lie within 1 and 1099511627775"), "{why}");
+    }
+    assert!(refused::<Kind>("\"spreadsheet\"").contains("spreadsheet"));
+    refused::<Scalar>("18446744073709551615");
+    refused::<Scalar>("[1, 2, 300]");
+    refused::<Scalar>("{}");
+    refused::<Stamp>("{\"millis\":-1,\"logical\":0}");
+
+    // Deltas and replicas go through the same door as other bytes.
+    let (_, state, delta) = garden();
+    let numbers = |bytes: &[u8]| serde_json::to_string(bytes).unwrap();
+    let mut damaged = delta.clone();
+    damaged[20] ^= 1;
+    assert!(refused::<Delta<Doc>>(&numbers(&damaged)).contains("checksum"));
+    assert!(refused::<Delta<Sets>>(&numbers(&state)).contains("`Doc`"));
+    refused::<Delta<Sets>>(&numbers(&delta));
+    refused::<Delta<Doc>>("\"text\"");
+    let of_another_type = format!("{{\"id\":\"{uuid}\",\"state\":{}}}", numbers(&state));
+    assert!(refused::<Replica<LwwRegister<u8>>>(&of_another_type).contains("`Doc`"));
+}

@@ -1,0 +1,167 @@
+//! What hostile bytes may cost: an allocator that counts stands under this program, so it has one test.
+
+use peak_alloc::PeakAlloc;
+use tombolo_crdt::{Crdt, Delta, Envelope, EnvelopeKind, Limits, MvRegister, Opaque, Replica, ReplicaId};
+use tombolo_tests::model::wire::{Message, Node, array, uint};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+const MIB: usize = 1 << 20;
+
+/// The most heap that was in use while `work` ran, beyond what was before.
+fn peak<R>(work: impl FnOnce() -> R) -> (R, usize) {
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let result = work();
+    (result, MEMORY.peak_usage().saturating_sub(before))
+}
+
+fn decode<T: Crdt>(body: &[u8], limits: &Limits) -> (bool, usize) {
+    let (decoded, peak) = peak(|| Delta::<T>::decode_body(body, limits));
+    (decoded.is_ok(), peak)
+}
+
+/// Few bytes that claim to be many.
+fn claims() -> Vec<Vec<u8>> {
+    let mut claims = Vec::new();
+    let before: [&[u8]; 6] = [
+        &[],
+        &[0x90],
+        &[0x90, 0x90],
+        &[0x90, 0x90, 0x90, 0x93],
+        &[0x90, 0x90, 0x90, 0x93, 0x90],
+        &[0x90, 0x90, 0x90, 0x93, 0x90, 0x90],
+    ];
+    for before in before {
+        for claimed in [6_usize, 600, 60_000, 6_000_000, 0xffff_fffc] {
+            for filler in [0, 0xc4, 0xc6, 0xff] {
+                let mut bytes = before.to_vec();
+                array(&mut bytes, claimed);
+                bytes.extend([filler; 100]);
+                claims.push(bytes);
+            }
+        }
+    }
+    claims
+}
+
+/// About a megabyte each of whatever takes the most memory for its bytes.
+fn bombs() -> Vec<(&'static str, Message)> {
+    let key = |number: u32| [&[0xce][..], &number.to_be_bytes()].concat();
+    let one = || vec![[1; 16]];
+    let ids: Vec<[u8; 16]> = (1..=60_000_u128).map(u128::to_be_bytes).collect();
+    let nodes = (0..70_000).map(|number| (key(number), Node::covering([(0, 1, 1)])));
+    let dots = (1..=200_000).map(|counter| (0, counter, vec![0xc0]));
+    let runs = || (1..=200_000).map(|number| (0, number * 2, 1));
+    let mut deep = Vec::new();
+    for number in 0..2_000_u32 {
+        let mut node = Node::covering([(0, 1, 1)]);
+        for _ in 0..60 {
+            node = Node::above([(vec![1], node)]);
+        }
+        deep.push((key(number), node));
+    }
+    vec![
+        (
+            "nodes",
+            Message {
+                replicas: one(),
+                events: vec![(0, 1, 1)],
+                tree: Node::above(nodes),
+                ..Message::default()
+            },
+        ),
+        (
+            "dots",
+            Message {
+                replicas: one(),
+                events: vec![(0, 1, 200_000)],
+                tree: Node::carrying(dots),
+                ..Message::default()
+            },
+        ),
+        (
+            "covers",
+            Message {
+                replicas: one(),
+                events: vec![(0, 1, 400_000)],
+                tree: Node::covering(runs()),
+                ..Message::default()
+            },
+        ),
+        ("events", Message { replicas: one(), events: runs().collect(), ..Message::default() }),
+        (
+            "ids",
+            Message {
+                deps: (0..60_000).map(|row| (row, 1)).collect(),
+                replicas: ids.clone(),
+                ..Message::default()
+            },
+        ),
+        (
+            "ids with events",
+            Message {
+                events: (0..60_000).map(|row| (row, 1, 1)).collect(),
+                replicas: ids,
+                ..Message::default()
+            },
+        ),
+        (
+            "depth",
+            Message {
+                replicas: one(),
+                events: vec![(0, 1, 1)],
+                tree: Node::above(deep),
+                ..Message::default()
+            },
+        ),
+    ]
+}
+
+#[test]
+fn hostile_bytes_take_no_more_than_the_limits_say() {
+    let limits = Limits::default();
+    for bytes in claims() {
+        let (ok, peak) = decode::<Opaque>(&bytes, &limits);
+        assert!(!ok && peak < 16 * 1024, "{} bytes took {peak}: {:02x?}", bytes.len(), &bytes[..16]);
+    }
+
+    // A value that claims to be long: serde reserves for it what it says, within reason.
+    for header in
+        [[0xdd, 0xff, 0xff, 0xff, 0xff], [0xdf, 0xff, 0xff, 0xff, 0xff], [0xc6, 0xff, 0xff, 0xff, 0xff]]
+    {
+        let tree = Node::carrying([(0, 1, header.to_vec())]);
+        let body =
+            Message { replicas: vec![[1; 16]], events: vec![(0, 1, 1)], tree, ..Message::default() }.body();
+        let (ok, peak) = decode::<MvRegister<Vec<[u64; 4]>>>(&body, &limits);
+        assert!(!ok && peak < 2 * MIB, "{header:02x?} took {peak}");
+        let (ok, peak) = decode::<MvRegister<String>>(&body, &limits);
+        assert!(!ok && peak < 2 * MIB, "{header:02x?} took {peak}");
+    }
+
+    for (what, message) in bombs() {
+        let body = message.body();
+        // With room for it, it takes what was foreseen.
+        let (_, free) = decode::<Opaque>(&body, &limits);
+        assert!(free < 64 * body.len(), "{what}: {} bytes took {free}", body.len());
+        // Without, it is stopped on the way.
+        for memory in [0, 64 * 1024, MIB, 4 * MIB, 16 * MIB] {
+            let (_, taken) = decode::<Opaque>(&body, &Limits { memory, ..limits });
+            assert!(taken < 2 * memory + 256 * 1024, "{what}: with {memory} it took {taken}");
+        }
+        // As a state as well.
+        let state = Envelope::seal(EnvelopeKind::State, &[&[0xa0][..], &body].concat());
+        let id = ReplicaId::from_bytes([1; 16]);
+        let small = Limits { memory: MIB, ..limits };
+        let (_, taken) = peak(|| Replica::<Opaque>::decode(id, &state, &small).is_ok());
+        assert!(taken < 4 * MIB, "{what}: a state took {taken}");
+    }
+
+    // Nothing of a message that is too long is looked at.
+    let mut long = Vec::new();
+    uint(&mut long, 0);
+    long.resize(MIB, 0x90);
+    let (ok, taken) = decode::<Opaque>(&long, &Limits { bytes: MIB - 1, ..limits });
+    assert!(!ok && taken < 1024);
+}
