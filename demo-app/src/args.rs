@@ -16,6 +16,9 @@ themselves.
 Exit codes: 0 done, 1 failed, 2 wrong usage. With --json, results are one JSON document on one line on stdout, and
 errors are {\"error\":{\"code\":…,\"message\":…}} on stderr. TOMBOLO_LOG=info shows what happens, on stderr.";
 
+/// The longest name of a node, in bytes.
+const MAX_NODE_NAME: usize = 64;
+
 /// Replicated data between your devices, without a server: each takes writes at any time, and all that can reach each
 /// other end up the same.
 #[derive(Debug, Parser)]
@@ -99,7 +102,7 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// What others see this node called
-    #[arg(long)]
+    #[arg(long, value_parser = node_name)]
     pub name: Option<String>,
 }
 
@@ -111,7 +114,7 @@ pub struct JoinArgs {
     #[arg(long)]
     pub merge: bool,
     /// What others see this node called
-    #[arg(long)]
+    #[arg(long, value_parser = node_name)]
     pub name: Option<String>,
 }
 
@@ -314,6 +317,12 @@ pub struct DemoArgs {
     /// Whether to print JSON. Copied from [`Common`].
     #[arg(skip)]
     pub json: bool,
+}
+
+/// Reads what a node is to be called: something that can be seen, and typed after `block`.
+fn node_name(text: &str) -> Result<String, String> {
+    let fits = !text.trim().is_empty() && text.len() <= MAX_NODE_NAME && !text.contains(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err(format!("expected 1 to {MAX_NODE_NAME} visible bytes")) }
 }
 
 /// Reads a number of seconds, which may have a fraction.

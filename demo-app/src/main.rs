@@ -70,7 +70,8 @@ fn usage(error: &clap::Error, output: Output) -> ExitCode {
             ExitCode::SUCCESS
         }
         _ if output.json => {
-            let failure = Failure::new(Code::Usage, error.to_string().trim_end());
+            let message = error.to_string();
+            let failure = Failure::new(Code::Usage, message.trim_end().trim_start_matches("error: "));
             output.failure(&failure);
             failure.exit_code()
         }

@@ -1,5 +1,6 @@
 //! `tombolo up`: runs the node until it is told to stop.
 
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -29,6 +30,7 @@ pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
     }
     // Before anything is started, so that a signal during the start is not lost.
     let stopped = signal::stop()?;
+    tokio::pin!(stopped);
     let mut builder = Node::builder(&home.folder).mdns(!args.no_mdns);
     if !args.listen.is_empty() {
         builder = builder.listen(args.listen.iter().map(ToString::to_string));
@@ -36,7 +38,10 @@ pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
     for peer in &args.peer {
         builder = builder.peer(peer.to_string());
     }
-    let node = home.start(builder).await?;
+    let node = tokio::select! {
+        node = home.start(builder) => node?,
+        () = &mut stopped => return Ok(()),
+    };
     let served = serve(home, output, &node, args.listen.len().max(1), stopped).await;
     node.shutdown().await;
     served
@@ -47,7 +52,7 @@ async fn serve(
     output: Output,
     node: &Node,
     listeners: usize,
-    stopped: impl Future<Output = ()>,
+    mut stopped: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
     let server = Server::bind(&home.folder)?;
     let (stop, stopping) = watch::channel(false);
@@ -56,12 +61,11 @@ async fn serve(
         let listen = listening(node, listeners).await?;
         ready(output, node, &listen)
     };
-    tokio::pin!(stopped);
     let result = tokio::select! {
         announced = announced => match announced {
             Err(failure) if failure.code != Code::BrokenPipe => Err(failure),
             // Whoever started the node need not go on reading.
-            _ => { stopped.await; Ok(()) }
+            _ => { stopped.as_mut().await; Ok(()) }
         },
         () = &mut stopped => Ok(()),
     };

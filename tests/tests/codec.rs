@@ -105,7 +105,9 @@ fn every_changed_byte_of_a_body_is_refused_or_understood() {
     let body = Envelope::open(EnvelopeKind::Delta, &delta, &limits()).unwrap();
     let (mut refused, mut understood) = (0, 0);
     for at in 0..body.len() {
-        for value in 0..=255 {
+        // Each bit; and small numbers, lengths and markers.
+        let bits = (0..8).map(|bit| body[at] ^ (1 << bit));
+        for value in bits.chain([0, 1, 2, 3, 5, 0x7f, 0x90, 0x91, 0x93, 0xc0, 0xc4, 0xcc, 0xcd, 0xdc, 0xff]) {
             let mut changed = body.to_vec();
             changed[at] = value;
             match Delta::<Doc>::decode_body(&changed, &limits()) {
@@ -122,7 +124,7 @@ fn every_changed_byte_of_a_body_is_refused_or_understood() {
             }
         }
     }
-    assert!(refused > 1_000 && understood > 1_000, "{refused} and {understood}");
+    assert!(refused > 1_000 && understood > 100, "{refused} and {understood}");
     let bytes = ann.encode();
     assert_eq!(Replica::<Doc>::decode(id(1), &bytes, &limits()).unwrap().encode(), bytes);
 }
@@ -248,6 +250,7 @@ fn what_is_not_canonical_or_not_consistent_is_refused() {
             "a cover of its own",
             Message { tree: Node { cover: vec![(0, 1, 4)], ..state.tree.clone() }, ..state.clone() },
         ),
+        ("a cover further down", Message { tree: sets(1, Node::covering([(0, 1, 1)])), ..state.clone() }),
     ];
     for (what, message) in &broken {
         let decoded = Replica::<Sets>::decode(id(9), &message.state("AddWinsMap<AddWinsSet>"), &limits());
@@ -405,6 +408,22 @@ fn trees() -> impl Strategy<Value = Node> {
     })
 }
 
+/// Puts a tree right: keys ascending and different, no empty nodes, one cover a node, dots counted up from `next`.
+fn tidy(node: &mut Node, next: &mut u64) {
+    node.cover.truncate(1);
+    node.cover.iter_mut().for_each(|(row, ..)| *row %= 2);
+    for (row, counter, _) in &mut node.carried {
+        (*row, *counter) = (0, *next);
+        *next += 1;
+    }
+    node.children.sort_by(|(a, _), (b, _)| a.cmp(b));
+    node.children.dedup_by(|(a, _), (b, _)| a == b);
+    node.children.iter_mut().for_each(|(_, child)| tidy(child, next));
+    node.children.retain(|(_, child)| {
+        !(child.cover.is_empty() && child.carried.is_empty() && child.children.is_empty())
+    });
+}
+
 proptest! {
     #![proptest_config(cases(1_500))]
 
@@ -415,9 +434,18 @@ proptest! {
         events in vec((0..3_u64, 1..3_u64, 1..4_u64), 1..3),
         tree in trees(),
         rows in 1..4_u8,
+        tidily in prop::bool::weighted(0.7),
+        known_before in 0..8_u64,
     ) {
         let replicas = (1..=rows).map(|number| [number; 16]).collect();
-        let message = Message { replicas, deps, events, tree };
+        let mut message = Message { replicas, deps, events, tree };
+        if tidily {
+            let mut next = known_before + 1;
+            tidy(&mut message.tree, &mut next);
+            message.replicas = vec![[1; 16], [2; 16]];
+            message.deps = vec![(1, 6)];
+            message.events = vec![(0, known_before + 1, (next - known_before).max(6))];
+        }
         if let Ok(delta) = Delta::<Sets>::decode(&message.delta(), &limits()) {
             taken(&delta, &message.body());
             let mut known = Replica::<Sets>::new(id(1));

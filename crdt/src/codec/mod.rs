@@ -144,9 +144,11 @@ pub(crate) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Par
     }
     parts.is_state = true;
     let mut parts = checked::<T>(parts)?;
-    // A state covers its own version; it goes without saying, so it is not written.
-    if !parts.tree.cover.is_empty() {
-        return Err(Mismatch::WildCover.into());
+    // A state covers its own version, at its root and nowhere else; it goes without saying, so it is not written.
+    let mut covers = false;
+    parts.tree.each_cover(&mut |_| covers = true);
+    if covers {
+        return Err(Mismatch::Shape("a cover in a state, which covers its whole version without saying so").into());
     }
     parts.tree.cover = parts.event_context();
     Ok(parts)

@@ -7,6 +7,9 @@ use crate::causal::{CausalContext, LocalDot, MAX_COUNTER, ReplicaId, ReplicaInde
 use crate::delta::{Bytes, DeltaTree, Parts, Run};
 use crate::store::MAX_DEPTH;
 
+/// For how many children room is made before they are read, whatever the bytes say.
+const RESERVED_CHILDREN: usize = 16;
+
 /// A position in bytes from outside, and what may still be spent on them.
 pub(super) struct Reader<'b> {
     bytes: &'b [u8],
@@ -209,8 +212,11 @@ impl<'b> Reader<'b> {
             tree.carried.push((dot, content));
         }
         let children = self.groups(2, "children")?;
+        // Twice, for a list may have grown to twice what it holds. The first are reserved, because one alone would
+        // take the room of four, and chains of only children are the cheapest to send.
+        self.spend(children.saturating_mul(2 * size_of::<(Bytes, DeltaTree)>()))?;
+        tree.children.reserve_exact(children.min(RESERVED_CHILDREN));
         for _ in 0..children {
-            self.spend(2 * size_of::<(Bytes, DeltaTree)>())?;
             let key = self.owned("a key")?;
             if tree.children.last().is_some_and(|(last, _)| *last >= key) {
                 return Err(self.malformed("children in ascending order of key"));
