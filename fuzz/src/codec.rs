@@ -106,6 +106,33 @@ fn busy<T: Subject>() -> Replica<T> {
     busy
 }
 
+/// Encoded deltas and states of the type of this number, with its envelope.
+#[must_use]
+pub fn samples(kind: u8) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    for_type!(kind, samples_of())
+}
+
+fn samples_of<T: Subject>() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let (mut ann, mut bob) = (busy::<T>(), replica::<T>(2));
+    let (mut deltas, mut states) = (Vec::new(), vec![replica::<T>(3).encode(), ann.encode()]);
+    if let Since::Delta(all) = ann.delta_since(&Version::new()) {
+        deltas.push(all.encode());
+        bob.merge(all).expect("one delta has room");
+    }
+    for what in [5, 20, 38, 55, 84, 140, 216, 1, 18] {
+        let op =
+            Op { what, name: what % 3, under: what % 2, value: Value::Text("late".into()), depth: what % 3 };
+        deltas.push(bob.update(|value| T::apply(value, &op)).1.encode());
+        deltas.push(ann.update(|value| T::apply(value, &op)).1.encode());
+    }
+    if let Since::Delta(lacked) = bob.delta_since(&ann.version()) {
+        deltas.push(lacked.encode());
+        ann.merge(lacked).expect("one delta has room");
+    }
+    states.push(ann.encode());
+    (deltas, states)
+}
+
 /// Looks at everything a replica shows.
 fn look<T: Crdt>(replica: &Replica<T>) {
     serde_json::to_vec(&replica.view()).expect("every view can be written");

@@ -61,19 +61,9 @@ pub fn ticket(data: &[u8]) {
     let _ = (text.parse::<PeerId>(), text.parse::<ReplicaId>());
     // The same bytes as the body of a ticket, with prefix and checksum right.
     check_ticket(fixed_ticket(data).parse());
+    // serde alone does not check that secret and space belong together; the text does.
     if let Ok(ticket) = rmp_serde::from_slice::<Ticket>(data) {
-        check_ticket(Ok(ticket.clone()).filter_sound(&ticket));
-    }
-}
-
-trait FilterSound {
-    fn filter_sound(self, ticket: &Ticket) -> Self;
-}
-
-impl FilterSound for Result<Ticket, tombolo_sync::TicketError> {
-    /// serde alone does not check that secret and space belong together; the text does.
-    fn filter_sound(self, ticket: &Ticket) -> Self {
-        ticket.to_string().parse()
+        check_ticket(ticket.to_string().parse());
     }
 }
 
@@ -583,11 +573,9 @@ fn exchange(us: &mut Honest, them: &mut Honest, now: Now) -> usize {
             let (node, peer) = if ours { (&mut *us, US) } else { (&mut *them, HONEST) };
             while let Some(effect) = node.engine.next_effect() {
                 match effect {
-                    Effect::Send { peer: to, session, frame } => {
-                        if to != HOSTILE {
-                            frames += 1;
-                            said.entry(!ours).or_default().push(Input::Frame { peer, session, frame });
-                        }
+                    Effect::Send { peer: to, session, frame } if to != HOSTILE => {
+                        frames += 1;
+                        said.entry(!ours).or_default().push(Input::Frame { peer, session, frame });
                     }
                     Effect::Publish { payload } => {
                         said.entry(!ours).or_default().push(Input::Gossip { from: peer, payload });

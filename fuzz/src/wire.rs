@@ -31,11 +31,13 @@ fn bin(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// A run of dots: row, first, last.
 type Run = (usize, u64, u64);
+/// A dot, as row and counter, with its content.
+type Item = ((usize, u64), Vec<u8>);
 
 #[derive(Default)]
 struct Node {
     cover: Vec<Run>,
-    carried: Vec<((usize, u64), Vec<u8>)>,
+    carried: Vec<Item>,
     children: Vec<(Vec<u8>, Node)>,
 }
 
@@ -122,7 +124,7 @@ impl Maker<'_, '_> {
         Ok(runs)
     }
 
-    fn carried(&mut self, content: fn(&mut Self) -> Result<Vec<u8>>) -> Result<Vec<((usize, u64), Vec<u8>)>> {
+    fn carried(&mut self, content: fn(&mut Self) -> Result<Vec<u8>>) -> Result<Vec<Item>> {
         let mut carried = Vec::new();
         while !self.dots.is_empty() && carried.len() < 3 && self.u.ratio(3, 4)? {
             let at = self.u.choose_index(self.dots.len())?;
@@ -334,13 +336,10 @@ fn garbage(u: &mut Unstructured<'_>) -> Result<()> {
         let mut after = next;
         let body = doc_delta(u, &mut after)?;
         // A delta that is refused everywhere has not been sent.
-        match Delta::<Doc>::decode_body(&body, &limits) {
-            Ok(delta) => {
-                assert!(delta.encode_body() == body, "a delta has one encoding");
-                next = after;
-                pool.push(body);
-            }
-            Err(_) => {}
+        if let Ok(delta) = Delta::<Doc>::decode_body(&body, &limits) {
+            assert!(delta.encode_body() == body, "a delta has one encoding");
+            next = after;
+            pool.push(body);
         }
     }
     let id = |of: u8| ReplicaId::from_bytes([of; 16]);

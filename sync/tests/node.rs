@@ -11,6 +11,13 @@ const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Handles go anywhere.
+const _: fn() = || {
+    fn anywhere<T: Clone + Send + Sync + 'static>() {}
+    anywhere::<Node>();
+    anywhere::<tombolo_sync::Document<Board>>();
+};
+
 #[derive(Crdt)]
 struct Board {
     name: MvRegister<String>,

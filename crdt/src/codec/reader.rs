@@ -62,17 +62,23 @@ impl<'b> Reader<'b> {
             Marker::U64 => (self.be(8)?, 1 << 32),
             _ => return Err(self.malformed(expected)),
         };
-        if number < least { Err(self.malformed("a number in its shortest form")) } else { Ok(number) }
+        self.shortest(number, least)
+    }
+
+    /// There is one way to write each number and length.
+    fn shortest(&self, number: u64, least: u64) -> Result<u64, DecodeError> {
+        if number < least { Err(self.malformed("a number or length in its shortest form")) } else { Ok(number) }
     }
 
     /// The length of an array whose items come in groups of `group` numbers or more, each at least a byte.
     fn groups(&mut self, group: usize, expected: &'static str) -> Result<usize, DecodeError> {
-        let len = match self.marker()? {
-            Marker::FixArray(len) => usize::from(len),
-            Marker::Array16 => self.be(2)? as usize,
-            Marker::Array32 => self.be(4)? as usize,
+        let (len, least) = match self.marker()? {
+            Marker::FixArray(len) => (u64::from(len), 0),
+            Marker::Array16 => (self.be(2)?, 1 << 4),
+            Marker::Array32 => (self.be(4)?, 1 << 16),
             _ => return Err(self.malformed(expected)),
         };
+        let len = self.shortest(len, least)? as usize;
         if len > self.bytes.len() - self.at {
             return Err(DecodeError::Length);
         }
@@ -80,12 +86,13 @@ impl<'b> Reader<'b> {
     }
 
     fn bin(&mut self, expected: &'static str) -> Result<&'b [u8], DecodeError> {
-        let len = match self.marker()? {
-            Marker::Bin8 => self.be(1)?,
-            Marker::Bin16 => self.be(2)?,
-            Marker::Bin32 => self.be(4)?,
+        let (len, least) = match self.marker()? {
+            Marker::Bin8 => (self.be(1)?, 0),
+            Marker::Bin16 => (self.be(2)?, 1 << 8),
+            Marker::Bin32 => (self.be(4)?, 1 << 16),
             _ => return Err(self.malformed(expected)),
         };
+        let len = self.shortest(len, least)?;
         self.take(len as usize)
     }
 
@@ -96,13 +103,14 @@ impl<'b> Reader<'b> {
     }
 
     pub(super) fn text(&mut self, expected: &'static str) -> Result<&'b str, DecodeError> {
-        let len = match self.marker()? {
-            Marker::FixStr(len) => u64::from(len),
-            Marker::Str8 => self.be(1)?,
-            Marker::Str16 => self.be(2)?,
-            Marker::Str32 => self.be(4)?,
+        let (len, least) = match self.marker()? {
+            Marker::FixStr(len) => (u64::from(len), 0),
+            Marker::Str8 => (self.be(1)?, 1 << 5),
+            Marker::Str16 => (self.be(2)?, 1 << 8),
+            Marker::Str32 => (self.be(4)?, 1 << 16),
             _ => return Err(self.malformed(expected)),
         };
+        let len = self.shortest(len, least)?;
         let bytes = self.take(len as usize)?;
         std::str::from_utf8(bytes).map_err(|_| self.malformed(expected))
     }

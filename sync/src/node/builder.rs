@@ -130,6 +130,7 @@ impl NodeBuilder {
     ///
     /// # Errors
     /// When the home is in use or damaged, belongs to no space or another one, or the network cannot be used.
+    #[tracing::instrument(skip_all, fields(home = %self.folder.display()))]
     pub async fn start(self) -> Result<Node> {
         let explicit = self.listen.as_deref().map(parse_all).transpose()?;
         parse_all(&self.peers)?;

@@ -113,6 +113,7 @@ impl Shared {
     /// When called from a closure that is itself running on the engine.
     pub(super) fn with_engine<R>(self: &Arc<Self>, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
         let _inside = Inside::enter();
+        let _span = tracing::trace_span!("engine").entered();
         let now = self.now();
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         let value = f(&mut engine, now);
@@ -240,6 +241,7 @@ impl Shared {
         Some(durability)
     }
 
+    #[tracing::instrument(level = "trace", skip_all, fields(first = completion.first, last = completion.last))]
     fn completed(self: &Arc<Self>, completion: Completion) {
         match completion.result {
             Ok(()) => self.input(Input::Stored(BatchId(completion.last))),
@@ -278,6 +280,7 @@ impl Shared {
         self.input(Input::Listening { addresses });
     }
 
+    #[tracing::instrument(level = "trace", skip_all)]
     fn net_event(self: &Arc<Self>, event: NetEvent, records: &impl Fn(&[String]) -> Vec<Write>) {
         match event {
             NetEvent::Up { peer, session, address, transport, dialer } => {

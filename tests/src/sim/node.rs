@@ -81,7 +81,7 @@ impl Node {
             peer,
             replica: ReplicaId::from_bytes([index as u8 + 1; 16]),
             address: address(index),
-            disk: Disk { latency: (1, 2), ..Disk::default() },
+            disk: Disk::default(),
             engine: None,
             life: 0,
             born: 0,

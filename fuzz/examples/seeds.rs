@@ -1,0 +1,208 @@
+//! Writes the seeds of all corpora anew: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use tombolo_crdt::{
+    Delta, Doc, Dot, Envelope, EnvelopeKind, Kind, Limits, Replica, ReplicaId, Scalar, Stamp, Version,
+};
+use tombolo_fuzz::codec;
+use tombolo_sync::engine::fuzzing;
+use tombolo_sync::engine::wire::{Contact, ContentKind, Frame, Refusal, Welcome, seal_payload};
+use tombolo_sync::{DocId, PeerId, Secret, SpaceId, Ticket};
+
+/// The most permissive limits of `codec::limits`.
+const WIDE: u8 = 11;
+/// How long the seeds of targets are that take any bytes.
+const PLAIN: [usize; 6] = [16, 64, 200, 500, 1_000, 2_000];
+
+type Seeds = BTreeMap<String, Vec<u8>>;
+
+fn main() -> io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let all = [
+        ("crdt_delta", messages(true)),
+        ("crdt_state", messages(false)),
+        ("envelope", envelopes()),
+        ("version_serde", values()),
+        ("frames", frames()),
+        ("ticket", tickets()),
+        ("gossip_payload", payloads()),
+        ("programs", plain(1)),
+        ("garbage_then_sync", plain(2)),
+        ("engine", plain(3)),
+        ("handshake", plain(4)),
+    ];
+    for (target, seeds) in all {
+        let folder = corpus.join(target);
+        std::fs::create_dir_all(&folder)?;
+        for old in std::fs::read_dir(&folder)? {
+            let old = old?;
+            if old.file_name().to_string_lossy().starts_with("seed-") {
+                std::fs::remove_file(old.path())?;
+            }
+        }
+        for (name, bytes) in seeds {
+            std::fs::write(folder.join(format!("seed-{name}")), bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn messages(deltas: bool) -> Seeds {
+    let mut seeds = Seeds::new();
+    for kind in 0..codec::TYPES {
+        let (some, others) = codec::samples(kind);
+        let mut messages = if deltas { some } else { others };
+        messages.retain(|message| message.len() > 20);
+        messages.sort_unstable_by_key(Vec::len);
+        messages.dedup();
+        // The shortest, the longest, and one between: as they are, and as a body.
+        let chosen = [0, messages.len() / 2, messages.len() - 1];
+        for (number, at) in chosen.into_iter().enumerate() {
+            let (mode, message) = if number == 1 { (2, &messages[at][..]) } else { (0, &messages[at][14..]) };
+            seeds.insert(format!("{kind:02}-{number}"), [&[kind, mode, WIDE], message].concat());
+        }
+    }
+    seeds
+}
+
+fn envelopes() -> Seeds {
+    let mut seeds = Seeds::new();
+    for (name, kind) in [("state", EnvelopeKind::State), ("delta", EnvelopeKind::Delta)] {
+        seeds.insert(name.into(), [&[WIDE][..], &Envelope::seal(kind, b"body")].concat());
+        seeds.insert(format!("{name}-empty"), [&[0][..], &Envelope::seal(kind, b"")].concat());
+    }
+    seeds
+}
+
+fn version() -> Version {
+    [(ReplicaId::from_bytes([1; 16]), 3), (ReplicaId::from_bytes([2; 16]), 70_000)].into_iter().collect()
+}
+
+fn values() -> Seeds {
+    let (deltas, states) = codec::samples(10);
+    let limits = Limits::default();
+    let delta = Delta::<Doc>::decode(&deltas[1], &limits).expect("a sample");
+    let replica =
+        Replica::<Doc>::decode(ReplicaId::from_bytes([5; 16]), &states[1], &limits).expect("a sample");
+    let mut seeds = Seeds::new();
+    let mut add = |which: u8, packed: Vec<u8>, json: Vec<u8>| {
+        seeds.insert(format!("{which}-packed"), [&[which][..], &packed].concat());
+        seeds.insert(format!("{which}-json"), [&[which][..], &json].concat());
+    };
+    macro_rules! add {
+        ($which:literal, $value:expr) => {
+            add(
+                $which,
+                rmp_serde::to_vec(&$value).expect("can be written"),
+                serde_json::to_vec(&$value).expect("can be written"),
+            )
+        };
+    }
+    let dot = Dot { replica: ReplicaId::from_bytes([1; 16]), counter: 9 };
+    add!(0, version());
+    add!(1, dot);
+    add!(2, Scalar::Bytes(vec![1, 2, 255]));
+    add!(3, ReplicaId::from_bytes([1; 16]));
+    add!(4, Stamp { millis: 7, logical: 1 });
+    add!(5, Kind::Register);
+    add!(6, tombolo_crdt::Merged::Pending(version()));
+    add!(7, delta);
+    add!(8, replica);
+    add!(
+        9,
+        vec![
+            (dot, Scalar::Null),
+            (dot, Scalar::from("x")),
+            (dot, Scalar::Float(0.5)),
+            (dot, Scalar::Int(-9))
+        ]
+    );
+    seeds
+}
+
+fn frames() -> Seeds {
+    let (doc, secret, peer) =
+        (DocId::from_bytes([1; 16]), Secret::from_bytes([7; 32]), PeerId::from_bytes([3; 32]));
+    let frames = [
+        ("hello", Frame::Hello(fuzzing::hello(&secret, "fuzz", peer, [9; 32]))),
+        ("proof", Frame::Proof([5; 32])),
+        ("refuse", Frame::Refuse(Refusal::Secret)),
+        (
+            "welcome",
+            Frame::Welcome(Welcome {
+                replica: ReplicaId::from_bytes([1; 16]),
+                name: "ann".into(),
+                wall_millis: 1 << 40,
+            }),
+        ),
+        ("beat", Frame::Beat { sent: 1_000, digest: [4; 32] }),
+        ("echo", Frame::Echo { sent: 1_000 }),
+        (
+            "versions",
+            Frame::Versions {
+                entries: vec![(doc, version()), (doc, Version::new())],
+                first: true,
+                last: false,
+            },
+        ),
+        ("ask", Frame::Ask),
+        ("pull", Frame::Pull { doc, version: version() }),
+        ("content", Frame::Content { doc, kind: ContentKind::State, part: 1, parts: 3, bytes: vec![6; 40] }),
+        ("nothing", Frame::Nothing { doc }),
+        (
+            "peers",
+            Frame::Peers(vec![Contact {
+                peer,
+                addresses: vec!["/ip4/127.0.0.1/tcp/1".into(), String::new()],
+            }]),
+        ),
+    ];
+    frames.into_iter().map(|(name, frame)| (name.to_owned(), frame.encode())).collect()
+}
+
+fn tickets() -> Seeds {
+    let secret = Secret::from_bytes([7; 32]);
+    let ticket = Ticket {
+        space: SpaceId::of(&secret),
+        secret,
+        inviter: PeerId::from_bytes([3; 32]),
+        addresses: vec!["/ip4/127.0.0.1/tcp/4001".into(), "/ip4/192.168.1.7/udp/4001/quic-v1".into()],
+    };
+    let none = Ticket { addresses: Vec::new(), ..ticket.clone() };
+    let body = rmp_serde::to_vec(&ticket).expect("can be written");
+    let text = |text: String| text.into_bytes();
+    Seeds::from([
+        ("text".into(), text(ticket.to_string())),
+        ("text-short".into(), text(format!("  {none}\n"))),
+        ("newer".into(), text("tombolo2abc".into())),
+        ("peer".into(), text(ticket.inviter.to_string())),
+        ("replica".into(), text(ReplicaId::from_bytes([1; 16]).to_string())),
+        ("body".into(), body),
+    ])
+}
+
+fn payloads() -> Seeds {
+    let (deltas, _) = codec::samples(10);
+    let delta = &deltas[2][14..];
+    let sealed = seal_payload(&Secret::from_bytes([7; 32]), DocId::from_bytes([1; 16]), delta, [2; 24]);
+    Seeds::from([
+        ("sealed".into(), sealed),
+        ("plain".into(), [&[1; 16][..], &[2; 24], delta].concat()),
+        ("empty".into(), vec![3; 40]),
+    ])
+}
+
+/// Bytes that look random and are always the same.
+fn plain(salt: u64) -> Seeds {
+    let mut state = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    PLAIN.iter().map(|&len| (format!("{len:04}"), (0..len).map(|_| byte()).collect())).collect()
+}
