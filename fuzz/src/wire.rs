@@ -113,7 +113,10 @@ struct Maker<'u, 'd> {
 impl Maker<'_, '_> {
     fn cover(&mut self) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
-        while runs.len() < 3 && self.u.ratio(1, 5)? {
+        for _ in 0..3 {
+            if !self.u.ratio(1, 5)? {
+                break;
+            }
             let row = self.u.choose_index(AUTHORS)?;
             if self.past[row] > 0 {
                 let first = self.u.int_in_range(1..=self.past[row])?;

@@ -2,6 +2,7 @@
 #![cfg(feature = "net")]
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +55,7 @@ async fn udp_link(target: u16, cut: Cut) -> u16 {
         let mut far: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
         let mut buffer = [0; 65_536];
         while let Ok((n, from)) = near.recv_from(&mut buffer).await {
-            if !far.contains_key(&from) {
+            if let Entry::Vacant(vacant) = far.entry(from) {
                 let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
                 socket.connect(("127.0.0.1", target)).await.unwrap();
                 let (back, near, cut) = (Arc::clone(&socket), Arc::clone(&near), Arc::clone(&cut));
@@ -66,7 +67,7 @@ async fn udp_link(target: u16, cut: Cut) -> u16 {
                         }
                     }
                 });
-                far.insert(from, socket);
+                vacant.insert(socket);
             }
             if !cut.load(Ordering::Relaxed) {
                 let _ = far[&from].send(&buffer[..n]).await;

@@ -434,7 +434,7 @@ mod this_one_had {
     fn a_handle_opened_and_not_written_to() {
         let mut a = replica::<Doc>(1);
         let (_, delta) = a.update(|doc| {
-            drop(doc.map("opened"));
+            let _ = doc.map("opened");
             doc.register("cleared").clear();
             doc.map("a").map("b").set("c").remove(&Scalar::Null);
             doc.counter("written").inc(1);

@@ -148,7 +148,9 @@ pub(crate) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Par
     let mut covers = false;
     parts.tree.each_cover(&mut |_| covers = true);
     if covers {
-        return Err(Mismatch::Shape("a cover in a state, which covers its whole version without saying so").into());
+        return Err(
+            Mismatch::Shape("a cover in a state, which covers its whole version without saying so").into()
+        );
     }
     parts.tree.cover = parts.event_context();
     Ok(parts)

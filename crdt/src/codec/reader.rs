@@ -67,7 +67,11 @@ impl<'b> Reader<'b> {
 
     /// There is one way to write each number and length.
     fn shortest(&self, number: u64, least: u64) -> Result<u64, DecodeError> {
-        if number < least { Err(self.malformed("a number or length in its shortest form")) } else { Ok(number) }
+        if number < least {
+            Err(self.malformed("a number or length in its shortest form"))
+        } else {
+            Ok(number)
+        }
     }
 
     /// The length of an array whose items come in groups of `group` numbers or more, each at least a byte.
@@ -82,7 +86,7 @@ impl<'b> Reader<'b> {
         if len > self.bytes.len() - self.at {
             return Err(DecodeError::Length);
         }
-        if len % group != 0 { Err(self.malformed(expected)) } else { Ok(len / group) }
+        if len.is_multiple_of(group) { Ok(len / group) } else { Err(self.malformed(expected)) }
     }
 
     fn bin(&mut self, expected: &'static str) -> Result<&'b [u8], DecodeError> {
@@ -139,7 +143,7 @@ impl<'b> Reader<'b> {
         if replicas > self.limits.replicas {
             return Err(DecodeError::Limit { what: "replicas", limit: self.limits.replicas });
         }
-        self.spend(replicas * 4 * size_of::<ReplicaId>())?;
+        self.spend(replicas * 6 * size_of::<ReplicaId>())?;
         let mut previous = None;
         for _ in 0..replicas {
             let id: [u8; 16] = self
@@ -156,7 +160,7 @@ impl<'b> Reader<'b> {
         let mut used = vec![false; replicas];
         let mut parts = assemble(table, DeltaTree::default());
         let deps = self.groups(2, "the dependencies")?;
-        self.spend(deps * size_of::<(ReplicaIndex, u64)>())?;
+        self.spend(deps * 2 * size_of::<(ReplicaIndex, u64)>())?;
         for _ in 0..deps {
             let row = self.row(replicas)?;
             if parts.deps.last().is_some_and(|&(last, _)| last >= row) {
@@ -166,6 +170,8 @@ impl<'b> Reader<'b> {
             parts.deps.push((row, self.counter(1)?));
         }
         let events = self.runs(&mut used)?;
+        // As runs, and once more as a context where the message is a state.
+        self.spend(events.intervals() * 2 * size_of::<Run>() * 2)?;
         parts.events = events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
         parts.tree = self.tree(&mut used, 0)?;
         // Rows are what joining a message costs its receiver for ever.
@@ -206,6 +212,8 @@ impl<'b> Reader<'b> {
         }
         let mut tree = DeltaTree { cover: self.runs(used)?, ..DeltaTree::default() };
         let carried = self.groups(3, "carried dots")?;
+        // The door lists all dots, and joins them to a context.
+        self.spend(carried * 2 * (size_of::<LocalDot>() + size_of::<(u64, u64)>()))?;
         for at in 0..carried {
             if at > 0 {
                 self.spend(2 * size_of::<(LocalDot, Bytes)>())?;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::causal::{CausalContext, LocalDot, ReplicaIndex, ReplicaTable, Version};
+use crate::causal::{CausalContext, LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Version};
 use crate::store::{Crdt, Opaque};
 
 pub use door::Mismatch;
@@ -167,16 +167,35 @@ impl Parts {
 
     /// Whether it brings the same events and depends on the same: of one history, then, it is the same delta.
     pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
-        let same_run = |a: &Run, b: &Run| {
-            (a.first, a.last) == (b.first, b.last) && self.table.id(a.replica) == other.table.id(b.replica)
+        // The sum tells most apart without sorting.
+        let reach = |parts: &Self| parts.events.iter().fold(0_u64, |sum, run| sum.wrapping_add(run.last));
+        (self.events.len(), self.deps.len(), reach(self))
+            == (other.events.len(), other.deps.len(), reach(other))
+            && self.runs_by_id() == other.runs_by_id()
+            && self.deps_by_id() == other.deps_by_id()
+    }
+
+    fn runs_by_id(&self) -> Vec<(ReplicaId, u64, u64)> {
+        let named = |run: &Run| (self.table.id(run.replica), run.first, run.last);
+        let mut runs: Vec<_> = self.events.iter().map(named).collect();
+        runs.sort_unstable();
+        runs
+    }
+
+    fn deps_by_id(&self) -> Vec<(ReplicaId, u64)> {
+        let mut deps: Vec<_> =
+            self.deps.iter().map(|&(row, counter)| (self.table.id(row), counter)).collect();
+        deps.sort_unstable();
+        deps
+    }
+
+    /// The `at`th thing that must be known before it can be applied: a dependency, or what its `at`th run follows on.
+    pub(crate) fn need(&self, at: usize) -> Option<(ReplicaId, u64)> {
+        let (row, counter) = match at.checked_sub(self.deps.len()) {
+            None => self.deps[at],
+            Some(at) => self.events.get(at).map(|run| (run.replica, run.first - 1))?,
         };
-        self.events.len() == other.events.len()
-            && self.deps.len() == other.deps.len()
-            && self.events.iter().all(|run| other.events.iter().any(|theirs| same_run(run, theirs)))
-            && self.deps.iter().all(|&(row, counter)| {
-                let id = self.table.id(row);
-                other.deps.iter().any(|&(theirs, n)| n == counter && other.table.id(theirs) == id)
-            })
+        Some((self.table.id(row), counter))
     }
 
     /// An estimate of the heap it takes, for bounded buffers.

@@ -98,8 +98,7 @@ impl<T: Crdt> Replica<T> {
     fn apply_waiting(&mut self) {
         loop {
             let mut pending = std::mem::take(&mut self.pending);
-            pending.drop_known(|delta| self.knows(delta));
-            let ready = pending.take_first(|delta| self.missing_for(delta).is_empty());
+            let ready = pending.take_ready(|id| self.known_to(id));
             self.pending = pending;
             match ready {
                 Some(delta) => self.apply(&delta),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::causal::ReplicaId;
 use crate::delta::Parts;
 
 /// How many deltas wait at most.
@@ -15,6 +16,10 @@ struct Waiting {
     weight: usize,
     /// How many replica ids it had that the replica lacked when it came.
     new_rows: usize,
+    /// How many of its needs are known to be met, in their order.
+    met: usize,
+    /// How many of its runs are known to be known, in their order.
+    known: usize,
 }
 
 /// The waiting deltas, in order of arrival.
@@ -46,7 +51,7 @@ impl Pending {
         let weight = delta.weight();
         self.weight += weight;
         self.new_rows += new_rows;
-        self.waiting.push(Waiting { delta, weight, new_rows });
+        self.waiting.push(Waiting { delta, weight, new_rows, met: 0, known: 0 });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -57,24 +62,51 @@ impl Pending {
         self.waiting.iter().map(|waiting| &waiting.delta)
     }
 
-    /// Takes out the first delta for which `ready` says yes.
-    pub(crate) fn take_first(&mut self, ready: impl Fn(&Parts) -> bool) -> Option<Arc<Parts>> {
-        let at = self.waiting.iter().position(|waiting| ready(&waiting.delta))?;
-        let Waiting { delta, weight, new_rows } = self.waiting.remove(at);
-        self.weight -= weight;
-        self.new_rows -= new_rows;
-        Some(delta)
+    /// Drops the deltas that have become known by another way, and takes out the first of the others that need not wait
+    /// any longer.
+    ///
+    /// What is known only grows, so each delta's needs are looked at once in all, however often this is called.
+    pub(crate) fn take_ready(&mut self, known_to: impl Fn(ReplicaId) -> u64) -> Option<Arc<Parts>> {
+        let mut at = 0;
+        while let Some(waiting) = self.waiting.get_mut(at) {
+            if waiting.is_known(&known_to) {
+                self.remove(at);
+            } else if waiting.is_ready(&known_to) {
+                return Some(self.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        None
     }
 
-    /// Drops the deltas that have become known by another way.
-    pub(crate) fn drop_known(&mut self, known: impl Fn(&Parts) -> bool) {
-        self.waiting.retain(|waiting| {
-            let stays = !known(&waiting.delta);
-            if !stays {
-                self.weight -= waiting.weight;
-                self.new_rows -= waiting.new_rows;
+    fn remove(&mut self, at: usize) -> Arc<Parts> {
+        let Waiting { delta, weight, new_rows, .. } = self.waiting.remove(at);
+        self.weight -= weight;
+        self.new_rows -= new_rows;
+        delta
+    }
+}
+
+impl Waiting {
+    fn is_known(&mut self, known_to: impl Fn(ReplicaId) -> u64) -> bool {
+        let delta = &self.delta;
+        let run_is_known = |at: usize| {
+            delta.events.get(at).is_some_and(|run| known_to(delta.table.id(run.replica)) >= run.last)
+        };
+        while run_is_known(self.known) {
+            self.known += 1;
+        }
+        self.known == delta.events.len()
+    }
+
+    fn is_ready(&mut self, known_to: impl Fn(ReplicaId) -> u64) -> bool {
+        while let Some((id, counter)) = self.delta.need(self.met) {
+            if known_to(id) < counter {
+                return false;
             }
-            stays
-        });
+            self.met += 1;
+        }
+        true
     }
 }

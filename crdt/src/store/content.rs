@@ -50,7 +50,7 @@ one_encoding!((), u64, i64);
 pub(crate) struct Written<V> {
     value: V,
     /// The author's bytes, where writing the value again would give others.
-    original: Option<Box<[u8]>>,
+    original: Option<Box<Bytes>>,
 }
 
 impl<V> From<V> for Written<V> {
@@ -70,7 +70,7 @@ impl<V> Deref for Written<V> {
 impl<V: Value> Content for Written<V> {
     fn encode(&self) -> Bytes {
         match &self.original {
-            Some(bytes) => Bytes::from_slice(bytes),
+            Some(bytes) => Bytes::clone(bytes),
             None => {
                 let bytes = encode_value(&self.value);
                 debug_assert!(
@@ -85,7 +85,7 @@ impl<V: Value> Content for Written<V> {
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let value: V = decode_value(bytes)?;
         let same = try_encode_value(&value).is_ok_and(|again| again[..] == *bytes);
-        Ok(Self { value, original: (!same).then(|| bytes.into()) })
+        Ok(Self { value, original: (!same).then(|| Box::new(Bytes::from_slice(bytes))) })
     }
 
     fn check(bytes: &[u8]) -> Result<(), String> {

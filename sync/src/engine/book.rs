@@ -2,6 +2,10 @@
 //!
 //! mDNS, tickets, the command line and other peers only feed it. A peer in the book is dialled for ever, with jittered and
 //! capped pauses, as long as there is no session with it and it is not blocked.
+//!
+//! What a peer says of itself, and where we reached it, is *first-hand*; what others say of it is *hearsay*. Hearsay
+//! never pushes out what is first-hand, and what replaces other hearsay is not news, so that no peer can hide another
+//! and two peers cannot tell each other the same for ever.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +26,29 @@ const SHORT_ABSENCE: u64 = 5 * 60 * 1_000;
 const LONG_PAUSE: u64 = 60_000;
 /// The pause after a peer turned out not to belong to the space.
 const STRANGER_PAUSE: u64 = 60_000;
-/// How many addresses are kept of one peer.
-const MAX_ADDRESSES: usize = 16;
+/// How many addresses are kept of one peer, first-hand and hearsay each.
+const MAX_ADDRESSES: usize = 8;
 /// The longest address that is kept, in bytes.
 const MAX_ADDRESS: usize = 256;
+/// How many addresses are kept of whom we do not know the peer.
+const MAX_ANONYMOUS: usize = 64;
 /// How many peers are kept.
 const MAX_PEERS: usize = 10_000;
+/// How many peers are kept that are known from hearsay alone.
+const MAX_RUMOURS: usize = 256;
+/// After so long out of reach a peer known from hearsay alone is forgotten, in milliseconds: an hour.
+const RUMOUR_LIFE: u64 = 60 * 60 * 1_000;
 /// Where records of peers stand in the store.
 pub(crate) const RECORDS: &str = "peer/";
+
+/// How we know where somebody can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// From itself, from our user or the local network, or because we reached it there.
+    FirstHand,
+    /// From another peer.
+    Hearsay,
+}
 
 /// When to dial next.
 #[derive(Debug, Clone, Default)]
@@ -57,11 +76,53 @@ fn jittered(pause: u64, rng: &mut impl Rng) -> u64 {
 pub(crate) struct Known {
     pub(crate) name: String,
     /// Most recently useful first.
-    pub(crate) addresses: Vec<String>,
+    first_hand: Vec<String>,
+    /// Oldest first.
+    hearsay: Vec<String>,
     /// Whether it has proved to us that it belongs to the space.
     pub(crate) proved: bool,
     pub(crate) blocked: bool,
+    /// Whether all we know of it is what others said.
+    rumour: bool,
     redial: Redial,
+}
+
+impl Known {
+    /// Where it can be reached, best first.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &String> {
+        self.first_hand.iter().chain(&self.hearsay)
+    }
+
+    fn is_reachable(&self) -> bool {
+        !self.first_hand.is_empty() || !self.hearsay.is_empty()
+    }
+
+    /// Notes an address; says whether it is news that others should hear.
+    fn add(&mut self, address: &str, source: Source) -> bool {
+        let is_known = |list: &[String]| list.iter().any(|known| known == address);
+        if is_known(&self.first_hand) {
+            return false;
+        }
+        let heard = is_known(&self.hearsay);
+        match source {
+            Source::FirstHand => {
+                self.hearsay.retain(|known| known != address);
+                self.first_hand.insert(0, address.to_owned());
+                self.first_hand.truncate(MAX_ADDRESSES);
+                !heard
+            }
+            Source::Hearsay if heard => false,
+            Source::Hearsay => {
+                let room = self.hearsay.len() < MAX_ADDRESSES;
+                if !room {
+                    self.hearsay.remove(0);
+                }
+                self.hearsay.push(address.to_owned());
+                // SUBTLE: what took another's place is not passed on, or lists that differ would go round for ever.
+                room
+            }
+        }
+    }
 }
 
 /// The form in which it stands in the store.
@@ -70,21 +131,33 @@ struct Record {
     name: String,
     addresses: Vec<String>,
     blocked: bool,
+    proved: bool,
+}
+
+/// An address of whom we do not know the peer.
+#[derive(Debug, Clone, Default)]
+struct Anonymous {
+    redial: Redial,
+    /// Whom we found there last.
+    peer: Option<PeerId>,
 }
 
 /// The book.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     peers: BTreeMap<PeerId, Known>,
-    /// Addresses of whom we do not know the peer yet.
-    anonymous: BTreeMap<String, Redial>,
+    anonymous: BTreeMap<String, Anonymous>,
+    rumours: usize,
 }
 
-/// The peer an address names at its end, and the address.
-fn named(address: &str) -> (Option<PeerId>, &str) {
+/// An address without the peer it names at its end, and that peer.
+fn split(address: &str) -> (&str, Option<PeerId>) {
     match address.rsplit_once("/p2p/") {
-        Some((_, peer)) => (peer.parse().ok(), address),
-        None => (None, address),
+        Some((place, peer)) => match peer.parse() {
+            Ok(peer) => (place, Some(peer)),
+            Err(_) => (address, None),
+        },
+        None => (address, None),
     }
 }
 
@@ -92,18 +165,21 @@ impl Book {
     /// Reads a record of the store; a damaged one is left out, for it can be learned anew.
     pub(crate) fn load(&mut self, key: &str, value: &[u8]) {
         let Some(peer) = key.strip_prefix(RECORDS).and_then(|peer| peer.parse().ok()) else { return };
-        if let Ok(record) = rmp_serde::from_slice::<Record>(value) {
-            let Record { name, addresses, blocked } = record;
-            self.peers
-                .insert(peer, Known { name, addresses, blocked, proved: true, redial: Redial::default() });
+        if let Ok(Record { name, addresses, blocked, proved }) = rmp_serde::from_slice(value) {
+            let known = Known { name, first_hand: addresses, blocked, proved, ..Known::default() };
+            self.peers.insert(peer, known);
         }
     }
 
     /// What the store should hold of a peer.
     pub(crate) fn record(&self, peer: PeerId) -> Option<Write> {
         let known = self.peers.get(&peer)?;
-        let record =
-            Record { name: known.name.clone(), addresses: known.addresses.clone(), blocked: known.blocked };
+        let record = Record {
+            name: known.name.clone(),
+            addresses: known.addresses().take(MAX_ADDRESSES).cloned().collect(),
+            blocked: known.blocked,
+            proved: known.proved,
+        };
         let value = rmp_serde::to_vec(&record).expect("a record consists of what MessagePack can say");
         Some(Write::Put { key: format!("{RECORDS}{peer}"), value })
     }
@@ -116,30 +192,50 @@ impl Book {
         self.peers.iter().map(|(peer, known)| (*peer, known))
     }
 
-    fn entry(&mut self, peer: PeerId) -> Option<&mut Known> {
-        if !self.peers.contains_key(&peer) && self.peers.len() >= MAX_PEERS {
+    fn entry(&mut self, peer: PeerId, source: Source) -> Option<&mut Known> {
+        let is_new = !self.peers.contains_key(&peer);
+        let is_rumour = is_new && source == Source::Hearsay;
+        if is_new && (self.peers.len() >= MAX_PEERS || (is_rumour && self.rumours >= MAX_RUMOURS)) {
             return None;
         }
-        Some(self.peers.entry(peer).or_default())
+        let known = self.peers.entry(peer).or_default();
+        if is_rumour {
+            known.rumour = true;
+            self.rumours += 1;
+        } else if source == Source::FirstHand && std::mem::take(&mut known.rumour) {
+            self.rumours -= 1;
+        }
+        Some(known)
     }
 
-    /// Notes where somebody can be reached. Says whether that is news about a peer that has proved itself.
-    pub(crate) fn learn(&mut self, peer: Option<PeerId>, addresses: &[String]) -> bool {
-        let mut news = false;
-        for address in addresses.iter().filter(|address| address.len() <= MAX_ADDRESS).take(MAX_ADDRESSES) {
-            let (named, address) = named(address);
+    /// Notes where somebody can be reached. Says about whom that is news.
+    pub(crate) fn learn(
+        &mut self,
+        us: PeerId,
+        peer: Option<PeerId>,
+        addresses: &[String],
+        source: Source,
+    ) -> Option<PeerId> {
+        let mut news = None;
+        for address in addresses.iter().filter(|address| address.len() <= MAX_ADDRESS).take(2 * MAX_ADDRESSES) {
+            let (place, named) = split(address);
+            if named.is_some() && peer.is_some() && named != peer {
+                continue;
+            }
             match peer.or(named) {
+                Some(peer) if peer == us => {}
                 Some(peer) => {
-                    let Some(known) = self.entry(peer) else { continue };
-                    if !known.addresses.iter().any(|there| there == address) {
-                        known.addresses.insert(0, address.to_owned());
-                        known.addresses.truncate(MAX_ADDRESSES);
+                    let Some(known) = self.entry(peer, source) else { continue };
+                    let reachable = known.addresses().count();
+                    if known.add(place, source) {
+                        news = Some(peer);
+                    }
+                    if reachable < known.addresses().count() {
                         known.redial.next = 0;
-                        news |= known.proved;
                     }
                 }
-                None if self.anonymous.len() < MAX_ADDRESSES * 4 => {
-                    self.anonymous.entry(address.to_owned()).or_default();
+                None if self.anonymous.len() < MAX_ANONYMOUS => {
+                    self.anonymous.entry(place.to_owned()).or_default();
                 }
                 None => {}
             }
@@ -147,13 +243,26 @@ impl Book {
         news
     }
 
-    /// Notes that a peer proved itself. Says whether anything about it is new.
-    pub(crate) fn proved(&mut self, peer: PeerId, name: &str) -> bool {
-        let Some(known) = self.entry(peer) else { return false };
-        let news = !known.proved || known.name != name;
-        known.proved = true;
-        name.clone_into(&mut known.name);
+    /// Notes that we dialled an address and found this peer there.
+    pub(crate) fn found(&mut self, peer: PeerId, address: &str) {
+        let (place, _) = split(address);
+        if let Some(anonymous) = self.anonymous.get_mut(place) {
+            anonymous.peer = Some(peer);
+        }
+    }
+
+    /// Notes that a peer proved itself. Says whether that is news.
+    pub(crate) fn proved(&mut self, peer: PeerId) -> bool {
+        let Some(known) = self.entry(peer, Source::FirstHand) else { return false };
         known.redial = Redial::default();
+        !std::mem::replace(&mut known.proved, true)
+    }
+
+    /// Notes what a peer is called. Says whether that is news.
+    pub(crate) fn named(&mut self, peer: PeerId, name: &str) -> bool {
+        let Some(known) = self.peers.get_mut(&peer) else { return false };
+        let news = known.name != name;
+        name.clone_into(&mut known.name);
         news
     }
 
@@ -162,26 +271,38 @@ impl Book {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.redial.next = now + STRANGER_PAUSE;
         }
+        for anonymous in self.anonymous.values_mut().filter(|anonymous| anonymous.peer == Some(peer)) {
+            anonymous.redial.next = now + STRANGER_PAUSE;
+        }
     }
 
-    /// Notes that a session ended; `eager` says whether it is our part to dial first.
-    pub(crate) fn gone(&mut self, peer: PeerId, now: u64, eager: bool, rng: &mut impl Rng) {
-        if let Some(known) = self.peers.get_mut(&peer) {
+    /// Notes that a session ended; `eager` says whether it is our part to dial first, `proved` whether it had come to
+    /// anything: who lets us in and throws us out is not dialled at once again and again.
+    pub(crate) fn gone(&mut self, peer: PeerId, now: u64, eager: bool, proved: bool, rng: &mut impl Rng) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        if proved {
             let pause = if eager { FIRST_PAUSE } else { FIRST_PAUSE * 4 };
-            let next = now + jittered(pause, rng);
-            known.redial = Redial { next: known.redial.next.max(next), pause: 0, absent_since: Some(now) };
+            let next = known.redial.next.max(now + jittered(pause, rng));
+            known.redial = Redial { next, pause: 0, absent_since: Some(now) };
+        } else {
+            let next = known.redial.next;
+            known.redial.failed(now, rng);
+            known.redial.next = known.redial.next.max(next);
         }
     }
 
     /// Dial everybody at once: the network changed.
     pub(crate) fn hurry(&mut self) {
         self.peers.values_mut().for_each(|known| known.redial = Redial::default());
-        self.anonymous.values_mut().for_each(|redial| *redial = Redial::default());
+        self.anonymous.values_mut().for_each(|anonymous| anonymous.redial = Redial::default());
     }
 
     /// Blocks or unblocks a peer; says whether that changed anything.
     pub(crate) fn block(&mut self, peer: PeerId, blocked: bool) -> bool {
-        let Some(known) = self.entry(peer) else { return false };
+        if !blocked && !self.is_blocked(peer) {
+            return false;
+        }
+        let Some(known) = self.entry(peer, Source::FirstHand) else { return false };
         let news = known.blocked != blocked;
         known.blocked = blocked;
         known.redial = Redial::default();
@@ -196,31 +317,43 @@ impl Book {
         self.get(peer).is_some_and(|known| known.blocked)
     }
 
-    /// What may be told to others: those who proved themselves to us.
-    pub(crate) fn contacts(&self) -> Vec<Contact> {
-        let proved = self.iter().filter(|(_, known)| known.proved && !known.addresses.is_empty());
-        proved.map(|(peer, known)| Contact { peer, addresses: known.addresses.clone() }).collect()
+    /// What may be told of a peer: nothing before it has proved itself to us.
+    pub(crate) fn contact(&self, peer: PeerId) -> Option<Contact> {
+        let known = self.get(peer).filter(|known| known.proved && known.is_reachable())?;
+        Some(Contact { peer, addresses: known.addresses().cloned().collect() })
+    }
+
+    /// What may be told to others.
+    pub(crate) fn contacts(&self) -> impl Iterator<Item = Contact> + '_ {
+        self.peers.keys().filter_map(|peer| self.contact(*peer))
     }
 
     /// Whom to dial now, given who is connected and where.
     pub(crate) fn due(
         &mut self,
         now: u64,
-        us: PeerId,
         is_connected: impl Fn(PeerId) -> bool,
-        is_reached: impl Fn(&str) -> bool,
         rng: &mut impl Rng,
     ) -> Vec<(Option<PeerId>, Vec<String>)> {
+        let is_over = |known: &Known| {
+            let since = known.redial.absent_since;
+            known.rumour && since.is_some_and(|since| now >= since + RUMOUR_LIFE)
+        };
+        if self.rumours > 0 {
+            self.peers.retain(|_, known| !is_over(known));
+            self.rumours = self.peers.values().filter(|known| known.rumour).count();
+        }
         let mut due = Vec::new();
         for (&peer, known) in &mut self.peers {
-            let wanted = peer != us && !known.blocked && !known.addresses.is_empty() && !is_connected(peer);
+            let wanted = !known.blocked && known.is_reachable() && !is_connected(peer);
             if wanted && known.redial.next <= now {
                 known.redial.failed(now, rng);
-                due.push((Some(peer), known.addresses.clone()));
+                due.push((Some(peer), known.addresses().cloned().collect()));
             }
         }
-        for (address, redial) in &mut self.anonymous {
-            if redial.next <= now && !is_reached(address) {
+        for (address, Anonymous { redial, peer }) in &mut self.anonymous {
+            let wanted = peer.is_none_or(|peer| !is_connected(peer));
+            if wanted && redial.next <= now {
                 redial.failed(now, rng);
                 due.push((None, vec![address.clone()]));
             }
@@ -229,13 +362,12 @@ impl Book {
     }
 
     /// When somebody is due next.
-    pub(crate) fn next_due(&self, us: PeerId, is_connected: impl Fn(PeerId) -> bool) -> Option<u64> {
-        let peers = self.peers.iter().filter(|(peer, known)| {
-            **peer != us && !known.blocked && !known.addresses.is_empty() && !is_connected(**peer)
+    pub(crate) fn next_due(&self, is_connected: impl Fn(PeerId) -> bool) -> Option<u64> {
+        let peers = self.iter().filter(|(peer, known)| {
+            !known.blocked && known.is_reachable() && !is_connected(*peer)
         });
-        peers
-            .map(|(_, known)| known.redial.next)
-            .chain(self.anonymous.values().map(|redial| redial.next))
-            .min()
+        let wanted = |anonymous: &&Anonymous| anonymous.peer.is_none_or(|peer| !is_connected(peer));
+        let anonymous = self.anonymous.values().filter(wanted).map(|anonymous| anonymous.redial.next);
+        peers.map(|(_, known)| known.redial.next).chain(anonymous).min()
     }
 }

@@ -16,8 +16,19 @@ pub const PROTOCOL: u16 = 1;
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 256 KiB.
 pub const PART: usize = 256 << 10;
-/// The longest content that travels in parts, in bytes: 256 MiB.
-pub const MAX_CONTENT: usize = 256 << 20;
+/// Parts shorter than this are not answered with `Got`: 16 KiB.
+pub const SMALL_PART: usize = 16 << 10;
+
+/// Names a content: the first half of its BLAKE3 hash.
+pub type Hash = [u8; 16];
+
+/// The name of a content.
+#[must_use]
+pub fn content_hash(bytes: &[u8]) -> Hash {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+    hash
+}
 
 /// One message of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,11 +70,15 @@ pub enum Frame {
         doc: DocId,
         /// What I know of it.
         version: Version,
+        /// Of an interrupted transfer: of which content I have how many of the first parts.
+        kept: Option<(Hash, u32)>,
     },
     /// The answer to `Pull`, whole or in parts: what you lack.
     Content {
         /// The document.
         doc: DocId,
+        /// Of the whole content: what holds its parts together.
+        hash: Hash,
         /// A delta's body, or a state.
         kind: ContentKind,
         /// Which part, from 0.
@@ -73,6 +88,15 @@ pub enum Frame {
         /// The bytes of this part.
         #[serde(with = "bytes")]
         bytes: Vec<u8>,
+    },
+    /// The answer to `Content` of some size, wanted or not: send more.
+    Got {
+        /// The document.
+        doc: DocId,
+        /// Of the whole content.
+        hash: Hash,
+        /// Which part.
+        part: u32,
     },
     /// The answer to `Pull` when there is nothing to send.
     Nothing {

@@ -4,6 +4,7 @@ use rand::Rng;
 use tombolo_crdt::{Delta, Merged, Opaque};
 
 use super::Engine;
+use super::document::MergeError;
 use super::effect::{BatchId, Effect, Event, Origin};
 use super::frame::ContentKind;
 use crate::{DocId, PeerId};
@@ -44,6 +45,9 @@ impl Engine {
 
     /// A payload somebody passed on to us.
     pub(crate) fn gossip(&mut self, from: PeerId, payload: &[u8]) {
+        if self.isolated || self.book.is_blocked(from) {
+            return;
+        }
         let Some((doc, delta)) = self.seal.open(payload) else {
             tracing::debug!(peer = %from, "a gossip payload that no member made");
             return;
@@ -51,34 +55,43 @@ impl Engine {
         self.take_in(doc, ContentKind::Delta, &delta, from);
     }
 
-    /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing.
-    pub(crate) fn take_in(&mut self, doc: DocId, kind: ContentKind, bytes: &[u8], from: PeerId) {
-        if self.deleted.contains(&doc) || !self.make_room(doc) {
-            return;
+    /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing. Says
+    /// whether anything was new.
+    pub(crate) fn take_in(&mut self, doc: DocId, kind: ContentKind, bytes: &[u8], from: PeerId) -> bool {
+        if self.deleted.contains(&doc) {
+            return false;
         }
-        let Some(slot) = self.documents.get_mut(&doc) else { return };
-        if !slot.is_writable() {
-            return;
-        }
-        slot.body.set_time(self.now.wall_millis);
+        let (limits, now) = (self.config.limits, self.now.wall_millis);
+        let is_new = !self.documents.contains_key(&doc);
+        let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return false };
+        slot.body.set_time(now);
         let waiting = slot.body.waiting();
-        match slot.body.merge(kind, bytes, &self.config.limits) {
+        match slot.body.merge(kind, bytes, &limits) {
             Ok(Merged::Applied) => {
                 // If waiting deltas were applied with it, what is new is more than these bytes.
                 let exact = waiting == 0 && kind == ContentKind::Delta;
                 self.persist(doc, exact.then(|| bytes.to_vec()));
                 self.changed(doc, Origin::Peer(from));
+                return true;
             }
             Ok(Merged::AlreadyKnown) => {}
             Ok(Merged::Pending(missing)) => {
                 tracing::debug!(%doc, ?missing, "a gap; pulling");
                 self.pull(doc, from);
+                return false;
             }
             Err(why) => {
                 tracing::warn!(%doc, peer = %from, %why, "content refused");
-                self.pull(doc, from);
+                if matches!(why, MergeError::Full(_)) {
+                    self.pull(doc, from);
+                }
             }
         }
+        // Nothing came of it, so it leaves no trace.
+        if is_new {
+            self.documents.remove(&doc);
+        }
+        false
     }
 
     /// Tells the application that a document's value changed.

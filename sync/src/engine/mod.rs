@@ -18,13 +18,18 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gossip;
+mod greeting;
 mod handshake;
+mod links;
 mod live;
 mod peer;
+mod pulls;
 mod repair;
+mod serve;
 mod session;
 mod status;
 mod storage;
+mod undo;
 mod update;
 mod versions;
 
@@ -35,14 +40,16 @@ use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{DecodeError, Limits, Opaque, Replica, ReplicaId};
 
 use crate::space::Secret;
-use crate::store::{Store, StoreError, Stored};
+use crate::store::{Store, StoreError, Stored, Write};
 use crate::{DocId, PeerId};
-use book::Book;
+use book::{Book, Source};
 use directory::Directory;
 use gossip::Seal;
 use handshake::Credentials;
 use peer::Peer;
-use storage::{Batches, Slot};
+use pulls::Pulls;
+use storage::{Batches, Place, Slot};
+use undo::Doomed;
 use versions::Versions;
 
 pub use directory::Listed;
@@ -55,7 +62,7 @@ pub use update::{OpenError, UpdateError};
 /// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.
 #[doc(hidden)]
 pub mod wire {
-    pub use super::frame::{Contact, ContentKind, Frame, Hello, PART, Refusal, Welcome};
+    pub use super::frame::{Contact, ContentKind, Frame, Hello, PART, Refusal, Welcome, content_hash};
     pub use super::gossip::{open_payload, seal_payload};
 }
 
@@ -111,10 +118,19 @@ pub struct Engine {
     /// Deleted documents: not kept, not taken in.
     deleted: BTreeSet<DocId>,
     batches: Batches,
-    /// Frames that speak of content that is not durable yet, by the batch they wait for.
-    held: BTreeMap<BatchId, Vec<Effect>>,
+    /// Deleted documents whose deletion is not durable yet.
+    doomed: BTreeMap<DocId, Doomed>,
+    /// Documents that have to be read back from the disk.
+    stale: BTreeSet<DocId>,
+    /// What the disk refused and is not content: written again.
+    unsaved: BTreeMap<Place, Write>,
+    /// When to ask the disk again.
+    retry_at: Option<u64>,
     peers: BTreeMap<PeerId, Peer>,
+    pulls: Pulls,
     book: Book,
+    /// When somebody is to be dialled next, or is to be thought about.
+    dial_at: u64,
     /// Cut off from everybody, on purpose.
     isolated: bool,
     listening: Vec<String>,
@@ -148,9 +164,14 @@ impl Engine {
             durable: Versions::default(),
             deleted: BTreeSet::new(),
             batches: Batches::default(),
-            held: BTreeMap::new(),
+            doomed: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            unsaved: BTreeMap::new(),
+            retry_at: None,
             peers: BTreeMap::new(),
+            pulls: Pulls::default(),
             book: Book::default(),
+            dial_at: 0,
             isolated: store.record(ISOLATED)?.is_some(),
             listening: Vec::new(),
             announce: BTreeSet::new(),
@@ -167,13 +188,22 @@ impl Engine {
             .map_err(damaged(DocId::DIRECTORY))?;
         engine.insert_stored(DocId::DIRECTORY, Box::new(body), directory.as_ref());
         engine.deleted = directory::deleted(engine.directory());
+        let mut removals = Vec::new();
         for doc in store.documents()? {
-            if doc == DocId::DIRECTORY || engine.deleted.contains(&doc) {
+            if doc == DocId::DIRECTORY {
+                continue;
+            }
+            if engine.deleted.contains(&doc) {
+                // We ended between the deletion and this.
+                removals.push(Write::Remove { doc });
                 continue;
             }
             let stored = store.document(doc)?;
             let body = document::from_store::<Opaque>(replica, stored.as_ref()).map_err(damaged(doc))?;
             engine.insert_stored(doc, Box::new(body), stored.as_ref());
+        }
+        if !removals.is_empty() {
+            engine.submit_others(removals);
         }
         let peers = engine.book.blocked();
         if !peers.is_empty() {
@@ -201,14 +231,12 @@ impl Engine {
             Input::Stored(batch) => self.stored(batch),
             Input::StoreFailed { first, reason } => self.store_failed(first, &reason),
             Input::Loaded { doc, stored } => self.loaded(doc, stored),
-            Input::Discovered { peer, addresses } => {
-                self.learn(peer, &addresses);
-            }
+            Input::Discovered { peer, addresses } => self.learn(peer, &addresses, Source::FirstHand),
             Input::DialFailed { peer, addresses } => {
                 tracing::debug!(?peer, ?addresses, "dialling failed");
             }
             Input::Listening { addresses } => self.listening(addresses),
-            Input::NetworkChanged => self.book.hurry(),
+            Input::NetworkChanged => self.hurry(),
         }
         self.work();
     }
@@ -221,19 +249,20 @@ impl Engine {
     /// When [`Input::Tick`] is wanted, if nothing happens before: milliseconds on the scale of [`Now::millis`].
     #[must_use]
     pub fn next_tick(&self) -> u64 {
+        let now = self.now.millis;
         let sessions = self.peers.values().map(|peer| self.session_deadline(peer));
-        let dials = self.book.next_due(self.config.peer, |peer| self.peers.contains_key(&peer));
-        let dials = dials.filter(|_| !self.isolated);
-        let slots = self.documents.values().filter_map(Slot::deadline);
-        let soonest = sessions.chain(dials).chain(self.announce_at).chain(slots).min();
-        soonest.unwrap_or(self.now.millis + 1_000).clamp(self.now.millis, self.now.millis + 1_000)
+        let dials = Some(self.dial_at).filter(|_| !self.isolated);
+        let others = [dials, self.announce_at, self.retry_at, self.pulls.deadline()];
+        let soonest = sessions.chain(others.into_iter().flatten()).min();
+        soonest.unwrap_or(u64::MAX).clamp(now, now + 1_000)
     }
 
     /// Everything that is due by now.
     fn work(&mut self) {
         self.tend_sessions();
+        self.tend_pulls();
+        self.tend_disk();
         self.dial();
-        self.tend_documents();
         if self.announce_at.is_some_and(|at| at <= self.now.millis) {
             self.announce();
         }

@@ -1,13 +1,15 @@
 //! One peer with a session: what it has proved, what it has said, what is under way.
 
-use std::collections::BTreeMap;
-
-use tombolo_crdt::ReplicaId;
+use tombolo_crdt::{ReplicaId, Version};
 
 use super::effect::{SessionId, Transport};
-use super::frame::{ContentKind, Hello};
-use super::versions::Versions;
+use super::frame::Hello;
+use super::serve::Serving;
+use super::versions::{Digest, Versions};
 use crate::DocId;
+
+/// How many entries a peer's versions may have in all. A peer that says more is not believed any further.
+const MAX_ENTRIES: usize = 1 << 20;
 
 /// A peer with a session.
 #[derive(Debug)]
@@ -21,20 +23,25 @@ pub(crate) struct Peer {
     pub(crate) heard: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    pub(crate) ours: Hello,
+    pub(crate) theirs: Option<Hello>,
+    /// When to say something by ourselves: a greeting again, or a beat.
+    pub(crate) next_word: u64,
     pub(crate) phase: Phase,
 }
 
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// It has not proved yet that it belongs here; it is told nothing.
-    Greeting { ours: Hello, theirs: Option<Hello> },
+    Greeting,
     /// It has.
     Ready(Box<Ready>),
 }
 
 /// What is known of a peer that has proved itself.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ready {
+    /// `None` until it has introduced itself.
     pub(crate) replica: Option<ReplicaId>,
     /// What it holds durably, as it said itself.
     pub(crate) have: Versions,
@@ -42,54 +49,48 @@ pub(crate) struct Ready {
     pub(crate) arriving: Option<Versions>,
     /// Whether a full list has arrived in this session.
     pub(crate) listed: bool,
-    pub(crate) next_beat: u64,
-    pub(crate) asked: Option<u64>,
+    /// When to ask for a full list again at the earliest, and the pause after that.
+    pub(crate) ask_at: u64,
+    pub(crate) ask_pause: u64,
     pub(crate) round_trip: Option<u64>,
-    /// Content arriving in parts.
-    pub(crate) transfers: BTreeMap<DocId, Transfer>,
+    /// What it asked us for.
+    pub(crate) serving: Serving,
     /// When content was last pulled from it.
     pub(crate) last_repair: Option<u64>,
     /// How far its clock is ahead of ours, as far as one message can tell.
     pub(crate) skew_millis: i64,
 }
 
-#[derive(Debug)]
-pub(crate) struct Transfer {
-    pub(crate) kind: ContentKind,
-    pub(crate) parts: u32,
-    pub(crate) next: u32,
-    pub(crate) bytes: Vec<u8>,
-}
-
 impl Peer {
     pub(crate) fn ready(&self) -> Option<&Ready> {
         match &self.phase {
             Phase::Ready(ready) => Some(ready),
-            Phase::Greeting { .. } => None,
+            Phase::Greeting => None,
         }
     }
 
     pub(crate) fn ready_mut(&mut self) -> Option<&mut Ready> {
         match &mut self.phase {
             Phase::Ready(ready) => Some(ready),
-            Phase::Greeting { .. } => None,
+            Phase::Greeting => None,
         }
     }
 }
 
 impl Ready {
-    pub(crate) fn new(now: u64) -> Self {
-        Self {
-            replica: None,
-            have: Versions::default(),
-            arriving: None,
-            listed: false,
-            next_beat: now,
-            asked: None,
-            round_trip: None,
-            transfers: BTreeMap::new(),
-            last_repair: None,
-            skew_millis: 0,
+    /// Believes that the peer holds this, within bounds.
+    pub(crate) fn believe(&mut self, doc: DocId, version: &Version, max_documents: usize) {
+        for versions in [Some(&mut self.have), self.arriving.as_mut()].into_iter().flatten() {
+            let is_new = versions.get(doc).is_none();
+            let has_room = versions.entries() + version.len() <= MAX_ENTRIES;
+            if has_room && (!is_new || versions.len() < max_documents) {
+                versions.raise(doc, version);
+            }
         }
+    }
+
+    /// Whether what we believe of the peer is what it says itself.
+    pub(crate) fn is_right(&self, digest: &Digest) -> bool {
+        self.have.digest() == *digest
     }
 }

@@ -3,17 +3,14 @@
 use tombolo_crdt::{Opaque, Replica, Version};
 
 use super::Engine;
-use super::effect::Effect;
-use super::frame::{ContentKind, Frame, MAX_CONTENT, PART};
-use super::peer::Transfer;
-use super::storage::{Pull, Slot};
+use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
+use super::pulls::Incoming;
+use super::storage::Slot;
 use crate::{DocId, PeerId};
 
 /// Changes within this time are announced together, in milliseconds. Gossip has usually arrived by then, so that
 /// announcing costs a few bytes and repairs what gossip lost.
 const ANNOUNCE_PAUSE: u64 = 50;
-/// How long an unanswered pull keeps others from being tried, in milliseconds.
-const PULL_PATIENCE: u64 = 2_000;
 /// A list of versions is split into frames of about this many bytes.
 const LIST_BYTES: usize = 256 << 10;
 
@@ -54,15 +51,12 @@ impl Engine {
         if first {
             ready.arriving = Some(super::Versions::default());
         }
-        let docs: Vec<DocId> = entries.iter().map(|(doc, _)| *doc).collect();
+        let mut docs = Vec::with_capacity(entries.len());
         for (doc, version) in entries {
-            if self.deleted.contains(&doc) || ready.have.len() >= self.config.max_documents {
-                continue;
+            if !self.deleted.contains(&doc) {
+                ready.believe(doc, &version, self.config.max_documents);
+                docs.push(doc);
             }
-            if let Some(arriving) = &mut ready.arriving {
-                arriving.raise(doc, &version);
-            }
-            ready.have.raise(doc, &version);
         }
         if last && let Some(all) = ready.arriving.take() {
             ready.have = all;
@@ -76,146 +70,176 @@ impl Engine {
 
     /// Pulls a document from somebody who holds more of it than we do, unless a pull is under way.
     pub(crate) fn chase(&mut self, doc: DocId) {
-        if self.deleted.contains(&doc) {
+        let slot = self.documents.get(&doc);
+        let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
+        if is_busy || self.deleted.contains(&doc) {
             return;
         }
-        let ours = self.documents.get(&doc).map(|slot| slot.body.version()).unwrap_or_default();
-        let ahead = self.peers.iter().filter_map(|(&peer, session)| {
-            let lacked = session.ready()?.have.get(doc)?.ahead_of(&ours);
-            (lacked > 0).then_some((lacked, peer))
-        });
-        if let Some((_, peer)) = ahead.max() {
-            self.pull(doc, peer);
+        let ours = slot.map(|slot| slot.body.version()).unwrap_or_default();
+        let now = self.now.millis;
+        let (mut best, mut full, mut soonest) = (None, false, None::<u64>);
+        for (&peer, known) in &self.peers {
+            let Some(theirs) = known.ready().and_then(|ready| ready.have.get(doc)) else { continue };
+            let lacked = theirs.ahead_of(&ours);
+            if lacked == 0 {
+                continue;
+            }
+            let shunned = self.pulls.shunned_until(peer, doc);
+            if shunned > now {
+                soonest = Some(soonest.map_or(shunned, |soonest| soonest.min(shunned)));
+            } else if !self.pulls.has_room(peer) {
+                full = true;
+            } else {
+                // Who has most to give; of equals, who is asked for least.
+                let rank = (lacked, std::cmp::Reverse(self.pulls.load(peer)), peer);
+                best = best.max(Some(rank));
+            }
+        }
+        match (best, soonest) {
+            (Some((_, _, peer)), _) => self.pull(doc, peer),
+            (None, _) if full => self.pulls.wait(doc),
+            (None, Some(at)) => self.pulls.postpone(doc, at),
+            (None, None) => {}
         }
     }
 
     /// Asks `peer` for what we lack of a document, unless somebody has been asked already.
     pub(crate) fn pull(&mut self, doc: DocId, peer: PeerId) {
         let now = self.now.millis;
-        let Some(session) =
-            self.peers.get(&peer).filter(|peer| peer.ready().is_some()).map(|peer| peer.session)
-        else {
-            return;
-        };
-        if !self.make_room(doc) {
-            return;
-        }
-        let peers = &self.peers;
-        let Some(slot) = self.documents.get_mut(&doc) else { return };
-        let under_way = slot.pull.is_some_and(|pull| {
-            pull.until > now && peers.get(&pull.peer).is_some_and(|peer| peer.session == pull.session)
-        });
-        if under_way || !slot.is_writable() {
+        let is_ready = self.peers.get(&peer).is_some_and(|peer| peer.ready().is_some());
+        let slot = self.documents.get(&doc);
+        let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
+        let is_shunned = self.pulls.shunned_until(peer, doc) > now || !self.pulls.has_room(peer);
+        if !is_ready || is_busy || is_shunned || self.deleted.contains(&doc) || !self.has_room(doc) {
             return;
         }
-        slot.pull = Some(Pull { peer, session, until: now + PULL_PATIENCE });
-        let version = slot.body.version();
-        self.send(peer, &Frame::Pull { doc, version });
+        let version = slot.map(|slot| slot.body.version()).unwrap_or_default();
+        self.pulls.begin(doc, peer, now);
+        let kept = self.pulls.kept(doc);
+        self.send(peer, &Frame::Pull { doc, version, kept });
     }
 
-    /// Makes sure that there is a place for a document, and says whether there is one.
-    pub(crate) fn make_room(&mut self, doc: DocId) -> bool {
-        if self.documents.contains_key(&doc) {
-            return true;
-        }
-        if self.documents.len() >= self.config.max_documents {
+    /// Whether there is a place for a document.
+    fn has_room(&self, doc: DocId) -> bool {
+        let has_room =
+            self.documents.contains_key(&doc) || self.documents.len() < self.config.max_documents;
+        if !has_room {
             tracing::warn!(%doc, limit = self.config.max_documents, "no room for another document");
-            return false;
         }
-        let body = Replica::<Opaque>::new(self.config.replica);
-        self.documents.insert(doc, Slot::new(Box::new(body), None));
-        true
+        has_room
     }
 
-    /// A peer asks for what it lacks.
-    pub(crate) fn pulled(&mut self, peer: PeerId, doc: DocId, version: &Version) {
-        let slot = self.documents.get(&doc).filter(|_| !self.deleted.contains(&doc));
-        // What is in memory may not be durable yet; then the answer waits until it is.
-        let wait_for =
-            slot.and_then(|slot| slot.last_batch).filter(|&batch| self.batches.is_in_flight(batch));
-        let content = slot.filter(|slot| slot.is_writable()).and_then(|slot| slot.body.since(version));
-        let frames: Vec<Frame> = match content {
-            None => vec![Frame::Nothing { doc }],
-            Some((_, bytes)) if bytes.len() > MAX_CONTENT => {
-                tracing::error!(%doc, bytes = bytes.len(), "a document too large to be sent");
-                vec![Frame::Nothing { doc }]
-            }
-            Some((kind, bytes)) => {
-                let parts = bytes.len().div_ceil(PART).max(1) as u32;
-                let cut = |part: u32| {
-                    let start = part as usize * PART;
-                    bytes[start..bytes.len().min(start + PART)].to_vec()
-                };
-                (0..parts).map(|part| Frame::Content { doc, kind, part, parts, bytes: cut(part) }).collect()
-            }
-        };
-        for frame in frames {
-            match wait_for {
-                None => self.send(peer, &frame),
-                Some(batch) => {
-                    if let Some(effect) = self.sending(peer, &frame) {
-                        self.held.entry(batch).or_insert_with(Vec::<Effect>::new).push(effect);
-                    }
-                }
-            }
+    /// The place for a document, made if there is none and there may be one.
+    pub(crate) fn place(&mut self, doc: DocId) -> Option<&mut Slot> {
+        if !self.has_room(doc) {
+            return None;
         }
+        let replica = self.config.replica;
+        let empty = || Slot::new(Box::new(Replica::<Opaque>::new(replica)), None);
+        Some(self.documents.entry(doc).or_insert_with(empty))
     }
 
     /// A part of what we pulled.
     pub(crate) fn content(
         &mut self,
         peer: PeerId,
-        doc: DocId,
-        kind: ContentKind,
+        (doc, hash, kind): (DocId, Hash, ContentKind),
         part: u32,
         parts: u32,
         bytes: Vec<u8>,
     ) {
         let now = self.now.millis;
-        let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
-        if bytes.len() > PART || parts == 0 || parts as usize > MAX_CONTENT / PART {
+        self.pulls.progress(peer, now);
+        if bytes.len() >= SMALL_PART {
+            self.send(peer, &Frame::Got { doc, hash, part });
+        }
+        let most = self.config.limits.bytes / PART + 1;
+        if bytes.len() > PART || part >= parts || parts as usize > most {
             return;
         }
-        if part == 0 {
-            ready.transfers.insert(doc, Transfer { kind, parts, next: 0, bytes: Vec::new() });
-        }
-        let Some(transfer) = ready.transfers.get_mut(&doc) else { return };
-        if transfer.next != part || transfer.parts != parts || transfer.kind != kind {
-            ready.transfers.remove(&doc);
+        let is_asked = self.pulls.get(doc).is_some_and(|pull| pull.peer == peer);
+        let whole = if parts == 1 {
+            bytes
+        } else if !is_asked {
             return;
+        } else {
+            let matches =
+                |old: &Incoming| (old.hash, old.parts, old.kind) == (hash, parts, kind);
+            match self.pulls.incoming(doc) {
+                Some(old) if matches(old) => {}
+                // A part that comes late, of what has been replaced by something newer.
+                Some(_) if part > 0 => return,
+                _ => self.pulls.receive(doc, Incoming::new(kind, hash, parts)),
+            }
+            let Some(incoming) = self.pulls.incoming(doc) else { return };
+            incoming.add(part, bytes);
+            if !incoming.is_complete() {
+                return;
+            }
+            let Some(incoming) = self.pulls.take_incoming(doc) else { return };
+            incoming.arrived.into_values().flatten().collect()
+        };
+        if is_asked {
+            self.pulls.end(doc);
         }
-        transfer.bytes.extend(bytes);
-        transfer.next += 1;
-        if let Some(pull) = self.documents.get_mut(&doc).and_then(|slot| slot.pull.as_mut()) {
-            pull.until = now + PULL_PATIENCE;
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) {
+            ready.last_repair = Some(now);
         }
-        if transfer.next < parts {
-            return;
-        }
-        let Some(transfer) = ready.transfers.remove(&doc) else { return };
-        ready.last_repair = Some(now);
-        self.end_pull(peer, doc);
-        self.take_in(doc, kind, &transfer.bytes, peer);
-        self.chase(doc);
+        let taken = content_hash(&whole) == hash && self.take_in(doc, kind, &whole, peer);
+        self.pull_ended(peer, doc, taken);
     }
 
-    /// A peer has nothing for us, though it had said so: what we believe of it is wrong.
+    /// A peer has nothing for us.
     pub(crate) fn nothing(&mut self, peer: PeerId, doc: DocId) {
-        self.end_pull(peer, doc);
-        let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
+        if self.pulls.get(doc).is_some_and(|pull| pull.peer == peer) {
+            self.pulls.end(doc);
+            self.pull_ended(peer, doc, false);
+        }
+    }
+
+    /// A pull is over. If it brought nothing new, and the peer still has what we lack, others are asked first.
+    fn pull_ended(&mut self, peer: PeerId, doc: DocId, helped: bool) {
         let ours = self.documents.get(&doc).map(|slot| slot.body.version()).unwrap_or_default();
-        if ready.have.get(doc).is_some_and(|theirs| !ours.dominates(theirs)) {
-            ready.have.remove(doc);
+        let ready = self.peers.get(&peer).and_then(super::Peer::ready);
+        let still_lacks =
+            ready.and_then(|ready| ready.have.get(doc)).is_some_and(|theirs| !ours.dominates(theirs));
+        if helped || !still_lacks {
+            self.pulls.fruitful(peer, doc);
+        } else {
+            self.pulls.fruitless(peer, doc, self.now.millis);
+        }
+        self.chase(doc);
+        self.pull_waiting();
+    }
+
+    /// There is room for more pulls.
+    fn pull_waiting(&mut self) {
+        while let Some(doc) = self.pulls.pop_waiting() {
+            self.chase(doc);
+            if self.pulls.is_waiting(doc) {
+                return;
+            }
+        }
+    }
+
+    /// Pulls that were not answered, and those that were to wait.
+    pub(crate) fn tend_pulls(&mut self) {
+        let due = self.pulls.take_due(self.now.millis);
+        if due.is_empty() {
+            return;
+        }
+        for doc in due {
             self.chase(doc);
         }
+        self.pull_waiting();
     }
 
-    fn end_pull(&mut self, peer: PeerId, doc: DocId) {
-        if let Some(slot) = self.documents.get_mut(&doc)
-            && slot.pull.is_some_and(|pull| pull.peer == peer)
-        {
-            slot.pull = None;
+    /// A peer's session is over: what it was asked for others may have.
+    pub(crate) fn pull_elsewhere(&mut self, peer: PeerId) {
+        for doc in self.pulls.forget_peer(peer) {
+            self.chase(doc);
         }
+        self.pull_waiting();
     }
 }
 
@@ -224,7 +248,7 @@ fn split(entries: Vec<(DocId, Version)>, full: bool) -> Vec<Frame> {
     let mut lists: Vec<Vec<(DocId, Version)>> = vec![Vec::new()];
     let mut bytes = 0;
     for (doc, version) in entries {
-        bytes += 24 + version.len() * 26;
+        bytes += 40 + version.len() * 28;
         if bytes > LIST_BYTES {
             lists.push(Vec::new());
             bytes = 0;

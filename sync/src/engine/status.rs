@@ -99,7 +99,7 @@ impl Engine {
                     .and_then(|ready| ready.last_repair)
                     .map(|at| self.now.millis.saturating_sub(at)),
                 clock_skew_millis: ready.map_or(0, |ready| ready.skew_millis),
-                addresses: known.addresses.clone(),
+                addresses: known.addresses().cloned().collect(),
             });
         }
         let connected = self.ready_peers();
@@ -144,5 +144,13 @@ impl Engine {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         self.durable.digest()
+    }
+
+    /// About how many bytes are kept for transfers that are under way. For simulators.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn transfer_bytes(&self) -> usize {
+        let serving: usize = self.peers.values().filter_map(Peer::ready).map(|ready| ready.serving.bytes()).sum();
+        serving + self.pulls.unfinished_bytes()
     }
 }

@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use tombolo_crdt::{Delta, Opaque, Version};
 
 use super::document::Document;
-use super::effect::{Batch, BatchId, Effect, Event, Origin, SessionId};
+use super::effect::{Batch, BatchId, Effect, Event};
 use super::frame::ContentKind;
-use super::{Engine, ISOLATED, directory};
+use super::{Engine, ISOLATED};
 use crate::store::{Stored, Write};
 use crate::{DocId, PeerId};
 
 /// A log shorter than this, in bytes, is not worth a new snapshot: 64 KiB.
 const LEAST_LOG: usize = 64 << 10;
-/// How long to wait before asking the disk again for a document that could not be read.
-const RELOAD_PAUSE: u64 = 1_000;
 
 /// One document in memory.
 pub(crate) struct Slot {
@@ -25,21 +23,14 @@ pub(crate) struct Slot {
     pub(crate) last_batch: Option<BatchId>,
     /// Local changes that wait for being durable, then for being pushed.
     pub(crate) fresh: Vec<(BatchId, Delta<Opaque>)>,
-    /// A pull that is under way.
-    pub(crate) pull: Option<Pull>,
     log_bytes: usize,
     snapshot_bytes: usize,
-    /// The disk refused a write; until the document has been read back it cannot be written. Holds when to ask again.
-    reload_at: Option<u64>,
-}
-
-/// A pull that is under way.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pull {
-    pub(crate) peer: PeerId,
-    pub(crate) session: SessionId,
-    /// When to give it up.
-    pub(crate) until: u64,
+    /// The disk refused a write; until the document has been read back it cannot be written.
+    pub(crate) is_stale: bool,
+    /// The name and type under which it was opened.
+    pub(crate) opened: Option<(String, String)>,
+    /// It was opened, but its creation was undone: it is created again with the next write to it.
+    pub(crate) is_unlisted: bool,
 }
 
 impl Slot {
@@ -51,21 +42,26 @@ impl Slot {
             body,
             last_batch: None,
             fresh: Vec::new(),
-            pull: None,
             log_bytes,
             snapshot_bytes,
-            reload_at: None,
+            is_stale: false,
+            opened: None,
+            is_unlisted: false,
         }
     }
 
     /// Whether it can be written.
     pub(crate) fn is_writable(&self) -> bool {
-        self.reload_at.is_none()
+        !self.is_stale
     }
+}
 
-    pub(crate) fn deadline(&self) -> Option<u64> {
-        self.pull.map(|pull| pull.until).into_iter().chain(self.reload_at).min()
-    }
+/// What a batch under way makes durable.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) documents: Vec<(DocId, Version)>,
+    /// What is not content, and is written again if the disk refuses it.
+    pub(crate) others: Vec<Write>,
 }
 
 /// Which batches are under way.
@@ -74,8 +70,9 @@ pub(crate) struct Batches {
     /// The id of the last batch handed out.
     last: u64,
     generation: u64,
-    /// What each batch under way makes durable.
-    in_flight: BTreeMap<BatchId, Vec<(DocId, Version)>>,
+    in_flight: BTreeMap<BatchId, Made>,
+    /// Batches that never became durable: first and last.
+    lost: Vec<(BatchId, BatchId)>,
 }
 
 impl Batches {
@@ -92,16 +89,52 @@ impl Batches {
     pub(crate) fn last(&self) -> BatchId {
         BatchId(self.last)
     }
+
+    fn is_lost(&self, batch: BatchId) -> bool {
+        let after = self.lost.partition_point(|(first, _)| *first <= batch);
+        after > 0 && batch <= self.lost[after - 1].1
+    }
+
+    /// Everything up to this batch is durable; yields what that is.
+    fn done(&mut self, batch: BatchId) -> BTreeMap<BatchId, Made> {
+        let later = self.in_flight.split_off(&BatchId(batch.0 + 1));
+        std::mem::replace(&mut self.in_flight, later)
+    }
+
+    /// Nothing from this batch on became durable; yields what that is. Nothing if that is known: every batch of a
+    /// generation that failed is refused one by one, and later ones are of another generation.
+    pub(crate) fn failed(&mut self, first: BatchId) -> BTreeMap<BatchId, Made> {
+        if !self.is_in_flight(first) {
+            return BTreeMap::new();
+        }
+        self.generation += 1;
+        let last = self.last();
+        match self.lost.last_mut() {
+            Some((_, end)) if end.0 + 1 == first.0 => *end = last,
+            _ => self.lost.push((first, last)),
+        }
+        self.in_flight.split_off(&first)
+    }
 }
 
 impl Engine {
-    /// Hands writes to the store as one batch; `made` says what becomes durable with it.
-    pub(crate) fn submit(&mut self, writes: Vec<Write>, made: Vec<(DocId, Version)>) -> BatchId {
+    /// Hands writes to the store as one batch; `documents` says what becomes durable with it.
+    fn submit(&mut self, writes: Vec<Write>, documents: Vec<(DocId, Version)>) -> BatchId {
         self.batches.last += 1;
         let id = BatchId(self.batches.last);
-        self.batches.in_flight.insert(id, made);
+        let is_content = |write: &&Write| matches!(write, Write::Append { .. } | Write::Snapshot { .. });
+        let others: Vec<Write> = writes.iter().filter(|write| !is_content(write)).cloned().collect();
+        for write in &others {
+            self.unsaved.remove(&place(write));
+        }
+        self.batches.in_flight.insert(id, Made { documents, others });
         self.effects.push_back(Effect::Store(Batch { id, generation: self.batches.generation, writes }));
         id
+    }
+
+    /// Hands to the store what is no content: it is written again, later, if the disk refuses it.
+    pub(crate) fn submit_others(&mut self, writes: Vec<Write>) -> BatchId {
+        self.submit(writes, Vec::new())
     }
 
     /// Hands what a document learned since the last time to the store. `record`, if given, is exactly that.
@@ -137,12 +170,11 @@ impl Engine {
 
     /// Everything up to `batch` is durable: it may be told and pushed now.
     pub(crate) fn stored(&mut self, batch: BatchId) {
-        let later = self.batches.in_flight.split_off(&BatchId(batch.0 + 1));
-        let done = std::mem::replace(&mut self.batches.in_flight, later);
+        let done = self.batches.done(batch);
         if done.is_empty() {
             return;
         }
-        for (doc, version) in done.into_values().flatten() {
+        for (doc, version) in done.into_values().flat_map(|made| made.documents) {
             // A document that was deleted meanwhile is of no interest any more.
             if self.documents.contains_key(&doc) {
                 self.durable.raise(doc, &version);
@@ -150,116 +182,27 @@ impl Engine {
                 self.push_durable(doc, batch);
             }
         }
-        let still_held = self.held.split_off(&BatchId(batch.0 + 1));
-        for effects in std::mem::replace(&mut self.held, still_held).into_values() {
-            self.effects.extend(effects);
-        }
+        self.doomed.retain(|_, doomed| doomed.batch > batch);
+        self.serve_all();
         self.event(Event::Durable(batch));
     }
 
-    /// The disk refused: everything from `first` on is undone, by going back to what the disk holds.
-    pub(crate) fn store_failed(&mut self, first: BatchId, reason: &str) {
-        let lost = self.batches.in_flight.split_off(&first);
-        if lost.is_empty() {
-            return;
-        }
-        tracing::warn!(reason, batches = lost.len(), "the disk refused; undoing");
-        self.batches.generation += 1;
-        self.held.split_off(&first);
-        let mut docs: Vec<DocId> = lost.into_values().flatten().map(|(doc, _)| doc).collect();
-        docs.sort_unstable();
-        docs.dedup();
-        for doc in docs {
-            if let Some(slot) = self.documents.get_mut(&doc) {
-                slot.fresh.retain(|(batch, _)| *batch < first);
-                slot.reload_at = Some(self.now.millis + RELOAD_PAUSE);
-                self.effects.push_back(Effect::Load { doc });
-            }
-        }
-        // Records of peers are not content: what was lost of them is written again with the next change.
-        let (kept, last) = (BatchId(first.0 - 1), self.batches.last());
-        self.event(Event::NotDurable { kept, last, reason: reason.to_owned() });
-    }
-
-    /// A document as the disk holds it.
-    pub(crate) fn loaded(&mut self, doc: DocId, stored: Result<Option<Stored>, String>) {
-        let replica = self.config.replica;
-        let Some(slot) = self.documents.get_mut(&doc) else { return };
-        if slot.is_writable() {
-            return;
-        }
-        let body = stored.and_then(|stored| {
-            let body = slot.body.reload(replica, stored.as_ref()).map_err(|why| why.to_string())?;
-            Ok(Slot::new(body, stored.as_ref()))
-        });
-        match body {
-            Ok(reloaded) => {
-                let version = reloaded.body.version();
-                *slot = reloaded;
-                self.durable.set(doc, version.clone());
-                if doc == DocId::DIRECTORY {
-                    self.deleted = directory::deleted(self.directory());
-                    self.event(Event::Directory);
-                }
-                self.event(Event::Changed { doc, origin: Origin::Undone, version });
-                self.chase(doc);
-            }
-            Err(reason) => {
-                tracing::warn!(%doc, reason, "the document could not be read back; it stays read-only");
-                slot.reload_at = Some(self.now.millis + RELOAD_PAUSE);
-            }
-        }
-    }
-
-    /// Pulls that were not answered and documents that wait for the disk.
-    pub(crate) fn tend_documents(&mut self) {
-        let now = self.now.millis;
-        let mut late = Vec::new();
-        for (&doc, slot) in &mut self.documents {
-            if slot.reload_at.is_some_and(|at| at <= now) {
-                slot.reload_at = Some(now + RELOAD_PAUSE);
-                self.effects.push_back(Effect::Load { doc });
-            }
-            if slot.pull.is_some_and(|pull| pull.until <= now) {
-                slot.pull = None;
-                late.push(doc);
-            }
-        }
-        for doc in late {
-            self.chase(doc);
-        }
-    }
-
-    /// The directory changed: drops documents that were deleted.
-    pub(crate) fn directory_changed(&mut self) {
-        let deleted = directory::deleted(self.directory());
-        let gone: Vec<DocId> = deleted.difference(&self.deleted).copied().collect();
-        self.deleted = deleted;
-        for doc in gone {
-            self.durable.remove(doc);
-            self.announce.remove(&doc);
-            for peer in self.peers.values_mut() {
-                if let Some(ready) = peer.ready_mut() {
-                    ready.have.remove(doc);
-                    ready.transfers.remove(&doc);
-                }
-            }
-            if self.documents.remove(&doc).is_some() {
-                self.submit(vec![Write::Remove { doc }], Vec::new());
-            }
-        }
-        self.event(Event::Directory);
+    /// Whether everything up to this batch is durable. A batch that was undone is not.
+    #[must_use]
+    pub fn is_durable(&self, batch: BatchId) -> bool {
+        let later = self.batches.in_flight.first_key_value().is_none_or(|(first, _)| batch < *first);
+        later && !self.batches.is_lost(batch)
     }
 
     /// Hands records of the driver's own to the store, in order with the engine's writes.
     pub fn keep(&mut self, records: Vec<Write>) -> BatchId {
-        self.submit(records, Vec::new())
+        self.submit_others(records)
     }
 
     /// Keeps what the book says about a peer.
     pub(crate) fn save_peer(&mut self, peer: PeerId) {
         if let Some(write) = self.book.record(peer) {
-            self.submit(vec![write], Vec::new());
+            self.submit_others(vec![write]);
         }
     }
 
@@ -267,6 +210,23 @@ impl Engine {
     pub(crate) fn save_isolation(&mut self) -> BatchId {
         let key = ISOLATED.to_owned();
         let write = if self.isolated { Write::Put { key, value: vec![1] } } else { Write::Delete { key } };
-        self.submit(vec![write], Vec::new())
+        self.submit_others(vec![write])
     }
+}
+
+/// What two writes have in common of which the later makes the earlier pointless.
+pub(crate) fn place(write: &Write) -> Place {
+    match write {
+        Write::Put { key, .. } | Write::Delete { key } => Place::Record(key.clone()),
+        Write::Append { doc, .. } | Write::Snapshot { doc, .. } | Write::Remove { doc } => {
+            Place::Document(*doc)
+        }
+    }
+}
+
+/// Where a write goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Record(String),
+    Document(DocId),
 }

@@ -1,5 +1,7 @@
 //! What an application does with documents.
 
+use std::convert::Infallible;
+
 use tombolo_crdt::{Crdt, DecodeError, Delta, Opaque, Replica};
 
 use super::directory::{self, Directory};
@@ -38,6 +40,9 @@ pub enum OpenError {
         /// The limit.
         limit: usize,
     },
+    /// The disk refused an earlier write, and the directory has not been read back from it yet.
+    #[error("the disk refused an earlier write; documents cannot be created until it has been read back")]
+    ReadOnly,
     /// The name is empty or too long.
     #[error("a document's name must have 1 to {MAX_NAME} bytes")]
     Name,
@@ -63,6 +68,9 @@ pub enum UpdateError<E> {
     #[error("the disk refused an earlier write; the document stays read-only until it can be read back")]
     ReadOnly,
 }
+
+/// A document cannot be written now.
+struct ReadOnly;
 
 impl Engine {
     /// Opens a document, creating it if `create` says so and it does not exist. `Ok(None)`: it does not exist.
@@ -92,11 +100,17 @@ impl Engine {
             if !create {
                 return Ok(None);
             }
+            if !self.documents[&DocId::DIRECTORY].is_writable() {
+                return Err(OpenError::ReadOnly);
+            }
         }
         self.open_slot::<T>(doc).map_err(|why| match why {
             Some(why) => OpenError::Content { name: name.to_owned(), wanted: wanted.clone(), why },
             None => OpenError::TooMany { limit: self.config.max_documents },
         })?;
+        if let Some(slot) = self.documents.get_mut(&doc) {
+            slot.opened.get_or_insert_with(|| (name.to_owned(), wanted.clone()));
+        }
         if !exists {
             let delta = directory::create(self.directory_mut(), name, &wanted);
             self.commit(DocId::DIRECTORY, &delta);
@@ -113,6 +127,8 @@ impl Engine {
             Some(slot) => {
                 if let Some(opaque) = slot.body.as_any().downcast_ref::<Replica<Opaque>>() {
                     slot.body = Box::new(document::typed::<T>(replica, opaque).map_err(Some)?);
+                    // What waited for what it depends on is not carried over; it can be had again.
+                    self.chase(doc);
                 }
                 Ok(())
             }
@@ -125,13 +141,30 @@ impl Engine {
     }
 
     /// Deletes a document, here and everywhere; what others write to it at the same time goes with it. `None`: there is
-    /// no such document.
+    /// no such document, or the directory cannot be written; [`try_delete`](Self::try_delete) tells the two apart.
     pub fn delete(&mut self, now: Now, name: &str, type_name: &str) -> Option<BatchId> {
+        self.try_delete(now, name, type_name).ok().flatten()
+    }
+
+    /// Deletes a document, here and everywhere; what others write to it at the same time goes with it. `Ok(None)`:
+    /// there is no such document.
+    ///
+    /// # Errors
+    /// [`UpdateError::ReadOnly`] when the directory cannot be written.
+    pub fn try_delete(
+        &mut self,
+        now: Now,
+        name: &str,
+        type_name: &str,
+    ) -> Result<Option<BatchId>, UpdateError<Infallible>> {
         self.now = now;
-        let delta = directory::delete(self.directory_mut(), name, type_name)?;
+        if !self.documents[&DocId::DIRECTORY].is_writable() {
+            return Err(UpdateError::ReadOnly);
+        }
+        let Some(delta) = directory::delete(self.directory_mut(), name, type_name) else { return Ok(None) };
         let batch = self.commit(DocId::DIRECTORY, &delta);
         self.handle(now, Input::Tick);
-        batch
+        Ok(batch)
     }
 
     fn directory_mut(&mut self) -> &mut Replica<Directory> {
@@ -162,10 +195,8 @@ impl Engine {
         if self.deleted.contains(&doc) {
             return Err(UpdateError::Deleted);
         }
+        self.list_again(doc).map_err(|ReadOnly| UpdateError::ReadOnly)?;
         let slot = self.documents.get_mut(&doc).ok_or(UpdateError::NotOpen)?;
-        if !slot.is_writable() {
-            return Err(UpdateError::ReadOnly);
-        }
         slot.body.set_time(now.wall_millis);
         let last_batch = slot.last_batch;
         let replica = slot.body.as_any_mut().downcast_mut::<Replica<T>>().ok_or(UpdateError::NotOpen)?;
@@ -173,6 +204,23 @@ impl Engine {
         let batch = self.commit(doc, &delta).or(last_batch).unwrap_or(BatchId(0));
         self.handle(now, Input::Tick);
         Ok((value, batch))
+    }
+
+    /// Checks that a document can be written, and lists it if its creation was undone.
+    fn list_again(&mut self, doc: DocId) -> Result<(), ReadOnly> {
+        let directory_is_writable = self.documents[&DocId::DIRECTORY].is_writable();
+        let Some(slot) = self.documents.get_mut(&doc) else { return Ok(()) };
+        if !slot.is_writable() || (slot.is_unlisted && !directory_is_writable) {
+            return Err(ReadOnly);
+        }
+        if std::mem::take(&mut slot.is_unlisted)
+            && let Some((name, type_name)) = slot.opened.clone()
+            && directory::current(self.directory(), &name, &type_name) == (doc, false)
+        {
+            let delta = directory::create(self.directory_mut(), &name, &type_name);
+            self.commit(DocId::DIRECTORY, &delta);
+        }
+        Ok(())
     }
 
     /// Stores a local change and has it pushed once it is durable.
@@ -186,11 +234,5 @@ impl Engine {
         }
         self.changed(doc, Origin::Local);
         Some(batch)
-    }
-
-    /// Whether everything up to this batch is durable.
-    #[must_use]
-    pub fn is_durable(&self, batch: BatchId) -> bool {
-        !self.batches.is_in_flight(batch)
     }
 }

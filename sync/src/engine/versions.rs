@@ -14,6 +14,8 @@ pub type Digest = [u8; 32];
 pub struct Versions {
     /// INVARIANT: no version is empty.
     entries: BTreeMap<DocId, Version>,
+    /// How many entries the versions have together.
+    total: usize,
     /// The sum of the entries' hashes, as two 128-bit numbers: independent of order, updated in place.
     sum: [u128; 2],
 }
@@ -46,6 +48,7 @@ impl Versions {
         if !version.is_empty() {
             let hash = hash(doc, &version);
             self.sum = [self.sum[0].wrapping_add(hash[0]), self.sum[1].wrapping_add(hash[1])];
+            self.total += version.len();
             self.entries.insert(doc, version);
         }
     }
@@ -63,6 +66,7 @@ impl Versions {
     pub(crate) fn remove(&mut self, doc: DocId) {
         if let Some(old) = self.entries.remove(&doc) {
             let hash = hash(doc, &old);
+            self.total -= old.len();
             self.sum = [self.sum[0].wrapping_sub(hash[0]), self.sum[1].wrapping_sub(hash[1])];
         }
     }
@@ -75,6 +79,11 @@ impl Versions {
         self.entries.len()
     }
 
+    /// How many entries the versions have together.
+    pub(crate) fn entries(&self) -> usize {
+        self.total
+    }
+
     pub(crate) fn digest(&self) -> Digest {
         let mut digest = [0; 32];
         digest[..16].copy_from_slice(&self.sum[0].to_be_bytes());
@@ -85,7 +94,9 @@ impl Versions {
     /// How many items of all documents are here and not in `other`.
     pub(crate) fn ahead_of(&self, other: &Self) -> u64 {
         let none = Version::new();
-        self.iter().map(|(doc, version)| version.ahead_of(other.get(doc).unwrap_or(&none))).sum()
+        let ahead = self.iter().map(|(doc, version)| version.ahead_of(other.get(doc).unwrap_or(&none)));
+        // What peers say of themselves need not be true, nor its sum a number.
+        ahead.fold(0, u64::saturating_add)
     }
 }
 

@@ -103,6 +103,11 @@ pub fn sent<T: Crdt>(delta: &Delta<T>) -> Delta<T> {
     }
 }
 
+/// A state as a mere delta: it says what there is and which events it knows, and covers nothing.
+fn bare<T: Crdt>(state: &Delta<T>) -> Delta<T> {
+    Delta::decode(&state.encode(), &Limits::default()).expect("a state is a delta as well")
+}
+
 /// A new replica that took in these messages, in this order.
 pub fn taking_in<'d, T: Crdt>(deltas: impl IntoIterator<Item = &'d Delta<T>>) -> Replica<T> {
     let mut replica = Replica::<T>::new(ReplicaId::from_bytes([0xEE; 16]));
@@ -157,6 +162,7 @@ impl<T: Crdt, O: Clone> World<T, O> {
                 let (from, to) = (self.at(*from), self.at(*to));
                 let state = self.replicas[from].state();
                 self.messages.push(state.clone());
+                self.messages.push(bare(&state));
                 self.deliver(to, &state);
                 assert!(self.replicas[to].version().dominates(&state.events()));
             }

@@ -19,6 +19,8 @@ use super::world::World;
 const COMPARE_EVERY: u64 = 8;
 /// No schedule has more than this under way.
 const MAX_WAITING: usize = 200_000;
+/// No node keeps more bytes of unfinished transfers than this, in either direction.
+const MAX_TRANSFERS: usize = 256 << 20;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
@@ -215,6 +217,10 @@ impl World {
     pub(super) fn check_after(&mut self, node: usize) {
         if self.queue.len() > MAX_WAITING {
             self.violated(format!("{} things are waiting to happen", self.queue.len()));
+        }
+        let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes);
+        if kept > MAX_TRANSFERS {
+            self.violated(format!("n{node} keeps {kept} bytes of transfers"));
         }
         if self.checks.changes >= COMPARE_EVERY {
             self.checks.changes = 0;

@@ -1,0 +1,109 @@
+//! Greeting: hello, proof, welcome.
+//!
+//! ```text
+//! ours   Hello ─▶          Proof ─▶   Welcome, Peers, Versions ─▶
+//! theirs       ◀─ Hello          ◀─ Proof           ◀─ Welcome, …
+//! ```
+//! All of it may be said again: who has not got an answer within a beat repeats what it said last.
+
+use rand::Rng;
+
+use super::Engine;
+use super::effect::Event;
+use super::frame::{Frame, Hello, Refusal, Welcome};
+use super::peer::{Peer, Phase};
+use crate::PeerId;
+
+/// A space with at most this many documents has its versions told right at the start of a session.
+const SMALL_SPACE: usize = 256;
+/// The longest name of a node that is taken over, in characters.
+const MAX_NAME: usize = 128;
+
+impl Engine {
+    /// The first word of a new session.
+    pub(super) fn hello(&mut self) -> Hello {
+        let mut nonce = [0; 32];
+        self.rng.fill_bytes(&mut nonce);
+        self.credentials.hello(nonce)
+    }
+
+    pub(super) fn heard_hello(&mut self, peer: PeerId, theirs: Hello) {
+        if let Err(refusal) = self.credentials.judge(&theirs) {
+            return self.refuse(peer, refusal);
+        }
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        if known.theirs.as_ref().is_some_and(|first| *first != theirs) {
+            return self.refuse(peer, Refusal::Malformed);
+        }
+        let proof = self.credentials.proof(&known.ours, peer, &theirs);
+        let ready = known.ready().is_some();
+        let again = known.theirs.replace(theirs).is_some();
+        self.send(peer, &Frame::Proof(proof));
+        if ready && again {
+            // It says so again because it has not got all of our answer.
+            self.welcome(peer);
+        }
+    }
+
+    pub(super) fn heard_proof(&mut self, peer: PeerId, proof: &[u8; 32]) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        // A proof without a hello has overtaken it, and will be said again.
+        let Some(theirs) = &known.theirs else { return };
+        if !self.credentials.verify(proof, &known.ours, peer, theirs) {
+            return self.refuse(peer, Refusal::Secret);
+        }
+        known.phase = Phase::Ready(Box::default());
+        known.next_word = self.now.millis;
+        let address = known.address.clone();
+        tracing::debug!(%peer, "proved");
+        let mut news = self.book.proved(peer);
+        if let Some(address) = address {
+            news |= self.book.learn(self.config.peer, Some(peer), &[address], super::book::Source::FirstHand)
+                == Some(peer);
+        }
+        if news {
+            self.save_peer(peer);
+            self.introduce(peer);
+        }
+        self.welcome(peer);
+        self.event(Event::PeerReady { peer });
+    }
+
+    /// Says what a peer that has proved itself may hear at once.
+    fn welcome(&mut self, peer: PeerId) {
+        let welcome = Welcome {
+            replica: self.config.replica,
+            name: self.config.name.clone(),
+            wall_millis: self.now.wall_millis,
+        };
+        self.send(peer, &Frame::Welcome(welcome));
+        self.send_contacts(peer);
+        if self.durable.len() <= SMALL_SPACE {
+            self.send_versions(peer);
+        }
+    }
+
+    pub(super) fn heard_welcome(&mut self, peer: PeerId, welcome: Welcome) {
+        let ours = i64::try_from(self.now.wall_millis).unwrap_or(i64::MAX);
+        let theirs = i64::try_from(welcome.wall_millis).unwrap_or(i64::MAX);
+        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
+        ready.replica = Some(welcome.replica);
+        ready.skew_millis = theirs.saturating_sub(ours);
+        let name: String = welcome.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        if self.book.named(peer, &name) {
+            self.save_peer(peer);
+        }
+        self.event(Event::Progress);
+    }
+
+    /// No answer has come: says again what was said last. It may have been lost.
+    pub(super) fn greet_again(&mut self, peer: PeerId) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        let hello = known.ours.clone();
+        let proof = known.theirs.as_ref().map(|theirs| self.credentials.proof(&known.ours, peer, theirs));
+        self.send(peer, &Frame::Hello(hello));
+        if let Some(proof) = proof {
+            self.send(peer, &Frame::Proof(proof));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Answering pulls: what a peer asked for, cut into parts, never more under way than it keeps up with.
+//!
+//! A network that is handed a hundred large documents at once ends the session; so of large parts a bounded number of
+//! bytes is under way to one peer, and more follow when it says that they came. Small answers just go out.
+
+use std::collections::VecDeque;
+
+use tombolo_crdt::Version;
+
+use super::Engine;
+use super::effect::BatchId;
+use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
+use crate::{DocId, PeerId};
+
+/// How many bytes of large parts are under way to one peer: 4 MiB.
+const WINDOW: usize = 4 << 20;
+/// How many bytes of answers are kept ready for one peer.
+const MAX_READY: usize = 2 * WINDOW;
+/// How many documents one peer may ask for at a time. Who asks for more asks again.
+const MAX_REQUESTS: usize = 4_096;
+/// After so long a part that was not acknowledged is taken for lost, in milliseconds.
+const LOST: u64 = 15_000;
+
+/// What a peer asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Serving {
+    requests: VecDeque<Request>,
+    answers: VecDeque<Answer>,
+    /// Large parts that the peer has not acknowledged, oldest first.
+    under_way: VecDeque<UnderWay>,
+}
+
+#[derive(Debug)]
+struct Request {
+    doc: DocId,
+    version: Version,
+    kept: Option<(Hash, u32)>,
+}
+
+/// An answer that is being sent.
+#[derive(Debug)]
+struct Answer {
+    doc: DocId,
+    kind: ContentKind,
+    hash: Hash,
+    bytes: Vec<u8>,
+    next: u32,
+    /// It speaks of what this batch makes durable, and waits for it.
+    after: Option<BatchId>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    doc: DocId,
+    hash: Hash,
+    part: u32,
+    bytes: usize,
+    since: u64,
+}
+
+impl Answer {
+    fn parts(&self) -> u32 {
+        self.bytes.len().div_ceil(PART).max(1) as u32
+    }
+
+    fn part(&self) -> &[u8] {
+        let start = self.next as usize * PART;
+        &self.bytes[start..self.bytes.len().min(start + PART)]
+    }
+}
+
+impl Serving {
+    fn bytes_under_way(&self) -> usize {
+        self.under_way.iter().map(|part| part.bytes).sum()
+    }
+
+    fn bytes_ready(&self) -> usize {
+        self.answers.iter().map(|answer| answer.bytes.len()).sum()
+    }
+
+    /// The peer asks for a document, perhaps again: what was under way to it is then of no interest.
+    fn request(&mut self, request: Request) {
+        let doc = request.doc;
+        // SUBTLE: an answer that waits for the disk stays, or a peer that asks faster than the disk writes gets none.
+        let waits = |answer: &Answer| answer.doc == doc && answer.next == 0 && answer.after.is_some();
+        if self.answers.iter().any(waits) {
+            return;
+        }
+        self.under_way.retain(|part| part.doc != doc);
+        self.answers.retain(|answer| answer.doc != doc);
+        self.requests.retain(|request| request.doc != doc);
+        if self.requests.len() < MAX_REQUESTS {
+            self.requests.push_back(request);
+        }
+    }
+
+    /// A document is gone.
+    pub(crate) fn forget(&mut self, doc: DocId) {
+        self.under_way.retain(|part| part.doc != doc);
+        self.answers.retain(|answer| answer.doc != doc);
+        self.requests.retain(|request| request.doc != doc);
+    }
+
+    /// The batches from `first` on will never be durable, nor is what waits for them true; yields which documents that
+    /// concerns.
+    pub(crate) fn drop_lost(&mut self, first: BatchId) -> Vec<DocId> {
+        let is_lost = |answer: &Answer| answer.after.is_some_and(|after| after >= first);
+        let lost = self.answers.iter().filter(|answer| is_lost(answer)).map(|answer| answer.doc).collect();
+        self.answers.retain(|answer| !is_lost(answer));
+        lost
+    }
+
+    /// How many bytes wait here: answers that are being sent.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes_ready()
+    }
+}
+
+impl Engine {
+    /// A peer asks for what it lacks.
+    pub(crate) fn pulled(&mut self, peer: PeerId, doc: DocId, version: Version, kept: Option<(Hash, u32)>) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
+        ready.serving.request(Request { doc, version, kept });
+        self.serve(peer);
+    }
+
+    /// A peer has got a part.
+    pub(crate) fn got(&mut self, peer: PeerId, doc: DocId, hash: &Hash, part: u32) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
+        ready.serving.under_way.retain(|sent| (sent.doc, &sent.hash, sent.part) != (doc, hash, part));
+        self.serve(peer);
+    }
+
+    /// Sends a peer as much of what it asked for as may be sent now.
+    pub(crate) fn serve(&mut self, peer: PeerId) {
+        let now = self.now.millis;
+        loop {
+            let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
+            let serving = &mut ready.serving;
+            while serving.under_way.front().is_some_and(|part| part.since + LOST <= now) {
+                serving.under_way.pop_front();
+            }
+            let batches = &self.batches;
+            let may_go = |answer: &&mut Answer| !answer.after.is_some_and(|after| batches.is_in_flight(after));
+            let room = WINDOW.saturating_sub(serving.bytes_under_way());
+            if let Some(answer) = serving.answers.iter_mut().find(may_go)
+                && (answer.part().len() < SMALL_PART || answer.part().len() <= room)
+            {
+                let (doc, hash, part) = (answer.doc, answer.hash, answer.next);
+                let bytes = answer.part().to_vec();
+                let length = bytes.len();
+                let frame =
+                    Frame::Content { doc, hash, kind: answer.kind, part, parts: answer.parts(), bytes };
+                answer.next += 1;
+                if answer.next >= answer.parts() {
+                    serving.answers.retain(|answer| answer.doc != doc);
+                }
+                if length >= SMALL_PART {
+                    serving.under_way.push_back(UnderWay { doc, hash, part, bytes: length, since: now });
+                }
+                self.send(peer, &frame);
+                continue;
+            }
+            if serving.bytes_ready() >= MAX_READY {
+                return;
+            }
+            let Some(request) = serving.requests.pop_front() else { return };
+            self.answer(peer, request);
+        }
+    }
+
+    fn answer(&mut self, peer: PeerId, request: Request) {
+        let Request { doc, version, kept } = request;
+        let slot = self.documents.get(&doc).filter(|slot| slot.is_writable() && !self.deleted.contains(&doc));
+        // What is in memory may not be durable yet; then the answer waits until it is.
+        let after = slot.and_then(|slot| slot.last_batch).filter(|&batch| self.batches.is_in_flight(batch));
+        let Some((kind, bytes)) = slot.and_then(|slot| slot.body.since(&version)) else {
+            return self.send(peer, &Frame::Nothing { doc });
+        };
+        if bytes.len() > self.config.limits.bytes {
+            tracing::error!(%doc, bytes = bytes.len(), "a document too large to be sent");
+            return self.send(peer, &Frame::Nothing { doc });
+        }
+        let hash = content_hash(&bytes);
+        let mut answer = Answer { doc, kind, hash, bytes, next: 0, after };
+        if let Some((_, parts)) = kept.filter(|(kept, _)| *kept == hash) {
+            // At least the last part, so that the peer sees that it has everything.
+            answer.next = parts.min(answer.parts() - 1);
+        }
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) {
+            ready.serving.answers.push_back(answer);
+        }
+    }
+
+    /// Batches have become durable: answers that waited for them can go.
+    pub(crate) fn serve_all(&mut self) {
+        let waits = |peer: &super::Peer| peer.ready().is_some_and(|ready| !ready.serving.answers.is_empty());
+        let waiting: Vec<PeerId> =
+            self.peers.iter().filter(|(_, peer)| waits(peer)).map(|(peer, _)| *peer).collect();
+        for peer in waiting {
+            self.serve(peer);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Undoing: what the disk refused, and what is deleted until that is durable.
+//!
+//! When a commit fails, memory is ahead of the disk. Every document concerned stays as it is, readable and not writable,
+//! until it has been read back; then it is what the disk holds. So a dot is never used again that anybody may have seen:
+//! nothing leaves this node before it is durable, and nothing is written on top of what is not.
+
+use tombolo_crdt::Version;
+
+use super::effect::{BatchId, Effect, Event, Origin};
+use super::storage::{Made, Slot, place};
+use super::{Engine, directory};
+use crate::DocId;
+use crate::store::{Stored, Write};
+
+/// How long to wait before asking the disk again for what it refused, in milliseconds.
+const RETRY_PAUSE: u64 = 1_000;
+
+/// A deleted document whose deletion may still be undone.
+pub(crate) struct Doomed {
+    /// It is gone for good when this batch is durable.
+    pub(crate) batch: BatchId,
+    slot: Slot,
+    durable: Version,
+}
+
+impl Engine {
+    /// The disk refused: everything from `first` on is undone, by going back to what the disk holds.
+    pub(crate) fn store_failed(&mut self, first: BatchId, reason: &str) {
+        let lost = self.batches.failed(first);
+        if lost.is_empty() {
+            return;
+        }
+        tracing::warn!(reason, batches = lost.len(), "the disk refused; undoing");
+        let mut docs = Vec::new();
+        for Made { documents, others } in lost.into_values() {
+            docs.extend(documents.into_iter().map(|(doc, _)| doc));
+            self.unsaved.extend(others.into_iter().map(|write| (place(&write), write)));
+        }
+        self.retry_at.get_or_insert(self.now.millis + RETRY_PAUSE);
+        docs.sort_unstable();
+        docs.dedup();
+        for doc in docs {
+            if let Some(slot) = self.documents.get_mut(&doc) {
+                slot.fresh.retain(|(batch, _)| *batch < first);
+                self.read_back(doc);
+            } else if let Some(doomed) = self.doomed.get_mut(&doc) {
+                doomed.slot.is_stale = true;
+            }
+        }
+        for peer in self.ready_peers() {
+            let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { continue };
+            for doc in ready.serving.drop_lost(first) {
+                self.send(peer, &super::frame::Frame::Nothing { doc });
+            }
+        }
+        let (kept, last) = (BatchId(first.0 - 1), self.batches.last());
+        self.event(Event::NotDurable { kept, last, reason: reason.to_owned() });
+    }
+
+    /// Asks for what the disk holds of a document; until then it cannot be written.
+    fn read_back(&mut self, doc: DocId) {
+        if let Some(slot) = self.documents.get_mut(&doc) {
+            slot.is_stale = true;
+            self.stale.insert(doc);
+            self.retry_at.get_or_insert(self.now.millis + RETRY_PAUSE);
+            self.effects.push_back(Effect::Load { doc });
+        }
+    }
+
+    /// A document as the disk holds it.
+    pub(crate) fn loaded(&mut self, doc: DocId, stored: Result<Option<Stored>, String>) {
+        let replica = self.config.replica;
+        let Some(slot) = self.documents.get_mut(&doc).filter(|slot| slot.is_stale) else { return };
+        let body = stored.and_then(|stored| {
+            let body = slot.body.reload(replica, stored.as_ref()).map_err(|why| why.to_string())?;
+            // SUBTLE: an answer to an earlier question may be older than what has become durable since.
+            match self.durable.get(doc) {
+                Some(durable) if !body.version().dominates(durable) => Err("it holds less than it did".into()),
+                _ => Ok((body, stored)),
+            }
+        });
+        let (body, stored) = match body {
+            Ok(reloaded) => reloaded,
+            Err(reason) => {
+                tracing::warn!(%doc, reason, "the document could not be read back; it stays read-only");
+                return;
+            }
+        };
+        let (opened, is_unlisted) = (slot.opened.take(), slot.is_unlisted);
+        *slot = Slot::new(body, stored.as_ref());
+        (slot.opened, slot.is_unlisted) = (opened, is_unlisted);
+        let version = slot.body.version();
+        let is_empty = version.is_empty() && slot.opened.is_none() && doc != DocId::DIRECTORY;
+        self.stale.remove(&doc);
+        self.durable.set(doc, version.clone());
+        self.announce_soon(doc);
+        if doc == DocId::DIRECTORY {
+            self.directory_undone();
+        }
+        self.event(Event::Changed { doc, origin: Origin::Undone, version });
+        if is_empty {
+            self.documents.remove(&doc);
+        }
+        self.chase(doc);
+    }
+
+    /// The directory went back: some documents are not deleted after all, some not created.
+    fn directory_undone(&mut self) {
+        self.deleted = directory::deleted(self.directory());
+        let (again, gone): (Vec<DocId>, Vec<DocId>) =
+            self.doomed.keys().partition(|doc| !self.deleted.contains(doc));
+        for doc in gone {
+            self.doomed.remove(&doc);
+        }
+        for doc in again {
+            if let Some(Doomed { slot, durable, .. }) = self.doomed.remove(&doc) {
+                self.unsaved.remove(&super::storage::Place::Document(doc));
+                self.durable.set(doc, durable);
+                self.documents.insert(doc, slot);
+                self.read_back(doc);
+            }
+        }
+        let directory = self.directory();
+        let is_listed = |doc: DocId, slot: &Slot| {
+            slot.opened.as_ref().map(|(name, kind)| directory::current(directory, name, kind) == (doc, true))
+        };
+        let opened = self.documents.iter().filter_map(|(&doc, slot)| Some((doc, !is_listed(doc, slot)?)));
+        let unlisted: Vec<(DocId, bool)> = opened.collect();
+        for (doc, is_unlisted) in unlisted {
+            if let Some(slot) = self.documents.get_mut(&doc) {
+                slot.is_unlisted = is_unlisted;
+            }
+        }
+        self.event(Event::Directory);
+    }
+
+    /// The directory changed: drops documents that were deleted.
+    pub(crate) fn directory_changed(&mut self) {
+        let deleted = directory::deleted(self.directory());
+        let gone: Vec<DocId> = deleted.difference(&self.deleted).copied().collect();
+        self.deleted = deleted;
+        for doc in gone {
+            let durable = self.durable.get(doc).cloned().unwrap_or_default();
+            self.durable.remove(doc);
+            self.announce.remove(&doc);
+            self.pulls.forget_document(doc);
+            self.stale.remove(&doc);
+            for ready in self.peers.values_mut().filter_map(|peer| peer.ready_mut()) {
+                ready.have.remove(doc);
+                ready.serving.forget(doc);
+            }
+            if let Some(slot) = self.documents.remove(&doc) {
+                let batch = self.submit_others(vec![Write::Remove { doc }]);
+                self.doomed.insert(doc, Doomed { batch, slot, durable });
+            }
+        }
+        self.event(Event::Directory);
+    }
+
+    /// Asks the disk again for what it refused.
+    pub(crate) fn tend_disk(&mut self) {
+        if self.retry_at.is_none_or(|at| self.now.millis < at) {
+            return;
+        }
+        self.retry_at = None;
+        for &doc in &self.stale {
+            self.effects.push_back(Effect::Load { doc });
+        }
+        let unsaved = std::mem::take(&mut self.unsaved).into_values();
+        // What is deleted no longer, or not yet again, must not be removed.
+        let writes: Vec<Write> = unsaved
+            .filter(|write| !matches!(write, Write::Remove { doc } if !self.deleted.contains(doc)))
+            .collect();
+        if !writes.is_empty() {
+            self.submit_others(writes);
+        }
+        if !self.stale.is_empty() {
+            self.retry_at = Some(self.now.millis + RETRY_PAUSE);
+        }
+    }
+}
