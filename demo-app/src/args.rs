@@ -327,8 +327,10 @@ fn node_name(text: &str) -> Result<String, String> {
 
 /// Reads a number of seconds, which may have a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 10 or 0.5".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "expected a number of seconds that is not negative".to_owned())
+    let seconds: f64 =
+        text.parse().map_err(|_| "expected a number of seconds, such as 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| "expected a number of seconds that is not negative".to_owned())
 }
 
 #[cfg(test)]

@@ -69,8 +69,9 @@ fn print(output: Output, redraw: bool, status: &Value) -> Result<()> {
     if output.json {
         return write_line(&status.to_string());
     }
-    let report: Report = serde_json::from_value(status.clone())
-        .map_err(|why| Failure::new(crate::failure::Code::Protocol, format!("this is not a status: {why}")))?;
+    let report: Report = serde_json::from_value(status.clone()).map_err(|why| {
+        Failure::new(crate::failure::Code::Protocol, format!("this is not a status: {why}"))
+    })?;
     let shown = crate::output::status(&report);
     if redraw { write(&format!("{CLEAR}{shown}")) } else { write(&format!("{shown}\n")) }
 }

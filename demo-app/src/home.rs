@@ -70,7 +70,8 @@ impl Home {
                 return Ok(node);
             }
             if crate::local::Client::find(&self.folder).await?.is_some() {
-                let message = format!("a node runs on {} already; stop that one first", self.folder.display());
+                let message =
+                    format!("a node runs on {} already; stop that one first", self.folder.display());
                 return Err(Failure::new(Code::Running, message));
             }
             patience.pause(self).await?;

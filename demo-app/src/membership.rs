@@ -28,9 +28,15 @@ pub async fn init(home: &Home, output: Output, args: InitArgs) -> Result<()> {
                 let builder = Node::builder(&home.folder).offline();
                 args.name.iter().fold(builder, |builder, name| builder.name(name))
             };
-            let existing = if home.exists() { home.start(builder()).await } else { Err(Failure::no_space(&home.folder)) };
+            let existing = if home.exists() {
+                home.start(builder()).await
+            } else {
+                Err(Failure::no_space(&home.folder))
+            };
             let (node, created) = match existing {
-                Err(failure) if failure.code == Code::NoSpace => (home.start(builder().create()).await?, true),
+                Err(failure) if failure.code == Code::NoSpace => {
+                    (home.start(builder().create()).await?, true)
+                }
                 existing => (existing?, false),
             };
             let answer = identity(&node);
@@ -41,7 +47,11 @@ pub async fn init(home: &Home, output: Output, args: InitArgs) -> Result<()> {
     answer["created"] = json!(created);
     output.document(&answer, || {
         let done = if created { "created" } else { "there already" };
-        let next = if created { "\nnext: `tombolo up`, and on another machine `tombolo join` what `tombolo invite` prints here" } else { "" };
+        let next = if created {
+            "\nnext: `tombolo up`, and on another machine `tombolo join` what `tombolo invite` prints here"
+        } else {
+            ""
+        };
         format!("{done}\n{}{next}\n", who(&answer))
     })
 }

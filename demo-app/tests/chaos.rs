@@ -51,7 +51,8 @@ fn write(home: &Home, arguments: &[&str]) -> Fate {
     if ended.code == Some(0) {
         return Fate::Done;
     }
-    let error: Value = serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{arguments:?}: {ended:?}"));
+    let error: Value =
+        serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{arguments:?}: {ended:?}"));
     match error["error"]["code"].as_str().unwrap() {
         "in_doubt" => Fate::InDoubt,
         "locked" => Fate::Refused,
@@ -134,13 +135,15 @@ fn havoc(homes: &[Home], nodes: &mut [Option<Running>], seed: u64) {
 
 fn write_link(home: &Home, arguments: &[&str]) {
     let ended = home.run(&[arguments, &["--json"]].concat());
-    let fine = ["\"unknown_peer\"", "\"in_doubt\"", "\"locked\""].iter().any(|code| ended.stderr.contains(code));
+    let fine =
+        ["\"unknown_peer\"", "\"in_doubt\"", "\"locked\""].iter().any(|code| ended.stderr.contains(code));
     assert!(ended.code == Some(0) || fine, "{arguments:?}: {ended:?}");
 }
 
 #[test]
 fn what_was_acknowledged_survives_cut_links_and_killed_nodes_and_all_end_equal() {
-    let seed = std::env::var("TOMBOLO_SEED").ok().map_or_else(rand::random, |seed| seed.parse().expect("a number"));
+    let seed =
+        std::env::var("TOMBOLO_SEED").ok().map_or_else(rand::random, |seed| seed.parse().expect("a number"));
     println!("TOMBOLO_SEED={seed}");
     let space = Homes::new();
     let first = space.created("n0");
@@ -160,7 +163,8 @@ fn what_was_acknowledged_survives_cut_links_and_killed_nodes_and_all_end_equal()
                 scope.spawn(move || work(home, me, seed, over))
             })
             .collect();
-        let wrecked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| havoc(&homes, &mut nodes, seed)));
+        let wrecked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| havoc(&homes, &mut nodes, seed)));
         over.store(true, Ordering::Relaxed);
         let written = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
         wrecked.unwrap();
@@ -191,12 +195,19 @@ fn what_was_acknowledged_survives_cut_links_and_killed_nodes_and_all_end_equal()
 
     let sum = |of: fn(&Written) -> i64| written.iter().map(of).sum::<i64>();
     let acknowledged: u32 = written.iter().map(|written| written.acknowledged).sum();
-    println!("{acknowledged} acknowledged writes, in doubt: {} up, {} down", sum(|w| w.up_in_doubt), sum(|w| w.down_in_doubt));
+    println!(
+        "{acknowledged} acknowledged writes, in doubt: {} up, {} down",
+        sum(|w| w.up_in_doubt),
+        sum(|w| w.down_in_doubt)
+    );
     assert!(acknowledged > 50, "seed {seed}: nothing much was tested");
     let up = homes[0].json(&["counter", "get", "up"])["value"].as_i64().unwrap();
     assert!((sum(|w| w.up)..=sum(|w| w.up + w.up_in_doubt)).contains(&up), "seed {seed}: up is {up}");
     let down = -homes[0].json(&["counter", "get", "board/down"])["value"].as_i64().unwrap();
-    assert!((sum(|w| w.down)..=sum(|w| w.down + w.down_in_doubt)).contains(&down), "seed {seed}: down is {down}");
+    assert!(
+        (sum(|w| w.down)..=sum(|w| w.down + w.down_in_doubt)).contains(&down),
+        "seed {seed}: down is {down}"
+    );
     let labels: BTreeSet<String> = serde_json::from_value(homes[0].json(&["set", "list", "labels"])).unwrap();
     let added: BTreeSet<String> = written.iter().flat_map(|w| w.added.clone()).collect();
     let maybe: BTreeSet<String> = written.iter().flat_map(|w| w.maybe_added.clone()).collect();
@@ -208,7 +219,11 @@ fn what_was_acknowledged_survives_cut_links_and_killed_nodes_and_all_end_equal()
         let values: BTreeSet<String> =
             serde_json::from_value(keys[format!("key-{me}")]["values"].clone()).unwrap_or_default();
         // One writer has no conflicts with itself: one value, unless all its writes were in doubt.
-        assert!(values.len() <= 1 && values.is_subset(&written.own), "seed {seed}: {values:?}, not {:?}", written.own);
+        assert!(
+            values.len() <= 1 && values.is_subset(&written.own),
+            "seed {seed}: {values:?}, not {:?}",
+            written.own
+        );
     }
     nodes.into_iter().flatten().for_each(|node| assert_eq!(node.stop().code, Some(0)));
 }

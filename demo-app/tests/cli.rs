@@ -175,9 +175,16 @@ fn wrong_usage_is_told_from_failure_also_in_json() {
 fn without_a_space_commands_say_so_and_leave_nothing_behind() {
     let homes = Homes::new();
     let home = homes.empty("ann");
-    for arguments in
-        [&["counter", "get", "x"][..], &["dump"], &["status"], &["invite"], &["up"], &["wait"], &["watch"], &["block", "--all"]]
-    {
+    for arguments in [
+        &["counter", "get", "x"][..],
+        &["dump"],
+        &["status"],
+        &["invite"],
+        &["up"],
+        &["wait"],
+        &["watch"],
+        &["block", "--all"],
+    ] {
         assert_eq!(home.refused(arguments, 1), "no_space", "{arguments:?}");
     }
     assert!(!home.path.exists());
@@ -209,7 +216,9 @@ fn ten_commands_at_once_on_one_home_all_succeed() {
     let homes = Homes::new();
     let home = homes.created("ann");
     let commands: Vec<_> = (0..10)
-        .map(|_| home.command(&["--json", "counter", "inc", "visits"]).stdout(Stdio::piped()).spawn().unwrap())
+        .map(|_| {
+            home.command(&["--json", "counter", "inc", "visits"]).stdout(Stdio::piped()).spawn().unwrap()
+        })
         .collect();
     let mut values: Vec<Value> = commands
         .into_iter()
@@ -297,7 +306,11 @@ fn a_home_may_have_a_long_path_and_several_names() {
     assert_eq!(home.json(&["status"])["running"], true);
     std::os::unix::fs::symlink(&home.path, homes.path().join("link")).unwrap();
     assert_eq!(homes.empty("link").json(&["status"])["running"], true);
-    let relative = homes.empty("run").command(&["--json", "status", "--home", "link"]).current_dir(homes.path()).output();
+    let relative = homes
+        .empty("run")
+        .command(&["--json", "status", "--home", "link"])
+        .current_dir(homes.path())
+        .output();
     assert!(String::from_utf8_lossy(&relative.unwrap().stdout).contains("\"running\":true"));
 }
 
@@ -336,11 +349,16 @@ fn two_nodes_meet_by_ticket_and_hold_the_same() {
     assert_eq!(ann.text(&["dump"]), bob.text(&["dump"]));
 
     let status = ann.json(&["status"]);
-    assert_eq!((&status["running"], &status["in_sync"], &status["documents"]), (&json!(true), &json!(true), &json!(1)));
+    assert_eq!(
+        (&status["running"], &status["in_sync"], &status["documents"]),
+        (&json!(true), &json!(true), &json!(1))
+    );
     let peer = &status["peers"][0];
     assert_eq!((&peer["name"], &peer["connected"], &peer["lag"]), (&json!("bob"), &json!(true), &json!(0)));
     assert_eq!((&peer["transport"], &peer["peer_id"]), (&json!("tcp"), &json!(bob.peer_id())));
-    for key in ["rtt_ms", "behind", "bytes_in", "bytes_out", "blocked", "last_repair_ms", "addresses", "in_sync"] {
+    for key in
+        ["rtt_ms", "behind", "bytes_in", "bytes_out", "blocked", "last_repair_ms", "addresses", "in_sync"]
+    {
         assert!(peer.get(key).is_some(), "{key}");
     }
     assert!(ann.text(&["status"]).contains("in sync"));
@@ -403,11 +421,19 @@ fn a_link_is_cut_by_one_side_with_or_without_a_node_and_stays_cut() {
     assert_eq!(bob.json(&["status"])["peers"][0]["blocked"], true);
     let bob_up = bob.up();
     std::thread::sleep(Duration::from_millis(1_500));
-    assert_eq!(bob.json(&["counter", "get", "visits"]), json!({ "value": 10 }), "the block survives a restart");
+    assert_eq!(
+        bob.json(&["counter", "get", "visits"]),
+        json!({ "value": 10 }),
+        "the block survives a restart"
+    );
     assert_eq!(ann.json(&["counter", "get", "visits"]), json!({ "value": 1 }));
 
     bob_up.kill();
-    assert_eq!(bob.json(&["unblock", &ann.peer_id()[..16]])["changed"], true, "without a node, by the id's beginning");
+    assert_eq!(
+        bob.json(&["unblock", &ann.peer_id()[..16]])["changed"],
+        true,
+        "without a node, by the id's beginning"
+    );
     let bob_up = bob.up();
     bob.until(&["counter", "get", "visits"], |answer| answer["value"] == 11);
 
@@ -415,7 +441,11 @@ fn a_link_is_cut_by_one_side_with_or_without_a_node_and_stays_cut() {
     assert_eq!(ann.json(&["block", "--all"])["changed"], false);
     connected(&bob, false);
     assert_eq!(ann.json(&["status"])["isolated"], true);
-    assert_eq!(ann.json(&["unblock", &bob.peer_id()[8..14]])["changed"], true, "only this one, by the id's tail");
+    assert_eq!(
+        ann.json(&["unblock", &bob.peer_id()[8..14]])["changed"],
+        true,
+        "only this one, by the id's tail"
+    );
     connected(&bob, true);
     assert_eq!(bob_up.stop().code, Some(0));
     bob.json(&["block", "--all"]);
@@ -532,7 +562,10 @@ fn changes_are_seen_as_they_arrive() {
     bob.json(&["counter", "inc", "board/other"]);
     bob.json(&["register", "set", "board/title", "new"]);
     let item = next(&of_one, &|item| item["value"] == json!(["new"]));
-    assert_eq!((&item["name"], &item["type"], &item["peer"]), (&json!("board/title"), &json!("register"), &json!("bob")));
+    assert_eq!(
+        (&item["name"], &item["type"], &item["peer"]),
+        (&json!("board/title"), &json!("register"), &json!("bob"))
+    );
     bob.json(&["counter", "inc", "visits", "1000"]);
     let start = Instant::now();
     while !for_people.recv_timeout(PATIENCE).unwrap().contains("from bob") {
@@ -551,7 +584,8 @@ fn a_status_that_is_watched_shows_the_node_come_and_go() {
     let home = homes.created("ann");
     let mut watch = home.command(&["--json", "status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
-    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["running"].clone();
+    let mut next =
+        || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["running"].clone();
     assert_eq!(next(), false);
     let node = home.up();
     assert_eq!(next(), true);
@@ -581,7 +615,10 @@ fn the_prompt_takes_the_same_verbs() {
     assert_eq!(stdout, expected);
     let (code, stdout, stderr) = run("bogus\nup\ncounter get visits\n");
     assert_eq!((code, &stdout[..]), (Some(1), "3\n"));
-    assert!(stderr.contains("unrecognized subcommand") && stderr.contains("command line of its own"), "{stderr}");
+    assert!(
+        stderr.contains("unrecognized subcommand") && stderr.contains("command line of its own"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -595,7 +632,8 @@ fn a_backup_is_a_new_file_also_while_a_node_runs() {
     assert!(home.run(&["backup", file.to_str().unwrap()]).code == Some(1), "it does not overwrite");
     let _node = home.up();
     // Relative to where the command stands, not to where the node does.
-    let output = home.command(&["--json", "backup", "two.backup"]).current_dir(homes.path()).output().unwrap();
+    let output =
+        home.command(&["--json", "backup", "two.backup"]).current_dir(homes.path()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(homes.path().join("two.backup").exists());
 }
@@ -649,7 +687,10 @@ fn garbage_on_the_socket_is_answered_and_harms_nobody() {
     assert!(converse(&frame("\"nonsense\"")).contains("protocol"));
     assert!(converse(&frame(&"[".repeat(100_000))).contains("protocol"));
     assert!(converse(&frame(r#"{"counter":{"inc":{"name":"a//b","by":1}}}"#)).contains("protocol"));
-    assert!(converse(&[frame("{}"), frame("\"dump\"")].concat()).contains("done"), "and the next one is answered");
+    assert!(
+        converse(&[frame("{}"), frame("\"dump\"")].concat()).contains("done"),
+        "and the next one is answered"
+    );
     converse(&[0, 0, 1, 0, b'x']);
     assert_eq!(home.json(&["counter", "inc", "visits"]), json!({ "value": 1 }));
 }

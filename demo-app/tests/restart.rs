@@ -73,7 +73,11 @@ fn value(home: &Path) -> i64 {
 
 fn until(home: &Path, wanted: i64, since: Instant, what: &str) -> Duration {
     while value(home) != wanted {
-        assert!(since.elapsed() < BACK, "{what}: not within {BACK:?}; it is {} and not {wanted}", value(home));
+        assert!(
+            since.elapsed() < BACK,
+            "{what}: not within {BACK:?}; it is {} and not {wanted}",
+            value(home)
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     since.elapsed()

@@ -149,8 +149,19 @@ fn frames() -> Seeds {
             },
         ),
         ("ask", Frame::Ask),
-        ("pull", Frame::Pull { doc, version: version() }),
-        ("content", Frame::Content { doc, kind: ContentKind::State, part: 1, parts: 3, bytes: vec![6; 40] }),
+        ("pull", Frame::Pull { doc, version: version(), kept: Some(([8; 16], 2)) }),
+        (
+            "content",
+            Frame::Content {
+                doc,
+                hash: [8; 16],
+                kind: ContentKind::State,
+                part: 1,
+                parts: 3,
+                bytes: vec![6; 40],
+            },
+        ),
+        ("got", Frame::Got { doc, hash: [8; 16], part: 1 }),
         ("nothing", Frame::Nothing { doc }),
         (
             "peers",

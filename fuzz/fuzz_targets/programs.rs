@@ -2,6 +2,4 @@
 
 #![no_main]
 
-use tombolo_fuzz::program::{Program, run};
-
-libfuzzer_sys::fuzz_target!(|program: Program| run(&program));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tombolo_fuzz::program::run_bytes(data));

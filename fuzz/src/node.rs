@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{Doc, Limits, ReplicaId, Scalar, Version};
 use tombolo_sync::engine::wire::{
-    Contact, ContentKind, Frame, Hello, Refusal, Welcome, open_payload, seal_payload,
+    Contact, ContentKind, Frame, Hello, Refusal, Welcome, content_hash, open_payload, seal_payload,
 };
 use tombolo_sync::engine::{
     Batch, Config, Effect, Engine, Event, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId, Transport,
@@ -16,7 +16,7 @@ use tombolo_sync::{DocId, PeerId, Secret, Ticket};
 
 use crate::memory::{peak_of, within};
 use crate::program::{Op, Subject};
-use crate::wire;
+use crate::{trace, wire};
 
 const APPLICATION: &str = "fuzz";
 const SECRET: Secret = Secret::from_bytes([7; 32]);
@@ -162,8 +162,9 @@ pub enum Word {
     Echo(u64),
     Versions(Vec<(u8, Vec<(u8, u64)>)>, bool, bool),
     Ask,
-    Pull(u8, Vec<(u8, u64)>),
-    Content(u8, bool, u8, u8, Vec<u8>),
+    Pull(u8, Vec<(u8, u64)>, Option<u32>),
+    Content(u8, u8, u32, u32, Vec<u8>),
+    Got(u8, u32),
     Nothing(u8),
     Peers(Vec<(u8, Vec<String>)>),
 }
@@ -278,7 +279,11 @@ impl Stage {
 
     /// Does what the engine says, and checks it.
     fn drain(&mut self) {
-        while let Some(effect) = self.us.engine.next_effect() {
+        let effects: Vec<Effect> = std::iter::from_fn(|| self.us.engine.next_effect()).collect();
+        // The event comes last of what proving leads to.
+        self.proved |= effects.iter().any(|effect| matches!(effect, Effect::Event(Event::PeerReady { .. })));
+        for effect in effects {
+            trace!("  {effect:?}");
             match effect {
                 Effect::Send { peer, session, frame } => {
                     assert!(peer == HOSTILE && self.up, "nobody else has a session");
@@ -302,10 +307,7 @@ impl Stage {
                     self.up = false;
                     self.proved = false;
                 }
-                Effect::Event(Event::PeerReady { peer }) => {
-                    assert_eq!(peer, HOSTILE);
-                    self.proved = true;
-                }
+                Effect::Event(Event::PeerReady { peer }) => assert_eq!(peer, HOSTILE),
                 Effect::Event(Event::PeerGone { peer }) if peer == HOSTILE => self.proved = false,
                 _ => {}
             }
@@ -389,17 +391,20 @@ impl Stage {
                 last: *last,
             },
             Word::Ask => Frame::Ask,
-            Word::Pull(doc, entries) => Frame::Pull { doc: self.doc(*doc), version: version(entries) },
-            Word::Content(doc, state, part, parts, bytes) => {
-                self.tainted = true;
-                Frame::Content {
-                    doc: self.doc(*doc),
-                    kind: if *state { ContentKind::State } else { ContentKind::Delta },
-                    part: (*part).into(),
-                    parts: (*parts).into(),
-                    bytes: bytes.clone(),
-                }
+            Word::Pull(doc, entries, kept) => {
+                let kept = kept.map(|parts| ([0; 16], parts));
+                Frame::Pull { doc: self.doc(*doc), version: version(entries), kept }
             }
+            Word::Content(doc, how, part, parts, bytes) => {
+                self.tainted = true;
+                let kind = if how.is_multiple_of(2) { ContentKind::State } else { ContentKind::Delta };
+                // Small numbers are the interesting ones.
+                let (part, parts) =
+                    if how.is_multiple_of(8) { (*part, *parts) } else { (part % 4, parts % 4 + 1) };
+                let hash = if parts == 1 { content_hash(bytes) } else { [*how; 16] };
+                Frame::Content { doc: self.doc(*doc), hash, kind, part, parts, bytes: bytes.clone() }
+            }
+            Word::Got(doc, part) => Frame::Got { doc: self.doc(*doc), hash: [0; 16], part: *part },
             Word::Nothing(doc) => Frame::Nothing { doc: self.doc(*doc) },
             Word::Peers(contacts) => {
                 let contact = |(peer, addresses): &(u8, Vec<String>)| Contact {
@@ -454,7 +459,8 @@ impl Stage {
                     self.payload(seal_payload(&SECRET, doc, &bytes, [self.came as u8; 24]));
                 } else {
                     let kind = ContentKind::Delta;
-                    self.frame(Frame::Content { doc, kind, part: 0, parts: 1, bytes }.encode());
+                    let hash = content_hash(&bytes);
+                    self.frame(Frame::Content { doc, hash, kind, part: 0, parts: 1, bytes }.encode());
                 }
             }
             Step::Stored(most) => {
@@ -612,6 +618,7 @@ pub fn engine(data: &[u8]) {
                 break;
             }
             let Ok(step) = u.arbitrary::<Step>() else { break };
+            trace!("{step:?}");
             stage.step(&step, &mut u);
         }
         stage.recover();

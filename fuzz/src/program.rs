@@ -1,11 +1,12 @@
 //! Random programs over a few replicas of one document.
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, GCounter, GSet, Kind, Limits, LwwRegister,
     MvRegister, PnCounter, Replica, ReplicaId, Scalar, Since,
 };
 
+use crate::trace;
 use crate::types::Board;
 
 /// How many replicas take part.
@@ -261,6 +262,13 @@ pub struct Program {
     pub steps: Vec<Step>,
 }
 
+/// As [`run`], from bytes.
+pub fn run_bytes(data: &[u8]) {
+    if let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) {
+        run(&program);
+    }
+}
+
 /// Runs a program and checks everything there is to check.
 ///
 /// # Panics
@@ -305,6 +313,7 @@ impl<T: Subject> World<T> {
 
     fn run(mut self, steps: &[Step]) {
         for step in steps {
+            trace!("{step:?}");
             self.step(step);
             self.check();
         }

@@ -8,6 +8,7 @@ use rmp::encode::{write_array_len, write_bin, write_f64, write_nil, write_sint, 
 use tombolo_crdt::{Delta, Doc, Limits, Opaque, Replica, ReplicaId, Since};
 
 use crate::program::{Op, Subject};
+use crate::trace;
 
 /// Who may write.
 const AUTHORS: usize = 4;
@@ -282,6 +283,35 @@ enum Either {
     Opaque(Replica<Opaque>),
 }
 
+/// A body as JSON.
+fn show(body: &[u8]) -> String {
+    let mut rest = body;
+    let mut parts = Vec::new();
+    while let Ok(part) = rmp_serde::from_read::<_, Shown>(&mut rest) {
+        parts.push(part);
+    }
+    format!("{parts:?}")
+}
+
+/// Any MessagePack of which bodies consist.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Shown {
+    Number(u64),
+    List(Vec<Shown>),
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::List(list) => f.debug_list().entries(list).finish(),
+            Self::Bytes(bytes) => write!(f, "b\"{}\"", bytes.escape_ascii()),
+        }
+    }
+}
+
 /// Runs a generic block on the replica, whatever its type.
 macro_rules! either {
     ($either:expr, $replica:ident => $body:expr) => {
@@ -342,6 +372,7 @@ fn garbage(u: &mut Unstructured<'_>) -> Result<()> {
         if let Ok(delta) = Delta::<Doc>::decode_body(&body, &limits) {
             assert!(delta.encode_body() == body, "a delta has one encoding");
             next = after;
+            trace!("{} {delta:?} {tree:?}", pool.len(), tree = show(&body));
             pool.push(body);
         }
     }
@@ -355,9 +386,13 @@ fn garbage(u: &mut Unstructured<'_>) -> Result<()> {
     while steps < MAX_STEPS && !u.is_empty() && !pool.is_empty() {
         steps += 1;
         let (at, other) = (u.choose_index(3)?, u.choose_index(3)?);
-        match u.int_in_range(0..=9_u8)? {
+        let what = u.int_in_range(0..=9_u8)?;
+        trace!("step {what} at {at} with {other}");
+        match what {
             0..=4 => {
-                let body = u.choose(&pool)?.clone();
+                let which = u.choose_index(pool.len())?;
+                trace!("merge {which}");
+                let body = pool[which].clone();
                 replicas[at].merge(&body);
             }
             5 => replicas[at].restart(),
@@ -368,6 +403,7 @@ fn garbage(u: &mut Unstructured<'_>) -> Result<()> {
                     Since::UpToDate | Since::Forgotten => None,
                 });
                 if let Some(body) = told {
+                    trace!("told {}", show(&body));
                     replicas[other].merge(&body);
                     let known = either!(&replicas[other], replica => replica.version());
                     let teller = either!(&replicas[at], replica => replica.version());
@@ -380,6 +416,7 @@ fn garbage(u: &mut Unstructured<'_>) -> Result<()> {
             }
             _ => {
                 let op: Op = u.arbitrary()?;
+                trace!("{op:?}");
                 if let Either::Typed(replica) = &mut replicas[at] {
                     let (_, delta) = replica.update(|doc| Doc::apply(doc, &op));
                     if !delta.is_empty() {
@@ -397,6 +434,7 @@ fn garbage(u: &mut Unstructured<'_>) -> Result<()> {
         loop {
             let before = either!(replica, replica => replica.version());
             pool.iter().for_each(|body| replica.merge(body));
+            trace!("final round");
             if either!(replica, replica => replica.version()) == before {
                 break;
             }

@@ -28,7 +28,8 @@ struct Board {
 }
 
 async fn first(folder: &tempfile::TempDir, listen: &str) -> Node {
-    let node = Node::builder(folder.path()).create().name("ann").listen([listen]).mdns(false).start().await.unwrap();
+    let node =
+        Node::builder(folder.path()).create().name("ann").listen([listen]).mdns(false).start().await.unwrap();
     let until = Instant::now() + PATIENCE;
     while node.listening().is_empty() {
         assert!(Instant::now() < until, "not listening");
@@ -71,7 +72,10 @@ async fn two_nodes_share_a_typed_document(listen: &str) {
     while let Ok(Some(change)) = tokio::time::timeout(Duration::from_millis(300), changes.next()).await {
         origins.push(change.origin);
     }
-    assert!(origins.contains(&Origin::Local) && origins.contains(&Origin::Peer(ann.peer_id())), "{origins:?}");
+    assert!(
+        origins.contains(&Origin::Local) && origins.contains(&Origin::Peer(ann.peer_id())),
+        "{origins:?}"
+    );
     ann.wait_in_sync(1, PATIENCE).await.unwrap();
     bob.wait_in_sync(1, PATIENCE).await.unwrap();
     let status = ann.status();
@@ -109,7 +113,8 @@ async fn a_blocked_link_is_cut_and_comes_back() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!((hers.read(PnCounter::value), his.read(PnCounter::value)), (1, 2));
     ann.block(bob.peer_id(), false);
-    eventually("both are level", || hers.read(PnCounter::value) == 3 && his.read(PnCounter::value) == 3).await;
+    eventually("both are level", || hers.read(PnCounter::value) == 3 && his.read(PnCounter::value) == 3)
+        .await;
     ann.shutdown().await;
     bob.shutdown().await;
 }
@@ -146,11 +151,9 @@ async fn a_restarted_node_has_everything_and_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_home_without_a_space_and_one_of_another_space_are_refused() {
-    let (a, b, c) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    assert!(matches!(
-        Node::builder(a.path().join("new")).offline().start().await,
-        Err(Error::NoSpace(_))
-    ));
+    let (a, b, c) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert!(matches!(Node::builder(a.path().join("new")).offline().start().await, Err(Error::NoSpace(_))));
     assert!(!a.path().join("new").exists());
     let ann = Node::builder(b.path()).create().offline().start().await.unwrap();
     let bob = Node::builder(c.path()).create().offline().start().await.unwrap();

@@ -111,7 +111,11 @@ async fn survives_a_cut(quic: bool) {
     eventually("listening", HEALED, || !ann.listening().is_empty()).await;
     let cut = Cut::default();
     let target = port_of(&ann.listening()[0]);
-    let port = if quic { udp_link(target, Arc::clone(&cut)).await } else { tcp_link(target, Arc::clone(&cut)).await };
+    let port = if quic {
+        udp_link(target, Arc::clone(&cut)).await
+    } else {
+        tcp_link(target, Arc::clone(&cut)).await
+    };
     let bob = Node::builder(b.path())
         .join(ann.ticket())
         .listen(Vec::<String>::new())

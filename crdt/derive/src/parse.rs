@@ -45,7 +45,10 @@ impl Schema {
                 }
             },
             _ => {
-                return Err(Error::new(input.ident.span(), "derive(Crdt) supports structs with named fields"));
+                return Err(Error::new(
+                    input.ident.span(),
+                    "derive(Crdt) supports structs with named fields",
+                ));
             }
         };
         let mut type_name = input.ident.to_string();

@@ -35,6 +35,10 @@ pub enum Mismatch {
     /// A covered dot that its author cannot have seen: it would be lost where it has arrived, and nowhere else.
     #[error("a covered dot lies outside the delta's past")]
     WildCover,
+    /// A carried dot that a node at or above its place covers: it would stay where the delta comes alone, and be dropped
+    /// where it comes in a group.
+    #[error("a dot is carried below a cover that names it")]
+    CoversItself,
     /// Runs that overlap or do not touch, or a dependency on the delta itself.
     #[error("the events are not one contiguous run a replica above the dependencies")]
     Events,
@@ -74,7 +78,20 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
     }
     let mut wild = false;
     parts.tree.each_cover(&mut |cover| wild |= cover.runs().any(|(row, _, last)| last > past[row as usize]));
-    if wild { Err(Mismatch::WildCover) } else { Ok(()) }
+    if wild {
+        return Err(Mismatch::WildCover);
+    }
+    if covers_itself(&parts.tree, &mut Vec::new()) { Err(Mismatch::CoversItself) } else { Ok(()) }
+}
+
+fn covers_itself<'t>(tree: &'t DeltaTree, above: &mut Vec<&'t CausalContext>) -> bool {
+    let depth = above.len();
+    above.extend(Some(&tree.cover).filter(|cover| !cover.is_empty()));
+    let is_covered = |(dot, _): &(LocalDot, super::Bytes)| above.iter().any(|cover| cover.contains(*dot));
+    let found = tree.carried.iter().any(is_covered)
+        || tree.children.iter().any(|(_, child)| covers_itself(child, above));
+    above.truncate(depth);
+    found
 }
 
 /// A leaf has no children.
@@ -83,5 +100,32 @@ pub(crate) fn leaf(tree: &DeltaTree) -> Result<&[(LocalDot, super::Bytes)], Mism
         Ok(&tree.carried)
     } else {
         Err(Mismatch::Shape("a container where a value stands"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mismatch;
+    use crate::{DecodeError, Delta, EnableWinsFlag, Limits};
+
+    /// The body of a delta of one replica and one event, of a flag: `cover` and `carried` as they are written.
+    fn flag(cover: &[u8], carried: &[u8]) -> Result<Delta<EnableWinsFlag>, DecodeError> {
+        let head = [&[0x91, 0xc4, 16][..], &[7; 16], &[0x90, 0x93, 0, 1, 1, 0x93]].concat();
+        Delta::decode_body(&[&head, cover, carried, &[0x90]].concat(), &Limits::default())
+    }
+
+    #[test]
+    fn a_delta_that_covers_what_it_carries_is_refused() {
+        let carried = [0x93, 0, 1, 0xc4, 1, 0xc0];
+        assert!(flag(&[0x90], &carried).is_ok());
+        assert!(flag(&[0x93, 0, 1, 1], &[0x90]).is_ok());
+        let refused = flag(&[0x93, 0, 1, 1], &carried).unwrap_err();
+        assert_eq!(refused, DecodeError::Mismatch(Mismatch::CoversItself));
+    }
+
+    #[test]
+    fn a_length_that_is_not_in_its_shortest_form_is_refused() {
+        assert!(flag(&[0x90], &[0xdc, 0, 3, 0, 1, 0xc4, 1, 0xc0]).is_err());
+        assert!(flag(&[0x90], &[0x93, 0, 1, 0xc5, 0, 1, 0xc0]).is_err());
     }
 }

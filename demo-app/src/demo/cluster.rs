@@ -89,8 +89,12 @@ impl Cluster {
             for group in groups {
                 for &node in group {
                     let status = self.nodes[node].status().await?;
-                    let connected: BTreeSet<&str> =
-                        status.peers.iter().filter(|peer| peer.connected).map(|peer| peer.peer_id.as_str()).collect();
+                    let connected: BTreeSet<&str> = status
+                        .peers
+                        .iter()
+                        .filter(|peer| peer.connected)
+                        .map(|peer| peer.peer_id.as_str())
+                        .collect();
                     let wanted: BTreeSet<&str> = group
                         .iter()
                         .filter(|&&other| other != node)
@@ -193,7 +197,10 @@ impl Cluster {
                 return Ok(dumps.swap_remove(0));
             }
             if Instant::now() > until {
-                return Err(Failure::new(Code::Timeout, format!("the nodes are not equal {CONVERGENCE:?} after healing")));
+                return Err(Failure::new(
+                    Code::Timeout,
+                    format!("the nodes are not equal {CONVERGENCE:?} after healing"),
+                ));
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -103,7 +103,12 @@ pub(crate) async fn simulate(plan: &Plan, audience: &dyn Audience) -> Result<Rep
     let from = Instant::now();
     let mut cluster = Cluster::start(folder.path(), plan.nodes, plan.seed).await?;
     let links = plan.nodes * (plan.nodes - 1) / 2;
-    done("start", from, Vec::new(), format!("{} nodes are up, each linked to all others: {links} links", plan.nodes));
+    done(
+        "start",
+        from,
+        Vec::new(),
+        format!("{} nodes are up, each linked to all others: {links} links", plan.nodes),
+    );
 
     audience.step("all write");
     let from = Instant::now();
@@ -162,7 +167,11 @@ pub(crate) async fn simulate(plan: &Plan, audience: &dyn Audience) -> Result<Rep
 pub(crate) async fn run(args: &DemoArgs) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let plan = Plan { nodes: args.nodes.into(), writes: args.writes, seed };
-    let bar = if std::io::stderr().is_terminal() && !args.json { ProgressBar::new(STEPS) } else { ProgressBar::hidden() };
+    let bar = if std::io::stderr().is_terminal() && !args.json {
+        ProgressBar::new(STEPS)
+    } else {
+        ProgressBar::hidden()
+    };
     if let Ok(style) = ProgressStyle::with_template("{bar:28} {elapsed_precise} {msg}") {
         bar.set_style(style);
     }

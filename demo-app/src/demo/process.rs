@@ -34,7 +34,8 @@ impl Process {
     }
 
     fn command(&self) -> Result<Command> {
-        let program = std::env::current_exe().map_err(|why| Failure::io("finding this program's file", &why))?;
+        let program =
+            std::env::current_exe().map_err(|why| Failure::io("finding this program's file", &why))?;
         let mut command = Command::new(program);
         command.arg("--json").arg("--home").arg(&self.home).env_remove("TOMBOLO_HOME").kill_on_drop(true);
         command.stdin(Stdio::null());
@@ -43,10 +44,18 @@ impl Process {
 
     /// Runs a verb to its end and yields what it printed.
     pub(super) async fn run(&self, arguments: &[&str]) -> Result<Value> {
-        let output = self.command()?.args(arguments).output().await.map_err(|why| Failure::io("starting a node", &why))?;
+        let output = self
+            .command()?
+            .args(arguments)
+            .output()
+            .await
+            .map_err(|why| Failure::io("starting a node", &why))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(Failure::new(Code::Failed, format!("{}: `{}` failed: {said}", self.name, arguments[0])));
+            return Err(Failure::new(
+                Code::Failed,
+                format!("{}: `{}` failed: {said}", self.name, arguments[0]),
+            ));
         }
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(serde_json::from_str(text.trim()).unwrap_or_else(|_| Value::String(text.trim().to_owned())))

@@ -87,7 +87,11 @@ impl Phase {
             let all = reads.answered + writes.answered + reads.failed + writes.failed;
             let answered = (reads.answered + writes.answered) as f64 * 100.0 / all.max(1) as f64;
             let note = if at == 0 { self.note.as_str() } else { "" };
-            let share = if reads.failed + writes.failed == 0 { "100 %".to_owned() } else { format!("{answered:.1} %") };
+            let share = if reads.failed + writes.failed == 0 {
+                "100 %".to_owned()
+            } else {
+                format!("{answered:.1} %")
+            };
             format!(
                 "{lead} {:<16} {:>4} reads {:>4} writes answered, {:>2} failed: {share:>6} available  {note}",
                 side.nodes.join(" "),
@@ -117,7 +121,8 @@ impl Report {
         ));
         lines.push(format!("Final state at every node: {}", self.end));
         if self.converged {
-            lines.push(format!("Converged, and exactly to what the writes add up to. (--seed {})", self.seed));
+            lines
+                .push(format!("Converged, and exactly to what the writes add up to. (--seed {})", self.seed));
         } else {
             lines.push(format!("NOT as it must be (--seed {}):", self.seed));
             lines.extend(self.wrong.iter().map(|wrong| format!("  {wrong}")));

@@ -40,7 +40,9 @@ impl Write {
                 Some(element) => Self::Remove(element.clone()),
                 None => Self::Count(1),
             },
-            75..90 => Self::Put(format!("node {node}, key {}", rng.random_range(0..3)), format!("value {serial}")),
+            75..90 => {
+                Self::Put(format!("node {node}, key {}", rng.random_range(0..3)), format!("value {serial}"))
+            }
             90..95 => Self::Enable,
             _ => Self::Title(format!("title {serial} of node {node}")),
         }
@@ -51,8 +53,12 @@ impl Write {
             Self::Count(by) if *by < 0 => {
                 Request::Counter(CounterVerb::Dec { name: name("visits"), by: by.unsigned_abs() })
             }
-            Self::Count(by) => Request::Counter(CounterVerb::Inc { name: name("visits"), by: by.unsigned_abs() }),
-            Self::Add(element) => Request::Set(SetVerb::Add { name: name("labels"), element: element.clone() }),
+            Self::Count(by) => {
+                Request::Counter(CounterVerb::Inc { name: name("visits"), by: by.unsigned_abs() })
+            }
+            Self::Add(element) => {
+                Request::Set(SetVerb::Add { name: name("labels"), element: element.clone() })
+            }
             Self::Remove(element) => {
                 Request::Set(SetVerb::Remove { name: name("labels"), element: element.clone() })
             }
@@ -139,14 +145,16 @@ impl Expected {
     pub(super) fn check(&self, dump: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
         let count = dump["visits"]["counter"].as_i64().unwrap_or(0);
-        let (low, high) = self.doubtful_counts.iter().fold((self.count, self.count), |(low, high), by| {
-            (low + by.min(&0), high + by.max(&0))
-        });
+        let (low, high) = self
+            .doubtful_counts
+            .iter()
+            .fold((self.count, self.count), |(low, high), by| (low + by.min(&0), high + by.max(&0)));
         if !(low..=high).contains(&count) {
             wrong.push(format!("the counter is {count}, the writes add up to {low}..={high}"));
         }
         let labels: BTreeSet<String> = texts(&dump["labels"]["set"]).collect();
-        for missing in self.labels.difference(&labels).filter(|label| !self.doubtful_labels.contains(*label)) {
+        for missing in self.labels.difference(&labels).filter(|label| !self.doubtful_labels.contains(*label))
+        {
             wrong.push(format!("the label `{missing}` is lost"));
         }
         for extra in labels.difference(&self.labels).filter(|label| !self.doubtful_labels.contains(*label)) {
@@ -169,7 +177,8 @@ impl Expected {
         for title in texts(&dump["title"]["register"]).filter(|title| !self.titles.contains(title)) {
             wrong.push(format!("nobody wrote the title `{title}`"));
         }
-        if !self.titles.is_empty() && self.in_doubt == 0 && texts(&dump["title"]["register"]).next().is_none() {
+        if !self.titles.is_empty() && self.in_doubt == 0 && texts(&dump["title"]["register"]).next().is_none()
+        {
             wrong.push("the title is lost".into());
         }
         wrong

@@ -52,13 +52,15 @@ fn resolve(text: &str, known: &[PeerStatus], us: PeerId, our_name: &str) -> Resu
         let id = peer.peer.to_string();
         id.starts_with(text) || id.strip_prefix(COMMON_PREFIX).is_some_and(|tail| tail.starts_with(text))
     };
-    let meant = if named.is_empty() && !text.is_empty() { known.iter().filter(begins).collect() } else { named };
+    let meant =
+        if named.is_empty() && !text.is_empty() { known.iter().filter(begins).collect() } else { named };
     match &meant[..] {
         [peer] => Ok(peer.peer),
         [] if text == our_name => Err(ourselves(text)),
-        [] if known.is_empty() => {
-            Err(Failure::new(Code::UnknownPeer, format!("`{text}` is nobody known here: no peers are known yet")))
-        }
+        [] if known.is_empty() => Err(Failure::new(
+            Code::UnknownPeer,
+            format!("`{text}` is nobody known here: no peers are known yet"),
+        )),
         [] => Err(Failure::new(
             Code::UnknownPeer,
             format!("`{text}` is nobody known here; known peers: {}", enumerate(known)),

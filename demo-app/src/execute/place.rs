@@ -84,7 +84,12 @@ pub(super) fn check_entry(map: &Doc, name: &Name, part: &str, kind: Kind) -> Res
 }
 
 /// The document, made if `create` says so and there is none.
-pub(super) fn open<T: Crdt>(node: &Node, name: &str, kind: Kind, create: bool) -> Result<Option<Document<T>>> {
+pub(super) fn open<T: Crdt>(
+    node: &Node,
+    name: &str,
+    kind: Kind,
+    create: bool,
+) -> Result<Option<Document<T>>> {
     if !create {
         return find(node, name, kind);
     }
@@ -104,13 +109,20 @@ fn of_what_it_is(node: &Node, name: &str, kind: Kind, why: tombolo_sync::Error) 
     }
     let listed = node.list().into_iter().filter(|listed| listed.name == name);
     let kinds: Vec<_> = listed
-        .map(|listed| Kind::of_type(&listed.type_name).map_or(listed.type_name, |kind| kind.name().to_owned()))
+        .map(|listed| {
+            Kind::of_type(&listed.type_name).map_or(listed.type_name, |kind| kind.name().to_owned())
+        })
         .collect();
-    if kinds.iter().any(|found| found == kind.name()) { failure } else { wrong_type(name, &kinds.join(" and a "), kind) }
+    if kinds.iter().any(|found| found == kind.name()) {
+        failure
+    } else {
+        wrong_type(name, &kinds.join(" and a "), kind)
+    }
 }
 
 fn wrong_type(name: &str, found: &str, wanted: Kind) -> Failure {
     let wanted = wanted.name();
-    let message = format!("`{name}` is a {found}, not a {wanted}; use it as what it is, or choose another name");
+    let message =
+        format!("`{name}` is a {found}, not a {wanted}; use it as what it is, or choose another name");
     Failure::new(Code::WrongType, message)
 }

@@ -24,7 +24,11 @@ pub(super) async fn counter(node: &Node, verb: CounterVerb) -> Result<Value> {
     } else {
         // Called with a counter, wherever it stands.
         fn add(counter: &mut <PnCounter as Crdt>::Mut<'_>, by: u64, up: bool) -> i64 {
-            if up { counter.inc(by) } else { counter.dec(by) }
+            if up {
+                counter.inc(by)
+            } else {
+                counter.dec(by)
+            }
             counter.value()
         }
         let written = write::<PnCounter, _>(
@@ -133,7 +137,8 @@ pub(super) async fn map(node: &Node, verb: MapVerb) -> Result<Value> {
                 let registers = map.iter().filter_map(|(key, entry)| Some((key, texts(entry)?)));
                 registers.map(|(key, values)| (key.clone(), json!({ "values": values }))).collect()
             };
-            let entries: BTreeMap<String, Value> = in_map(node, &name, |map| Ok(all(map)))?.unwrap_or_default();
+            let entries: BTreeMap<String, Value> =
+                in_map(node, &name, |map| Ok(all(map)))?.unwrap_or_default();
             Ok(json!(entries))
         }
         MapVerb::Get { name, key } => {

@@ -93,7 +93,8 @@ impl Watcher {
 
     fn is_wanted(&self, listed: &Listed) -> bool {
         self.only.as_ref().is_none_or(|only| {
-            only.document() == listed.name && (only.inside().is_empty() || Kind::of_type(&listed.type_name) == Some(Kind::Map))
+            only.document() == listed.name
+                && (only.inside().is_empty() || Kind::of_type(&listed.type_name) == Some(Kind::Map))
         })
     }
 

@@ -40,7 +40,11 @@ pub(super) fn measure() -> Vec<Figure> {
     for _ in 0..INCREMENTS {
         black_box(counter.update(|counter| counter.inc(black_box(1))));
     }
-    figures.push(Figure::rate("counter increments, one transaction each, with its delta", INCREMENTS, start.elapsed()));
+    figures.push(Figure::rate(
+        "counter increments, one transaction each, with its delta",
+        INCREMENTS,
+        start.elapsed(),
+    ));
 
     let words = elements();
     let mut set = replica::<AddWinsSet<String>>();
@@ -48,7 +52,11 @@ pub(super) fn measure() -> Vec<Figure> {
     let before = resident();
     let start = Instant::now();
     let delta = set.update(|set| set.extend(words.iter().map(String::as_str))).1;
-    figures.push(Figure::rate("add-wins set adds of 16-byte strings, one transaction", ELEMENTS, start.elapsed()));
+    figures.push(Figure::rate(
+        "add-wins set adds of 16-byte strings, one transaction",
+        ELEMENTS,
+        start.elapsed(),
+    ));
     drop(delta);
     if let (Some(before), Some(after)) = (before, resident()) {
         let each = after.saturating_sub(before) as f64 / ELEMENTS as f64;
@@ -62,6 +70,10 @@ pub(super) fn measure() -> Vec<Figure> {
     for word in &words {
         black_box(set.update(|set| set.add(word.as_str())));
     }
-    figures.push(Figure::rate("add-wins set adds, one transaction each, with its delta", ELEMENTS, start.elapsed()));
+    figures.push(Figure::rate(
+        "add-wins set adds, one transaction each, with its delta",
+        ELEMENTS,
+        start.elapsed(),
+    ));
     figures
 }

@@ -54,7 +54,8 @@ async fn measure(step: impl Fn(&str)) -> Result<Vec<Figure>, Box<dyn Error>> {
 
 /// Measures everything and prints it: one line a figure, or one JSON document.
 pub(crate) async fn run(json: bool) -> Result<(), Box<dyn Error>> {
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let bar =
+        if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}")?);
     bar.enable_steady_tick(Duration::from_millis(100));
     let mut figures = measure(|step| bar.set_message(step.to_owned())).await?;

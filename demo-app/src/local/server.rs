@@ -11,8 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::wire::{self, Answer};
 use super::place;
+use super::wire::{self, Answer};
 use crate::execute::{Host, Watcher, execute};
 use crate::failure::{Code, Failure, Result};
 use crate::request::Request;
@@ -72,7 +72,8 @@ impl Server {
             }
         }
         drop(self);
-        let _ = tokio::time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+        let _ =
+            tokio::time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
     }
 }
 
@@ -126,7 +127,9 @@ async fn answer_all(
                         () = hung_up(from) => return Ok(()),
                         () = told(&mut stop) => None,
                     };
-                    let Some(item) = item else { break say(to, &Answer::Done(serde_json::Value::Null)).await? };
+                    let Some(item) = item else {
+                        break say(to, &Answer::Done(serde_json::Value::Null)).await?;
+                    };
                     say(to, &Answer::Item(item)).await?;
                 }
             }

@@ -19,8 +19,14 @@ pub fn answer(request: &Request, answer: &Value) -> String {
         Request::Set(SetVerb::Add { .. }) => "added\n".into(),
         Request::Register(_) => lines(&answer["values"]),
         Request::Map(_) if answer.get("values").is_some_and(Value::is_array) => lines(&answer["values"]),
-        Request::Set(SetVerb::Remove { .. }) | Request::Map(_) if answer.get("removed").is_some_and(Value::is_boolean) => {
-            if answer["removed"] == true { "removed\n".into() } else { "it was not there\n".into() }
+        Request::Set(SetVerb::Remove { .. }) | Request::Map(_)
+            if answer.get("removed").is_some_and(Value::is_boolean) =>
+        {
+            if answer["removed"] == true {
+                "removed\n".into()
+            } else {
+                "it was not there\n".into()
+            }
         }
         Request::Map(_) => map(answer),
         Request::Status => match serde_json::from_value(answer.clone()) {
@@ -118,7 +124,11 @@ fn state(report: &Report) -> String {
         (true, Some(false)) => "running, catching up",
         (true, None) => "running, nobody connected",
     };
-    if report.isolated { format!("{state}; all links are cut, `tombolo unblock --all` restores them") } else { state.into() }
+    if report.isolated {
+        format!("{state}; all links are cut, `tombolo unblock --all` restores them")
+    } else {
+        state.into()
+    }
 }
 
 fn peer(peer: &PeerReport) -> Vec<String> {
@@ -153,12 +163,11 @@ fn bytes(bytes: u64) -> String {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Name;
     use crate::args::{CounterVerb, MapVerb, RegisterVerb};
+    use crate::name::Name;
     use serde_json::json;
 
     fn name() -> Name {
@@ -186,7 +195,8 @@ mod tests {
     #[test]
     fn a_change_says_what_and_from_whom() {
         let watch = Request::Watch { name: None };
-        let item = json!({ "name": "visits", "type": "counter", "value": 5, "origin": "12D3", "peer": "bob" });
+        let item =
+            json!({ "name": "visits", "type": "counter", "value": 5, "origin": "12D3", "peer": "bob" });
         assert_eq!(answer(&watch, &item), "counter visits 5  from bob\n");
         let item = json!({ "name": "visits", "type": "counter", "value": 6, "origin": "local" });
         assert_eq!(answer(&watch, &item), "counter visits 6  here\n");

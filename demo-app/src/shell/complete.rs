@@ -71,9 +71,9 @@ impl Complete for Completer {
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let line = &line[..at];
-        let start = line.rfind(char::is_whitespace).map_or(0, |space| {
-            space + line[space..].chars().next().map_or(0, char::len_utf8)
-        });
+        let start = line
+            .rfind(char::is_whitespace)
+            .map_or(0, |space| space + line[space..].chars().next().map_or(0, char::len_utf8));
         let before: Vec<&str> = line[..start].split_whitespace().collect();
         let candidates = self.candidates(&before, &line[start..]).into_iter();
         let pairs = candidates.map(|text| Pair { display: text.clone(), replacement: format!("{text} ") });

@@ -23,7 +23,8 @@ use complete::Completer;
 
 /// The history's file in the home.
 const HISTORY: &str = "shell-history";
-const HELP_HINT: &str = "verbs as on the command line; `help` lists them, TAB completes, `exit` or Ctrl-D ends";
+const HELP_HINT: &str =
+    "verbs as on the command line; `help` lists them, TAB completes, `exit` or Ctrl-D ends";
 
 /// Reads and runs lines until there are none left.
 ///
@@ -32,7 +33,8 @@ const HELP_HINT: &str = "verbs as on the command line; `help` lists them, TAB co
 pub fn run(home: &Home, common: &Common) -> Result<ExitCode> {
     let runtime = runtime(&mut Builder::new_current_thread())?;
     let is_terminal = std::io::stdin().is_terminal();
-    let config = Config::builder().max_history_size(1_000).and_then(|config| config.history_ignore_dups(true));
+    let config =
+        Config::builder().max_history_size(1_000).and_then(|config| config.history_ignore_dups(true));
     let config = config.map_err(terminal)?.history_ignore_space(true).build();
     let mut editor: Editor<Completer, FileHistory> = Editor::with_config(config).map_err(terminal)?;
     editor.set_helper(Some(Completer::default()));

@@ -45,9 +45,10 @@ mod tests {
     #[test]
     fn spaces_separate_and_quotes_hold_together() {
         assert_eq!(split("  counter   inc x ").unwrap(), ["counter", "inc", "x"]);
-        assert_eq!(split(r#"set add x "two words" 'it "is"' "" a"b"c"#).unwrap(), [
-            "set", "add", "x", "two words", "it \"is\"", "", "abc"
-        ]);
+        assert_eq!(
+            split(r#"set add x "two words" 'it "is"' "" a"b"c"#).unwrap(),
+            ["set", "add", "x", "two words", "it \"is\"", "", "abc"]
+        );
         assert_eq!(split("").unwrap(), Vec::<String>::new());
         assert!(split("set add x 'it").is_err());
     }

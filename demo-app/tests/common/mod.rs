@@ -71,7 +71,9 @@ impl Homes {
     /// The sockets of running nodes.
     pub fn sockets(&self) -> Vec<PathBuf> {
         let folder = self.folder.path().join("run").join("tombolo");
-        std::fs::read_dir(folder).map(|files| files.map(|file| file.unwrap().path()).collect()).unwrap_or_default()
+        std::fs::read_dir(folder)
+            .map(|files| files.map(|file| file.unwrap().path()).collect())
+            .unwrap_or_default()
     }
 }
 
@@ -143,7 +145,8 @@ impl Home {
     #[track_caller]
     pub fn up_with(&self, arguments: &[&str]) -> Running {
         let arguments = [&["--json", "up", "--no-mdns"], arguments].concat();
-        let mut child = self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();

@@ -217,7 +217,8 @@ impl Book {
         source: Source,
     ) -> Option<PeerId> {
         let mut news = None;
-        for address in addresses.iter().filter(|address| address.len() <= MAX_ADDRESS).take(2 * MAX_ADDRESSES) {
+        for address in addresses.iter().filter(|address| address.len() <= MAX_ADDRESS).take(2 * MAX_ADDRESSES)
+        {
             let (place, named) = split(address);
             if named.is_some() && peer.is_some() && named != peer {
                 continue;
@@ -363,9 +364,9 @@ impl Book {
 
     /// When somebody is due next.
     pub(crate) fn next_due(&self, is_connected: impl Fn(PeerId) -> bool) -> Option<u64> {
-        let peers = self.iter().filter(|(peer, known)| {
-            !known.blocked && known.is_reachable() && !is_connected(*peer)
-        });
+        let peers = self
+            .iter()
+            .filter(|(peer, known)| !known.blocked && known.is_reachable() && !is_connected(*peer));
         let wanted = |anonymous: &&Anonymous| anonymous.peer.is_none_or(|peer| !is_connected(peer));
         let anonymous = self.anonymous.values().filter(wanted).map(|anonymous| anonymous.redial.next);
         peers.map(|(_, known)| known.redial.next).chain(anonymous).min()

@@ -35,7 +35,8 @@ pub struct Listed {
 }
 
 fn epoch(entry: &EntryState) -> u64 {
-    entry.deleted.iter().last().map_or(0, |last| last + 1)
+    // Saturating: a hostile member may say that the very last epoch was deleted. The name is of no use then.
+    entry.deleted.iter().last().map_or(0, |last| last.saturating_add(1))
 }
 
 /// The document that the pair of name and type stands for now, or would once it is created.
@@ -135,6 +136,20 @@ mod tests {
         let _ = ann.merge(his);
         assert_eq!(current(&ann, "board", "Board"), second);
         assert!(second.1);
+    }
+
+    #[test]
+    fn a_deletion_of_the_very_last_epoch_panics_nowhere() {
+        let (mut eve, _) = two();
+        let key = ("board".to_owned(), "Board".to_owned());
+        let _ = eve.update(|all| {
+            let mut entry = all.at(key);
+            entry.created().enable();
+            entry.deleted().add(u64::MAX);
+        });
+        assert_eq!(list(&eve).len(), 1);
+        assert!(deleted(&eve).contains(&current(&eve, "board", "Board").0));
+        assert!(delete(&mut eve, "board", "Board").is_some());
     }
 
     #[test]

@@ -21,7 +21,8 @@ impl Engine {
     /// Tells a peer where we and others can be reached.
     pub(super) fn send_contacts(&mut self, peer: PeerId) {
         let others = self.book.contacts().filter(|contact| contact.peer != peer);
-        let contacts: Vec<Contact> = self.own_contact().into_iter().chain(others).take(MAX_CONTACTS).collect();
+        let contacts: Vec<Contact> =
+            self.own_contact().into_iter().chain(others).take(MAX_CONTACTS).collect();
         self.send(peer, &Frame::Peers(contacts));
     }
 

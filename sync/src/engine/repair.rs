@@ -121,8 +121,7 @@ impl Engine {
 
     /// Whether there is a place for a document.
     fn has_room(&self, doc: DocId) -> bool {
-        let has_room =
-            self.documents.contains_key(&doc) || self.documents.len() < self.config.max_documents;
+        let has_room = self.documents.contains_key(&doc) || self.documents.len() < self.config.max_documents;
         if !has_room {
             tracing::warn!(%doc, limit = self.config.max_documents, "no room for another document");
         }
@@ -163,8 +162,7 @@ impl Engine {
         } else if !is_asked {
             return;
         } else {
-            let matches =
-                |old: &Incoming| (old.hash, old.parts, old.kind) == (hash, parts, kind);
+            let matches = |old: &Incoming| (old.hash, old.parts, old.kind) == (hash, parts, kind);
             match self.pulls.incoming(doc) {
                 Some(old) if matches(old) => {}
                 // A part that comes late, of what has been replaced by something newer.

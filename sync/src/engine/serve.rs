@@ -141,7 +141,8 @@ impl Engine {
                 serving.under_way.pop_front();
             }
             let batches = &self.batches;
-            let may_go = |answer: &&mut Answer| !answer.after.is_some_and(|after| batches.is_in_flight(after));
+            let may_go =
+                |answer: &&mut Answer| !answer.after.is_some_and(|after| batches.is_in_flight(after));
             let room = WINDOW.saturating_sub(serving.bytes_under_way());
             if let Some(answer) = serving.answers.iter_mut().find(may_go)
                 && (answer.part().len() < SMALL_PART || answer.part().len() <= room)

@@ -150,7 +150,8 @@ impl Engine {
     #[doc(hidden)]
     #[must_use]
     pub fn transfer_bytes(&self) -> usize {
-        let serving: usize = self.peers.values().filter_map(Peer::ready).map(|ready| ready.serving.bytes()).sum();
+        let serving: usize =
+            self.peers.values().filter_map(Peer::ready).map(|ready| ready.serving.bytes()).sum();
         serving + self.pulls.unfinished_bytes()
     }
 }

@@ -75,7 +75,9 @@ impl Engine {
             let body = slot.body.reload(replica, stored.as_ref()).map_err(|why| why.to_string())?;
             // SUBTLE: an answer to an earlier question may be older than what has become durable since.
             match self.durable.get(doc) {
-                Some(durable) if !body.version().dominates(durable) => Err("it holds less than it did".into()),
+                Some(durable) if !body.version().dominates(durable) => {
+                    Err("it holds less than it did".into())
+                }
                 _ => Ok((body, stored)),
             }
         });
@@ -166,15 +168,22 @@ impl Engine {
         for &doc in &self.stale {
             self.effects.push_back(Effect::Load { doc });
         }
-        let unsaved = std::mem::take(&mut self.unsaved).into_values();
-        // What is deleted no longer, or not yet again, must not be removed.
-        let writes: Vec<Write> = unsaved
-            .filter(|write| !matches!(write, Write::Remove { doc } if !self.deleted.contains(doc)))
-            .collect();
+        // SUBTLE: what is deleted no longer must not be removed; and until the directory has been read back nobody
+        // knows what is deleted.
+        let is_known = self.documents[&DocId::DIRECTORY].is_writable();
+        let (mut writes, mut later) = (Vec::new(), Vec::new());
+        for (place, write) in std::mem::take(&mut self.unsaved) {
+            match &write {
+                Write::Remove { .. } if !is_known => later.push((place, write)),
+                Write::Remove { doc } if !self.deleted.contains(doc) => {}
+                _ => writes.push(write),
+            }
+        }
+        self.unsaved.extend(later);
         if !writes.is_empty() {
             self.submit_others(writes);
         }
-        if !self.stale.is_empty() {
+        if !self.stale.is_empty() || !self.unsaved.is_empty() {
             self.retry_at = Some(self.now.millis + RETRY_PAUSE);
         }
     }

@@ -149,9 +149,10 @@ impl NodeBuilder {
             seed: home::random()?,
         };
         parse_all(self.announce.as_deref().unwrap_or_default())?;
-        let shared = Shared::start(store, addresses, self.announce.clone(), move |store: &dyn Store, now| {
-            Ok(Engine::start(config, store, now)?)
-        })?;
+        let shared =
+            Shared::start(store, addresses, self.announce.clone(), move |store: &dyn Store, now| {
+                Ok(Engine::start(config, store, now)?)
+            })?;
         let space = SpaceId::of(&secret);
         shared.with_engine(|engine, now| {
             if let Membership::Join { ticket, .. } = &self.membership {
@@ -165,7 +166,8 @@ impl NodeBuilder {
         } else {
             let topic = blake3::derive_key("tombolo 2026 gossip topic", secret.as_bytes());
             let topic = data_encoding::HEXLOWER.encode(&topic[..16]);
-            let again = Some(parse_known(&last)).filter(|last| !last.is_empty()).unwrap_or_else(default_listen);
+            let again =
+                Some(parse_known(&last)).filter(|last| !last.is_empty()).unwrap_or_else(default_listen);
             let wanted = explicit.clone().unwrap_or(again);
             Some(start_net(key, &topic, wanted, explicit.is_none(), self.mdns).await?)
         };

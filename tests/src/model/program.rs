@@ -50,7 +50,7 @@ pub fn programs<O: std::fmt::Debug + Clone + 'static>(
 ) -> impl Strategy<Value = Vec<Step<O>>> {
     let transaction = prop_oneof![
         4 => vec(operation.clone(), 1..4),
-        1 => vec(operation, 0..24),
+        1 => vec(operation, 0..32),
     ];
     let replica = 0..REPLICAS;
     let step = prop_oneof![

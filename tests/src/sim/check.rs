@@ -114,7 +114,10 @@ impl World {
         for doc in engine.held_documents() {
             let Some(status) = engine.document_status(doc) else { continue };
             if !status.version.dominates(&status.durable) {
-                wrong = Some(format!("{doc:?} at n{node} has {:?} durable of {:?}", status.durable, status.version));
+                wrong = Some(format!(
+                    "{doc:?} at n{node} has {:?} durable of {:?}",
+                    status.durable, status.version
+                ));
             }
             if !self.nodes[node].disk.version(doc).dominates(&status.durable) && self.sabotage.is_none() {
                 wrong = Some(format!("{doc:?} at n{node} is said to be durable to {:?}", status.durable));
@@ -151,7 +154,8 @@ impl World {
         }
         let replica = self.nodes[node].replica;
         for doc in self.ledger.documents_of(replica) {
-            let version = versions.iter().find(|(known, _)| *known == doc).map(|(_, version)| version.clone());
+            let version =
+                versions.iter().find(|(known, _)| *known == doc).map(|(_, version)| version.clone());
             let deleted = self.nodes[node].engine.as_ref().is_some_and(|engine| engine.is_deleted(doc));
             if !deleted {
                 self.truncate(node, doc, &version.unwrap_or_default());
@@ -233,7 +237,8 @@ impl World {
         let Some(engine) = &self.nodes[node].engine else { return };
         let docs: Vec<DocId> = engine.held_documents().collect();
         for doc in docs {
-            let Some(status) = self.nodes[node].engine.as_ref().and_then(|engine| engine.document_status(doc))
+            let Some(status) =
+                self.nodes[node].engine.as_ref().and_then(|engine| engine.document_status(doc))
             else {
                 continue;
             };

@@ -135,7 +135,9 @@ impl World {
     }
 
     pub(super) fn session_up(&mut self, id: SessionId, end: usize) {
-        let Some(session) = self.network.sessions.get(&id).filter(|session| !session.over[end]) else { return };
+        let Some(session) = self.network.sessions.get(&id).filter(|session| !session.over[end]) else {
+            return;
+        };
         let (node, other) = (session.ends[end], session.ends[1 - end]);
         if self.nodes[node].life != session.lives[end] || self.nodes[node].engine.is_none() {
             return self.leave(id, node, true);
@@ -318,8 +320,7 @@ impl World {
     pub(super) fn gossip_arrives(&mut self, node: usize, from: PeerId, payload: Vec<u8>) {
         self.stats.messages += 1;
         if let Some(other) = self.index_of(from) {
-            self.trace
-                .note(self.now, format_args!("n{other} to n{node}: gossip of {} bytes", payload.len()));
+            self.trace.note(self.now, format_args!("n{other} to n{node}: gossip of {} bytes", payload.len()));
         }
         self.input(node, Input::Gossip { from, payload });
     }

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tombolo_crdt::{
-    AddWinsSet, Crdt, Doc, LwwRegister, Mut, MvRegister, PnCounter, Replica, Scalar, Stamp,
-};
+use tombolo_crdt::{AddWinsSet, Crdt, Doc, LwwRegister, Mut, MvRegister, PnCounter, Replica, Scalar, Stamp};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::{BatchId, Engine, Now, OpenError, UpdateError};
 
@@ -72,8 +70,7 @@ pub type Reading = BTreeMap<&'static str, Value>;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Counter, Self::Set, Self::Multi, Self::Latest, Self::Doc, Self::Board];
+    pub const ALL: [Self; 6] = [Self::Counter, Self::Set, Self::Multi, Self::Latest, Self::Doc, Self::Board];
 
     /// The type's name in the directory.
     #[must_use]

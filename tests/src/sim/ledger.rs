@@ -94,7 +94,16 @@ impl Ledger {
 
 fn sum(all: &[&Entry], field: &str) -> i64 {
     let ops = all.iter().flat_map(|entry| &entry.ops);
-    ops.map(|op| if let Op::Add(at, by) = op && *at == field { *by } else { 0 }).sum()
+    ops.map(|op| {
+        if let Op::Add(at, by) = op
+            && *at == field
+        {
+            *by
+        } else {
+            0
+        }
+    })
+    .sum()
 }
 
 /// Add-wins: an element is in if somebody added it whom no removal of it saw.

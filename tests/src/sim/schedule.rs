@@ -370,7 +370,11 @@ impl Player {
         for node in 0..self.world.len() {
             let engine = self.world.engine(node);
             let status = engine.status();
-            report += &format!("\n  n{node} ready with {:?}, in sync {:?}:", self.world.ready(node), status.in_sync);
+            report += &format!(
+                "\n  n{node} ready with {:?}, in sync {:?}:",
+                self.world.ready(node),
+                status.in_sync
+            );
             for doc in engine.held_documents() {
                 let Some(status) = engine.document_status(doc) else { continue };
                 report += &format!(" {doc:?} {:?}", status.version);

@@ -36,7 +36,8 @@ impl World {
                 self.befriend(node, known);
             }
         }
-        let connected = |world: &Self| (0..world.len()).all(|node| world.ready(node).len() + 1 == world.len());
+        let connected =
+            |world: &Self| (0..world.len()).all(|node| world.ready(node).len() + 1 == world.len());
         let waited = self.run_until(10_000, |world| connected(world) && world.agrees());
         assert!(waited.is_some(), "connecting takes too long: {:?}", self.violation);
     }
