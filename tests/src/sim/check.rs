@@ -15,6 +15,9 @@ use tombolo_sync::engine::{Engine, Event, Origin};
 
 use super::world::World;
 
+/// A version, in a form that has an order.
+type Entries = Vec<(tombolo_crdt::ReplicaId, u64)>;
+
 /// Every so many changes two nodes of one version are compared.
 const COMPARE_EVERY: u64 = 8;
 /// No schedule has more than this under way.
@@ -27,7 +30,7 @@ const MAX_TRANSFERS: usize = 256 << 20;
 pub struct Checks {
     changes: u64,
     /// What a document in some version looks like.
-    states: BTreeMap<(DocId, Vec<(tombolo_crdt::ReplicaId, u64)>), Vec<u8>>,
+    states: BTreeMap<(DocId, Entries), Vec<u8>>,
 }
 
 /// A document's state without the name of its type.
