@@ -120,6 +120,7 @@ impl Engine {
     pub fn is_in_sync_with(&self, peer: PeerId) -> bool {
         let ready = self.peers.get(&peer).and_then(Peer::ready);
         self.batches.is_idle()
+            && self.stale.is_empty()
             && ready.is_some_and(|ready| ready.listed && ready.have.digest() == self.durable.digest())
     }
 

@@ -90,6 +90,7 @@ impl Player {
         let mut rng = ChaCha8Rng::seed_from_u64(schedule.seed ^ 0x746f_6d62_6f6c_6f00);
         let count = rng.random_range(2..=7);
         let mut world = World::new(count, schedule.seed);
+        world.collect_violations();
         if schedule.trace {
             world.trace.keep();
         }
@@ -114,6 +115,7 @@ impl Player {
             for other in 0..node {
                 let latency = if rng.random_ratio(1, 4) { rng.random_range(10..150) } else { 1 };
                 world.set_latency(node, other, latency, latency / 2);
+                world.set_bandwidth(node, other, if rng.random_ratio(1, 8) { 200 } else { 10_000 });
             }
             // Everybody can be found by somebody: a tree, and a few more.
             if node > 0 {
@@ -123,6 +125,10 @@ impl Player {
             if other != node {
                 world.befriend(node, other);
             }
+        }
+        // Behind a wall: it dials, and nobody gets through to it.
+        if rng.random_ratio(1, 5) {
+            world.set_accepts(count - 1, false);
         }
         let tastes = (0..count).map(|_| Kind::ALL.into_iter().filter(|_| rng.random_ratio(2, 3)).collect());
         let tastes = tastes.collect();
@@ -323,6 +329,7 @@ impl Player {
             self.world.disk(node).store.fail_next(0);
             self.world.set_disk_latency(node, 1, 3);
             self.around(node, LinkState::Up);
+            (0..node).for_each(|other| self.world.set_bandwidth(node, other, 10_000));
             self.start(node);
             self.world.call(node, |engine, now| engine.isolate(now, false));
         }

@@ -71,6 +71,8 @@ pub struct World {
     /// What happened, in numbers.
     pub stats: Stats,
     pub(super) sabotage: Option<Sabotage>,
+    /// Whether a broken rule is a panic.
+    pub(super) is_strict: bool,
 }
 
 impl World {
@@ -101,11 +103,17 @@ impl World {
             trace: Trace::default(),
             stats: Stats::default(),
             sabotage: None,
+            is_strict: true,
         };
         for node in 0..world.nodes.len() {
             world.start(node);
         }
         world
+    }
+
+    /// Keeps the first broken rule instead of panicking.
+    pub fn collect_violations(&mut self) {
+        self.is_strict = false;
     }
 
     /// Makes a mistake on purpose from now on.
@@ -170,6 +178,7 @@ impl World {
         if self.violation.is_none() {
             self.trace.note(self.now, format_args!("VIOLATION {what}"));
             self.violation = Some(format!("at {} ms: {what}", self.now));
+            assert!(!self.is_strict, "at {} ms: {what}", self.now);
         }
     }
 
