@@ -12,13 +12,12 @@ pub fn stop() -> Result<impl Future<Output = ()>> {
     let on = |kind: SignalKind| -> Result<Signal> {
         signal(kind).map_err(|why| Failure::io("signals cannot be handled", &why))
     };
-    let (mut terminate, mut interrupt, mut hang_up) =
-        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    // Not SIGHUP: a handler for it would undo `nohup`, and a write that was answered is durable anyway.
+    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            _ = hang_up.recv() => {}
         }
     })
 }

@@ -20,7 +20,7 @@ const LISTENING: Duration = Duration::from_secs(10);
 /// The addresses are complete when there has been no new one for so long.
 const SETTLED: Duration = Duration::from_millis(60);
 
-/// Runs the node until SIGTERM, SIGINT or SIGHUP.
+/// Runs the node until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When it cannot be started.

@@ -39,7 +39,8 @@ fn main() -> io::Result<()> {
         std::fs::create_dir_all(&folder)?;
         for old in std::fs::read_dir(&folder)? {
             let old = old?;
-            if old.file_name().to_string_lossy().starts_with("seed-") {
+            let name = old.file_name().to_string_lossy().into_owned();
+            if name.starts_with("seed-") && !name.starts_with("seed-kept-") {
                 std::fs::remove_file(old.path())?;
             }
         }

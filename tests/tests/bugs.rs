@@ -429,6 +429,26 @@ mod this_one_had {
         assert_equal(&p, &x);
     }
 
+    /// An answer left out events that the asker knows, and with them the removal that a delta says only by naming an event
+    /// and not carrying it: a whole state as a mere delta, for one.
+    #[test]
+    fn an_answer_that_left_out_a_removal() {
+        let (mut b, mut c) = (replica::<AddWinsSet<u8>>(2), replica::<AddWinsSet<u8>>(3));
+        let (_, b1) = b.update(|set| set.add(1));
+        c.merge(b1).unwrap();
+        let _ = c.update(|set| set.remove(&1));
+        let mut a = replica::<AddWinsSet<u8>>(1);
+        let _ = a.update(|set| set.add(2));
+        // b1 and c1 in one delta, which carries nothing and covers nothing.
+        a.merge(over_the_wire(&c.state())).unwrap();
+        // To one who knows b1 the answer names a1 and c1.
+        let Since::Delta(answer) = a.delta_since(&b.version()) else { panic!("that is remembered") };
+        assert_eq!((answer.len(), answer.deps()), (2, b.version()));
+        b.merge(over_the_wire(&answer)).unwrap();
+        assert!(!b.contains(&1));
+        assert_equal(&a, &b);
+    }
+
     /// Opening an entry or a field without writing to it left an empty node in the delta, which no decoder takes.
     #[test]
     fn a_handle_opened_and_not_written_to() {

@@ -21,7 +21,10 @@ fn random_schedules_lose_nothing_and_end_in_agreement() {
             return;
         }
         let Outcome { seed, violation, .. } = Schedule::new(FIRST + number).run();
-        assert_eq!(violation, None, "replay: cargo run --release -p tombolo-tests --bin simulate -- --seed {seed}");
+        assert_eq!(
+            violation, None,
+            "replay: cargo run --release -p tombolo-tests --bin simulate -- --seed {seed}"
+        );
     }
 }
 

@@ -11,8 +11,14 @@ use super::{DeltaTree, Parts, Run, add_dependency};
 use crate::causal::{CausalContext, ReplicaIndex, ReplicaTable};
 
 /// The group of `deltas`, with its dots in the rows of `table`; `rows[i]` says where the rows of `deltas[i]` are in it
-/// (an empty or missing slice: they are the same).
-pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>], table: Arc<ReplicaTable>) -> Parts {
+/// (an empty or missing slice: they are the same). Beside it, the events that one of the deltas brings and does not
+/// carry: what the group says of them it says by naming them as its events, and whoever takes them out of those must cover
+/// them instead.
+pub(crate) fn group(
+    deltas: &[&Parts],
+    rows: &[Vec<ReplicaIndex>],
+    table: Arc<ReplicaTable>,
+) -> (Parts, CausalContext) {
     let mut uncarried = Vec::with_capacity(deltas.len());
     let mut events = Vec::with_capacity(deltas.len());
     let mut tree = DeltaTree::default();
@@ -33,7 +39,8 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>], table: Arc<Re
     tree.join_equal_keys();
     // SUBTLE: a cover counts only below its own node, as it does where the deltas come one by one. No transaction
     // covers what it carries, so a cover here and content below it are always of different deltas.
-    tree.drop_dead(&CausalContext::from_contexts(&uncarried));
+    let uncarried = CausalContext::from_contexts(&uncarried);
+    tree.drop_dead(&uncarried);
     let events: SmallVec<[Run; 1]> = CausalContext::from_contexts(&events)
         .runs()
         .map(|(replica, first, last)| Run { replica, first, last })
@@ -43,5 +50,5 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>], table: Arc<Re
         *counter > 0
             && !events.iter().any(|run| run.replica == *row && run.first <= *counter && *counter <= run.last)
     });
-    Parts { table, deps, events, tree, is_state: false, author_epoch: None }
+    (Parts { table, deps, events, tree, is_state: false, author_epoch: None }, uncarried)
 }

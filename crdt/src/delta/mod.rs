@@ -129,7 +129,7 @@ impl<T: Crdt> Delta<T> {
         }
         let deps = ours.deps.clone();
         let author_epoch = ours.author_epoch;
-        let mut joined = group(&[ours, theirs], &[], Arc::clone(&theirs.table));
+        let (mut joined, _) = group(&[ours, theirs], &[], Arc::clone(&theirs.table));
         joined.deps = deps;
         // A later transaction may cover dots of replicas the first had nothing to do with.
         for &(row, counter) in &theirs.deps {

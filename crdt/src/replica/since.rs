@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Replica, row_in};
-use crate::causal::{ReplicaId, ReplicaIndex, Version};
+use crate::causal::{CausalContext, ReplicaId, ReplicaIndex, Version};
 use crate::codec::{self, DecodeError, Limits};
 use crate::delta::{Delta, DeltaTree, Parts, Run, group};
 use crate::store::{Crdt, DotStore, rows_in};
@@ -58,11 +58,19 @@ impl<T: Crdt> Replica<T> {
             })
             .collect();
         let lacked: Vec<&Parts> = lacked.into_iter().map(|delta| &**delta).collect();
-        let mut delta = group(&lacked, &rows, Arc::clone(&self.table));
+        let (mut delta, uncarried) = group(&lacked, &rows, Arc::clone(&self.table));
         // The group is addressed to a base: everything both sides know. What lies below the base is left out, so that
         // the events are one run a replica: the remembered deltas may overlap, and some of their neighbours are not
         // lacked or no longer remembered.
         delta.tree.drop_carried(&mut |dot| dot.counter() <= theirs[dot.replica() as usize]);
+        // SUBTLE: an event that a delta brings and does not carry is removed by being named. One below the base is named
+        // no longer, so it has to be covered, unless it is already.
+        let mut below_base = CausalContext::default();
+        for (row, first, last) in uncarried.runs() {
+            below_base.insert_run(row, first, last.min(theirs[row as usize]));
+        }
+        let unsaid = below_base.difference(&delta.covered());
+        delta.tree.cover.union(&unsaid);
         delta.deps.clear();
         delta.events.clear();
         for (row, (&known, &theirs)) in self.known.iter().zip(&theirs).enumerate() {

@@ -269,6 +269,9 @@ impl Shared {
         net: Option<(Net, NetEvents)>,
         records: impl Fn(&[String]) -> Vec<Write> + Send + 'static,
     ) {
+        // SUBTLE: before anybody can report where the node listens, or the empty list would replace what it reports.
+        let addresses = self.announce.clone().unwrap_or_default();
+        self.input(Input::Listening { addresses });
         if let Some((net, events)) = net {
             let blocked = self.look(Engine::blocked);
             net.set_blocked(blocked.into_iter().collect());
@@ -276,8 +279,7 @@ impl Shared {
             tokio::spawn(listen(Arc::downgrade(self), events, records));
         }
         tokio::spawn(keep_time(Arc::downgrade(self)));
-        let addresses = self.announce.clone().unwrap_or_default();
-        self.input(Input::Listening { addresses });
+        self.input(Input::NetworkChanged);
     }
 
     #[tracing::instrument(level = "trace", skip_all)]

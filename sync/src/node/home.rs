@@ -64,16 +64,10 @@ fn text(store: &RedbStore, key: &str) -> Result<Option<String>> {
 
 impl Home {
     pub(super) fn open(folder: &Path, membership: &Membership, name: Option<&str>) -> Result<Self> {
-        let fresh = !folder.exists();
-        let opened = Self::open_or_make(folder, membership, name);
-        if fresh && matches!(opened, Err(Error::NoSpace(_))) {
-            // Asking for what is not there leaves nothing behind. The store is closed by now.
-            let _ = std::fs::remove_dir_all(folder);
+        // Asking for what is not there leaves nothing behind.
+        if matches!(membership, Membership::Existing) && !RedbStore::is_in(folder) {
+            return Err(Error::NoSpace(PathBuf::from(folder)));
         }
-        opened
-    }
-
-    fn open_or_make(folder: &Path, membership: &Membership, name: Option<&str>) -> Result<Self> {
         let mut store = RedbStore::open(folder)?;
         let mut writes = Vec::new();
         let put = |key: &str, value: &[u8]| Write::Put { key: key.to_owned(), value: value.to_vec() };

@@ -66,6 +66,12 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
+    /// Whether there is a store in `folder`. Makes nothing.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(FILE_NAME).exists()
+    }
+
     /// Opens the store in `folder`, creating folder and store if they are not there.
     ///
     /// A new folder is readable by its owner only. A store whose process was killed, or lost power, holds all that was

@@ -1,0 +1,118 @@
+//! What it costs, in counts of messages and bytes.
+
+use tombolo_crdt::PnCounter;
+use tombolo_sync::engine::wire::Frame;
+use tombolo_tests::sim::{GossipWeather, World};
+
+#[test]
+fn idle_peers_with_two_hundred_documents_say_little() {
+    let mut world = World::new(2, 1);
+    for number in 0..200 {
+        let doc = world.open::<PnCounter>(number % 2, &format!("counter {number}"));
+        world.update::<PnCounter, _>(number % 2, doc, |counter| counter.inc(1));
+    }
+    world.connect_all();
+    world.run_for(2_000);
+    world.record();
+    world.run_for(60_000);
+    let (frames, bytes) = (world.sent().len(), world.sent().iter().map(|sent| sent.bytes).sum::<usize>());
+    // A beat and its echo, each way, each second.
+    assert!(frames <= 4 * 61, "{frames} frames in a minute");
+    assert!(bytes < 30_000, "{bytes} bytes in a minute");
+}
+
+#[test]
+fn a_session_of_peers_that_agree_begins_with_a_constant_number_of_bytes() {
+    let bytes = |documents: usize| {
+        let mut world = World::new(2, 2);
+        for number in 0..documents {
+            let doc = world.open::<PnCounter>(0, &format!("counter {number}"));
+            world.update::<PnCounter, _>(0, doc, |counter| counter.inc(1));
+        }
+        world.connect_all();
+        world.run_for(1_000);
+        world.crash(1, true, 0);
+        world.run_for(1_000);
+        world.record();
+        world.start(1);
+        world.run_for(60_000);
+        assert!(world.agrees());
+        world.sent().iter().map(|sent| sent.bytes).sum::<usize>()
+    };
+    let (some, many) = (bytes(300), bytes(600));
+    // Each says its versions once, when it is asked. With more documents, so does that; all else stays.
+    assert!(many < 3 * some, "{some} bytes for 300 documents, {many} for 600");
+}
+
+#[test]
+fn a_burst_that_gossip_carries_is_not_pulled_as_well() {
+    let mut world = World::new(5, 3);
+    world.gossip = GossipWeather { spread: 0, ..GossipWeather::default() };
+    world.connect_all();
+    let doc = world.open::<PnCounter>(0, "likes");
+    world.run_until_agreed(1_000);
+    world.record();
+    for _ in 0..200 {
+        world.update::<PnCounter, _>(0, doc, |counter| counter.inc(1));
+        world.run_for(7);
+    }
+    world.run_until_agreed(2_000);
+    let content = world.sent().iter().filter(|sent| matches!(sent.frame, Frame::Content { .. })).count();
+    assert!(content < 50, "{content} contents though gossip brought them");
+}
+
+#[test]
+fn what_all_lack_is_pulled_by_each_once() {
+    let mut world = World::new(5, 4);
+    world.gossip = GossipWeather { delivered: 0, ..GossipWeather::default() };
+    world.connect_all();
+    let doc = world.open::<PnCounter>(0, "likes");
+    world.run_until_agreed(2_000);
+    world.record();
+    for round in 0..50 {
+        world.update::<PnCounter, _>(round % 5, doc_at(&mut world, round % 5), |counter| counter.inc(1));
+        world.run_for(300);
+    }
+    world.run_until_agreed(2_000);
+    let content = world.sent().iter().filter(|sent| matches!(sent.frame, Frame::Content { .. })).count();
+    // Four lack each of fifty commits, and opening lists nothing new.
+    assert!(content <= 50 * 4 + 20, "{content} contents");
+    assert_eq!(world.read::<PnCounter, _>(0, doc, |counter| counter.value()), 50);
+}
+
+fn doc_at(world: &mut World, node: usize) -> tombolo_sync::DocId {
+    world.open::<PnCounter>(node, "likes")
+}
+
+#[test]
+fn learning_to_know_each_other_writes_little() {
+    let mut world = World::new(6, 5);
+    world.connect_all();
+    world.run_for(2_000);
+    for node in 0..6 {
+        let commits = world.disk(node).store.commits();
+        assert!(commits <= 40, "n{node} wrote {commits} times");
+        world.disk(node).store.fail_next(0);
+    }
+    let before: Vec<u64> = (0..6).map(|node| world.disk(node).store.commits()).collect();
+    world.run_for(60_000);
+    let after: Vec<u64> = (0..6).map(|node| world.disk(node).store.commits()).collect();
+    assert_eq!(before, after, "nothing happens, and nothing is written");
+}
+
+#[test]
+fn an_input_costs_the_same_with_few_and_with_many_documents() {
+    // By counts, not by time: nothing in an idle engine's tick may go through the documents. The next tick is a full
+    // beat away, however many documents there are.
+    let mut world = World::new(2, 6);
+    for number in 0..2_000 {
+        let doc = world.open::<PnCounter>(0, &format!("counter {number}"));
+        world.update::<PnCounter, _>(0, doc, |counter| counter.inc(1));
+    }
+    world.connect_all();
+    world.run_for(3_000);
+    world.trace.keep();
+    world.run_for(10_000);
+    let lines = world.trace.lines().len();
+    assert!(lines <= 4 * 11, "{lines} things happened in ten idle seconds");
+}

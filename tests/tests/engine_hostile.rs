@@ -1,0 +1,259 @@
+//! A member that is hostile, or broken: it has proved that it knows the secret, and sends what it likes.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tombolo_crdt::{AddWinsSet, PnCounter, Replica, ReplicaId, Version};
+use tombolo_sync::DocId;
+use tombolo_sync::engine::wire::{ContentKind, Frame, PART, content_hash};
+use tombolo_tests::sim::{GossipWeather, World};
+
+type Words = AddWinsSet<String>;
+
+/// Three nodes that agree on a document; what the last one says is not its own.
+fn three(seed: u64) -> (World, DocId) {
+    let mut world = World::new(3, seed);
+    world.connect_all();
+    let doc = world.open::<Words>(0, "words");
+    world.update::<Words, _>(0, doc, |words| words.add("first"));
+    world.run_until_agreed(2_000);
+    world.open::<Words>(1, "words");
+    (world, doc)
+}
+
+/// The honest two still understand each other.
+fn assert_unharmed(world: &mut World, doc: DocId) {
+    let before = world.read::<Words, _>(1, doc, |words| words.len());
+    world.update::<Words, _>(0, doc, |words| words.add(format!("word {before}")));
+    let arrived = world.run_until(5_000, |world| {
+        world.ready(0).contains(&1) && world.read::<Words, _>(1, doc, |words| words.len()) == before + 1
+    });
+    assert!(arrived.is_some());
+}
+
+fn content(doc: DocId, kind: ContentKind, bytes: &[u8]) -> Frame {
+    Frame::Content { doc, hash: content_hash(bytes), kind, part: 0, parts: 1, bytes: bytes.to_vec() }
+}
+
+#[test]
+fn random_bytes_end_the_session_and_nothing_else() {
+    let (mut world, doc) = three(1);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..200 {
+        let mut bytes = vec![0; rng.random_range(0..200)];
+        rng.fill(&mut bytes[..]);
+        world.forge(2, 0, bytes);
+        world.run_for(20);
+    }
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn frames_cut_and_changed_anywhere_harm_nobody() {
+    let (mut world, doc) = three(2);
+    world.record();
+    world.update::<Words, _>(0, doc, |words| words.add("second"));
+    world.call(2, |engine, now| engine.handle(now, tombolo_sync::engine::Input::NetworkChanged));
+    world.run_for(3_000);
+    let frames: Vec<Vec<u8>> = world.sent().iter().map(|sent| sent.frame.encode()).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for _ in 0..400 {
+        let mut bytes = frames[rng.random_range(0..frames.len())].clone();
+        if rng.random() {
+            bytes.truncate(rng.random_range(0..=bytes.len()));
+        } else {
+            let at = rng.random_range(0..bytes.len());
+            bytes[at] = rng.random();
+        }
+        world.forge(2, 1, bytes);
+        world.run_for(5);
+    }
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn sound_frames_at_the_wrong_time_harm_nobody() {
+    let (mut world, doc) = three(3);
+    let mut other = World::new(2, 4);
+    other.record();
+    other.connect_all();
+    let theirs = other.open::<Words>(0, "words");
+    other.update::<Words, _>(0, theirs, |words| words.add("from elsewhere"));
+    other.run_for(2_000);
+    // Everything that was said in another network, greeting included, all at once.
+    for sent in other.sent().to_vec() {
+        world.forge_frame(2, 0, &sent.frame);
+        world.run_for(3);
+    }
+    world.run_for(5_000);
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn before_the_proof_nothing_is_heard_and_nothing_told() {
+    let mut world = World::new(2, 5);
+    world.open::<Words>(0, "words");
+    world.run_for(50);
+    world.set_latency(0, 1, 50, 0);
+    world.record();
+    world.befriend(1, 0);
+    let doc = DocId::from_bytes([9; 16]);
+    for _ in 0..30 {
+        world.run_for(5);
+        let version: Version = [(ReplicaId::from_bytes([9; 16]), 5)].into_iter().collect();
+        for frame in [
+            Frame::Ask,
+            Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None },
+            Frame::Versions { entries: vec![(doc, version)], first: true, last: true },
+            Frame::Beat { sent: 0, digest: [0; 32] },
+        ] {
+            // In the world's own session, before its greeting is over.
+            if world.ready(0).is_empty() {
+                world.forge_frame(1, 0, &frame);
+            }
+        }
+        if world.ready(0).is_empty() {
+            let told = world.sent().iter().filter(|sent| sent.from == 0);
+            for sent in told {
+                assert!(matches!(sent.frame, Frame::Hello(_) | Frame::Proof(_)), "{:?}", sent.frame);
+            }
+        }
+    }
+    assert!(world.run_until(3_000, |world| world.ready(0) == [1]).is_some());
+}
+
+#[test]
+fn parts_without_measure_take_no_memory() {
+    let (mut world, doc) = three(6);
+    let hash = content_hash(b"");
+    for (part, parts) in [(0, u32::MAX), (u32::MAX, u32::MAX), (5, 2), (0, 0), (1, 0), (0, 4_000)] {
+        for kind in [ContentKind::Delta, ContentKind::State] {
+            for bytes in [0, 1, PART, PART + 1] {
+                let frame = Frame::Content { doc, hash, kind, part, parts, bytes: vec![7; bytes] };
+                world.forge_frame(2, 0, &frame);
+            }
+        }
+    }
+    // Content that nobody asked for, of documents that nobody has.
+    for number in 0..200_u8 {
+        let doc = DocId::from_bytes([number; 16]);
+        let frame =
+            Frame::Content { doc, hash, kind: ContentKind::Delta, part: 0, parts: 9, bytes: vec![7; PART] };
+        world.forge_frame(2, 0, &frame);
+    }
+    assert_eq!(world.engine(0).transfer_bytes(), 0);
+    assert!(world.engine(0).held_documents().count() < 10);
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn content_that_is_not_what_its_name_says_is_not_taken() {
+    let (mut world, doc) = three(7);
+    let mut eve = Replica::<Words>::new(ReplicaId::from_bytes([99; 16]));
+    let (_, delta) = eve.update(|words| words.add("forged"));
+    let bytes = delta.encode_body();
+    let frame = Frame::Content { doc, hash: [0; 16], kind: ContentKind::Delta, part: 0, parts: 1, bytes };
+    world.forge_frame(2, 0, &frame);
+    assert!(world.read::<Words, _>(0, doc, |words| !words.contains("forged")));
+}
+
+#[test]
+fn content_of_another_type_is_refused_by_who_knows_the_type() {
+    let (mut world, doc) = three(8);
+    let mut eve = Replica::<PnCounter>::new(ReplicaId::from_bytes([99; 16]));
+    let (_, delta) = eve.update(|counter| counter.inc(1));
+    world.forge_frame(2, 0, &content(doc, ContentKind::Delta, &delta.encode_body()));
+    world.forge_frame(2, 0, &content(doc, ContentKind::State, &eve.encode()));
+    assert_eq!(world.read::<Words, _>(0, doc, |words| words.len()), 1);
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn who_claims_what_it_does_not_have_is_asked_less_and_less() {
+    let (mut world, doc) = three(9);
+    let claim: Version = [(ReplicaId::from_bytes([77; 16]), 1 << 39)].into_iter().collect();
+    world.record();
+    for _ in 0..60 {
+        let entries = (0..20_u8).map(|number| (DocId::from_bytes([number + 1; 16]), claim.clone()));
+        let entries = entries.chain([(doc, claim.clone())]).collect();
+        world.forge_frame(2, 0, &Frame::Versions { entries, first: false, last: false });
+        world.run_for(1_000);
+    }
+    let pulls = world.sent().iter().filter(|sent| matches!(sent.frame, Frame::Pull { .. })).count();
+    assert!(pulls < 21 * 30, "{pulls} pulls in a minute");
+    // And leaves nothing behind.
+    assert_eq!(world.engine(0).held_documents().count(), 2);
+    assert!(world.engine(0).status().peers.len() == 2, "status adds up whatever is claimed");
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn a_wall_clock_at_the_end_of_time_is_only_shown() {
+    let (mut world, doc) = three(10);
+    for wall_millis in [0, u64::MAX, 1 << 63] {
+        let welcome = tombolo_sync::engine::wire::Welcome {
+            replica: ReplicaId::from_bytes([3; 16]),
+            name: "n\u{7}2".repeat(1_000),
+            wall_millis,
+        };
+        world.forge_frame(2, 0, &Frame::Welcome(welcome));
+        world.forge_frame(2, 0, &Frame::Echo { sent: u64::MAX });
+    }
+    let status = world.engine(0).status();
+    assert!(status.peers.iter().all(|peer| peer.name.len() <= 128 && !peer.name.contains('\u{7}')));
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn a_crowd_of_invented_peers_is_not_dialled_for_ever() {
+    let (mut world, doc) = three(11);
+    world.trace.keep();
+    for round in 0..20_u8 {
+        let contacts = (0..64_u8).map(|number| {
+            let mut key = [round; 32];
+            key[31] = number;
+            tombolo_sync::engine::wire::Contact {
+                peer: tombolo_sync::PeerId::from_bytes(key),
+                addresses: vec![format!("/memory/{}", 50 + u32::from(number))],
+            }
+        });
+        world.forge_frame(2, 0, &Frame::Peers(contacts.collect()));
+    }
+    world.run_for(3_700_000);
+    let before = world.trace.lines().len();
+    world.run_for(60_000);
+    let dials = world.trace.lines()[before..].iter().filter(|line| line.contains("DialFailed")).count();
+    assert_eq!(dials, 0);
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn gossip_that_no_member_made_is_dropped() {
+    let (mut world, doc) = three(12);
+    world.gossip = GossipWeather { delivered: 0, ..GossipWeather::default() };
+    let from = world.peer(2);
+    for length in [0, 1, 23, 24, 40, 41, 1_000, 100_000] {
+        let payload = vec![3; length];
+        world.call(0, |engine, now| {
+            engine.handle(now, tombolo_sync::engine::Input::Gossip { from, payload });
+        });
+    }
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn a_document_more_than_there_may_be_is_not_taken_and_the_others_go_on() {
+    let small = tombolo_tests::sim::NodeOptions { max_documents: 4, ..Default::default() };
+    let mut world = World::with_options([Default::default(), small], 13);
+    for number in 0..20 {
+        let doc = world.open::<PnCounter>(0, &format!("counter {number}"));
+        world.update::<PnCounter, _>(0, doc, |counter| counter.inc(1));
+    }
+    world.befriend(1, 0);
+    world.run_for(5_000);
+    assert_eq!(world.engine(1).held_documents().count(), 4);
+    let held: Vec<DocId> = world.engine(1).held_documents().filter(|doc| *doc != DocId::DIRECTORY).collect();
+    // What there is room for stays up to date.
+    let version = |world: &World, node: usize| world.engine(node).document_status(held[0]).unwrap().version;
+    world.update::<PnCounter, _>(0, held[0], |counter| counter.inc(1));
+    assert!(world.run_until(2_000, |world| version(world, 0) == version(world, 1)).is_some());
+}
