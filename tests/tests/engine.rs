@@ -229,18 +229,21 @@ fn a_document_of_several_megabytes_travels_in_parts_and_an_interrupted_transfer_
     world.set_bandwidth(0, 1, 2_000);
     // Nine MB at two MB a second; the link breaks every other second.
     let mut breaks = 0;
-    while !world.agrees() {
+    loop {
         world.set_link(0, 1, LinkState::Up);
-        world.run_for(2_000);
+        if world.run_until(2_000, World::agrees).is_some() {
+            break;
+        }
         world.set_link(0, 1, LinkState::Cut);
         world.run_for(300);
         breaks += 1;
         assert!(breaks < 8, "the transfer begins anew every time");
     }
-    assert!(breaks > 2);
+    assert!(breaks >= 2);
     let content = |sent: &&tombolo_tests::sim::Sent| matches!(sent.frame, Frame::Content { .. });
     let bytes: usize = world.sent().iter().filter(content).map(|sent| sent.bytes).sum();
-    assert!(bytes < 40_000_000, "{bytes} bytes of content for nine million");
+    // Of each break, what was under way is sent again.
+    assert!(bytes < 9_000_000 + (breaks + 1) * 5_000_000, "{bytes} bytes of content for nine million");
     world.open::<Words>(1, "words");
     assert_eq!(world.read::<Words, _>(1, doc, |words| words.len()), 300);
 }
@@ -248,14 +251,15 @@ fn a_document_of_several_megabytes_travels_in_parts_and_an_interrupted_transfer_
 #[test]
 fn a_hundred_large_documents_at_once_are_no_more_than_a_session_carries() {
     let mut world = World::new(2, 12);
+    world.session_limit = 8 << 20;
     for number in 0..100 {
         let doc = world.open::<Words>(0, &format!("document {number}"));
-        world.update::<Words, _>(0, doc, |words| words.add("x".repeat(1_000_000)));
+        world.update::<Words, _>(0, doc, |words| words.add("x".repeat(150_000)));
     }
-    world.run_for(100);
-    world.set_bandwidth(0, 1, 20_000);
+    world.run_for(500);
+    world.set_bandwidth(0, 1, 5_000);
     world.befriend(1, 0);
     let waited = world.run_until(30_000, |world| world.ready(1).len() == 1 && world.agrees());
     let waited = waited.expect("all documents arrive");
-    assert!(waited < 15_000, "a hundred MB at twenty MB a second took {waited} ms");
+    assert!(waited < 6_000, "fifteen MB at five MB a second took {waited} ms");
 }

@@ -70,7 +70,8 @@ fn what_all_lack_is_pulled_by_each_once() {
     world.run_until_agreed(2_000);
     world.record();
     for round in 0..50 {
-        world.update::<PnCounter, _>(round % 5, doc_at(&mut world, round % 5), |counter| counter.inc(1));
+        world.open::<PnCounter>(round % 5, "likes");
+        world.update::<PnCounter, _>(round % 5, doc, |counter| counter.inc(1));
         world.run_for(300);
     }
     world.run_until_agreed(2_000);
@@ -78,10 +79,6 @@ fn what_all_lack_is_pulled_by_each_once() {
     // Four lack each of fifty commits, and opening lists nothing new.
     assert!(content <= 50 * 4 + 20, "{content} contents");
     assert_eq!(world.read::<PnCounter, _>(0, doc, |counter| counter.value()), 50);
-}
-
-fn doc_at(world: &mut World, node: usize) -> tombolo_sync::DocId {
-    world.open::<PnCounter>(node, "likes")
 }
 
 #[test]

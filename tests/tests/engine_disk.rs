@@ -1,7 +1,11 @@
 //! Disks that refuse, are slow, or are left in the middle of it.
 
-use tombolo_crdt::{AddWinsSet, PnCounter};
-use tombolo_sync::engine::{BatchId, Input, OpenError, UpdateError};
+use std::convert::Infallible;
+
+use tombolo_crdt::{AddWinsSet, Limits, PnCounter, ReplicaId};
+use tombolo_sync::engine::{BatchId, Config, Engine, Input, Now, OpenError, UpdateError};
+use tombolo_sync::store::MemoryStore;
+use tombolo_sync::{PeerId, Secret};
 use tombolo_tests::sim::{LinkState, World};
 
 type Words = AddWinsSet<String>;
@@ -67,21 +71,36 @@ fn nobody_is_in_sync_with_a_document_that_has_to_be_read_back() {
 
 #[test]
 fn batches_refused_one_by_one_take_nothing_with_them_that_was_written_after() {
-    let (mut world, doc) = two(4);
-    let other = world.open::<PnCounter>(0, "likes");
-    world.run_until_agreed(1_000);
-    // Fails in the world's disk never: the driver's news are made up here.
-    let first = world.update::<Words, _>(0, doc, |words| words.add("refused"));
-    let second = world.update::<Words, _>(0, doc, |words| words.add("refused too"));
-    let fail = |first: BatchId| Input::StoreFailed { first, reason: "made up".into() };
-    world.call(0, |engine, now| engine.handle(now, fail(first)));
-    let later = world.update::<PnCounter, _>(0, other, |counter| counter.inc(1));
-    world.call(0, |engine, now| engine.handle(now, fail(second)));
-    assert!(!world.engine(0).is_durable(later));
-    let stored = Input::Stored(later);
-    world.call(0, |engine, now| engine.handle(now, stored));
-    assert!(world.engine(0).is_durable(later), "it was taken for lost");
-    assert!(!world.engine(0).is_durable(first) && !world.engine(0).is_durable(second));
+    let config = Config {
+        peer: PeerId::from_bytes([1; 32]),
+        replica: ReplicaId::from_bytes([1; 16]),
+        name: "alone".into(),
+        application: "test".into(),
+        secret: Secret::from_bytes([7; 32]),
+        limits: Limits::default(),
+        max_documents: 10,
+        seed: [0; 32],
+    };
+    let now = Now { millis: 1, wall_millis: 1 };
+    let mut engine = Engine::start(config, &MemoryStore::new(), now).unwrap();
+    let refused = engine.open::<Words>(now, "words", true).unwrap().unwrap();
+    let other = engine.open::<PnCounter>(now, "likes", true).unwrap().unwrap();
+    engine.handle(now, Input::Stored(BatchId(2)));
+    let mut add = |word: &str| {
+        let add = engine.update::<Words, _, Infallible>(now, refused, |words| Ok(words.add(word)));
+        add.unwrap().1
+    };
+    let (first, second) = (add("refused"), add("refused too"));
+    let fail = |first| Input::StoreFailed { first, reason: "full".into() };
+    engine.handle(now, fail(first));
+    let later = engine.update::<PnCounter, _, Infallible>(now, other, |counter| Ok(counter.inc(1)));
+    let later = later.unwrap().1;
+    // A driver that tells of each batch the disk refused, one after the other.
+    engine.handle(now, fail(second));
+    assert!(!engine.is_durable(later));
+    engine.handle(now, Input::Stored(later));
+    assert!(engine.is_durable(later), "it was taken for lost");
+    assert!(!engine.is_durable(first) && !engine.is_durable(second));
 }
 
 #[test]
@@ -118,7 +137,7 @@ fn a_removal_the_disk_refused_is_not_tried_again_while_the_deletion_may_be_undon
     world.run_for(900);
     world.set_disk_latency(0, 150, 0);
     world.disk(0).store.fail_next(1);
-    world.call(0, |engine, now| engine.delete(now, "words", &"AddWinsSet".to_owned())).unwrap();
+    world.call(0, |engine, now| engine.delete(now, "words", "AddWinsSet")).unwrap();
     world.run_for(5_000);
     if !world.engine(0).is_deleted(doc) {
         assert_eq!(words(&world, 0, doc), ["first"]);
@@ -196,7 +215,7 @@ fn what_was_durable_survives_a_crash_at_any_write() {
 #[test]
 fn a_deleted_document_leaves_the_disk_also_if_the_node_ended_in_between() {
     let (mut world, doc) = two(10);
-    world.call(0, |engine, now| engine.delete(now, "words", &"AddWinsSet".to_owned())).unwrap();
+    world.call(0, |engine, now| engine.delete(now, "words", "AddWinsSet")).unwrap();
     // The deletion is written, the removal is not.
     world.crash(0, true, 1);
     world.start(0);

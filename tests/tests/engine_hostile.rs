@@ -218,7 +218,7 @@ fn a_crowd_of_invented_peers_is_not_dialled_for_ever() {
         });
         world.forge_frame(2, 0, &Frame::Peers(contacts.collect()));
     }
-    world.run_for(3_700_000);
+    world.run_for(720_000);
     let before = world.trace.lines().len();
     world.run_for(60_000);
     let dials = world.trace.lines()[before..].iter().filter(|line| line.contains("DialFailed")).count();

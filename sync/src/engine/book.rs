@@ -36,8 +36,8 @@ const MAX_ANONYMOUS: usize = 64;
 const MAX_PEERS: usize = 10_000;
 /// How many peers are kept that are known from hearsay alone.
 const MAX_RUMOURS: usize = 256;
-/// After so long out of reach a peer known from hearsay alone is forgotten, in milliseconds: an hour.
-const RUMOUR_LIFE: u64 = 60 * 60 * 1_000;
+/// After so long out of reach a peer known from hearsay alone is forgotten, in milliseconds: ten minutes.
+const RUMOUR_LIFE: u64 = 10 * 60 * 1_000;
 /// Where records of peers stand in the store.
 pub(crate) const RECORDS: &str = "peer/";
 

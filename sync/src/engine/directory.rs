@@ -57,6 +57,18 @@ pub(crate) fn list(directory: &Directory) -> Vec<Listed> {
     .collect()
 }
 
+/// How many documents there are.
+pub(crate) fn count(directory: &Directory) -> usize {
+    directory.iter().filter(|(_, entry)| entry.created.value()).count()
+}
+
+/// The types of the documents of this name.
+pub(crate) fn types_of(directory: &Directory, name: &str) -> Vec<String> {
+    let from = directory.range((name.to_owned(), String::new())..);
+    let named = from.take_while(|((other, _), _)| other == name);
+    named.filter(|(_, entry)| entry.created.value()).map(|((_, type_name), _)| type_name.clone()).collect()
+}
+
 /// The ids of deleted documents.
 pub(crate) fn deleted(directory: &Directory) -> BTreeSet<DocId> {
     let epochs =

@@ -5,18 +5,34 @@ use tombolo_crdt::{Delta, Merged, Opaque};
 
 use super::Engine;
 use super::document::MergeError;
-use super::effect::{BatchId, Effect, Event, Origin};
+use super::effect::{Effect, Event, Origin};
 use super::frame::ContentKind;
 use crate::{DocId, PeerId};
 
 /// A pushed group is at most this long, in bytes: 16 KiB. What is longer is announced and pulled.
 const MAX_PUSH: usize = 16 << 10;
 
+/// The pause between two rounds of pushing, in milliseconds. What becomes durable alone goes out at once, what comes in
+/// quick succession goes out together.
+const PUSH_PAUSE: u64 = 10;
+
 impl Engine {
+    /// Pushes what has become durable, unless that was done just now.
+    pub(crate) fn push(&mut self) {
+        if self.push.is_empty() || self.now.millis < self.push_at {
+            return;
+        }
+        self.push_at = self.now.millis + PUSH_PAUSE;
+        for doc in std::mem::take(&mut self.push) {
+            self.push_document(doc);
+        }
+    }
+
     /// Pushes the local changes of a document that have become durable, neighbours joined to groups.
-    pub(crate) fn push_durable(&mut self, doc: DocId, batch: BatchId) {
+    fn push_document(&mut self, doc: DocId) {
+        let first = self.batches.first();
         let Some(slot) = self.documents.get_mut(&doc) else { return };
-        let ready = slot.fresh.partition_point(|(at, _)| *at <= batch);
+        let ready = slot.fresh.partition_point(|(at, _)| first.is_none_or(|first| *at < first));
         if ready == 0 {
             return;
         }
@@ -96,8 +112,11 @@ impl Engine {
 
     /// Tells the application that a document's value changed.
     pub(crate) fn changed(&mut self, doc: DocId, origin: Origin) {
-        if doc == DocId::DIRECTORY {
-            self.directory_changed();
+        match origin {
+            // Nothing can have been deleted, and deleting sees to that itself. It would cost a walk of the directory.
+            Origin::Local if doc == DocId::DIRECTORY => self.event(Event::Directory),
+            _ if doc == DocId::DIRECTORY => self.directory_changed(),
+            _ => {}
         }
         if let Some(slot) = self.documents.get(&doc) {
             let version = slot.body.version();

@@ -37,7 +37,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{DecodeError, Limits, Opaque, Replica, ReplicaId};
+use tombolo_crdt::{DecodeError, Limits, Opaque, Replica, ReplicaId, Version};
 
 use crate::space::Secret;
 use crate::store::{Store, StoreError, Stored, Write};
@@ -134,9 +134,12 @@ pub struct Engine {
     /// Cut off from everybody, on purpose.
     isolated: bool,
     listening: Vec<String>,
-    /// Documents whose durable version is to be told to the peers, and when.
-    announce: BTreeSet<DocId>,
+    /// Durable versions that are to be told to the peers, and when.
+    announce: BTreeMap<DocId, Version>,
     announce_at: Option<u64>,
+    /// Documents of which something is to be pushed, and when it may be.
+    push: BTreeSet<DocId>,
+    push_at: u64,
 }
 
 impl std::fmt::Debug for Engine {
@@ -174,8 +177,10 @@ impl Engine {
             dial_at: 0,
             isolated: store.record(ISOLATED)?.is_some(),
             listening: Vec::new(),
-            announce: BTreeSet::new(),
+            announce: BTreeMap::new(),
             announce_at: None,
+            push: BTreeSet::new(),
+            push_at: 0,
             config,
         };
         for (key, value) in store.records(book::RECORDS)? {
@@ -252,7 +257,8 @@ impl Engine {
         let now = self.now.millis;
         let sessions = self.peers.values().map(|peer| self.session_deadline(peer));
         let dials = Some(self.dial_at).filter(|_| !self.isolated);
-        let others = [dials, self.announce_at, self.retry_at, self.pulls.deadline()];
+        let push = Some(self.push_at).filter(|_| !self.push.is_empty());
+        let others = [dials, self.announce_at, push, self.retry_at, self.pulls.deadline()];
         let soonest = sessions.chain(others.into_iter().flatten()).min();
         soonest.unwrap_or(u64::MAX).clamp(now, now + 1_000)
     }
@@ -263,6 +269,7 @@ impl Engine {
         self.tend_pulls();
         self.tend_disk();
         self.dial();
+        self.push();
         if self.announce_at.is_some_and(|at| at <= self.now.millis) {
             self.announce();
         }

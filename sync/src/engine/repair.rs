@@ -15,18 +15,26 @@ const ANNOUNCE_PAUSE: u64 = 50;
 const LIST_BYTES: usize = 256 << 10;
 
 impl Engine {
-    /// Has a document's durable version told to the peers shortly.
+    /// Has a document's durable version, as it is now, told to the peers shortly.
+    ///
+    /// SUBTLE: not as it is when it is told. The gossip of what became durable since is still under way, and whoever
+    /// heard of it would pull what is about to arrive.
     pub(crate) fn announce_soon(&mut self, doc: DocId) {
-        self.announce.insert(doc);
-        self.announce_at.get_or_insert(self.now.millis + ANNOUNCE_PAUSE);
+        if let Some(version) = self.durable.get(doc) {
+            self.announce.entry(doc).or_insert_with(|| version.clone());
+            self.announce_at.get_or_insert(self.now.millis + ANNOUNCE_PAUSE);
+        }
     }
 
     /// Tells all peers the durable versions of what changed.
     pub(crate) fn announce(&mut self) {
         self.announce_at = None;
-        let docs = std::mem::take(&mut self.announce);
-        let entries: Vec<_> =
-            docs.into_iter().filter_map(|doc| Some((doc, self.durable.get(doc)?.clone()))).collect();
+        let entries: Vec<_> = std::mem::take(&mut self.announce).into_iter().collect();
+        for (doc, version) in &entries {
+            if self.durable.get(*doc).is_some_and(|durable| durable != version) {
+                self.announce_soon(*doc);
+            }
+        }
         if entries.is_empty() {
             return;
         }

@@ -174,7 +174,7 @@ impl Engine {
                 None if speaks => self.greet_again(peer),
                 Some(_) if now >= heard + SILENCE => self.disconnect(peer, "silent for too long"),
                 Some(ready) if speaks => {
-                    let introduced = ready.replica.is_some();
+                    let introduced = ready.replica.is_some() || now < since + BEAT;
                     self.send(peer, &Frame::Beat { sent: now, digest: self.durable.digest() });
                     if !introduced {
                         self.greet_again(peer);

@@ -107,7 +107,7 @@ impl Engine {
         Status {
             peer: self.config.peer,
             name: self.config.name.clone(),
-            documents: self.list().len(),
+            documents: super::directory::count(self.directory()),
             in_sync: (!connected.is_empty()).then_some(all),
             isolated: self.isolated,
             peers,

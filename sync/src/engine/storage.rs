@@ -90,6 +90,11 @@ impl Batches {
         BatchId(self.last)
     }
 
+    /// The first batch under way.
+    pub(crate) fn first(&self) -> Option<BatchId> {
+        self.in_flight.first_key_value().map(|(first, _)| *first)
+    }
+
     fn is_lost(&self, batch: BatchId) -> bool {
         let after = self.lost.partition_point(|(first, _)| *first <= batch);
         after > 0 && batch <= self.lost[after - 1].1
@@ -179,7 +184,7 @@ impl Engine {
             if self.documents.contains_key(&doc) {
                 self.durable.raise(doc, &version);
                 self.announce_soon(doc);
-                self.push_durable(doc, batch);
+                self.push.insert(doc);
             }
         }
         self.doomed.retain(|_, doomed| doomed.batch > batch);
@@ -190,8 +195,7 @@ impl Engine {
     /// Whether everything up to this batch is durable. A batch that was undone is not.
     #[must_use]
     pub fn is_durable(&self, batch: BatchId) -> bool {
-        let later = self.batches.in_flight.first_key_value().is_none_or(|(first, _)| batch < *first);
-        later && !self.batches.is_lost(batch)
+        self.batches.first().is_none_or(|first| batch < first) && !self.batches.is_lost(batch)
     }
 
     /// Hands records of the driver's own to the store, in order with the engine's writes.

@@ -85,11 +85,7 @@ impl Engine {
         let wanted = T::type_name().into_owned();
         let (doc, exists) = directory::current(self.directory(), name, &wanted);
         if !exists {
-            let found: Vec<String> = directory::list(self.directory())
-                .into_iter()
-                .filter(|listed| listed.name == name)
-                .map(|listed| listed.type_name)
-                .collect();
+            let found = directory::types_of(self.directory(), name);
             if !found.is_empty() {
                 return Err(OpenError::WrongType {
                     name: name.to_owned(),
@@ -163,6 +159,7 @@ impl Engine {
         }
         let Some(delta) = directory::delete(self.directory_mut(), name, type_name) else { return Ok(None) };
         let batch = self.commit(DocId::DIRECTORY, &delta);
+        self.directory_changed();
         self.handle(now, Input::Tick);
         Ok(batch)
     }

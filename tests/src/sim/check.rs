@@ -92,6 +92,7 @@ impl World {
         if origin == Origin::Undone {
             self.truncate(node, doc, &version);
         }
+        self.nodes[node].unsettled.insert(doc);
         self.checks.changes += 1;
     }
 
@@ -114,18 +115,26 @@ impl World {
         let Some(engine) = &self.nodes[node].engine else { return };
         let mut wrong = None;
         let mut promised = Vec::new();
-        for doc in engine.held_documents() {
-            let Some(status) = engine.document_status(doc) else { continue };
+        let mut settled = Vec::new();
+        for &doc in &self.nodes[node].unsettled {
+            let Some(status) = engine.document_status(doc) else {
+                settled.push(doc);
+                continue;
+            };
             if !status.version.dominates(&status.durable) {
-                wrong = Some(format!(
-                    "{doc:?} at n{node} has {:?} durable of {:?}",
-                    status.durable, status.version
-                ));
+                wrong =
+                    Some(format!("{doc:?} at n{node} has {:?} durable of {:?}", status.durable, status.version));
             }
             if !self.nodes[node].disk.version(doc).dominates(&status.durable) && self.sabotage.is_none() {
                 wrong = Some(format!("{doc:?} at n{node} is said to be durable to {:?}", status.durable));
             }
+            if status.version == status.durable {
+                settled.push(doc);
+            }
             promised.push((doc, status.durable));
+        }
+        for doc in settled {
+            self.nodes[node].unsettled.remove(&doc);
         }
         self.nodes[node].promised.extend(promised);
         if let Some(wrong) = wrong {
@@ -136,6 +145,7 @@ impl World {
     /// After a restart everything promised is there.
     pub(super) fn check_restart(&mut self, node: usize) {
         self.nodes[node].seen.clear();
+        self.nodes[node].unsettled.clear();
         let Some(engine) = &self.nodes[node].engine else { return };
         let mut found = Vec::new();
         for (&doc, promised) in &self.nodes[node].promised {

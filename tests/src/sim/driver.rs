@@ -12,8 +12,6 @@ use super::world::{Sabotage, Sent, World};
 
 /// After so long a dial that gets no answer fails.
 const DIAL_PATIENCE: u64 = 3_000;
-/// More bytes than this under way in one session end it, as in the real network.
-const MAX_UNDER_WAY: usize = 64 << 20;
 
 impl World {
     pub(super) fn perform(&mut self, node: usize, effect: Effect) {
@@ -252,7 +250,7 @@ impl World {
                 session.last[end] = at;
             }
             session.under_way[end] += frame.len();
-            if session.under_way[end] > MAX_UNDER_WAY {
+            if session.under_way[end] > self.session_limit {
                 self.trace.note(self.now, format_args!("n{node} to n{other}: too much under way"));
                 return self.disconnect(node, other);
             }

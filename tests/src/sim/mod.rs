@@ -4,7 +4,7 @@
 //! [`Schedule`] plays a random story from a seed (writes, cuts, crashes, full disks, clocks that jump), heals
 //! everything, and asks whether all nodes hold what they must. The same seed is the same run, event for event.
 //!
-//! What is watched all the time: see [`Checks`](check). What must hold in the end: see [`Ledger`].
+//! What is watched all the time: see `Checks` in `check`. What must hold in the end: see [`Ledger`].
 
 mod check;
 mod disk;

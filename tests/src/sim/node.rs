@@ -63,6 +63,8 @@ pub(super) struct Node {
     pub(super) bootstrap: Vec<usize>,
     /// The version of each document, as last seen.
     pub(super) seen: BTreeMap<DocId, Version>,
+    /// Documents that changed and were not seen durable since.
+    pub(super) unsettled: BTreeSet<DocId>,
     /// What the engine said is durable of each document: must never be lost.
     pub(super) promised: BTreeMap<DocId, Version>,
     /// The last batch reported durable.
@@ -94,6 +96,7 @@ impl Node {
             accepts: true,
             bootstrap: Vec::new(),
             seen: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
             promised: BTreeMap::new(),
             durable: BatchId(0),
             lost: Vec::new(),

@@ -60,6 +60,8 @@ pub struct World {
     pub(super) published: u64,
     /// Of a hundred commits, how many end with a crash just before or just after.
     pub(super) crashing_commits: u32,
+    /// More bytes than this under way in one session end it, as in the real network.
+    pub session_limit: usize,
     /// What happens to frames.
     pub frames: FrameWeather,
     /// What happens to gossip.
@@ -97,6 +99,7 @@ impl World {
             sent: None,
             published: 0,
             crashing_commits: 0,
+            session_limit: 64 << 20,
             frames: FrameWeather::default(),
             gossip: GossipWeather::default(),
             ledger: Ledger::default(),
