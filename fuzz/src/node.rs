@@ -25,7 +25,7 @@ const HOSTILE: PeerId = PeerId::from_bytes([0x20; 32]);
 const HONEST: PeerId = PeerId::from_bytes([0x30; 32]);
 /// The document that is open here as a [`Doc`]; the honest peer passes it on without opening it.
 const NAME: &str = "board";
-const MAX_STEPS: usize = 96;
+const MAX_STEPS: usize = 64;
 
 /// What one frame may take when it is read: a list of empty texts is the worst, of 24 bytes each and twice that while
 /// it grows; serde reserves up to a MiB on the word of a length.
@@ -543,20 +543,21 @@ impl Stage {
         self.us.engine.handle(now, up(HONEST, true));
         them.engine.handle(now, up(US, false));
         let mut frames = 0;
-        for second in 0..20 {
-            for _ in 0..20 {
-                self.now.millis += 50;
-                self.now.wall_millis += 50;
-                if second == 0 {
-                    while !self.us.loads.is_empty() {
-                        self.us.load(self.now, true);
-                    }
+        // The first seconds slowly, then from beat to beat.
+        for tick in 0..60 {
+            let step = if tick < 20 { 100 } else { 450 };
+            self.now.millis += step;
+            self.now.wall_millis += step;
+            if tick == 0 {
+                while !self.us.loads.is_empty() {
+                    self.us.load(self.now, true);
                 }
-                frames += exchange(&mut self.us, &mut them, self.now);
             }
-            if second == 9 {
+            if tick == 38 {
+                // Ten seconds have passed, ten are left.
                 frames = 0;
             }
+            frames += exchange(&mut self.us, &mut them, self.now);
         }
         assert!(frames < QUIET, "{frames} frames in ten quiet seconds");
         if !self.tainted {

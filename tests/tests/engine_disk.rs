@@ -87,13 +87,19 @@ fn batches_refused_one_by_one_take_nothing_with_them_that_was_written_after() {
     let other = engine.open::<PnCounter>(now, "likes", true).unwrap().unwrap();
     engine.handle(now, Input::Stored(BatchId(2)));
     let mut add = |word: &str| {
-        let add = engine.update::<Words, _, Infallible>(now, refused, |words| Ok(words.add(word)));
+        let add = engine.update::<Words, _, Infallible>(now, refused, |words| {
+            words.add(word);
+            Ok(())
+        });
         add.unwrap().1
     };
     let (first, second) = (add("refused"), add("refused too"));
     let fail = |first| Input::StoreFailed { first, reason: "full".into() };
     engine.handle(now, fail(first));
-    let later = engine.update::<PnCounter, _, Infallible>(now, other, |counter| Ok(counter.inc(1)));
+    let later = engine.update::<PnCounter, _, Infallible>(now, other, |counter| {
+        counter.inc(1);
+        Ok(())
+    });
     let later = later.unwrap().1;
     // A driver that tells of each batch the disk refused, one after the other.
     engine.handle(now, fail(second));

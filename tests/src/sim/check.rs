@@ -6,7 +6,7 @@
 //! - Two nodes that hold a document in one version, durably, hold the same bytes.
 //! - No engine spins, and no queue grows without end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{Delta, Limits, Opaque, Version};
 use tombolo_sync::DocId;
@@ -28,7 +28,9 @@ const MAX_TRANSFERS: usize = 256 << 20;
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub struct Checks {
+    /// Changes since two nodes were compared last.
     changes: u64,
+    changed: BTreeSet<DocId>,
     /// What a document in some version looks like.
     states: BTreeMap<(DocId, Entries), Vec<u8>>,
 }
@@ -94,6 +96,7 @@ impl World {
         }
         self.nodes[node].unsettled.insert(doc);
         self.checks.changes += 1;
+        self.checks.changed.insert(doc);
     }
 
     /// What is known to be lost is not expected any more; what was promised must not be among it.
@@ -122,8 +125,10 @@ impl World {
                 continue;
             };
             if !status.version.dominates(&status.durable) {
-                wrong =
-                    Some(format!("{doc:?} at n{node} has {:?} durable of {:?}", status.durable, status.version));
+                wrong = Some(format!(
+                    "{doc:?} at n{node} has {:?} durable of {:?}",
+                    status.durable, status.version
+                ));
             }
             if !self.nodes[node].disk.version(doc).dominates(&status.durable) && self.sabotage.is_none() {
                 wrong = Some(format!("{doc:?} at n{node} is said to be durable to {:?}", status.durable));
@@ -241,14 +246,20 @@ impl World {
         }
         if self.checks.changes >= COMPARE_EVERY {
             self.checks.changes = 0;
-            self.compare(node);
+            let changed = std::mem::take(&mut self.checks.changed);
+            self.compare(node, changed);
         }
     }
 
-    /// Equal versions are equal states, here and anywhere before.
-    pub(super) fn compare(&mut self, node: usize) {
+    /// As [`compare`](Self::compare), for everything a node holds.
+    pub(super) fn compare_all(&mut self, node: usize) {
         let Some(engine) = &self.nodes[node].engine else { return };
         let docs: Vec<DocId> = engine.held_documents().collect();
+        self.compare(node, docs);
+    }
+
+    /// Equal versions are equal states, here and anywhere before.
+    fn compare(&mut self, node: usize, docs: impl IntoIterator<Item = DocId>) {
         for doc in docs {
             let Some(status) =
                 self.nodes[node].engine.as_ref().and_then(|engine| engine.document_status(doc))

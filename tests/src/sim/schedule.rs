@@ -339,7 +339,7 @@ impl Player {
     fn judge(&mut self) {
         let expected = self.world.ledger.listed();
         for node in 0..self.world.len() {
-            self.world.compare(node);
+            self.world.compare_all(node);
             let list = self.world.engine(node).list();
             let found = list.iter().map(|listed| format!("{}|{}", listed.name, listed.type_name)).collect();
             if expected != found {
