@@ -27,6 +27,15 @@ struct Arguments {
     seed: Option<u64>,
 }
 
+/// What all schedules came to.
+#[derive(Default)]
+struct Done {
+    stats: Stats,
+    /// The schedule that took longest to heal: how long, and its seed.
+    slowest: (u64, u64),
+    failed: Vec<Outcome>,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.seed {
@@ -69,7 +78,7 @@ fn play_all(arguments: &Arguments) -> ExitCode {
         bar.set_style(style);
     }
     let next = AtomicU64::new(0);
-    let done: Mutex<(Stats, Vec<Outcome>)> = Mutex::default();
+    let done: Mutex<Done> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
@@ -80,9 +89,11 @@ fn play_all(arguments: &Arguments) -> ExitCode {
                     }
                     let outcome = Schedule::new(arguments.from.wrapping_add(number)).run();
                     let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    done.0 += outcome.stats;
+                    let slowest = (outcome.stats.healed_millis, outcome.seed);
+                    done.slowest = done.slowest.max(slowest);
+                    done.stats += outcome.stats;
                     if outcome.violation.is_some() {
-                        done.1.push(outcome);
+                        done.failed.push(outcome);
                     }
                     bar.inc(1);
                 }
@@ -90,14 +101,14 @@ fn play_all(arguments: &Arguments) -> ExitCode {
         }
     });
     bar.finish_and_clear();
-    let (stats, mut failed) = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Done { stats, slowest, mut failed } = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     failed.sort_by_key(|outcome| outcome.seed);
     for Outcome { seed, violation, .. } in &failed {
         println!("seed {seed}: {}", violation.as_deref().unwrap_or_default());
         println!("  replay: cargo run --release -p tombolo-tests --bin simulate -- --seed {seed}");
     }
     let seconds = started.elapsed().as_secs_f64();
-    println!("{stats}; {:.1} schedules a second", arguments.seeds as f64 / seconds.max(0.001));
+    println!("{stats} (seed {}); {:.1} schedules a second", slowest.1, arguments.seeds as f64 / seconds.max(0.001));
     println!("{} schedules, {} violations", arguments.seeds, failed.len());
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
