@@ -101,14 +101,19 @@ fn play_all(arguments: &Arguments) -> ExitCode {
         }
     });
     bar.finish_and_clear();
-    let Done { stats, slowest, mut failed } = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Done { stats, slowest, mut failed } =
+        done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     failed.sort_by_key(|outcome| outcome.seed);
     for Outcome { seed, violation, .. } in &failed {
         println!("seed {seed}: {}", violation.as_deref().unwrap_or_default());
         println!("  replay: cargo run --release -p tombolo-tests --bin simulate -- --seed {seed}");
     }
     let seconds = started.elapsed().as_secs_f64();
-    println!("{stats} (seed {}); {:.1} schedules a second", slowest.1, arguments.seeds as f64 / seconds.max(0.001));
+    println!(
+        "{stats} (seed {}); {:.1} schedules a second",
+        slowest.1,
+        arguments.seeds as f64 / seconds.max(0.001)
+    );
     println!("{} schedules, {} violations", arguments.seeds, failed.len());
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
