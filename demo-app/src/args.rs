@@ -86,6 +86,8 @@ pub enum Verb {
     Shell,
     /// Copy the home's data to a new file, while the node goes on
     Backup(BackupArgs),
+    /// Make a home of a backup, where there is none; the one that was backed up must not run again
+    Restore(RestoreArgs),
     /// Print everything as indented JSON
     Export,
     /// Measure what things cost, and print it
@@ -299,6 +301,12 @@ pub struct WatchArgs {
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// A file that does not exist yet
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// What `backup` wrote
     pub file: PathBuf,
 }
 

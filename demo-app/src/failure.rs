@@ -25,6 +25,8 @@ pub enum Code {
     Usage,
     /// The home has no space.
     NoSpace,
+    /// There is a home already, where there should be none.
+    Exists,
     /// The home has another space, with writes.
     OtherSpace,
     /// The ticket cannot be read.

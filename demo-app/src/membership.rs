@@ -1,4 +1,6 @@
-//! `init` and `join`: how a home comes to its space.
+//! `init`, `join` and `restore`: how a home comes to its space.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tombolo_sync::{Error, Node, Ticket};
@@ -77,6 +79,23 @@ pub async fn join(home: &Home, output: Output, args: JoinArgs) -> Result<()> {
         }
     };
     output.document(&answer, || format!("joined\n{}\nnext: `tombolo up`\n", who(&answer)))
+}
+
+/// Makes a home of a backup.
+///
+/// # Errors
+/// When there is a home already, or the file is no backup.
+pub async fn restore(home: &Home, output: Output, file: &Path) -> Result<()> {
+    if home.exists() {
+        let message =
+            format!("{} is a home already; say --home DIR with a folder that is none", home.folder.display());
+        return Err(Failure::new(Code::Exists, message));
+    }
+    Node::restore(file, &home.folder).await?;
+    let node = home.start(Node::builder(&home.folder).offline()).await?;
+    let answer = identity(&node);
+    node.shutdown().await;
+    output.document(&answer, || format!("restored\n{}\nnext: `tombolo up`\n", who(&answer)))
 }
 
 fn who(answer: &Value) -> String {

@@ -62,23 +62,20 @@ impl Report {
     pub fn of(node: &Node, running: bool) -> Self {
         let status = node.status();
         let isolated = status.isolated;
-        let peers = status.peers.into_iter().map(|peer| {
-            let known = |value| peer.connected.then_some(value);
-            PeerReport {
-                peer_id: peer.peer.to_string(),
-                connected: peer.connected,
-                transport: peer.transport.map(|transport| transport.name().to_owned()),
-                rtt_ms: peer.round_trip_millis,
-                lag: known(peer.lag),
-                behind: known(peer.behind),
-                in_sync: peer.in_sync,
-                blocked: peer.blocked || isolated,
-                bytes_in: peer.bytes_in,
-                bytes_out: peer.bytes_out,
-                last_repair_ms: peer.last_repair_millis,
-                name: peer.name,
-                addresses: peer.addresses,
-            }
+        let peers = status.peers.into_iter().map(|peer| PeerReport {
+            peer_id: peer.peer.to_string(),
+            connected: peer.connected,
+            transport: peer.transport.map(|transport| transport.name().to_owned()),
+            rtt_ms: peer.round_trip_millis,
+            lag: peer.lag,
+            behind: peer.behind,
+            in_sync: peer.in_sync,
+            blocked: peer.blocked || isolated,
+            bytes_in: peer.bytes_in,
+            bytes_out: peer.bytes_out,
+            last_repair_ms: peer.last_repair_millis,
+            name: peer.name,
+            addresses: peer.addresses,
         });
         Self {
             running,

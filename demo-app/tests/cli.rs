@@ -641,6 +641,36 @@ fn a_backup_is_a_new_file_also_while_a_node_runs() {
 }
 
 #[test]
+fn a_restored_home_gets_back_what_it_wrote_after_the_backup() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    let bob = homes.joined("bob", &ann);
+    ann.json(&["counter", "inc", "visits", "5"]);
+    let file = homes.path().join("ann.backup");
+    ann.json(&["backup", file.to_str().unwrap()]);
+    ann.json(&["counter", "inc", "visits", "2"]);
+    ann.json(&["set", "add", "labels", "late"]);
+    {
+        let node = ann.up();
+        let _other = bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
+        bob.until(&["counter", "get", "visits"], |answer| answer["value"] == 7);
+    }
+    assert_eq!(ann.refused(&["restore", file.to_str().unwrap()], 1), "exists");
+    let again = homes.empty("ann again");
+    assert_eq!(again.refused(&["restore", homes.path().join("nothing").to_str().unwrap()], 1), "io");
+    let restored = again.json(&["restore", file.to_str().unwrap()]);
+    assert_eq!(restored["peer_id"], ann.peer_id());
+    // Under dots that the others must not take for those of the lost writes.
+    assert_eq!(again.json(&["counter", "inc", "visits", "10"]), json!({ "value": 15 }));
+    let node = again.up();
+    let _other = bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
+    for home in [&again, &bob] {
+        home.until(&["counter", "get", "visits"], |answer| answer["value"] == 17);
+        home.until(&["set", "list", "labels"], |answer| answer == &json!(["late"]));
+    }
+}
+
+#[test]
 fn completions_are_printed_for_every_shell() {
     let homes = Homes::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

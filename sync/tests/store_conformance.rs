@@ -225,7 +225,7 @@ fn a_backup_opens_as_a_store_of_its_own<H: Home>() {
     assert!(matches!(store.backup(&file), Err(StoreError::Io(_))), "a backup overwrites nothing");
 
     let restored = folder.path().join("restored");
-    RedbStore::restore(&file, &restored).unwrap();
+    RedbStore::restore(&file, &restored, &[]).unwrap();
     let mut restored = RedbStore::open(&restored).unwrap();
     assert_eq!(restored.documents().unwrap(), [doc(1), doc(2)]);
     assert_eq!(restored.document(doc(1)).unwrap(), stored(Some(b"a"), &[b"b", b"c"]));

@@ -303,7 +303,7 @@ fn a_backup_is_one_moment_while_writes_go_on() {
     });
     for (step, file) in backups {
         let home = folder.path().join(format!("restored {step}"));
-        RedbStore::restore(&file, &home).unwrap();
+        RedbStore::restore(&file, &home, &[]).unwrap();
         let restored = RedbStore::open(&home).unwrap();
         let expected: Vec<_> = (0..=step).map(|step| step.to_be_bytes().to_vec()).collect();
         for number in [1, 2] {
@@ -320,15 +320,15 @@ fn a_store_is_restored_only_where_there_is_none() {
     let store = RedbStore::open(&folder.path().join("home")).unwrap();
     store.backup(&backup).unwrap();
 
-    assert!(matches!(RedbStore::restore(&backup, &folder.path().join("home")), Err(StoreError::Io(_))));
+    assert!(matches!(RedbStore::restore(&backup, &folder.path().join("home"), &[]), Err(StoreError::Io(_))));
     assert!(
-        matches!(RedbStore::restore(&file, &folder.path().join("new")), Err(StoreError::Locked(path)) if path == file)
+        matches!(RedbStore::restore(&file, &folder.path().join("new"), &[]), Err(StoreError::Locked(path)) if path == file)
     );
-    let nowhere = RedbStore::restore(&folder.path().join("nothing"), &folder.path().join("new"));
+    let nowhere = RedbStore::restore(&folder.path().join("nothing"), &folder.path().join("new"), &[]);
     assert!(matches!(nowhere, Err(StoreError::Io(_))), "{nowhere:?}");
     drop(store);
 
-    RedbStore::restore(&backup, &folder.path().join("new")).unwrap();
+    RedbStore::restore(&backup, &folder.path().join("new"), &[]).unwrap();
     assert_eq!(content(&RedbStore::open(&folder.path().join("new")).unwrap()).unwrap(), written);
 }
 
@@ -346,7 +346,7 @@ fn a_damaged_backup_is_not_restored() {
         bad[at] ^= 1 << (number % 8);
         fs::write(&backup, &bad).unwrap();
         let home = folder.path().join(format!("home {number}"));
-        match RedbStore::restore(&backup, &home) {
+        match RedbStore::restore(&backup, &home, &[]) {
             Ok(()) => drop(RedbStore::open(&home).unwrap()),
             Err(StoreError::Damaged(_)) => {
                 refused += 1;
@@ -359,7 +359,7 @@ fn a_damaged_backup_is_not_restored() {
     assert!(refused > 10, "{refused}");
     for image in [vec![], b"not a backup".to_vec(), vec![0; 4096], good[..good.len() / 2].to_vec()] {
         fs::write(&backup, &image).unwrap();
-        let result = RedbStore::restore(&backup, &folder.path().join("never"));
+        let result = RedbStore::restore(&backup, &folder.path().join("never"), &[]);
         assert!(matches!(result, Err(StoreError::Damaged(_))), "{result:?}");
         assert!(fs::read(&backup).unwrap() == image);
     }

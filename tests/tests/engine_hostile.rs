@@ -157,6 +157,23 @@ fn content_that_is_not_what_its_name_says_is_not_taken() {
 }
 
 #[test]
+fn nobody_writes_under_the_id_of_a_store_but_the_store() {
+    let (mut world, doc) = three(14);
+    let ours = world.engine(0).replica();
+    let before = world.engine(0).document_status(doc).unwrap().version;
+    // As a store would that was copied, or whoever wants our counters used up.
+    let mut copy = Replica::<Words>::new(ours);
+    for number in 0..9 {
+        let (_, delta) = copy.update(|words| words.add(format!("copy {number}")));
+        world.forge_frame(2, 0, &content(doc, ContentKind::Delta, &delta.encode_body()));
+    }
+    world.forge_frame(2, 0, &content(doc, ContentKind::State, &copy.encode()));
+    assert_eq!(world.engine(0).document_status(doc).unwrap().version, before);
+    assert_eq!(world.read::<Words, _>(0, doc, |words| words.len()), 1);
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
 fn content_of_another_type_is_refused_by_who_knows_the_type() {
     let (mut world, doc) = three(8);
     let mut eve = Replica::<PnCounter>::new(ReplicaId::from_bytes([99; 16]));

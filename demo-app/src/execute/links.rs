@@ -93,13 +93,13 @@ mod tests {
             blocked: false,
             transport: None,
             round_trip_millis: None,
-            lag: 0,
-            behind: 0,
+            lag: None,
+            behind: None,
             in_sync: false,
             bytes_in: 0,
             bytes_out: 0,
             last_repair_millis: None,
-            clock_skew_millis: 0,
+            clock_skew_millis: None,
             addresses: Vec::new(),
         }
     }

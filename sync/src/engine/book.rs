@@ -134,6 +134,24 @@ struct Record {
     proved: bool,
 }
 
+impl Record {
+    fn write(&self, peer: PeerId) -> Write {
+        let value = rmp_serde::to_vec(self).expect("a record consists of what MessagePack can say");
+        Write::Put { key: key(peer), value }
+    }
+}
+
+/// Where the record of a peer stands in the store.
+pub(crate) fn key(peer: PeerId) -> String {
+    format!("{RECORDS}{peer}")
+}
+
+/// The record of whoever invited us, so that a node started later knows whom to dial.
+pub(crate) fn invitation(inviter: PeerId, addresses: &[String]) -> Write {
+    let addresses = addresses.iter().take(MAX_ADDRESSES).cloned().collect();
+    Record { name: String::new(), addresses, blocked: false, proved: false }.write(inviter)
+}
+
 /// An address of whom we do not know the peer.
 #[derive(Debug, Clone, Default)]
 struct Anonymous {
@@ -162,13 +180,14 @@ fn split(address: &str) -> (&str, Option<PeerId>) {
 }
 
 impl Book {
-    /// Reads a record of the store; a damaged one is left out, for it can be learned anew.
-    pub(crate) fn load(&mut self, key: &str, value: &[u8]) {
-        let Some(peer) = key.strip_prefix(RECORDS).and_then(|peer| peer.parse().ok()) else { return };
-        if let Ok(Record { name, addresses, blocked, proved }) = rmp_serde::from_slice(value) {
-            let known = Known { name, first_hand: addresses, blocked, proved, ..Known::default() };
-            self.peers.insert(peer, known);
-        }
+    /// Reads a record of the store. Says whether it is one: a peer that was blocked must not be let in again because
+    /// nobody can read that any more.
+    pub(crate) fn load(&mut self, key: &str, value: &[u8]) -> bool {
+        let peer = key.strip_prefix(RECORDS).and_then(|peer| peer.parse().ok());
+        let (Some(peer), Ok(record)) = (peer, rmp_serde::from_slice(value)) else { return false };
+        let Record { name, addresses, blocked, proved } = record;
+        self.peers.insert(peer, Known { name, first_hand: addresses, blocked, proved, ..Known::default() });
+        true
     }
 
     /// What the store should hold of a peer.
@@ -180,8 +199,7 @@ impl Book {
             blocked: known.blocked,
             proved: known.proved,
         };
-        let value = rmp_serde::to_vec(&record).expect("a record consists of what MessagePack can say");
-        Some(Write::Put { key: format!("{RECORDS}{peer}"), value })
+        Some(record.write(peer))
     }
 
     pub(crate) fn get(&self, peer: PeerId) -> Option<&Known> {
@@ -370,5 +388,22 @@ impl Book {
         let wanted = |anonymous: &&Anonymous| anonymous.peer.is_none_or(|peer| !is_connected(peer));
         let anonymous = self.anonymous.values().filter(wanted).map(|anonymous| anonymous.redial.next);
         peers.map(|(_, known)| known.redial.next).chain(anonymous).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_told() {
+        let peer = PeerId::from_bytes([7; 32]);
+        let mut book = Book::default();
+        let Write::Put { key, value } = invitation(peer, &["/memory/1".into()]) else {
+            panic!("a record is put")
+        };
+        assert!(!book.load(&key, &value[1..]) && !book.load(RECORDS, &value));
+        assert!(book.load(&key, &value));
+        assert_eq!(book.get(peer).unwrap().addresses().collect::<Vec<_>>(), ["/memory/1"]);
     }
 }

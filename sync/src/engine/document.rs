@@ -32,6 +32,10 @@ pub(crate) enum MergeError {
     Bytes(DecodeError),
     #[error(transparent)]
     Full(Refused),
+    #[error(
+        "it holds {theirs} events of this store, which has written {ours}: two stores go by one replica id"
+    )]
+    Ours { ours: u64, theirs: u64 },
 }
 
 impl<T: Crdt> Document for Replica<T> {
@@ -44,7 +48,14 @@ impl<T: Crdt> Document for Replica<T> {
             ContentKind::Delta => Delta::<T>::decode_body(bytes, limits),
             ContentKind::State => Delta::<T>::decode_state(bytes, limits),
         };
-        Self::merge(self, delta.map_err(MergeError::Bytes)?).map_err(MergeError::Full)
+        let delta = delta.map_err(MergeError::Bytes)?;
+        // Nothing leaves a store before it is durable, so what we do not know of ourselves another store has written:
+        // a copy of this one, this one before it was restored, or somebody who wants our counters used up.
+        let (ours, theirs) = (Self::version(self).get(self.id()), delta.events().get(self.id()));
+        if theirs > ours {
+            return Err(MergeError::Ours { ours, theirs });
+        }
+        Self::merge(self, delta).map_err(MergeError::Full)
     }
 
     fn since(&self, version: &Version) -> Option<(ContentKind, Vec<u8>)> {

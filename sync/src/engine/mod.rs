@@ -10,7 +10,7 @@
 //!    (`repair`). Beats carry a digest over all versions, so a lost message is noticed within a second.
 //! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
 
-mod book;
+pub(crate) mod book;
 mod directory;
 mod document;
 mod effect;
@@ -102,6 +102,9 @@ pub enum StartError {
         /// What is wrong.
         why: DecodeError,
     },
+    /// A record in the store cannot be read.
+    #[error("the record `{0}` in the store is damaged; restore the store from a backup")]
+    Record(String),
 }
 
 /// The state machine of one node.
@@ -184,7 +187,9 @@ impl Engine {
             config,
         };
         for (key, value) in store.records(book::RECORDS)? {
-            engine.book.load(&key, &value);
+            if !engine.book.load(&key, &value) {
+                return Err(StartError::Record(key));
+            }
         }
         let directory = store.document(DocId::DIRECTORY)?;
         let replica = engine.config.replica;

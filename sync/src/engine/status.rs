@@ -40,10 +40,10 @@ pub struct PeerStatus {
     pub transport: Option<Transport>,
     /// The last measured round trip, in milliseconds.
     pub round_trip_millis: Option<u64>,
-    /// How many of our items it has not acknowledged as durable.
-    pub lag: u64,
-    /// How many of its items we lack.
-    pub behind: u64,
+    /// How many of our items it has not acknowledged as durable; unknown while it is not connected.
+    pub lag: Option<u64>,
+    /// How many of its items we lack; unknown while it is not connected.
+    pub behind: Option<u64>,
     /// Whether both sides hold the same, durably.
     pub in_sync: bool,
     /// Bytes of frames from it, in this session.
@@ -53,7 +53,7 @@ pub struct PeerStatus {
     /// How long ago content was last pulled from it, in milliseconds.
     pub last_repair_millis: Option<u64>,
     /// How far its clock seemed to be ahead of ours when the session began, in milliseconds.
-    pub clock_skew_millis: i64,
+    pub clock_skew_millis: Option<i64>,
     /// Where it can be reached.
     pub addresses: Vec<String>,
 }
@@ -90,15 +90,15 @@ impl Engine {
                 blocked: known.blocked,
                 transport: ready.and(session).map(|session| session.transport),
                 round_trip_millis: ready.and_then(|ready| ready.round_trip),
-                lag: ready.map_or(0, |ready| self.durable.ahead_of(&ready.have)),
-                behind: ready.map_or(0, |ready| ready.have.ahead_of(&self.durable)),
+                lag: ready.map(|ready| self.durable.ahead_of(&ready.have)),
+                behind: ready.map(|ready| ready.have.ahead_of(&self.durable)),
                 in_sync: self.is_in_sync_with(peer),
                 bytes_in: session.map_or(0, |session| session.bytes_in),
                 bytes_out: session.map_or(0, |session| session.bytes_out),
                 last_repair_millis: ready
                     .and_then(|ready| ready.last_repair)
                     .map(|at| self.now.millis.saturating_sub(at)),
-                clock_skew_millis: ready.map_or(0, |ready| ready.skew_millis),
+                clock_skew_millis: ready.map(|ready| ready.skew_millis),
                 addresses: known.addresses().cloned().collect(),
             });
         }

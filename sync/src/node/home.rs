@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tombolo_crdt::ReplicaId;
 
 use super::{Error, Result};
+use crate::engine::book;
 use crate::store::{RedbStore, Store, Write};
 use crate::{PeerId, Secret, SpaceId, Ticket};
 
@@ -14,8 +15,6 @@ const NAME: &str = "identity/name";
 const SECRET: &str = "space/secret";
 const LISTEN: &str = "net/listen";
 const ADDRESSES: &str = "net/addresses";
-/// Where peers of the space stand; they are of no use in another one.
-const PEERS: &str = "peer/";
 
 /// How a home comes to its space.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +61,14 @@ fn text(store: &RedbStore, key: &str) -> Result<Option<String>> {
     Ok(store.record(key)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
+/// Makes a home in `folder` of a backup.
+pub(super) fn restore(file: &Path, folder: &Path) -> Result<()> {
+    // Peers may hold what the store wrote after the backup, under dots that it would use again: it goes on as another
+    // replica, in the same step in which it comes to be.
+    let incarnation = Write::Put { key: REPLICA.to_owned(), value: ReplicaId::random().as_bytes().to_vec() };
+    Ok(RedbStore::restore(file, folder, &[incarnation])?)
+}
+
 impl Home {
     pub(super) fn open(folder: &Path, membership: &Membership, name: Option<&str>) -> Result<Self> {
         // Asking for what is not there leaves nothing behind.
@@ -82,7 +89,8 @@ impl Home {
                 if !merge && !store.documents()?.is_empty() {
                     return Err(Error::OtherSpace { ours: SpaceId::of(&known), theirs: ticket.space });
                 }
-                for (key, _) in store.records(PEERS)? {
+                // Peers of one space are of no use in another.
+                for (key, _) in store.records(book::RECORDS)? {
                     writes.push(Write::Delete { key });
                 }
                 ticket.secret.clone()
@@ -120,18 +128,12 @@ impl Home {
     }
 }
 
-/// The record of the inviter, so that a node started later knows whom to dial; `None` if the inviter is known already,
-/// and is not forgotten by one of `writes`. In the form in which the peer book keeps it: name, addresses, blocked,
-/// proved. SUBTLE: the book leaves out what it cannot read, so the two must change together.
+/// The record of the inviter; `None` if the inviter is known already, and is not forgotten by one of `writes`.
 fn invitation(store: &RedbStore, ticket: &Ticket, writes: &[Write]) -> Result<Option<Write>> {
-    let key = format!("{PEERS}{}", ticket.inviter);
-    let forgotten = writes.contains(&Write::Delete { key: key.clone() });
-    if ticket.addresses.is_empty() || (!forgotten && store.record(&key)?.is_some()) {
-        return Ok(None);
-    }
-    let value =
-        rmp_serde::to_vec(&("", &ticket.addresses, false, false)).expect("text and flags are MessagePack");
-    Ok(Some(Write::Put { key, value }))
+    let key = book::key(ticket.inviter);
+    let is_known = store.record(&key)?.is_some() && !writes.contains(&Write::Delete { key });
+    let is_needed = !is_known && !ticket.addresses.is_empty();
+    Ok(is_needed.then(|| book::invitation(ticket.inviter, &ticket.addresses)))
 }
 
 fn lines(store: &RedbStore, key: &str) -> Result<Vec<String>> {

@@ -65,6 +65,17 @@ impl Node {
         Self { shared, space, secret, name: name.into() }
     }
 
+    /// Makes a home in `folder` of a file that [`backup`](Self::backup) wrote. It has the key, the space and the
+    /// documents of the one that was backed up, and what that one wrote later comes back from peers that have it. The
+    /// old home must not run again: the two would be one peer to the others.
+    ///
+    /// # Errors
+    /// When the folder has a store already, or the file is no backup or damaged.
+    pub async fn restore(file: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<()> {
+        let (file, folder) = (file.as_ref().to_owned(), folder.as_ref().to_owned());
+        tokio::task::spawn_blocking(move || home::restore(&file, &folder)).await.map_err(|_| Error::ShutDown)?
+    }
+
     /// The node's key.
     #[must_use]
     pub fn peer_id(&self) -> PeerId {

@@ -94,7 +94,8 @@ impl RedbStore {
         Ok(store)
     }
 
-    /// Creates a store in `folder` from a file that [`Store::backup`] wrote, creating the folder if it is not there.
+    /// Creates a store in `folder` from a file that [`Store::backup`] wrote, with `changes` on top, creating the folder
+    /// if it is not there.
     ///
     /// Costs reading the backup and writing it once. Cut short, it leaves the folder without a store.
     ///
@@ -102,9 +103,9 @@ impl RedbStore {
     /// [`StoreError::Io`] if the folder already has a store or one of both cannot be read or written,
     /// [`StoreError::Damaged`] if the file is no backup or not what was written, [`StoreError::Locked`] if it is in
     /// use as a store, [`StoreError::Format`] if it is from a newer program.
-    pub fn restore(file: &Path, folder: &Path) -> Result<(), StoreError> {
+    pub fn restore(file: &Path, folder: &Path, changes: &[Write]) -> Result<(), StoreError> {
         file::create_folder(folder)?;
-        guarded(|| backup::restore(file, &folder.join(FILE_NAME)))
+        guarded(|| backup::restore(file, &folder.join(FILE_NAME), changes))
     }
 
     /// Creates the file `path` with what `writes` leave behind.

@@ -7,7 +7,7 @@ use std::path::Path;
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use super::{CACHE_BYTES, file, open_database, refusal, tables};
-use crate::store::StoreError;
+use crate::store::{StoreError, Write};
 
 /// Creates the file `path`, a store with the content that `fill` gives it.
 pub(super) fn write(
@@ -23,11 +23,11 @@ pub(super) fn write(
     })
 }
 
-/// Creates the file `path`, a store with the content of the backup `from`.
+/// Creates the file `path`, a store with the content of the backup `from` and what `changes` say.
 ///
 /// The file is copied byte for byte and the copy verified, page by page and value by value. The backup itself may lie on
 /// a medium that is read-only, and stays as it is.
-pub(super) fn restore(from: &Path, path: &Path) -> Result<(), StoreError> {
+pub(super) fn restore(from: &Path, path: &Path, changes: &[Write]) -> Result<(), StoreError> {
     // Before redb sees the file: it takes an empty one for a fault of the disk.
     if std::fs::metadata(from)?.len() == 0 {
         return Err(StoreError::Damaged(format!("{} is empty", from.display())));
@@ -46,6 +46,9 @@ pub(super) fn restore(from: &Path, path: &Path) -> Result<(), StoreError> {
         drop(source);
         let database = open_database(file::open(temporary)?, temporary, u64::MAX)?;
         tables::verify(&database.begin_read().map_err(refusal)?)?;
+        let transaction = database.begin_write().map_err(refusal)?;
+        tables::apply(&transaction, changes)?;
+        transaction.commit().map_err(refusal)?;
         database.close().map_err(refusal)
     })
 }
