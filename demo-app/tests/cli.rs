@@ -652,7 +652,8 @@ fn a_restored_home_gets_back_what_it_wrote_after_the_backup() {
     ann.json(&["set", "add", "labels", "late"]);
     {
         let node = ann.up();
-        let _other = bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
+        let _other =
+            bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
         bob.until(&["counter", "get", "visits"], |answer| answer["value"] == 7);
     }
     assert_eq!(ann.refused(&["restore", file.to_str().unwrap()], 1), "exists");

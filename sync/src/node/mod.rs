@@ -73,7 +73,9 @@ impl Node {
     /// When the folder has a store already, or the file is no backup or damaged.
     pub async fn restore(file: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<()> {
         let (file, folder) = (file.as_ref().to_owned(), folder.as_ref().to_owned());
-        tokio::task::spawn_blocking(move || home::restore(&file, &folder)).await.map_err(|_| Error::ShutDown)?
+        tokio::task::spawn_blocking(move || home::restore(&file, &folder))
+            .await
+            .map_err(|_| Error::ShutDown)?
     }
 
     /// The node's key.
