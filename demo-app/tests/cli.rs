@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Home, Homes, LOOPBACK, PATIENCE};
@@ -669,6 +669,42 @@ fn a_restored_home_gets_back_what_it_wrote_after_the_backup() {
         home.until(&["counter", "get", "visits"], |answer| answer["value"] == 17);
         home.until(&["set", "list", "labels"], |answer| answer == &json!(["late"]));
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_the_disk_refuses_is_undone_and_everything_else_goes_on() {
+    use rustix::process::{Resource, Rlimit, prlimit};
+
+    let homes = Homes::new();
+    let home = homes.created("ann");
+    home.json(&["counter", "inc", "visits", "3"]);
+    // A file that may not grow is refused as a full disk is, if the signal that goes with it is ignored.
+    let node = home.up_from(|command| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(command.get_program());
+        shell.args(command.get_args());
+        command.get_envs().for_each(|(name, value)| match value {
+            Some(value) => drop(shell.env(name, value)),
+            None => drop(shell.env_remove(name)),
+        });
+        shell
+    });
+    let limit = |bytes| {
+        let pid = node.pid();
+        prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+    };
+    limit(Some(std::fs::metadata(home.path.join("tombolo.redb")).unwrap().len()));
+    let large = "x".repeat(100_000);
+    let refused =
+        (0..20).any(|_| home.run(&["--json", "set", "add", "labels", &large]).stderr.contains("not_durable"));
+    assert!(refused, "a file that may not grow takes no two megabytes");
+    assert_eq!(home.json(&["counter", "get", "visits"]), json!({ "value": 3 }));
+    let labels = home.json(&["set", "list", "labels"]);
+    limit(None);
+    home.until(&["counter", "inc", "visits"], |answer| answer["value"].as_i64() >= Some(4));
+    node.stop();
+    assert_eq!(home.json(&["set", "list", "labels"]), labels, "what was refused is not there");
 }
 
 #[test]

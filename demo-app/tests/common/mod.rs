@@ -144,9 +144,18 @@ impl Home {
 
     #[track_caller]
     pub fn up_with(&self, arguments: &[&str]) -> Running {
-        let arguments = [&["--json", "up", "--no-mdns"], arguments].concat();
-        let mut child =
-            self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::started(self.command(&[&["--json", "up", "--no-mdns"], arguments].concat()))
+    }
+
+    /// Starts the node, on loopback, with what `from` makes of its command.
+    #[track_caller]
+    pub fn up_from(&self, from: impl FnOnce(Command) -> Command) -> Running {
+        Self::started(from(self.command(&["--json", "up", "--no-mdns", "--listen", LOOPBACK])))
+    }
+
+    #[track_caller]
+    fn started(mut command: Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
@@ -182,10 +191,13 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
     /// SIGTERM; how the node ends, and what it says.
     pub fn stop(mut self) -> Ended {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).unwrap();
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.lines.read_to_string(&mut stdout).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

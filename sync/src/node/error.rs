@@ -54,7 +54,7 @@ pub enum Error {
     #[error("the document is not open as this type any more; open it again")]
     NotOpen,
     /// The disk refused the write. It has been undone; the document stands at its last durable state.
-    #[error("the disk refused the write, and it was undone: {reason}")]
+    #[error("the write could not be made durable, and is undone: {reason}")]
     NotDurable {
         /// What the disk said.
         reason: String,

@@ -122,7 +122,20 @@ impl Home {
             let invitation = invitation(&store, ticket, &writes)?;
             writes.extend(invitation);
         }
-        store.commit(&writes)?;
+        // Reading must go on when nothing can be written any more.
+        let is_news = |write: &Write| match write {
+            Write::Put { key, value } => store.record(key).map(|known| known.as_ref() != Some(value)),
+            _ => Ok(true),
+        };
+        let mut news = Vec::new();
+        for write in writes {
+            if is_news(&write)? {
+                news.push(write);
+            }
+        }
+        if !news.is_empty() {
+            store.commit(&news)?;
+        }
         let (listen, addresses) = (lines(&store, LISTEN)?, lines(&store, ADDRESSES)?);
         Ok(Self { store, key, peer, replica, name, secret, listen, addresses })
     }
