@@ -147,6 +147,7 @@ pub(crate) fn key(peer: PeerId) -> String {
 }
 
 /// The record of whoever invited us, so that a node started later knows whom to dial.
+#[cfg(any(feature = "net", test))]
 pub(crate) fn invitation(inviter: PeerId, addresses: &[String]) -> Write {
     let addresses = addresses.iter().take(MAX_ADDRESSES).cloned().collect();
     Record { name: String::new(), addresses, blocked: false, proved: false }.write(inviter)
