@@ -212,12 +212,12 @@ mod set;
 mod store;
 
 pub use causal::{
-    CausalContext, Dot, HybridClock, LocalDot, MAX_COUNTER, MAX_DRIFT_MILLIS, MAX_REPLICAS,
+    CausalContext, Dot, Dots, HybridClock, LocalDot, MAX_COUNTER, MAX_DRIFT_MILLIS, MAX_REPLICAS,
     ParseReplicaIdError, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Version,
 };
 pub use codec::{DecodeError, Envelope, EnvelopeKind, FORMAT, Limits};
 pub use counter::{GCounter, PnCounter};
-pub use delta::{Delta, DeltaTree, Mismatch};
+pub use delta::{Delta, Mismatch, Node, TreeWriter};
 pub use doc::{Doc, DocEntry, Kind, Scalar};
 pub use flag::EnableWinsFlag;
 pub use map::AddWinsMap;

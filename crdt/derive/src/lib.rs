@@ -107,8 +107,8 @@ fn expand_store(schema: &Schema) -> Tokens {
     let krate = quote!(::tombolo_crdt);
     quote! {
         impl #krate::DotStore for #state {
-            fn take_in(&mut self, tree: &#krate::DeltaTree, join: &mut #krate::Join<'_>) {
-                for (name, field) in tree.children() {
+            fn take_in(&mut self, node: #krate::Node<'_>, join: &mut #krate::Join<'_>) {
+                for (name, field) in node.children() {
                     match name {
                         #(#bytes => join.below(&mut self.#idents, field),)*
                         _ => self.__unknown.take_in(name, field, join),
@@ -126,17 +126,17 @@ fn expand_store(schema: &Schema) -> Tokens {
                 self.__unknown.dots(each);
             }
 
-            fn carry(&self, wanted: &dyn Fn(#krate::LocalDot) -> bool, tree: &mut #krate::DeltaTree) {
-                #(tree.carry_field(#names, &self.#idents, wanted);)*
-                self.__unknown.carry(wanted, tree);
+            fn carry(&self, wanted: &dyn Fn(#krate::LocalDot) -> bool, writer: &mut #krate::TreeWriter) {
+                #(writer.field(#names, &self.#idents, wanted);)*
+                self.__unknown.carry(wanted, writer);
             }
 
             fn is_empty(&self) -> bool {
                 #(#krate::DotStore::is_empty(&self.#idents) &&)* self.__unknown.is_empty()
             }
 
-            fn prune(&mut self, tree: &#krate::DeltaTree) {
-                for (name, field) in tree.children() {
+            fn prune(&mut self, node: #krate::Node<'_>) {
+                for (name, field) in node.children() {
                     match name {
                         #(#bytes => #krate::DotStore::prune(&mut self.#idents, field),)*
                         _ => {}
@@ -144,8 +144,8 @@ fn expand_store(schema: &Schema) -> Tokens {
                 }
             }
 
-            fn check(tree: &#krate::DeltaTree) -> ::std::result::Result<(), #krate::Mismatch> {
-                tree.check_fields(|name, field| match name {
+            fn check(node: #krate::Node<'_>) -> ::std::result::Result<(), #krate::Mismatch> {
+                node.check_fields(|name, field| match name {
                     #(#bytes => <#states as #krate::DotStore>::check(field),)*
                     _ => ::std::result::Result::Ok(()),
                 })

@@ -15,7 +15,51 @@ pub struct CausalContext {
     intervals: SmallVec<[(u64, u64); 1]>,
 }
 
+/// A [`CausalContext`] that somebody else keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Dots<'c> {
+    intervals: &'c [(u64, u64)],
+}
+
+impl<'c> Dots<'c> {
+    /// INVARIANT: as those of a [`CausalContext`].
+    pub(crate) fn new(intervals: &'c [(u64, u64)]) -> Self {
+        Self { intervals }
+    }
+
+    pub(crate) fn intervals(self) -> &'c [(u64, u64)] {
+        self.intervals
+    }
+
+    /// Whether it holds no dot.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.intervals.is_empty()
+    }
+
+    /// Whether it holds `dot`.
+    #[must_use]
+    pub fn contains(self, dot: LocalDot) -> bool {
+        let after = self.intervals.partition_point(|&(first, _)| first <= dot.bits());
+        after > 0 && self.intervals[after - 1].1 >= dot.bits()
+    }
+
+    /// The runs it consists of: `(replica, first, last)`, ascending.
+    pub fn runs(self) -> impl Iterator<Item = (ReplicaIndex, u64, u64)> + 'c {
+        self.intervals.iter().map(|&(first, last)| {
+            let first = LocalDot::from_bits(first);
+            (first.replica(), first.counter(), LocalDot::from_bits(last).counter())
+        })
+    }
+}
+
 impl CausalContext {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn as_dots(&self) -> Dots<'_> {
+        Dots::new(&self.intervals)
+    }
+
     /// Whether it holds no dot.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -25,8 +69,7 @@ impl CausalContext {
     /// Whether it holds `dot`.
     #[must_use]
     pub fn contains(&self, dot: LocalDot) -> bool {
-        let after = self.intervals.partition_point(|&(first, _)| first <= dot.bits());
-        after > 0 && self.intervals[after - 1].1 >= dot.bits()
+        self.as_dots().contains(dot)
     }
 
     /// How many dots it holds.
@@ -82,7 +125,11 @@ impl CausalContext {
 
     /// The union of these contexts. O(n log n) in the number of intervals, whatever their order.
     pub(crate) fn from_contexts<'c>(contexts: impl IntoIterator<Item = &'c Self>) -> Self {
-        let mut all: Vec<_> = contexts.into_iter().flat_map(|context| &context.intervals).copied().collect();
+        Self::from_intervals(contexts.into_iter().flat_map(|context| &context.intervals).copied().collect())
+    }
+
+    /// The union of these intervals, whatever their order.
+    pub(crate) fn from_intervals(mut all: Vec<(u64, u64)>) -> Self {
         all.sort_unstable();
         let mut union = Self::default();
         for (first, last) in all {
@@ -94,11 +141,6 @@ impl CausalContext {
     /// How many intervals it has.
     pub(crate) fn intervals(&self) -> usize {
         self.intervals.len()
-    }
-
-    /// An estimate of the heap it takes.
-    pub(crate) fn weight(&self) -> usize {
-        if self.intervals.spilled() { self.intervals.len() * size_of::<(u64, u64)>() } else { 0 }
     }
 
     /// Adds all dots of `other`.
@@ -149,10 +191,7 @@ impl CausalContext {
 
     /// The runs it consists of: `(replica, first, last)`, ascending.
     pub fn runs(&self) -> impl Iterator<Item = (ReplicaIndex, u64, u64)> + '_ {
-        self.intervals.iter().map(|&(first, last)| {
-            let first = LocalDot::from_bits(first);
-            (first.replica(), first.counter(), LocalDot::from_bits(last).counter())
-        })
+        self.as_dots().runs()
     }
 
     /// The same set in the rows of another table.

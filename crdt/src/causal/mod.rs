@@ -9,7 +9,7 @@ mod tx;
 mod version;
 
 pub use clock::{HybridClock, MAX_DRIFT_MILLIS, Stamp};
-pub use context::CausalContext;
+pub use context::{CausalContext, Dots};
 pub use dot::{Dot, LocalDot, MAX_COUNTER, MAX_REPLICAS, ReplicaIndex};
 pub use replica_id::{ParseReplicaIdError, ReplicaId};
 pub use table::ReplicaTable;

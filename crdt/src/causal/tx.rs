@@ -1,39 +1,47 @@
-//! Mints dots and stamps for one atomic update.
+//! Mints dots and stamps for one atomic update, and notes what it writes.
 
 use std::sync::Arc;
 
 use super::{HybridClock, LocalDot, MAX_COUNTER, ReplicaIndex, ReplicaTable, Stamp};
+use crate::delta::{Bytes, Draft, PlaceId};
 
-/// One transaction under way: a contiguous run of this replica's dots, and the clock.
-#[derive(Debug)]
+/// One transaction under way: a contiguous run of this replica's dots, the clock, and the draft of the delta.
+///
+/// A replica keeps one and uses it again, so that a small transaction need not allocate.
+#[derive(Debug, Default)]
 pub struct Tx {
     replica: ReplicaIndex,
     /// The counter before the transaction.
     before: u64,
     last: u64,
-    clock: HybridClock,
-    table: Arc<ReplicaTable>,
+    pub(crate) clock: HybridClock,
+    clock_before: HybridClock,
+    pub(crate) table: Arc<ReplicaTable>,
+    pub(crate) draft: Draft,
     /// Something was removed: the transaction needs a dot even if it carries nothing.
-    pub(crate) covered: bool,
-    /// A map entry was opened for writing and may have stayed empty.
-    pub(crate) opened: bool,
+    covered: bool,
 }
 
 impl Tx {
-    pub(crate) fn new(
-        replica: ReplicaIndex,
-        before: u64,
-        clock: HybridClock,
-        table: Arc<ReplicaTable>,
-    ) -> Self {
-        Self { replica, before, last: before, clock, table, covered: false, opened: false }
+    pub(crate) fn begin(&mut self, replica: ReplicaIndex, before: u64) {
+        self.replica = replica;
+        self.before = before;
+        self.last = before;
+        self.clock_before.clone_from(&self.clock);
+        self.covered = false;
+        self.draft.begin();
+    }
+
+    /// Takes the clock back to where it was.
+    pub(crate) fn undo(&mut self) {
+        self.clock.clone_from(&self.clock_before);
     }
 
     /// The next dot.
     ///
     /// # Panics
     /// When the replica has written [`MAX_COUNTER`] items to the document.
-    pub(crate) fn dot(&mut self) -> LocalDot {
+    fn dot(&mut self) -> LocalDot {
         assert!(self.last < MAX_COUNTER, "a replica may write at most {MAX_COUNTER} items to one document");
         self.last += 1;
         LocalDot::new(self.replica, self.last)
@@ -57,6 +65,32 @@ impl Tx {
         &self.table
     }
 
+    /// Writes content at `place` under a new dot.
+    pub(crate) fn put(&mut self, place: PlaceId, write: impl FnOnce(&mut Bytes)) -> LocalDot {
+        let dot = self.dot();
+        self.draft.put(place, dot, write);
+        dot
+    }
+
+    /// Covers a live dot that leaves the state at `place`; `content` writes what undoing must bring back.
+    pub(crate) fn take(&mut self, place: PlaceId, dot: LocalDot, content: impl FnOnce() -> Bytes) {
+        if self.cover(place, dot) {
+            self.draft.keep(place, dot, content());
+        }
+    }
+
+    /// Covers a live dot that leaves the state at `place`. Says whether it was there before the transaction.
+    pub(crate) fn cover(&mut self, place: PlaceId, dot: LocalDot) -> bool {
+        self.covered = true;
+        let was_there = !self.minted(dot);
+        if was_there {
+            self.draft.cover(place, dot);
+        } else {
+            self.draft.unput(dot);
+        }
+        was_there
+    }
+
     /// Gives a transaction that only removed its dot: equal versions must mean equal states.
     pub(crate) fn close(&mut self) {
         if self.covered && self.last == self.before {
@@ -67,9 +101,5 @@ impl Tx {
     /// The dots minted: `before + 1 ..= last`.
     pub(crate) fn range(&self) -> (u64, u64) {
         (self.before + 1, self.last)
-    }
-
-    pub(crate) fn into_clock(self) -> HybridClock {
-        self.clock
     }
 }

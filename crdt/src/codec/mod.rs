@@ -145,20 +145,19 @@ pub(crate) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Par
     parts.is_state = true;
     let mut parts = checked::<T>(parts)?;
     // A state covers its own version, at its root and nowhere else; it goes without saying, so it is not written.
-    let mut covers = false;
-    parts.tree.each_cover(&mut |_| covers = true);
-    if covers {
+    if parts.tree.cover_runs().next().is_some() {
         return Err(
             Mismatch::Shape("a cover in a state, which covers its whole version without saying so").into()
         );
     }
-    parts.tree.cover = parts.event_context();
+    let known = parts.event_context();
+    parts.tree.cover_at_root(&known);
     Ok(parts)
 }
 
 fn checked<T: Crdt>(parts: Parts) -> Result<Parts, DecodeError> {
     check_tree(&parts)?;
-    T::State::check(&parts.tree)?;
+    T::State::check(parts.tree.root())?;
     Ok(parts)
 }
 

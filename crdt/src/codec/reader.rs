@@ -4,11 +4,11 @@ use rmp::Marker;
 
 use super::{DecodeError, Limits, assemble};
 use crate::causal::{CausalContext, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
-use crate::delta::{Bytes, DeltaTree, Parts, Run};
+use crate::delta::{DeltaTree, Parts, Run, TreeWriter};
 use crate::store::MAX_DEPTH;
 
-/// For how many children room is made before they are read, whatever the bytes say.
-const RESERVED_CHILDREN: usize = 16;
+/// What a node takes in a tree.
+const PLACE_BYTES: usize = 16;
 
 /// A position in bytes from outside, and what may still be spent on them.
 pub(super) struct Reader<'b> {
@@ -100,12 +100,6 @@ impl<'b> Reader<'b> {
         self.take(len as usize)
     }
 
-    fn owned(&mut self, expected: &'static str) -> Result<Bytes, DecodeError> {
-        let bytes = self.bin(expected)?;
-        self.spend(bytes.len())?;
-        Ok(Bytes::from_slice(bytes))
-    }
-
     pub(super) fn text(&mut self, expected: &'static str) -> Result<&'b str, DecodeError> {
         let (len, least) = match self.marker()? {
             Marker::FixStr(len) => (u64::from(len), 0),
@@ -173,7 +167,9 @@ impl<'b> Reader<'b> {
         // As runs, and once more as a context where the message is a state.
         self.spend(events.intervals() * 2 * size_of::<Run>() * 2)?;
         parts.events = events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
-        parts.tree = self.tree(&mut used, 0)?;
+        let mut writer = TreeWriter::new();
+        self.node(&mut writer, &mut used, 0)?;
+        parts.tree = writer.finish();
         // Rows are what joining a message costs its receiver for ever.
         if used.iter().any(|used| !used) {
             return Err(self.malformed("no replica in the table that the message does not use"));
@@ -203,46 +199,50 @@ impl<'b> Reader<'b> {
         Ok(context)
     }
 
-    fn tree(&mut self, used: &mut [bool], depth: usize) -> Result<DeltaTree, DecodeError> {
+    fn node(&mut self, writer: &mut TreeWriter, used: &mut [bool], depth: usize) -> Result<(), DecodeError> {
         if depth > MAX_DEPTH {
             return Err(DecodeError::Limit { what: "nesting", limit: MAX_DEPTH });
         }
         if self.groups(1, "a node")? != 3 {
             return Err(self.malformed("a node of three parts"));
         }
-        let mut tree = DeltaTree { cover: self.runs(used)?, ..DeltaTree::default() };
+        let cover = self.runs(used)?;
+        // Once in the tree and once in the context of all that the door checks; lists may have grown to twice what they
+        // hold.
+        self.spend(cover.intervals() * 4 * size_of::<(u64, u64)>())?;
+        writer.cover(cover.as_dots());
         let carried = self.groups(3, "carried dots")?;
         // The door lists all dots, and joins them to a context.
-        self.spend(carried * 2 * (size_of::<LocalDot>() + size_of::<(u64, u64)>()))?;
-        for at in 0..carried {
-            if at > 0 {
-                self.spend(2 * size_of::<(LocalDot, Bytes)>())?;
-            }
+        self.spend(carried * 2 * (2 * size_of::<LocalDot>() + size_of::<(u64, u64)>() + size_of::<u64>()))?;
+        let mut previous = None;
+        for _ in 0..carried {
             let row = self.row(used.len())?;
             let dot = LocalDot::new(row, self.counter(1)?);
-            if tree.carried.last().is_some_and(|(last, _)| *last >= dot) {
+            if previous.is_some_and(|previous| previous >= dot) {
                 return Err(self.malformed("carried dots in ascending order"));
             }
+            previous = Some(dot);
             used[row as usize] = true;
-            let content = self.owned("a content")?;
-            tree.carried.push((dot, content));
+            let content = self.bin("a content")?;
+            self.spend(2 * content.len())?;
+            writer.carry(dot, content);
         }
         let children = self.groups(2, "children")?;
-        // Twice, for a list may have grown to twice what it holds. The first are reserved, because one alone would
-        // take the room of four, and chains of only children are the cheapest to send.
-        self.spend(children.saturating_mul(2 * size_of::<(Bytes, DeltaTree)>()))?;
-        tree.children.reserve_exact(children.min(RESERVED_CHILDREN));
+        self.spend(children.saturating_mul(2 * PLACE_BYTES))?;
+        let mut previous: Option<&[u8]> = None;
         for _ in 0..children {
-            let key = self.owned("a key")?;
-            if tree.children.last().is_some_and(|(last, _)| *last >= key) {
+            let key = self.bin("a key")?;
+            self.spend(2 * key.len())?;
+            if previous.is_some_and(|previous| previous >= key) {
                 return Err(self.malformed("children in ascending order of key"));
             }
-            let child = self.tree(used, depth + 1)?;
-            if child.is_empty() {
+            previous = Some(key);
+            let open = writer.open(key);
+            self.node(writer, used, depth + 1)?;
+            if !writer.close(&open) {
                 return Err(self.malformed("a child that says something"));
             }
-            tree.children.push((key, child));
         }
-        Ok(tree)
+        Ok(())
     }
 }

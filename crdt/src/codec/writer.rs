@@ -13,8 +13,10 @@
 
 use rmp::encode::{write_array_len, write_bin, write_str, write_uint};
 
-use crate::causal::{CausalContext, LocalDot, ReplicaIndex};
-use crate::delta::{DeltaTree, Parts};
+use smallvec::SmallVec;
+
+use crate::causal::{Dots, LocalDot, ReplicaIndex};
+use crate::delta::{Node, Parts};
 
 /// Writing into memory cannot fail.
 const INTO_MEMORY: &str = "writing into memory cannot fail";
@@ -42,15 +44,10 @@ pub(super) fn write_parts_to(out: &mut Vec<u8>, parts: &Parts) {
         number(out, row);
         number(out, counter);
     }
-    let mut events = CausalContext::default();
-    parts.events.iter().for_each(|run| events.insert_run(run.replica, run.first, run.last));
-    rows.write_runs(out, &events);
-    if parts.is_state {
-        // A state covers its whole version: it goes without saying.
-        rows.write_node(out, &CausalContext::default(), &parts.tree);
-    } else {
-        rows.write_node(out, &parts.tree.cover, &parts.tree);
-    }
+    rows.write_runs(out, parts.event_context().as_dots());
+    // A state covers its whole version: it goes without saying.
+    let root = parts.tree.root();
+    rows.write_node(out, if parts.is_state { Dots::new(&[]) } else { root.cover() }, root);
 }
 
 fn array(out: &mut Vec<u8>, len: usize) {
@@ -73,11 +70,9 @@ impl Rows {
         let mut is_used = vec![false; parts.table.len()];
         parts.deps.iter().for_each(|(row, _)| is_used[*row as usize] = true);
         parts.events.iter().for_each(|run| is_used[run.replica as usize] = true);
-        parts.tree.each_carried(&mut |dot| is_used[dot.replica() as usize] = true);
+        parts.tree.each_carried(|dot| is_used[dot.replica() as usize] = true);
         if !parts.is_state {
-            parts
-                .tree
-                .each_cover(&mut |cover| cover.runs().for_each(|(row, _, _)| is_used[row as usize] = true));
+            parts.tree.cover_runs().for_each(|(row, _, _)| is_used[row as usize] = true);
         }
         let mut used: Vec<ReplicaIndex> =
             (0..parts.table.len() as ReplicaIndex).filter(|&row| is_used[row as usize]).collect();
@@ -93,9 +88,9 @@ impl Rows {
         u64::from(self.wire[row as usize])
     }
 
-    fn write_runs(&self, out: &mut Vec<u8>, context: &CausalContext) {
+    fn write_runs(&self, out: &mut Vec<u8>, dots: Dots<'_>) {
         let mut runs: Vec<_> =
-            context.runs().map(|(row, first, last)| (self.wire(row), first, last)).collect();
+            dots.runs().map(|(row, first, last)| (self.wire(row), first, last)).collect();
         runs.sort_unstable();
         array(out, runs.len() * 3);
         for (row, first, last) in runs {
@@ -105,12 +100,12 @@ impl Rows {
         }
     }
 
-    fn write_node(&self, out: &mut Vec<u8>, cover: &CausalContext, tree: &DeltaTree) {
+    fn write_node(&self, out: &mut Vec<u8>, cover: Dots<'_>, node: Node<'_>) {
         array(out, 3);
         self.write_runs(out, cover);
-        let place = |dot: &LocalDot| (self.wire(dot.replica()), dot.counter());
-        let mut carried: Vec<_> = tree.carried.iter().collect();
-        carried.sort_unstable_by_key(|(dot, _)| place(dot));
+        let place = |dot: LocalDot| (self.wire(dot.replica()), dot.counter());
+        let mut carried: SmallVec<[_; 2]> = node.carried().collect();
+        carried.sort_unstable_by_key(|(dot, _)| place(*dot));
         array(out, carried.len() * 3);
         for (dot, content) in carried {
             let (row, counter) = place(dot);
@@ -118,14 +113,14 @@ impl Rows {
             number(out, counter);
             write_bin(out, content).expect(INTO_MEMORY);
         }
-        let mut children: Vec<_> = tree.children.iter().collect();
-        if !children.is_sorted_by(|(a, _), (b, _)| a <= b) {
-            children.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut children: SmallVec<[_; 2]> = node.children().collect();
+        if !children.is_sorted_by_key(|(key, _)| *key) {
+            children.sort_unstable_by_key(|(key, _)| *key);
         }
         array(out, children.len() * 2);
         for (key, child) in children {
             write_bin(out, key).expect(INTO_MEMORY);
-            self.write_node(out, &child.cover, child);
+            self.write_node(out, child.cover(), child);
         }
     }
 }

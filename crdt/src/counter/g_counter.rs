@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Serializer;
 
-use crate::delta::DeltaTree;
+use crate::delta::Node;
 use crate::store::{Crdt, DotStore, Join, Leaf, Mut, leaf_store};
 
 /// A counter that only goes up.
@@ -47,9 +47,9 @@ impl Mut<'_, GCounter> {
             return;
         }
         let removable = self.removable;
-        let (pieces, tree, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
+        let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
         pieces.amend(
-            tree,
+            place,
             tx,
             |tx, dot| !removable || tx.minted(dot),
             |old| old.copied().unwrap_or(0).saturating_add(by),
@@ -67,8 +67,8 @@ impl Crdt for GCounter {
 }
 
 impl DotStore for GCounter {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        self.pieces.take_in(tree, join, |_, _| {});
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.pieces.take_in(node, join, |_, _| {});
     }
 
     leaf_store!(pieces: u64);

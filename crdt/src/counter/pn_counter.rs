@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde::Serializer;
 
-use crate::delta::DeltaTree;
+use crate::delta::Node;
 use crate::store::{Crdt, DotStore, Join, Leaf, Mut, leaf_store};
 
 /// A counter that goes up and down.
@@ -60,9 +60,9 @@ impl Mut<'_, PnCounter> {
             return;
         }
         let removable = self.removable;
-        let (pieces, tree, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
+        let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
         pieces.amend(
-            tree,
+            place,
             tx,
             |tx, dot| !removable || tx.minted(dot),
             |old| old.copied().unwrap_or(0).saturating_add(by),
@@ -80,8 +80,8 @@ impl Crdt for PnCounter {
 }
 
 impl DotStore for PnCounter {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        self.pieces.take_in(tree, join, |_, _| {});
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.pieces.take_in(node, join, |_, _| {});
     }
 
     leaf_store!(pieces: i64);

@@ -1,7 +1,7 @@
 //! What a delta from outside must satisfy before it may touch a state.
 
-use super::{DeltaTree, Parts};
-use crate::causal::{CausalContext, LocalDot};
+use super::{Node, Parts};
+use crate::causal::{CausalContext, Dots, LocalDot};
 
 /// Why bytes that decode are still not a delta or state of the type asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,8 +63,8 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
         }
         past[row as usize] = past[row as usize].max(counter);
     }
-    let mut dots = Vec::new();
-    parts.tree.each_carried(&mut |dot| dots.push(dot));
+    let mut dots = Vec::with_capacity(parts.tree.count_carried());
+    parts.tree.each_carried(|dot| dots.push(dot));
     let is_event = |dot: &LocalDot| {
         let row = dot.replica() as usize;
         first[row] <= dot.counter() && dot.counter() <= past[row]
@@ -76,30 +76,36 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
     if CausalContext::from_dots(dots).len() != count {
         return Err(Mismatch::TwoPlaces);
     }
-    let mut wild = false;
-    parts.tree.each_cover(&mut |cover| wild |= cover.runs().any(|(row, _, last)| last > past[row as usize]));
-    if wild {
+    let covered = parts.tree.covered();
+    if covered.runs().any(|(row, _, last)| last > past[row as usize]) {
         return Err(Mismatch::WildCover);
     }
-    if covers_itself(&parts.tree, &mut Vec::new()) { Err(Mismatch::CoversItself) } else { Ok(()) }
+    // Whether any dot is both covered and carried is soon told; whether the one lies below the other takes a walk.
+    let mut both = false;
+    parts.tree.each_carried(|dot| both |= covered.contains(dot));
+    if both && covers_itself(parts.tree.root(), &mut Vec::new()) {
+        return Err(Mismatch::CoversItself);
+    }
+    Ok(())
 }
 
-fn covers_itself<'t>(tree: &'t DeltaTree, above: &mut Vec<&'t CausalContext>) -> bool {
+fn covers_itself<'t>(node: Node<'t>, above: &mut Vec<Dots<'t>>) -> bool {
     let depth = above.len();
-    above.extend(Some(&tree.cover).filter(|cover| !cover.is_empty()));
-    let is_covered = |(dot, _): &(LocalDot, super::Bytes)| above.iter().any(|cover| cover.contains(*dot));
-    let found = tree.carried.iter().any(is_covered)
-        || tree.children.iter().any(|(_, child)| covers_itself(child, above));
+    above.extend(Some(node.cover()).filter(|cover| !cover.is_empty()));
+    let found = node.carried().any(|(dot, _)| above.iter().any(|cover| cover.contains(dot)))
+        || node.children().any(|(_, child)| covers_itself(child, above));
     above.truncate(depth);
     found
 }
 
 /// A leaf has no children.
-pub(crate) fn leaf(tree: &DeltaTree) -> Result<&[(LocalDot, super::Bytes)], Mismatch> {
-    if tree.children.is_empty() {
-        Ok(&tree.carried)
-    } else {
+pub(crate) fn leaf<'t>(
+    node: Node<'t>,
+) -> Result<impl ExactSizeIterator<Item = (LocalDot, &'t [u8])>, Mismatch> {
+    if node.has_children() {
         Err(Mismatch::Shape("a container where a value stands"))
+    } else {
+        Ok(node.carried())
     }
 }
 

@@ -7,34 +7,49 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{DeltaTree, Parts, Run, add_dependency};
+use super::{Branch, Parts, Run, add_dependency};
 use crate::causal::{CausalContext, ReplicaIndex, ReplicaTable};
 
-/// The group of `deltas`, with its dots in the rows of `table`; `rows[i]` says where the rows of `deltas[i]` are in it
-/// (an empty or missing slice: they are the same). Beside it, the events that one of the deltas brings and does not
-/// carry: what the group says of them it says by naming them as its events, and whoever takes them out of those must cover
-/// them instead.
-pub(crate) fn group(
-    deltas: &[&Parts],
-    rows: &[Vec<ReplicaIndex>],
-    table: Arc<ReplicaTable>,
-) -> (Parts, CausalContext) {
+/// Several deltas, joined.
+pub(crate) struct Group {
+    pub(crate) deps: SmallVec<[(ReplicaIndex, u64); 2]>,
+    pub(crate) events: SmallVec<[Run; 1]>,
+    pub(crate) tree: Branch,
+    /// The events that one of the deltas brings and does not carry: what the group says of them it says by naming them as
+    /// its events, and whoever takes them out of those must cover them instead.
+    pub(crate) uncarried: CausalContext,
+}
+
+impl Group {
+    /// The group as a delta, with its dots in the rows of `table`.
+    pub(crate) fn into_parts(self, table: Arc<ReplicaTable>) -> Parts {
+        let Self { deps, events, tree, .. } = self;
+        Parts { table, deps, events, tree: tree.into_tree(), is_state: false, author_epoch: None }
+    }
+}
+
+/// The group of `deltas`, in the rows of one table; `rows[i]` says where the rows of `deltas[i]` are in it (an empty or
+/// missing slice: they are the same).
+pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>]) -> Group {
     let mut uncarried = Vec::with_capacity(deltas.len());
     let mut events = Vec::with_capacity(deltas.len());
-    let mut tree = DeltaTree::default();
+    let mut tree = Branch::default();
     let mut deps = SmallVec::new();
     for (at, delta) in deltas.iter().enumerate() {
-        let mut own = (*delta).clone();
-        if let Some(rows) = rows.get(at).filter(|rows| !rows.is_empty()) {
-            own.tree.translate(rows);
-            own.events.iter_mut().for_each(|run| run.replica = rows[run.replica as usize]);
-            own.deps.iter_mut().for_each(|(row, _)| *row = rows[*row as usize]);
+        let rows = rows.get(at).map_or(&[][..], |rows| rows);
+        let row = |row: ReplicaIndex| rows.get(row as usize).copied().unwrap_or(row);
+        let mut own = Branch::from_node(delta.tree.root());
+        let mut carried = delta.carried();
+        let mut own_events = delta.event_context();
+        if !rows.is_empty() {
+            own.translate(rows);
+            carried = carried.translated(rows);
+            own_events = own_events.translated(rows);
         }
-        let own_events = own.event_context();
-        uncarried.push(own_events.difference(&own.carried()));
+        uncarried.push(own_events.difference(&carried));
         events.push(own_events);
-        own.deps.iter().for_each(|&(row, counter)| add_dependency(&mut deps, row, counter));
-        tree.absorb(own.tree);
+        delta.deps.iter().for_each(|&(at, counter)| add_dependency(&mut deps, row(at), counter));
+        tree.absorb(own);
     }
     tree.join_equal_keys();
     // SUBTLE: a cover counts only below its own node, as it does where the deltas come one by one. No transaction
@@ -50,5 +65,5 @@ pub(crate) fn group(
         *counter > 0
             && !events.iter().any(|run| run.replica == *row && run.first <= *counter && *counter <= run.last)
     });
-    (Parts { table, deps, events, tree, is_state: false, author_epoch: None }, uncarried)
+    Group { deps, events, tree, uncarried }
 }

@@ -5,7 +5,9 @@
 //! and not carried. Because all types travel as the same tree, grouping, checking, translating and encoding are written
 //! once, and a replica can keep and pass on what it does not understand.
 
+mod branch;
 mod door;
+mod draft;
 mod group;
 mod tree;
 
@@ -19,9 +21,11 @@ use crate::causal::{CausalContext, LocalDot, ReplicaId, ReplicaIndex, ReplicaTab
 use crate::store::{Crdt, Opaque};
 
 pub use door::Mismatch;
+pub(crate) use branch::Branch;
 pub(crate) use door::{check_tree, leaf};
+pub(crate) use draft::{Draft, PlaceId, ROOT, Sealed};
 pub(crate) use group::group;
-pub use tree::{Bytes, DeltaTree};
+pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
 
 /// About what a row of a replica table takes.
 const ROW_BYTES: usize = 64;
@@ -129,7 +133,7 @@ impl<T: Crdt> Delta<T> {
         }
         let deps = ours.deps.clone();
         let author_epoch = ours.author_epoch;
-        let (mut joined, _) = group(&[ours, theirs], &[], Arc::clone(&theirs.table));
+        let mut joined = group(&[ours, theirs], &[]).into_parts(Arc::clone(&theirs.table));
         joined.deps = deps;
         // A later transaction may cover dots of replicas the first had nothing to do with.
         for &(row, counter) in &theirs.deps {
@@ -153,16 +157,14 @@ impl Parts {
 
     /// The dots that have content in it.
     pub(crate) fn carried(&self) -> CausalContext {
-        let mut dots = Vec::new();
-        self.tree.each_carried(&mut |dot| dots.push(dot));
+        let mut dots = Vec::with_capacity(self.tree.count_carried());
+        self.tree.each_carried(|dot| dots.push(dot));
         CausalContext::from_dots(dots)
     }
 
     /// The dots that some node of it covers.
     pub(crate) fn covered(&self) -> CausalContext {
-        let mut covers = Vec::new();
-        self.tree.collect_covers(&mut covers);
-        CausalContext::from_contexts(covers)
+        self.tree.covered()
     }
 
     /// Whether it brings the same events and depends on the same: of one history, then, it is the same delta.

@@ -1,85 +1,182 @@
 //! The tree of a delta: what every type's changes and states look like on the way.
+//!
+//! A tree is flat: its nodes in pre-order, what they carry, cover and are called in one list each. So a small change is
+//! one allocation and a large one five, and reading goes straight through memory.
 
 use smallvec::SmallVec;
 
 use super::Mismatch;
-use crate::causal::{CausalContext, LocalDot, ReplicaIndex, Tx};
+use crate::causal::{CausalContext, Dots, LocalDot, ReplicaIndex};
 use crate::store::DotStore;
 
 /// Encoded content or an encoded key; up to 24 bytes without allocation.
 pub type Bytes = SmallVec<[u8; 24]>;
 
-/// One node of a delta: what it carries and covers here, and the same for what lies below.
-///
-/// A leaf type uses `carried`, a container `children`. The cover of a node speaks for everything under it.
-#[derive(Clone, Default, Debug)]
-pub struct DeltaTree {
-    pub(crate) cover: CausalContext,
-    pub(crate) carried: SmallVec<[(LocalDot, Bytes); 1]>,
-    /// SUBTLE: while a transaction is under way keys may occur more than once, in order of writing; `seal` joins them.
-    pub(crate) children: Vec<(Bytes, DeltaTree)>,
-    /// While a transaction is under way: what it took out of the state here, for undoing.
-    pub(crate) taken: Option<Box<DeltaTree>>,
+/// One node. What belongs to it begins where that of the node before it ends.
+#[derive(Clone, Copy, Default, Debug)]
+struct Place {
+    /// The first node that does not lie below this one.
+    end: u32,
+    key_end: u32,
+    carried_end: u32,
+    cover_end: u32,
 }
 
-/// Below this many children a linear search for a key is the fastest.
-const LINEAR: usize = 8;
+/// What a delta says: for each place in the document, what it carries and what it covers there.
+///
+/// A leaf type carries, a container has children. The cover of a node speaks for everything under it.
+#[derive(Clone, Debug)]
+pub struct DeltaTree {
+    /// INVARIANT: in pre-order, the root first; no other node says nothing, no key occurs twice below one node.
+    places: SmallVec<[Place; 2]>,
+    /// Dots with the ends of their contents.
+    carried: SmallVec<[(LocalDot, u32); 1]>,
+    /// INVARIANT: those of one node are as in a [`CausalContext`].
+    covers: SmallVec<[(u64, u64); 1]>,
+    keys: Bytes,
+    contents: Bytes,
+}
 
-impl DeltaTree {
-    /// Whether it carries and covers nothing, here and below.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.cover.is_empty()
-            && self.carried.is_empty()
-            && self.children.iter().all(|(_, child)| child.is_empty())
-    }
-
-    /// The node under `key`, made if there is none.
-    pub(crate) fn child(&mut self, key: &[u8]) -> &mut Self {
-        let at = match self.children.last() {
-            Some((last, _)) if &last[..] == key => self.children.len() - 1,
-            _ => {
-                let known = match self.children.len() {
-                    n if n <= LINEAR => self.children.iter().position(|(known, _)| &known[..] == key),
-                    // A second node for the same key is joined with the first in `seal`.
-                    _ => None,
-                };
-                known.unwrap_or_else(|| {
-                    self.children.push((Bytes::from_slice(key), Self::default()));
-                    self.children.len() - 1
-                })
-            }
-        };
-        &mut self.children[at].1
-    }
-
-    /// The nodes below, by key.
-    pub fn children(&self) -> impl Iterator<Item = (&[u8], &Self)> {
-        self.children.iter().map(|(key, child)| (&key[..], child))
-    }
-
-    /// Adds a node whose key is known to be new, unless it says nothing.
-    pub(crate) fn push_child(&mut self, key: Bytes, child: Self) {
-        if !child.is_empty() {
-            self.children.push((key, child));
+impl Default for DeltaTree {
+    fn default() -> Self {
+        Self {
+            places: SmallVec::from_buf_and_len([Place { end: 1, ..Place::default() }; 2], 1),
+            carried: SmallVec::new(),
+            covers: SmallVec::new(),
+            keys: Bytes::new(),
+            contents: Bytes::new(),
         }
     }
+}
 
-    /// Writes what is `wanted` of `state` under `key`.
-    pub(crate) fn carry_child<S: DotStore>(
-        &mut self,
-        key: &[u8],
-        state: &S,
-        wanted: &dyn Fn(LocalDot) -> bool,
-    ) {
-        let mut below = Self::default();
-        state.carry(wanted, &mut below);
-        self.push_child(Bytes::from_slice(key), below);
+/// How long a list has become.
+///
+/// # Panics
+/// At 4 GiB. A transaction that writes as much is undone; what comes from outside is limited to less.
+pub(super) fn offset(len: usize) -> u32 {
+    u32::try_from(len).expect("one delta or state holds less than 4 GiB")
+}
+
+impl DeltaTree {
+    /// The node that speaks of the whole value.
+    #[must_use]
+    pub fn root(&self) -> Node<'_> {
+        Node { tree: self, at: 0 }
     }
 
-    /// Writes what is `wanted` of a struct's field. What `#[derive(Crdt)]` calls.
-    pub fn carry_field<S: DotStore>(&mut self, name: &str, state: &S, wanted: &dyn Fn(LocalDot) -> bool) {
-        self.carry_child(name.as_bytes(), state, wanted);
+    /// Whether it carries and covers nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.carried.is_empty() && self.covers.is_empty()
+    }
+
+    pub(crate) fn each_carried(&self, mut each: impl FnMut(LocalDot)) {
+        self.carried.iter().for_each(|(dot, _)| each(*dot));
+    }
+
+    /// How many dots it carries.
+    pub(crate) fn count_carried(&self) -> usize {
+        self.carried.len()
+    }
+
+    /// All it covers, at any place.
+    pub(crate) fn covered(&self) -> CausalContext {
+        CausalContext::from_intervals(self.covers.to_vec())
+    }
+
+    /// The runs of all covers.
+    pub(crate) fn cover_runs(&self) -> impl Iterator<Item = (ReplicaIndex, u64, u64)> + '_ {
+        self.covers.iter().map(|&(first, last)| {
+            let first = LocalDot::from_bits(first);
+            (first.replica(), first.counter(), LocalDot::from_bits(last).counter())
+        })
+    }
+
+    /// Has the root of a tree without covers cover these dots.
+    pub(crate) fn cover_at_root(&mut self, dots: &CausalContext) {
+        debug_assert!(self.covers.is_empty(), "a state covers nothing below its root");
+        self.covers = SmallVec::from_slice(dots.as_dots().intervals());
+        let end = offset(self.covers.len());
+        self.places.iter_mut().for_each(|place| place.cover_end = end);
+    }
+
+    /// An estimate of the heap it takes.
+    pub(crate) fn weight(&self) -> usize {
+        fn heap<A: smallvec::Array>(list: &SmallVec<A>) -> usize {
+            if list.spilled() { list.len() * size_of::<A::Item>() } else { 0 }
+        }
+        heap(&self.places)
+            + heap(&self.carried)
+            + heap(&self.covers)
+            + heap(&self.keys)
+            + heap(&self.contents)
+    }
+
+    /// How many runs it covers and dots it carries: it names at most as many replicas.
+    pub(crate) fn names(&self) -> usize {
+        self.covers.len() + self.carried.len()
+    }
+}
+
+/// One place in a [`DeltaTree`]: what the delta says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'t> {
+    tree: &'t DeltaTree,
+    at: usize,
+}
+
+impl<'t> Node<'t> {
+    fn place(self) -> &'t Place {
+        &self.tree.places[self.at]
+    }
+
+    fn before(self) -> Place {
+        if self.at == 0 { Place::default() } else { self.tree.places[self.at - 1] }
+    }
+
+    /// The dots it carries, with their contents.
+    pub(crate) fn carried(self) -> impl ExactSizeIterator<Item = (LocalDot, &'t [u8])> + Clone {
+        let from = self.before().carried_end as usize;
+        let tree = self.tree;
+        let mut start = if from == 0 { 0 } else { tree.carried[from - 1].1 as usize };
+        tree.carried[from..self.place().carried_end as usize].iter().map(move |&(dot, end)| {
+            let content = &tree.contents[start..end as usize];
+            start = end as usize;
+            (dot, content)
+        })
+    }
+
+    /// Whether it carries anything itself.
+    pub(crate) fn carries(self) -> bool {
+        self.before().carried_end < self.place().carried_end
+    }
+
+    /// The dots it covers.
+    pub(crate) fn cover(self) -> Dots<'t> {
+        let (from, to) = (self.before().cover_end as usize, self.place().cover_end as usize);
+        Dots::new(&self.tree.covers[from..to])
+    }
+
+    /// The nodes below, each with its key.
+    pub fn children(self) -> impl Iterator<Item = (&'t [u8], Node<'t>)> + Clone {
+        let end = self.place().end as usize;
+        let tree = self.tree;
+        let mut at = self.at + 1;
+        std::iter::from_fn(move || {
+            (at < end).then(|| {
+                let child = Self { tree, at };
+                at = child.place().end as usize;
+                (child.key(), child)
+            })
+        })
+    }
+
+    /// Whether there are nodes below.
+    pub(crate) fn has_children(self) -> bool {
+        self.place().end as usize > self.at + 1
+    }
+
+    fn key(self) -> &'t [u8] {
+        &self.tree.keys[self.before().key_end as usize..self.place().key_end as usize]
     }
 
     /// Checks that this is the node of a container and what is below each key.
@@ -87,160 +184,125 @@ impl DeltaTree {
     /// # Errors
     /// The first that `field` finds, or that there is content here.
     pub fn check_fields(
-        &self,
-        mut field: impl FnMut(&[u8], &Self) -> Result<(), Mismatch>,
+        self,
+        mut field: impl FnMut(&'t [u8], Self) -> Result<(), Mismatch>,
     ) -> Result<(), Mismatch> {
-        if !self.carried.is_empty() {
+        if self.carries() {
             return Err(Mismatch::Shape("a value where a container stands"));
         }
         self.children().try_for_each(|(key, child)| field(key, child))
     }
+}
 
-    /// Records content minted in this transaction; a second content for the same dot replaces the first.
-    pub(crate) fn put(&mut self, dot: LocalDot, content: Bytes) {
-        match self.carried.last_mut() {
-            Some((last, old)) if *last == dot => *old = content,
-            _ => self.carried.push((dot, content)),
-        }
+/// Writes a [`DeltaTree`] in pre-order: of each node first what it covers and carries, then what lies below.
+#[derive(Debug)]
+pub struct TreeWriter {
+    tree: DeltaTree,
+    /// The node that is being written, as long as nothing below it is.
+    at: usize,
+}
+
+/// A node that is being written.
+pub(crate) struct Open {
+    parent: usize,
+    keys: usize,
+    carried: usize,
+    covers: usize,
+}
+
+impl TreeWriter {
+    pub(crate) fn new() -> Self {
+        Self { tree: DeltaTree::default(), at: 0 }
     }
 
-    /// Records that the live `dot` leaves the state here, and its content if undoing must bring it back.
-    pub(crate) fn take(&mut self, dot: LocalDot, content: impl FnOnce() -> Bytes, tx: &mut Tx) {
-        self.cover.insert(dot);
-        tx.covered = true;
-        if tx.minted(dot) {
-            self.carried.retain(|(carried, _)| *carried != dot);
+    /// Makes room for a tree of about this many nodes, carried dots, intervals, and bytes of keys and contents.
+    pub(crate) fn reserve(&mut self, [nodes, carried, covers, keys, contents]: [usize; 5]) {
+        self.tree.places.reserve_exact(nodes);
+        self.tree.carried.reserve_exact(carried);
+        self.tree.covers.reserve_exact(covers);
+        self.tree.keys.reserve_exact(keys);
+        self.tree.contents.reserve_exact(contents);
+    }
+
+    fn last(&mut self) -> &mut Place {
+        debug_assert_eq!(self.at + 1, self.tree.places.len(), "a node's own comes before what lies below");
+        &mut self.tree.places[self.at]
+    }
+
+    pub(crate) fn carry(&mut self, dot: LocalDot, content: &[u8]) {
+        self.tree.contents.extend_from_slice(content);
+        self.carried(dot);
+    }
+
+    /// As `carry`, with the content written in place.
+    pub(crate) fn carry_with(&mut self, dot: LocalDot, write: impl FnOnce(&mut Bytes)) {
+        write(&mut self.tree.contents);
+        self.carried(dot);
+    }
+
+    fn carried(&mut self, dot: LocalDot) {
+        self.tree.carried.push((dot, offset(self.tree.contents.len())));
+        self.last().carried_end = offset(self.tree.carried.len());
+    }
+
+    /// Covers dots; once a node.
+    pub(crate) fn cover(&mut self, dots: Dots<'_>) {
+        self.tree.covers.extend_from_slice(dots.intervals());
+        self.last().cover_end = offset(self.tree.covers.len());
+    }
+
+    pub(crate) fn open(&mut self, key: &[u8]) -> Open {
+        self.open_with(|keys| keys.extend_from_slice(key))
+    }
+
+    fn open_with(&mut self, key: impl FnOnce(&mut Bytes)) -> Open {
+        let tree = &mut self.tree;
+        let open = Open {
+            parent: self.at,
+            keys: tree.keys.len(),
+            carried: tree.carried.len(),
+            covers: tree.covers.len(),
+        };
+        key(&mut tree.keys);
+        self.at = tree.places.len();
+        tree.places.push(Place {
+            end: 0,
+            key_end: offset(tree.keys.len()),
+            carried_end: offset(tree.carried.len()),
+            cover_end: offset(tree.covers.len()),
+        });
+        open
+    }
+
+    /// Ends the node that was opened; one that says nothing is dropped. Says whether it says anything.
+    pub(crate) fn close(&mut self, open: &Open) -> bool {
+        let tree = &mut self.tree;
+        let is_empty = (tree.carried.len(), tree.covers.len()) == (open.carried, open.covers);
+        if is_empty {
+            // What lay below said nothing and is gone, so this is the last.
+            tree.places.truncate(self.at);
+            tree.keys.truncate(open.keys);
         } else {
-            self.taken.get_or_insert_default().carried.push((dot, content()));
+            tree.places[self.at].end = offset(tree.places.len());
         }
+        self.at = open.parent;
+        !is_empty
     }
 
-    /// Ends a transaction: joins nodes of the same key, drops what the transaction itself overwrote and what was kept
-    /// for undoing.
-    pub(crate) fn seal(&mut self) {
-        self.taken = None;
-        self.join_equal_keys();
-        self.drop_dead(&CausalContext::default());
+    /// Writes a node, unless it says nothing.
+    pub(crate) fn child(&mut self, key: impl FnOnce(&mut Bytes), write: impl FnOnce(&mut Self)) {
+        let open = self.open_with(key);
+        write(self);
+        self.close(&open);
     }
 
-    /// Sorts children by key and joins those of equal keys, here and below; of two contents of one dot the later stands.
-    pub(crate) fn join_equal_keys(&mut self) {
-        if self.carried.len() > 1 {
-            // Stable, so the last of equal dots is the latest.
-            self.carried.sort_by_key(|(dot, _)| std::cmp::Reverse(*dot));
-            self.carried.reverse();
-            self.carried.dedup_by_key(|(dot, _)| *dot);
-        }
-        if self.children.len() > 1 {
-            self.children.sort_by(|(a, _), (b, _)| a.cmp(b));
-            self.children.dedup_by(|(key, later), (kept, earlier)| {
-                let same = key == kept;
-                if same {
-                    earlier.absorb(std::mem::take(later));
-                }
-                same
-            });
-        }
-        for (_, child) in &mut self.children {
-            child.taken = None;
-            child.join_equal_keys();
-        }
+    /// Writes what is `wanted` of a struct's field. What `#[derive(Crdt)]` calls.
+    pub fn field<S: DotStore>(&mut self, name: &str, state: &S, wanted: &dyn Fn(LocalDot) -> bool) {
+        self.child(|key| key.extend_from_slice(name.as_bytes()), |below| state.carry(wanted, below));
     }
 
-    /// Puts everything of `later` behind what this node has; `join_equal_keys` then joins what occurs twice.
-    pub(crate) fn absorb(&mut self, later: Self) {
-        self.cover.union(&later.cover);
-        self.carried.extend(later.carried);
-        self.children.extend(later.children);
-    }
-
-    pub(crate) fn each_carried(&self, each: &mut dyn FnMut(LocalDot)) {
-        self.carried.iter().for_each(|(dot, _)| each(*dot));
-        self.children.iter().for_each(|(_, child)| child.each_carried(each));
-    }
-
-    pub(crate) fn each_cover(&self, each: &mut dyn FnMut(&CausalContext)) {
-        if !self.cover.is_empty() {
-            each(&self.cover);
-        }
-        self.children.iter().for_each(|(_, child)| child.each_cover(each));
-    }
-
-    pub(crate) fn collect_covers<'t>(&'t self, covers: &mut Vec<&'t CausalContext>) {
-        if !self.cover.is_empty() {
-            covers.push(&self.cover);
-        }
-        self.children.iter().for_each(|(_, child)| child.collect_covers(covers));
-    }
-
-    /// Drops carried dots that are `dead` or covered by a node above or around them, and nodes that say nothing: a
-    /// handle that was opened and not written to leaves one.
-    pub(crate) fn drop_dead(&mut self, dead: &CausalContext) {
-        self.drop_dead_below(dead, &mut Vec::new());
-    }
-
-    fn drop_dead_below(&mut self, dead: &CausalContext, above: &mut Vec<CausalContext>) {
-        let covers = !self.cover.is_empty();
-        if covers {
-            above.push(std::mem::take(&mut self.cover));
-        }
-        self.carried
-            .retain(|(dot, _)| !dead.contains(*dot) && !above.iter().any(|cover| cover.contains(*dot)));
-        self.children.retain_mut(|(_, child)| {
-            child.drop_dead_below(dead, above);
-            !child.is_empty()
-        });
-        if covers {
-            self.cover = above.pop().expect("pushed above");
-        }
-    }
-
-    /// Drops carried dots for which `dead` holds, and nodes left empty.
-    pub(crate) fn drop_carried(&mut self, dead: &mut dyn FnMut(LocalDot) -> bool) {
-        self.carried.retain(|(dot, _)| !dead(*dot));
-        self.children.retain_mut(|(_, child)| {
-            child.drop_carried(dead);
-            !child.is_empty()
-        });
-    }
-
-    pub(crate) fn translate(&mut self, rows: &[ReplicaIndex]) {
-        self.cover = self.cover.translated(rows);
-        for (dot, _) in &mut self.carried {
-            *dot = super::translate(*dot, rows);
-        }
-        self.children.iter_mut().for_each(|(_, child)| child.translate(rows));
-    }
-
-    /// The delta that undoes this one: covers what it carries, carries what it took.
-    pub(crate) fn inverse(&self) -> Self {
-        let mut inverse = self.taken.as_deref().cloned().unwrap_or_default();
-        for (dot, _) in &self.carried {
-            inverse.cover.insert(*dot);
-        }
-        for (key, child) in &self.children {
-            inverse.children.push((key.clone(), child.inverse()));
-        }
-        inverse.join_equal_keys();
-        inverse
-    }
-
-    /// An estimate of the heap it takes.
-    pub(crate) fn weight(&self) -> usize {
-        let spilled = |bytes: &Bytes| if bytes.spilled() { bytes.len() } else { 0 };
-        let carried: usize =
-            self.carried.iter().map(|(_, content)| size_of::<(LocalDot, Bytes)>() + spilled(content)).sum();
-        let children: usize = self
-            .children
-            .iter()
-            .map(|(key, child)| size_of::<(Bytes, Self)>() + spilled(key) + child.weight())
-            .sum();
-        self.cover.weight() + carried + children
-    }
-
-    /// How many runs it covers and dots it carries, here and below: it names at most as many replicas.
-    pub(crate) fn names(&self) -> usize {
-        let below: usize = self.children.iter().map(|(_, child)| child.names()).sum();
-        self.cover.intervals() + self.carried.len() + below
+    pub(crate) fn finish(mut self) -> DeltaTree {
+        self.tree.places[0].end = offset(self.tree.places.len());
+        self.tree
     }
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use super::{Doc, Scalar};
-use crate::causal::{CausalContext, LocalDot};
-use crate::delta::{DeltaTree, Mismatch};
+use crate::causal::LocalDot;
+use crate::delta::{Mismatch, Node, TreeWriter};
+use crate::map::reset;
 use crate::store::{Crdt, DotStore, Join, Mut, Opaque, View, deeper};
 use crate::{AddWinsSet, EnableWinsFlag, GCounter, GSet, LwwRegister, MvRegister, PnCounter};
 
@@ -67,9 +68,9 @@ macro_rules! kinds {
                 }
             }
 
-            fn check(code: u8, tree: &DeltaTree) -> Result<(), Mismatch> {
+            fn check(code: u8, node: Node<'_>) -> Result<(), Mismatch> {
                 match code {
-                    $($code => <$type as DotStore>::check(tree),)*
+                    $($code => <$type as DotStore>::check(node),)*
                     _ => Ok(()),
                 }
             }
@@ -109,17 +110,11 @@ macro_rules! kinds {
             $(
                 pub(super) fn $write(self) -> Mut<'a, $type> {
                     let at = self.state.place($code);
+                    let place = self.tx.draft.child(self.place, |key| key.push($code));
                     let Typed::$kind(value) = &mut self.state.typed[at] else {
                         unreachable!("`place` answers with the value of the code it was asked for")
                     };
-                    self.tx.opened = true;
-                    Mut {
-                        state: value,
-                        tree: self.tree.child(&[$code]),
-                        tx: self.tx,
-                        removable: true,
-                        depth: deeper(self.depth),
-                    }
+                    Mut { state: value, place, tx: self.tx, removable: true, depth: deeper(self.depth) }
                 }
             )*
         }
@@ -199,18 +194,8 @@ impl Mut<'_, DocEntry> {
         let code = kind as u8;
         let Ok(at) = self.state.typed.binary_search_by_key(&code, Typed::code) else { return false };
         let typed = self.state.typed.remove(at);
-        let mut seen = Vec::new();
-        each!(&typed, value => value.dots(&mut |dot| seen.push(dot)));
-        if seen.is_empty() {
-            return false;
-        }
-        self.tx.opened = true;
-        let below = self.tree.child(&[code]);
-        let before = |dot| !self.tx.minted(dot);
-        each!(&typed, value => value.carry(&before, below.taken.get_or_insert_default()));
-        below.cover.union(&CausalContext::from_dots(seen));
-        self.tx.covered = true;
-        true
+        let below = self.tx.draft.child(self.place, |key| key.push(code));
+        each!(&typed, value => reset(&**value, below, self.tx))
     }
 }
 
@@ -232,8 +217,8 @@ impl Crdt for DocEntry {
 }
 
 impl DotStore for DocEntry {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        for (key, child) in tree.children() {
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        for (key, child) in node.children() {
             let code = code_of(key).expect("keys were checked when the delta came in");
             let at = self.place(code);
             each!(&mut self.typed[at], value => {
@@ -254,9 +239,10 @@ impl DotStore for DocEntry {
         self.typed.iter().for_each(|typed| each!(typed, value => value.dots(each)));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
         for typed in &self.typed {
-            each!(typed, value => tree.carry_child(&[typed.code()], &**value, wanted));
+            let write = |below: &mut TreeWriter| each!(typed, value => value.carry(wanted, below));
+            writer.child(|key| key.push(typed.code()), write);
         }
     }
 
@@ -264,8 +250,8 @@ impl DotStore for DocEntry {
         self.typed.is_empty()
     }
 
-    fn prune(&mut self, tree: &DeltaTree) {
-        for (key, child) in tree.children() {
+    fn prune(&mut self, node: Node<'_>) {
+        for (key, child) in node.children() {
             if let Some(typed) = self.typed.iter_mut().find(|typed| key == [typed.code()]) {
                 each!(typed, value => value.prune(child));
             }
@@ -273,8 +259,8 @@ impl DotStore for DocEntry {
         self.drop_empty();
     }
 
-    fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
-        tree.check_fields(|key, child| Typed::check(code_of(key)?, child))
+    fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        node.check_fields(|key, child| Typed::check(code_of(key)?, child))
     }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

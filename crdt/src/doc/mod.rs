@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use serde::Serializer;
 
 use crate::causal::LocalDot;
-use crate::delta::{DeltaTree, Mismatch};
+use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, DotStore, Join, Mut};
 use crate::{AddWinsMap, AddWinsSet, EnableWinsFlag, GCounter, GSet, LwwRegister, MvRegister, PnCounter};
 
@@ -93,7 +93,7 @@ impl<'a> Mut<'a, Doc> {
     fn entries(&mut self) -> Mut<'_, AddWinsMap<String, DocEntry>> {
         Mut {
             state: &mut self.state.entries,
-            tree: self.tree,
+            place: self.place,
             tx: self.tx,
             removable: self.removable,
             depth: self.depth,
@@ -142,9 +142,9 @@ impl<'a> Mut<'a, Doc> {
 
     /// The map called `name`, using up this handle: for keeping a handle several maps down in a `let`.
     pub fn into_map(self, name: &str) -> Mut<'a, Doc> {
-        let Mut { state, tree, tx, removable, depth } = self;
+        let Mut { state, place, tx, removable, depth } = self;
         let entries: Mut<'a, AddWinsMap<String, DocEntry>> =
-            Mut { state: &mut state.entries, tree, tx, removable, depth };
+            Mut { state: &mut state.entries, place, tx, removable, depth };
         entries.entry(name).into_map()
     }
 
@@ -182,8 +182,8 @@ impl Crdt for Doc {
 }
 
 impl DotStore for Doc {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        self.entries.take_in(tree, join);
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.entries.take_in(node, join);
     }
 
     fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
@@ -194,20 +194,20 @@ impl DotStore for Doc {
         self.entries.dots(each);
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
-        self.entries.carry(wanted, tree);
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+        self.entries.carry(wanted, writer);
     }
 
     fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    fn prune(&mut self, tree: &DeltaTree) {
-        self.entries.prune(tree);
+    fn prune(&mut self, node: Node<'_>) {
+        self.entries.prune(node);
     }
 
-    fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
-        AddWinsMap::<String, DocEntry>::check(tree)
+    fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        AddWinsMap::<String, DocEntry>::check(node)
     }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde::Serializer;
 
-use crate::delta::DeltaTree;
+use crate::delta::Node;
 use crate::store::{Crdt, DotStore, Join, Leaf, Mut, leaf_store};
 
 /// A flag where enabling wins.
@@ -43,15 +43,15 @@ impl EnableWinsFlag {
 impl Mut<'_, EnableWinsFlag> {
     /// Enables it, also over disablings that happen at the same time.
     pub fn enable(&mut self) {
-        let (enabled_by, tree, tx) = Leaf::parts(self, |flag| &mut flag.enabled_by);
-        enabled_by.cover(tree, tx);
-        enabled_by.add((), tree, tx);
+        let (enabled_by, place, tx) = Leaf::parts(self, |flag| &mut flag.enabled_by);
+        enabled_by.cover(place, tx);
+        enabled_by.add((), place, tx);
     }
 
     /// Disables it as far as it is seen enabled; a disabled flag is left alone.
     pub fn disable(&mut self) {
-        let (enabled_by, tree, tx) = Leaf::parts(self, |flag| &mut flag.enabled_by);
-        enabled_by.cover(tree, tx);
+        let (enabled_by, place, tx) = Leaf::parts(self, |flag| &mut flag.enabled_by);
+        enabled_by.cover(place, tx);
     }
 }
 
@@ -65,8 +65,8 @@ impl Crdt for EnableWinsFlag {
 }
 
 impl DotStore for EnableWinsFlag {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        self.enabled_by.take_in(tree, join, |(), _| {});
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.enabled_by.take_in(node, join, |(), _| {});
     }
 
     leaf_store!(enabled_by: ());

@@ -15,10 +15,10 @@ use std::ops::{Bound, RangeBounds};
 use serde::Serializer;
 use serde::ser::SerializeMap;
 
-use crate::causal::{CausalContext, LocalDot};
-use crate::delta::{DeltaTree, Mismatch};
+use crate::causal::{LocalDot, Tx};
+use crate::delta::{Mismatch, Node, PlaceId, TreeWriter};
 use crate::set::check_keys;
-use crate::store::{Crdt, DotStore, Join, Key, Mut, View, decode_value, deeper, encode_key, encode_value};
+use crate::store::{Crdt, DotStore, Join, Key, Mut, View, decode_value, deeper, write_key, write_value};
 
 /// A map from keys to values of one replicated type, which may be maps again.
 ///
@@ -128,10 +128,9 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     /// transaction ends is it listed without.
     pub fn entry(self, key: impl Into<K>) -> V::Mut<'a> {
         let key = key.into();
-        let tree = self.tree.child(&encode_key(&key));
-        self.tx.opened = true;
+        let place = self.tx.draft.child(self.place, |out| write_key(&key, out));
         let state = self.state.entries.entry(key).or_default();
-        Mut { state, tree, tx: self.tx, removable: true, depth: deeper(self.depth) }.into()
+        Mut { state, place, tx: self.tx, removable: true, depth: deeper(self.depth) }.into()
     }
 
     /// As [`entry`](Self::entry), without using up the handle on the map.
@@ -145,17 +144,8 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
         K: Borrow<Q>,
     {
         let Some((key, value)) = self.state.entries.remove_entry(key) else { return false };
-        let mut seen = Vec::new();
-        value.dots(&mut |dot| seen.push(dot));
-        if seen.is_empty() {
-            return false;
-        }
-        let below = self.tree.child(&encode_value(&key));
-        let before = |dot| !self.tx.minted(dot);
-        value.carry(&before, below.taken.get_or_insert_default());
-        below.cover.union(&CausalContext::from_dots(seen));
-        self.tx.covered = true;
-        true
+        let below = self.tx.draft.child(self.place, |out| write_value(&key, out));
+        reset(&value, below, self.tx)
     }
 
     /// Removes every key that is seen here.
@@ -165,6 +155,19 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
             self.remove(key);
         }
     }
+}
+
+/// Covers all that `value`, which has left the state, holds at `place` and below. Says whether it held anything.
+pub(crate) fn reset(value: &impl DotStore, place: PlaceId, tx: &mut Tx) -> bool {
+    let mut kept = TreeWriter::new();
+    value.carry(&|dot| !tx.minted(dot), &mut kept);
+    tx.draft.keep_below(place, kept.finish());
+    let mut held = false;
+    value.dots(&mut |dot| {
+        held = true;
+        tx.cover(place, dot);
+    });
+    held
 }
 
 impl<K: Key, V: Crdt> Crdt for AddWinsMap<K, V> {
@@ -177,8 +180,8 @@ impl<K: Key, V: Crdt> Crdt for AddWinsMap<K, V> {
 }
 
 impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        for (bytes, child) in tree.children() {
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        for (bytes, child) in node.children() {
             let key: K = decode_value(bytes).expect("keys were checked when the delta came in");
             let value = self.entries.entry(key).or_default();
             join.below(value, child);
@@ -200,13 +203,9 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
         self.entries.values().for_each(|value| value.dots(each));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
         for (key, value) in &self.entries {
-            let mut below = DeltaTree::default();
-            value.carry(wanted, &mut below);
-            if !below.is_empty() {
-                tree.push_child(encode_value(key), below);
-            }
+            writer.child(|out| write_value(key, out), |below| value.carry(wanted, below));
         }
     }
 
@@ -214,8 +213,8 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
         self.entries.is_empty()
     }
 
-    fn prune(&mut self, tree: &DeltaTree) {
-        for (bytes, child) in tree.children() {
+    fn prune(&mut self, node: Node<'_>) {
+        for (bytes, child) in node.children() {
             let key: K = decode_value(bytes).expect("this transaction wrote the key");
             if let Some(value) = self.entries.get_mut(&key) {
                 value.prune(child);
@@ -226,8 +225,8 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
         }
     }
 
-    fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
-        check_keys::<K>(tree, V::State::check)
+    fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        check_keys::<K>(node, V::State::check)
     }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,3 +3,4 @@
 mod add_wins;
 
 pub use add_wins::AddWinsMap;
+pub(crate) use add_wins::reset;

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::causal::Stamp;
-use crate::delta::DeltaTree;
+use crate::delta::Node;
 use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, Written, leaf_store};
 
 /// A last-writer-wins register.
@@ -75,16 +75,16 @@ impl<V> LwwRegister<V> {
 impl<V: Value> Mut<'_, LwwRegister<V>> {
     /// Writes a value, in place of all that is seen here.
     pub fn set(&mut self, value: impl Into<V>) {
-        let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
-        values.cover(tree, tx);
+        let (values, place, tx) = Leaf::parts(self, |register| &mut register.values);
+        values.cover(place, tx);
         let stamp = tx.stamp();
-        values.add(Stamped(stamp.millis, stamp.logical, value.into()).into(), tree, tx);
+        values.add(Stamped(stamp.millis, stamp.logical, value.into()).into(), place, tx);
     }
 
     /// Takes away all that is seen here. A concurrent write stays.
     pub fn clear(&mut self) {
-        let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
-        values.cover(tree, tx);
+        let (values, place, tx) = Leaf::parts(self, |register| &mut register.values);
+        values.cover(place, tx);
     }
 }
 
@@ -98,8 +98,8 @@ impl<V: Value> Crdt for LwwRegister<V> {
 }
 
 impl<V: Value> DotStore for LwwRegister<V> {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        self.values.take_in(tree, join, |value, join| join.observe(value.stamp()));
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.values.take_in(node, join, |value, join| join.observe(value.stamp()));
     }
 
     leaf_store!(values: Written<Stamped<V>>);

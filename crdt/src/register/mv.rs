@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde::Serializer;
 
-use crate::delta::DeltaTree;
+use crate::delta::Node;
 use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, Written, leaf_store, view_seq};
 
 /// A multi-value register: concurrent writes are all kept and shown.
@@ -64,15 +64,15 @@ impl<V> MvRegister<V> {
 impl<V: Value> Mut<'_, MvRegister<V>> {
     /// Writes a value, in place of all that is seen here.
     pub fn set(&mut self, value: impl Into<V>) {
-        let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
-        values.cover(tree, tx);
-        values.add(Written::from(value.into()), tree, tx);
+        let (values, place, tx) = Leaf::parts(self, |register| &mut register.values);
+        values.cover(place, tx);
+        values.add(Written::from(value.into()), place, tx);
     }
 
     /// Takes away all that is seen here.
     pub fn clear(&mut self) {
-        let (values, tree, tx) = Leaf::parts(self, |register| &mut register.values);
-        values.cover(tree, tx);
+        let (values, place, tx) = Leaf::parts(self, |register| &mut register.values);
+        values.cover(place, tx);
     }
 }
 
@@ -86,8 +86,8 @@ impl<V: Value> Crdt for MvRegister<V> {
 }
 
 impl<V: Value> DotStore for MvRegister<V> {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        self.values.take_in(tree, join, |_, _| {});
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.values.take_in(node, join, |_, _| {});
     }
 
     leaf_store!(values: Written<V>);

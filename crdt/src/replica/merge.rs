@@ -57,7 +57,7 @@ impl<T: Crdt> Replica<T> {
         }
         let new_rows = self.new_rows(&delta);
         // One row is left for ourselves.
-        if self.table.len() + self.pending.new_rows() + new_rows >= MAX_REPLICAS {
+        if self.tx.table.len() + self.pending.new_rows() + new_rows >= MAX_REPLICAS {
             return Err(Refused::TooManyReplicas);
         }
         let missing = self.missing_for(&delta);
@@ -82,10 +82,10 @@ impl<T: Crdt> Replica<T> {
 
     /// How many replica ids the delta's table has that ours lacks.
     fn new_rows(&self, delta: &Parts) -> usize {
-        if self.table.extends(&delta.table) {
+        if self.tx.table.extends(&delta.table) {
             return 0;
         }
-        delta.table.ids().iter().filter(|&&id| self.table.row(id).is_none()).count()
+        delta.table.ids().iter().filter(|&&id| self.tx.table.row(id).is_none()).count()
     }
 
     /// What the delta depends on and is not known.
@@ -113,27 +113,28 @@ impl<T: Crdt> Replica<T> {
         if delta.is_state {
             self.ring.restart(&self.known);
         } else {
-            let table = Arc::clone(&self.table);
+            let table = Arc::clone(&self.tx.table);
             self.ring.push(Arc::clone(delta), |delta, row| row_in(&table, delta, row));
         }
     }
 
     /// Joins state and version, and leaves the ring alone.
     pub(super) fn adopt(&mut self, delta: &Parts) {
-        if !self.table.extends(&delta.table) {
+        if !self.tx.table.extends(&delta.table) {
             for &id in delta.table.ids() {
                 self.intern(id);
             }
         }
         let rows: Vec<ReplicaIndex> =
-            delta.events.iter().map(|run| row_in(&self.table, delta, run.replica)).collect();
+            delta.events.iter().map(|run| row_in(&self.tx.table, delta, run.replica)).collect();
         let covered = delta.covered();
         let overlaps =
             delta.events.iter().zip(&rows).any(|(run, &row)| self.known[row as usize] >= run.first);
         let carried =
             if covered.is_empty() && !overlaps { CausalContext::default() } else { delta.carried() };
-        let mut join = Join::new(&self.known, &self.table, &delta.table, &carried, &mut self.clock);
-        join.below(&mut self.state, &delta.tree);
+        let tx = &mut self.tx;
+        let mut join = Join::new(&self.known, &tx.table, &delta.table, &carried, &mut tx.clock);
+        join.below(&mut self.state, delta.tree.root());
         if overlaps {
             // At its root a delta covers all its own events that it does not carry. What it covers further down has
             // been dropped already, so only the rest needs a walk: removals, as a rule, which are nowhere.
@@ -142,7 +143,7 @@ impl<T: Crdt> Replica<T> {
                 known_events.insert_run(run.replica, run.first, run.last.min(self.known[row as usize]));
             }
             let rest = known_events.difference(&carried).difference(&covered);
-            join.drop_covered(&mut self.state, &rest);
+            join.drop_covered(&mut self.state, rest.as_dots());
         }
         for (run, &row) in delta.events.iter().zip(&rows) {
             let known = &mut self.known[row as usize];
@@ -152,7 +153,7 @@ impl<T: Crdt> Replica<T> {
             let news = run.last - *known;
             *known = run.last;
             // What we wrote ourselves and get back, after a restart, our next transaction implies anyway.
-            if self.table.id(row) == self.id {
+            if self.tx.table.id(row) == self.id {
                 continue;
             }
             self.epoch = self.epoch.wrapping_add(news);

@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::causal::{HybridClock, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Version};
+use crate::causal::{ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::Parts;
 use crate::store::{Crdt, View};
 use pending::Pending;
@@ -29,11 +29,11 @@ pub struct Replica<T: Crdt> {
     id: ReplicaId,
     /// Our row in `table`, from the first write on: reading alone costs no version entry.
     me: Option<ReplicaIndex>,
-    table: Arc<ReplicaTable>,
     /// By row: how much is known. The version, interned.
     known: Vec<u64>,
     state: T::State,
-    clock: HybridClock,
+    /// Between transactions: the clock, and the table of the replica ids that occur.
+    tx: Tx,
     /// The rows raised by others since our last transaction: what our next one depends on beside our own past.
     raised: Vec<ReplicaIndex>,
     /// How many dots of others are known: equal for two of our transactions if nothing came in between, also where we
@@ -67,10 +67,9 @@ impl<T: Crdt> Replica<T> {
         Self {
             id,
             me: None,
-            table: Arc::default(),
             known: Vec::new(),
             state: T::State::default(),
-            clock: HybridClock::default(),
+            tx: Tx::default(),
             raised: Vec::new(),
             epoch: 0,
             ring: Ring::new(RING_BYTES),
@@ -87,7 +86,7 @@ impl<T: Crdt> Replica<T> {
     pub fn fork(&self, id: ReplicaId) -> Self {
         assert!(id != self.id && self.known_to(id) == 0, "two live replicas must not share an id, here {id}");
         let mut fork = Self::new(id);
-        fork.clock = self.clock.at_same_time();
+        fork.tx.clock = self.tx.clock.at_same_time();
         fork.adopt(&self.state_parts());
         fork.ring.restart(&fork.known);
         fork
@@ -102,7 +101,7 @@ impl<T: Crdt> Replica<T> {
     /// What it knows.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.known.iter().enumerate().map(|(row, &n)| (self.table.id(row as ReplicaIndex), n)).collect()
+        self.known.iter().enumerate().map(|(row, &n)| (self.tx.table.id(row as ReplicaIndex), n)).collect()
     }
 
     /// The plain value: what serde writes of the result is fit for user interfaces and JSON.
@@ -114,13 +113,13 @@ impl<T: Crdt> Replica<T> {
     /// Hands in the wall time, in milliseconds since the Unix epoch, for last-writer-wins stamps. Without it, stamps
     /// follow causality alone.
     pub fn set_time(&mut self, millis: u64) {
-        self.clock.set_now(millis);
+        self.tx.clock.set_now(millis);
     }
 
     /// How many last-writer-wins stamps came in that were implausibly far ahead of our time: somebody's clock is off.
     #[must_use]
     pub fn far_stamps(&self) -> u64 {
-        self.clock.far_stamps()
+        self.tx.clock.far_stamps()
     }
 
     /// How many deltas wait for what they depend on.
@@ -142,28 +141,28 @@ impl<T: Crdt> Replica<T> {
     /// How much heap the recent deltas may take, in bytes; the default is 4 MiB. With 0 every
     /// [`delta_since`](Self::delta_since) but that of an up-to-date peer is [`Since::Forgotten`].
     pub fn set_history_bytes(&mut self, bytes: usize) {
-        let table = Arc::clone(&self.table);
+        let table = Arc::clone(&self.tx.table);
         self.ring.set_capacity(bytes, |delta, row| row_in(&table, delta, row));
     }
 
     /// The row of `id`, interned if it is new.
     fn intern(&mut self, id: ReplicaId) -> ReplicaIndex {
-        if let Some(row) = self.table.row(id) {
+        if let Some(row) = self.tx.table.row(id) {
             return row;
         }
-        let row = Arc::make_mut(&mut self.table).intern(id);
-        self.known.resize(self.table.len(), 0);
+        let row = Arc::make_mut(&mut self.tx.table).intern(id);
+        self.known.resize(self.tx.table.len(), 0);
         row
     }
 
     fn known_to(&self, id: ReplicaId) -> u64 {
-        self.table.row(id).map_or(0, |row| self.known[row as usize])
+        self.tx.table.row(id).map_or(0, |row| self.known[row as usize])
     }
 
     /// The largest last-writer-wins stamp this replica would issue next is above this one. For the clock handshake.
     #[doc(hidden)]
     pub fn observe_stamp(&mut self, stamp: Stamp) {
-        self.clock.observe(stamp);
+        self.tx.clock.observe(stamp);
     }
 }
 

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Replica, row_in};
 use crate::causal::{CausalContext, ReplicaId, ReplicaIndex, Version};
 use crate::codec::{self, DecodeError, Limits};
-use crate::delta::{Delta, DeltaTree, Parts, Run, group};
+use crate::delta::{Delta, Parts, Run, TreeWriter, group};
 use crate::store::{Crdt, DotStore, rows_in};
 
 /// What a peer at some version lacks.
@@ -27,7 +27,7 @@ impl<T: Crdt> Replica<T> {
     /// What a replica at `version` lacks of what is known here. Exact, and in proportion to the difference, as long as
     /// the difference is remembered.
     pub fn delta_since(&self, version: &Version) -> Since<T> {
-        let theirs: Vec<u64> = self.table.ids().iter().map(|&id| version.get(id)).collect();
+        let theirs: Vec<u64> = self.tx.table.ids().iter().map(|&id| version.get(id)).collect();
         if self.known.iter().zip(&theirs).all(|(known, theirs)| known <= theirs) {
             return Since::UpToDate;
         }
@@ -41,7 +41,7 @@ impl<T: Crdt> Replica<T> {
                 delta
                     .events
                     .iter()
-                    .any(|run| run.last > theirs[row_in(&self.table, delta, run.replica) as usize])
+                    .any(|run| run.last > theirs[row_in(&self.tx.table, delta, run.replica) as usize])
             })
             .collect();
         if let [only] = lacked[..] {
@@ -54,34 +54,36 @@ impl<T: Crdt> Replica<T> {
         let rows: Vec<Vec<ReplicaIndex>> = lacked
             .iter()
             .map(|delta| {
-                if self.table.extends(&delta.table) { Vec::new() } else { rows_in(&self.table, &delta.table) }
+                if self.tx.table.extends(&delta.table) { Vec::new() } else { rows_in(&self.tx.table, &delta.table) }
             })
             .collect();
         let lacked: Vec<&Parts> = lacked.into_iter().map(|delta| &**delta).collect();
-        let (mut delta, uncarried) = group(&lacked, &rows, Arc::clone(&self.table));
+        let mut group = group(&lacked, &rows);
         // The group is addressed to a base: everything both sides know. What lies below the base is left out, so that
         // the events are one run a replica: the remembered deltas may overlap, and some of their neighbours are not
         // lacked or no longer remembered.
-        delta.tree.drop_carried(&mut |dot| dot.counter() <= theirs[dot.replica() as usize]);
+        group.tree.drop_carried(&mut |dot| dot.counter() <= theirs[dot.replica() as usize]);
         // SUBTLE: an event that a delta brings and does not carry is removed by being named. One below the base is named
         // no longer, so it has to be covered, unless it is already.
         let mut below_base = CausalContext::default();
-        for (row, first, last) in uncarried.runs() {
+        for (row, first, last) in group.uncarried.runs() {
             below_base.insert_run(row, first, last.min(theirs[row as usize]));
         }
-        let unsaid = below_base.difference(&delta.covered());
-        delta.tree.cover.union(&unsaid);
-        delta.deps.clear();
-        delta.events.clear();
+        let mut covers = Vec::new();
+        group.tree.collect_covers(&mut covers);
+        let unsaid = below_base.difference(&CausalContext::from_contexts(covers));
+        group.tree.cover.union(&unsaid);
+        group.deps.clear();
+        group.events.clear();
         for (row, (&known, &theirs)) in self.known.iter().zip(&theirs).enumerate() {
             let replica = row as ReplicaIndex;
             if known > theirs {
-                delta.events.push(Run { replica, first: theirs + 1, last: known });
+                group.events.push(Run { replica, first: theirs + 1, last: known });
             } else if known > 0 {
-                delta.deps.push((replica, known));
+                group.deps.push((replica, known));
             }
         }
-        Since::Delta(Delta::from_parts(Arc::new(delta)))
+        Since::Delta(Delta::from_parts(Arc::new(group.into_parts(Arc::clone(&self.tx.table)))))
     }
 
     /// The whole state, as a delta that depends on nothing: it carries every live item and covers its whole version.
@@ -91,18 +93,21 @@ impl<T: Crdt> Replica<T> {
     }
 
     pub(super) fn state_parts(&self) -> Parts {
-        let mut tree = DeltaTree::default();
-        self.state.carry(&|_| true, &mut tree);
+        let mut known = CausalContext::default();
         let mut events = SmallVec::new();
-        for (row, &known) in self.known.iter().enumerate().filter(|&(_, &known)| known > 0) {
-            tree.cover.insert_run(row as ReplicaIndex, 1, known);
-            events.push(Run { replica: row as ReplicaIndex, first: 1, last: known });
+        for (row, &last) in self.known.iter().enumerate().filter(|&(_, &known)| known > 0) {
+            let replica = row as ReplicaIndex;
+            known.insert_run(replica, 1, last);
+            events.push(Run { replica, first: 1, last });
         }
+        let mut writer = TreeWriter::new();
+        writer.cover(known.as_dots());
+        self.state.carry(&|_| true, &mut writer);
         Parts {
-            table: Arc::clone(&self.table),
+            table: Arc::clone(&self.tx.table),
             deps: SmallVec::new(),
             events,
-            tree,
+            tree: writer.finish(),
             is_state: true,
             author_epoch: None,
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Replica, row_in};
-use crate::causal::{CausalContext, HybridClock, Tx};
-use crate::delta::{Delta, DeltaTree, Parts, Run, add_dependency};
+use crate::causal::{CausalContext, HybridClock};
+use crate::delta::{Delta, Parts, Run, Sealed, add_dependency};
 use crate::store::{Crdt, DotStore, Join, Mut};
 
 impl<T: Crdt> Replica<T> {
@@ -38,57 +38,55 @@ impl<T: Crdt> Replica<T> {
     ) -> Result<(R, Delta<T>), E> {
         let me = self.intern(self.id);
         self.me = Some(me);
-        let tx = Tx::new(me, self.known[me as usize], self.clock.clone(), Arc::clone(&self.table));
-        let mut attempt = Attempt { replica: self, tx: Some(tx), tree: DeltaTree::default() };
-        let tx = attempt.tx.as_mut().expect("taken only by `commit`");
-        let value = write(&mut Mut::root(&mut attempt.replica.state, &mut attempt.tree, tx).into())?;
+        self.tx.begin(me, self.known[me as usize]);
+        let attempt = Attempt { replica: self, is_done: false };
+        let value = write(&mut Mut::root(&mut attempt.replica.state, &mut attempt.replica.tx).into())?;
         Ok((value, attempt.commit()))
     }
 
-    fn undo(&mut self, tree: &DeltaTree) {
-        let inverse = tree.inverse();
+    fn undo(&mut self) {
+        let inverse = self.tx.draft.inverse();
         let mut dots = Vec::new();
-        inverse.each_carried(&mut |dot| dots.push(dot));
+        inverse.each_carried(|dot| dots.push(dot));
         let carried = CausalContext::from_dots(dots);
+        self.tx.undo();
         // What comes back was observed before; the clock needs no news of it.
         let mut clock = HybridClock::default();
-        let mut join = Join::new(&[], &self.table, &self.table, &carried, &mut clock);
-        join.below(&mut self.state, &inverse);
+        let table = &self.tx.table;
+        let mut join = Join::new(&[], table, table, &carried, &mut clock);
+        join.below(&mut self.state, inverse.root());
     }
 }
 
 /// A transaction under way. Dropping it without `commit`, by an error or by unwinding, undoes it.
 struct Attempt<'r, T: Crdt> {
     replica: &'r mut Replica<T>,
-    tx: Option<Tx>,
-    tree: DeltaTree,
+    is_done: bool,
 }
 
 impl<T: Crdt> Drop for Attempt<'_, T> {
     fn drop(&mut self) {
-        if self.tx.is_some() {
-            self.replica.undo(&self.tree);
+        if !self.is_done {
+            self.replica.undo();
         }
     }
 }
 
 impl<T: Crdt> Attempt<'_, T> {
     fn commit(mut self) -> Delta<T> {
-        // SUBTLE: this may panic, when all counters are used up; from the next line on nothing may, for the transaction
-        // could no longer be undone.
-        self.tx.as_mut().expect("committed once").close();
-        let tx = self.tx.take().expect("committed once");
-        let mut tree = std::mem::take(&mut self.tree);
+        // SUBTLE: this may panic, when all counters are used up; from then on nothing may, for the transaction could no
+        // longer be undone.
+        self.replica.tx.close();
+        let Sealed { tree, hollow } = self.replica.tx.draft.seal();
+        self.is_done = true;
         let replica = &mut *self.replica;
-        if tx.opened {
-            replica.state.prune(&tree);
+        if let Some(hollow) = hollow {
+            replica.state.prune(hollow.root());
         }
-        tree.seal();
         let me = replica.me.expect("set when the transaction began");
-        let (first, last) = tx.range();
-        replica.clock = tx.into_clock();
+        let (first, last) = replica.tx.range();
         let mut parts = Parts {
-            table: Arc::clone(&replica.table),
+            table: Arc::clone(&replica.tx.table),
             deps: SmallVec::new(),
             events: SmallVec::new(),
             tree,
@@ -104,21 +102,19 @@ impl<T: Crdt> Attempt<'_, T> {
             add_dependency(&mut parts.deps, row, replica.known[row as usize]);
         }
         let mut covered_rows = SmallVec::<[u32; 4]>::new();
-        parts.tree.each_cover(&mut |cover| {
-            for (row, _, _) in cover.runs() {
-                if row != me && !covered_rows.contains(&row) {
-                    covered_rows.push(row);
-                }
+        for (row, _, _) in parts.tree.cover_runs() {
+            if row != me && !covered_rows.contains(&row) {
+                covered_rows.push(row);
             }
-        });
+        }
         for row in covered_rows {
             add_dependency(&mut parts.deps, row, replica.known[row as usize]);
         }
         parts.events.push(Run { replica: me, first, last });
         replica.known[me as usize] = last;
         let parts = Arc::new(parts);
-        let table = Arc::clone(&replica.table);
-        replica.ring.push(Arc::clone(&parts), |delta, row| row_in(&table, delta, row));
+        let table = &replica.tx.table;
+        replica.ring.push(Arc::clone(&parts), |delta, row| row_in(table, delta, row));
         Delta::from_parts(parts)
     }
 }

@@ -11,7 +11,7 @@ use serde::Serializer;
 
 use super::Elements;
 use crate::causal::LocalDot;
-use crate::delta::{DeltaTree, Mismatch};
+use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, DotStore, Join, Key, Mut, deeper};
 
 /// A set where adding wins.
@@ -89,7 +89,7 @@ impl<K: Key> Mut<'_, AddWinsSet<K>> {
     /// removal that has not seen this adding does not take it.
     pub fn add(&mut self, element: impl Into<K>) {
         deeper(self.depth);
-        self.state.elements.add(element.into(), self.tree, self.tx);
+        self.state.elements.add(element.into(), self.place, self.tx);
     }
 
     /// Adds many elements in one run of dots.
@@ -104,7 +104,7 @@ impl<K: Key> Mut<'_, AddWinsSet<K>> {
     where
         K: Borrow<Q>,
     {
-        self.state.elements.remove(element, self.tree, self.tx)
+        self.state.elements.remove(element, self.place, self.tx)
     }
 
     /// Removes every element that is seen here.

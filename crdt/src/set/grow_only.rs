@@ -10,7 +10,7 @@ use serde::Serializer;
 
 use super::Elements;
 use crate::causal::LocalDot;
-use crate::delta::{DeltaTree, Mismatch};
+use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, DotStore, Join, Key, Mut, deeper};
 
 /// A set that only grows.
@@ -90,7 +90,7 @@ impl<K: Key> Mut<'_, GSet<K>> {
         deeper(self.depth);
         let element = element.into();
         if self.removable || !self.state.contains(&element) {
-            self.state.elements.add(element, self.tree, self.tx);
+            self.state.elements.add(element, self.place, self.tx);
         }
     }
 

@@ -13,8 +13,8 @@ use std::ops::{Bound, RangeBounds};
 use serde::Serializer;
 
 use crate::causal::{LocalDot, Tx};
-use crate::delta::{DeltaTree, Mismatch};
-use crate::store::{Join, Key, Leaf, decode_value, encode_key, encode_value, view_seq};
+use crate::delta::{Mismatch, Node, PlaceId, TreeWriter};
+use crate::store::{Join, Key, Leaf, decode_value, encode_value, view_seq, write_key, write_value};
 
 /// Elements, each with the dots that added it: what the sets are made of.
 #[derive(Clone, Debug)]
@@ -60,32 +60,33 @@ impl<K: Key> Elements<K> {
             .take_while(move |element| Borrow::<str>::borrow(*element).starts_with(prefix))
     }
 
-    fn add(&mut self, element: K, tree: &mut DeltaTree, tx: &mut Tx) {
-        let below = tree.child(&encode_key(&element));
+    fn add(&mut self, element: K, place: PlaceId, tx: &mut Tx) {
+        let below = tx.draft.child(place, |key| write_key(&element, key));
         let added_by = self.added_by.entry(element).or_default();
         added_by.cover(below, tx);
         added_by.add((), below, tx);
     }
 
-    fn remove<Q: Ord + ?Sized>(&mut self, element: &Q, tree: &mut DeltaTree, tx: &mut Tx) -> bool
+    fn remove<Q: Ord + ?Sized>(&mut self, element: &Q, place: PlaceId, tx: &mut Tx) -> bool
     where
         K: Borrow<Q>,
     {
         let Some((element, mut added_by)) = self.added_by.remove_entry(element) else { return false };
-        added_by.cover(tree.child(&encode_value(&element)), tx);
+        let below = tx.draft.child(place, |key| write_value(&element, key));
+        added_by.cover(below, tx);
         true
     }
 
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        for (bytes, child) in &tree.children {
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        for (bytes, child) in node.children() {
             let element: K = decode_value(bytes).expect("keys were checked when the delta came in");
-            let nothing_new = || !child.carried.iter().any(|(dot, _)| join.admit(*dot).is_some());
-            if child.cover.is_empty() && !child.carried.is_empty() && nothing_new() {
+            let nothing_new = || !child.carried().any(|(dot, _)| join.admit(dot).is_some());
+            if child.cover().is_empty() && child.carries() && nothing_new() {
                 // Nothing to drop: an element all of whose dots are known stays as it is.
                 continue;
             }
             let added_by = self.added_by.entry(element).or_default();
-            added_by.retain(&mut |dot| join.stands(&child.cover, dot));
+            added_by.retain(&mut |dot| join.stands(child.cover(), dot));
             added_by.take_in(child, join, |(), _| {});
             if added_by.is_empty() {
                 let element: K = decode_value(bytes).expect("it decoded a moment ago");
@@ -105,13 +106,9 @@ impl<K: Key> Elements<K> {
         self.added_by.values().for_each(|added_by| added_by.dots(each));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
         for (element, added_by) in &self.added_by {
-            let mut below = DeltaTree::default();
-            added_by.carry(wanted, &mut below);
-            if !below.is_empty() {
-                tree.push_child(encode_value(element), below);
-            }
+            writer.child(|key| write_value(element, key), |below| added_by.carry(wanted, below));
         }
     }
 
@@ -119,8 +116,8 @@ impl<K: Key> Elements<K> {
         self.added_by.is_empty()
     }
 
-    fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
-        check_keys::<K>(tree, Leaf::<()>::check)
+    fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        check_keys::<K>(node, Leaf::<()>::check)
     }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -130,10 +127,10 @@ impl<K: Key> Elements<K> {
 
 /// Checks the keys of a container's node, and what is below each.
 pub(crate) fn check_keys<K: Key>(
-    tree: &DeltaTree,
-    mut below: impl FnMut(&DeltaTree) -> Result<(), Mismatch>,
+    node: Node<'_>,
+    mut below: impl FnMut(Node<'_>) -> Result<(), Mismatch>,
 ) -> Result<(), Mismatch> {
-    tree.check_fields(|key, child| {
+    node.check_fields(|key, child| {
         let decoded: K = decode_value(key).map_err(|why| Mismatch::Content { what: "key", why })?;
         // Two encodings of one key would be two places for it elsewhere.
         if &encode_value(&decoded)[..] != key {
@@ -146,8 +143,8 @@ pub(crate) fn check_keys<K: Key>(
 /// The [`DotStore`](crate::DotStore) of a set: all of it is its elements.
 macro_rules! element_store {
     () => {
-        fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-            self.elements.take_in(tree, join);
+        fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+            self.elements.take_in(node, join);
         }
 
         fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
@@ -158,16 +155,16 @@ macro_rules! element_store {
             self.elements.dots(each);
         }
 
-        fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
-            self.elements.carry(wanted, tree);
+        fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+            self.elements.carry(wanted, writer);
         }
 
         fn is_empty(&self) -> bool {
             self.elements.is_empty()
         }
 
-        fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
-            Elements::<K>::check(tree)
+        fn check(node: Node<'_>) -> Result<(), Mismatch> {
+            Elements::<K>::check(node)
         }
 
         fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

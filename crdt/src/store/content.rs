@@ -6,14 +6,26 @@
 
 use std::ops::Deref;
 
-use super::{Value, decode_value, encode_value, try_encode_value};
+use super::{Value, decode_value, try_encode_value, write_value};
 use crate::delta::Bytes;
 
 /// What a leaf holds under a dot. `encode` after `decode` gives the bytes that `decode` took.
 pub(crate) trait Content: Clone + Send + Sync + 'static {
+    /// Writes it behind what is there.
+    ///
     /// # Panics
     /// If it refuses to be serialised.
-    fn encode(&self) -> Bytes;
+    fn write(&self, out: &mut Bytes);
+
+    /// What `write` writes.
+    ///
+    /// # Panics
+    /// As `write`.
+    fn encode(&self) -> Bytes {
+        let mut bytes = Bytes::new();
+        self.write(&mut bytes);
+        bytes
+    }
 
     /// # Errors
     /// Says why the bytes are no such content.
@@ -32,8 +44,8 @@ pub(crate) trait Content: Clone + Send + Sync + 'static {
 macro_rules! one_encoding {
     ($($content:ty),*) => {
         $(impl Content for $content {
-            fn encode(&self) -> Bytes {
-                encode_value(self)
+            fn write(&self, out: &mut Bytes) {
+                write_value(self, out);
             }
 
             fn decode(bytes: &[u8]) -> Result<Self, String> {
@@ -68,16 +80,16 @@ impl<V> Deref for Written<V> {
 }
 
 impl<V: Value> Content for Written<V> {
-    fn encode(&self) -> Bytes {
+    fn write(&self, out: &mut Bytes) {
         match &self.original {
-            Some(bytes) => Bytes::clone(bytes),
+            Some(bytes) => out.extend_from_slice(bytes),
             None => {
-                let bytes = encode_value(&self.value);
+                let start = out.len();
+                write_value(&self.value, out);
                 debug_assert!(
-                    decode_value::<V>(&bytes).is_ok(),
+                    decode_value::<V>(&out[start..]).is_ok(),
                     "a value written to a replicated type must be readable again"
                 );
-                bytes
             }
         }
     }

@@ -8,8 +8,8 @@
 use std::cmp::Ordering;
 
 use super::DotStore;
-use crate::causal::{CausalContext, HybridClock, LocalDot, ReplicaIndex, ReplicaTable, Stamp};
-use crate::delta::DeltaTree;
+use crate::causal::{CausalContext, Dots, HybridClock, LocalDot, ReplicaIndex, ReplicaTable, Stamp};
+use crate::delta::Node;
 
 /// A row of the replica's table that the delta's table lacks.
 const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
@@ -54,7 +54,7 @@ impl<'a> Join<'a> {
     }
 
     /// Whether the delta lets a live dot of ours stand that `cover` may name.
-    pub(crate) fn stands(&self, cover: &CausalContext, dot: LocalDot) -> bool {
+    pub(crate) fn stands(&self, cover: Dots<'_>, dot: LocalDot) -> bool {
         let dot = match self.theirs.get(dot.replica() as usize) {
             None if self.theirs.is_empty() => dot,
             None | Some(&ABSENT) => return true,
@@ -64,13 +64,13 @@ impl<'a> Join<'a> {
     }
 
     /// Joins the node of the delta that speaks about `state`: first its cover, then what it carries.
-    pub fn below<S: DotStore>(&mut self, state: &mut S, tree: &DeltaTree) {
-        self.drop_covered(state, &tree.cover);
-        state.take_in(tree, self);
+    pub fn below<S: DotStore>(&mut self, state: &mut S, node: Node<'_>) {
+        self.drop_covered(state, node.cover());
+        state.take_in(node, self);
     }
 
     /// Drops the live dots that `cover` names, in the delta's rows, and the delta does not carry.
-    pub(crate) fn drop_covered<S: DotStore>(&mut self, state: &mut S, cover: &CausalContext) {
+    pub(crate) fn drop_covered<S: DotStore>(&mut self, state: &mut S, cover: Dots<'_>) {
         if !cover.is_empty() {
             state.retain(&mut |dot| self.stands(cover, dot));
         }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{Content, Join, Mut};
 use crate::causal::{LocalDot, Tx};
-use crate::delta::{DeltaTree, Mismatch, leaf};
+use crate::delta::{Mismatch, Node, PlaceId, TreeWriter, leaf};
 
 /// Dots with content of type `C`.
 #[derive(Clone, Debug)]
@@ -55,12 +55,12 @@ impl<C: Content> Leaf<C> {
     /// Takes in the carried dots that are new; `seen` is shown each of them.
     pub(crate) fn take_in(
         &mut self,
-        tree: &DeltaTree,
+        node: Node<'_>,
         join: &mut Join<'_>,
         mut seen: impl FnMut(&C, &mut Join<'_>),
     ) {
-        for (dot, bytes) in &tree.carried {
-            if let Some(dot) = join.admit(*dot) {
+        for (dot, bytes) in node.carried() {
+            if let Some(dot) = join.admit(dot) {
                 let content = C::decode(bytes).expect("contents were checked when the delta came in");
                 seen(&content, join);
                 let at = self.items.partition_point(|(there, _)| join.compare(*there, dot).is_lt());
@@ -69,31 +69,31 @@ impl<C: Content> Leaf<C> {
         }
     }
 
-    pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
-        let wanted = self.items.iter().filter(|(dot, _)| wanted(*dot));
-        tree.carried.extend(wanted.map(|(dot, content)| (*dot, content.encode())));
+    pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+        for (dot, content) in self.items.iter().filter(|(dot, _)| wanted(*dot)) {
+            writer.carry_with(*dot, |out| content.write(out));
+        }
     }
 
-    pub(crate) fn check(tree: &DeltaTree) -> Result<(), Mismatch> {
-        for (_, content) in leaf(tree)? {
+    pub(crate) fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        for (_, content) in leaf(node)? {
             C::check(content).map_err(|why| Mismatch::Content { what: "content", why })?;
         }
         Ok(())
     }
 
     /// Writes `content` under a new dot, beside what is there.
-    pub(crate) fn add(&mut self, content: C, tree: &mut DeltaTree, tx: &mut Tx) {
-        let dot = tx.dot();
-        tree.put(dot, content.encode());
+    pub(crate) fn add(&mut self, content: C, place: PlaceId, tx: &mut Tx) {
+        let dot = tx.put(place, |out| content.write(out));
         let table = tx.table();
         let at = self.items.partition_point(|(there, _)| table.compare(*there, dot).is_lt());
         self.insert_at(dot, content, at);
     }
 
     /// Takes out what is there, as a removal or before writing anew.
-    pub(crate) fn cover(&mut self, tree: &mut DeltaTree, tx: &mut Tx) {
+    pub(crate) fn cover(&mut self, place: PlaceId, tx: &mut Tx) {
         for (dot, content) in self.items.drain(..) {
-            tree.take(dot, || content.encode(), tx);
+            tx.take(place, dot, || content.encode());
         }
     }
 
@@ -101,7 +101,7 @@ impl<C: Content> Leaf<C> {
     /// otherwise as a new item that covers it. `None` from `may` leaves an item alone.
     pub(crate) fn amend(
         &mut self,
-        tree: &mut DeltaTree,
+        place: PlaceId,
         tx: &mut Tx,
         may: impl Fn(&Tx, LocalDot) -> bool,
         change: impl Fn(Option<&C>) -> C,
@@ -111,14 +111,14 @@ impl<C: Content> Leaf<C> {
             Some(at) if tx.minted(self.items[at].0) => {
                 let (dot, content) = &mut self.items[at];
                 *content = change(Some(content));
-                tree.put(*dot, content.encode());
+                tx.draft.put(place, *dot, |out| content.write(out));
             }
             Some(at) => {
                 let (dot, old) = self.items.remove(at);
-                tree.take(dot, || old.encode(), tx);
-                self.add(change(Some(&old)), tree, tx);
+                tx.take(place, dot, || old.encode());
+                self.add(change(Some(&old)), place, tx);
             }
-            None => self.add(change(None), tree, tx),
+            None => self.add(change(None), place, tx),
         }
     }
 }
@@ -128,11 +128,11 @@ impl<C> Leaf<C> {
     pub(crate) fn parts<'m, S>(
         handle: &'m mut Mut<'_, S>,
         of: impl FnOnce(&mut S) -> &mut Self,
-    ) -> (&'m mut Self, &'m mut DeltaTree, &'m mut Tx)
+    ) -> (&'m mut Self, PlaceId, &'m mut Tx)
     where
         S: super::DotStore,
     {
-        (of(handle.state), handle.tree, handle.tx)
+        (of(handle.state), handle.place, handle.tx)
     }
 }
 
@@ -150,17 +150,17 @@ macro_rules! leaf_store {
         fn carry(
             &self,
             wanted: &dyn Fn($crate::causal::LocalDot) -> bool,
-            tree: &mut $crate::delta::DeltaTree,
+            writer: &mut $crate::delta::TreeWriter,
         ) {
-            self.$field.carry(wanted, tree);
+            self.$field.carry(wanted, writer);
         }
 
         fn is_empty(&self) -> bool {
             self.$field.is_empty()
         }
 
-        fn check(tree: &$crate::delta::DeltaTree) -> Result<(), $crate::delta::Mismatch> {
-            $crate::store::Leaf::<$content>::check(tree)
+        fn check(node: $crate::delta::Node<'_>) -> Result<(), $crate::delta::Mismatch> {
+            $crate::store::Leaf::<$content>::check(node)
         }
     };
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use super::{Crdt, DotStore};
 use crate::causal::Tx;
-use crate::delta::DeltaTree;
+use crate::delta::{PlaceId, ROOT};
 
 /// How deep containers may nest: 64. Deeper writes are refused before they happen, deeper bytes at the door.
 pub const MAX_DEPTH: usize = 64;
@@ -15,7 +15,8 @@ pub const MAX_DEPTH: usize = 64;
 /// (a field, a map entry) and can be kept in a `let`; it cannot outlive the transaction or be used for another.
 pub struct Mut<'a, S: DotStore> {
     pub(crate) state: &'a mut S,
-    pub(crate) tree: &'a mut DeltaTree,
+    /// Where in the document it stands.
+    pub(crate) place: PlaceId,
     pub(crate) tx: &'a mut Tx,
     /// Whether a map entry above can be removed, and this value with it.
     pub(crate) removable: bool,
@@ -31,26 +32,20 @@ impl<S: DotStore> Deref for Mut<'_, S> {
 }
 
 impl<'a, S: DotStore> Mut<'a, S> {
-    pub(crate) fn root(state: &'a mut S, tree: &'a mut DeltaTree, tx: &'a mut Tx) -> Self {
-        Self { state, tree, tx, removable: false, depth: 0 }
+    pub(crate) fn root(state: &'a mut S, tx: &'a mut Tx) -> Self {
+        Self { state, place: ROOT, tx, removable: false, depth: 0 }
     }
 
     /// The same handle again, for several calls that consume it.
     pub fn by_ref(&mut self) -> Mut<'_, S> {
-        Mut { state: self.state, tree: self.tree, tx: self.tx, removable: self.removable, depth: self.depth }
+        Mut { state: self.state, place: self.place, tx: self.tx, removable: self.removable, depth: self.depth }
     }
 
     /// Narrows to the field called `name`. What `#[derive(Crdt)]` calls.
     pub fn field<T: Crdt>(&mut self, name: &str, field: impl FnOnce(&mut S) -> &mut T::State) -> T::Mut<'_> {
         let depth = deeper(self.depth);
-        Mut {
-            state: field(self.state),
-            tree: self.tree.child(name.as_bytes()),
-            tx: self.tx,
-            removable: self.removable,
-            depth,
-        }
-        .into()
+        let place = self.tx.draft.child(self.place, |key| key.extend_from_slice(name.as_bytes()));
+        Mut { state: field(self.state), place, tx: self.tx, removable: self.removable, depth }.into()
     }
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use super::{Crdt, DotStore, Join, Mut};
 use crate::causal::LocalDot;
-use crate::delta::{Bytes, DeltaTree, Mismatch};
+use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 
 /// Joins, keeps and passes on a value whose type this program does not know: a document nobody here has opened, or a
 /// field that a newer version of the application writes. Contents stay byte for byte as they came.
@@ -31,17 +31,17 @@ impl Crdt for Opaque {
 }
 
 impl DotStore for Opaque {
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>) {
-        for (dot, content) in &tree.carried {
-            if let Some(dot) = join.admit(*dot) {
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        for (dot, content) in node.carried() {
+            if let Some(dot) = join.admit(dot) {
                 let at = self.items.partition_point(|(there, _)| join.compare(*there, dot).is_lt());
                 if self.items.get(at).is_none_or(|(there, _)| *there != dot) {
-                    self.items.insert(at, (dot, content.clone()));
+                    self.items.insert(at, (dot, Bytes::from_slice(content)));
                 }
             }
         }
-        for (key, child) in &tree.children {
-            let known = self.children.entry(key.clone()).or_default();
+        for (key, child) in node.children() {
+            let known = self.children.entry(Bytes::from_slice(key)).or_default();
             join.below(known, child);
             if known.is_empty() {
                 self.children.remove(key);
@@ -62,12 +62,12 @@ impl DotStore for Opaque {
         self.children.values().for_each(|child| child.dots(each));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
-        tree.carried.extend(self.items.iter().filter(|(dot, _)| wanted(*dot)).cloned());
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+        for (dot, content) in self.items.iter().filter(|(dot, _)| wanted(*dot)) {
+            writer.carry(*dot, content);
+        }
         for (key, child) in &self.children {
-            let mut below = DeltaTree::default();
-            child.carry(wanted, &mut below);
-            tree.push_child(key.clone(), below);
+            writer.child(|out| out.extend_from_slice(key), |below| child.carry(wanted, below));
         }
     }
 
@@ -75,7 +75,7 @@ impl DotStore for Opaque {
         self.items.is_empty() && self.children.is_empty()
     }
 
-    fn check(_: &DeltaTree) -> Result<(), Mismatch> {
+    fn check(_: Node<'_>) -> Result<(), Mismatch> {
         Ok(())
     }
 

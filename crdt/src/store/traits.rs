@@ -6,7 +6,7 @@ use serde::Serializer;
 
 use super::{Join, Mut};
 use crate::causal::LocalDot;
-use crate::delta::{DeltaTree, Mismatch};
+use crate::delta::{Mismatch, Node, TreeWriter};
 
 /// A replicated type: what a [`Replica`](crate::Replica) can hold and an [`AddWinsMap`](crate::AddWinsMap) can nest.
 ///
@@ -30,11 +30,11 @@ pub trait Crdt: Sized + 'static {
 /// Every method walks; none decides. What is kept and what is dropped is decided in one place,
 /// [`Join`], by dots alone.
 pub trait DotStore: Default + Send + Sync + 'static {
-    /// Takes in the content that `tree` carries and the replica does not know yet. Covers below `tree` are applied by
-    /// [`Join::below`]; the caller has applied those of `tree` itself.
+    /// Takes in the content that `node` carries and the replica does not know yet. Covers below it are applied by
+    /// [`Join::below`]; the caller has applied those of `node` itself.
     ///
-    /// `tree` has passed [`check`](Self::check).
-    fn take_in(&mut self, tree: &DeltaTree, join: &mut Join<'_>);
+    /// `node` has passed [`check`](Self::check).
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>);
 
     /// Drops every live dot for which `keep` says no, here and below, and what is empty then.
     fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool);
@@ -42,22 +42,22 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// Names every live dot, here and below.
     fn dots(&self, each: &mut dyn FnMut(LocalDot));
 
-    /// Writes every live dot that is `wanted`, with its content, into `tree`.
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree);
+    /// Writes every live dot that is `wanted`, with its content.
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter);
 
     /// Whether it holds no live dot. What is empty does not exist: a map has no entry for it.
     fn is_empty(&self) -> bool;
 
-    /// Drops map entries along `tree` that a transaction opened and left empty.
-    fn prune(&mut self, tree: &DeltaTree) {
-        let _ = tree;
+    /// Drops map entries below `node` that a transaction opened and left empty.
+    fn prune(&mut self, node: Node<'_>) {
+        let _ = node;
     }
 
-    /// Checks that `tree` is a delta of this type: every key and content decodes, every place has the right shape.
+    /// Checks that `node` is a delta of this type: every key and content decodes, every place has the right shape.
     ///
     /// # Errors
     /// Says what does not.
-    fn check(tree: &DeltaTree) -> Result<(), Mismatch>;
+    fn check(node: Node<'_>) -> Result<(), Mismatch>;
 
     /// Writes the plain value, for user interfaces and JSON.
     ///

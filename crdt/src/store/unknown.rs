@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{DotStore, Join, Opaque};
 use crate::causal::LocalDot;
-use crate::delta::{Bytes, DeltaTree};
+use crate::delta::{Bytes, Node, TreeWriter};
 
 /// The fields of a derived struct that this version of the application does not know: kept and passed on byte for byte.
 #[derive(Clone, Default, Debug)]
@@ -12,9 +12,9 @@ pub struct UnknownFields(BTreeMap<Bytes, Opaque>);
 
 impl UnknownFields {
     /// Joins one field.
-    pub fn take_in(&mut self, name: &[u8], tree: &DeltaTree, join: &mut Join<'_>) {
+    pub fn take_in(&mut self, name: &[u8], node: Node<'_>, join: &mut Join<'_>) {
         let field = self.0.entry(Bytes::from_slice(name)).or_default();
-        join.below(field, tree);
+        join.below(field, node);
         if field.is_empty() {
             self.0.remove(name);
         }
@@ -34,9 +34,9 @@ impl UnknownFields {
     }
 
     /// As [`DotStore::carry`].
-    pub fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, tree: &mut DeltaTree) {
+    pub fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
         for (name, field) in &self.0 {
-            tree.carry_child(name, field, wanted);
+            writer.child(|key| key.extend_from_slice(name), |below| field.carry(wanted, below));
         }
     }
 

@@ -32,28 +32,42 @@ const MAX_VALUE_DEPTH: usize = 64;
 /// # Panics
 /// If the value refuses to be serialised. The update that wrote it is undone.
 pub(crate) fn encode_value<V: Serialize + ?Sized>(value: &V) -> Bytes {
-    try_encode_value(value)
-        .unwrap_or_else(|why| panic!("a value written to a replicated type must be serialisable: {why}"))
+    let mut bytes = Bytes::new();
+    write_value(value, &mut bytes);
+    bytes
+}
+
+/// Encodes a value behind what is there.
+///
+/// # Panics
+/// As [`encode_value`].
+pub(crate) fn write_value<V: Serialize + ?Sized>(value: &V, out: &mut Bytes) {
+    try_write_value(value, out)
+        .unwrap_or_else(|why| panic!("a value written to a replicated type must be serialisable: {why}"));
 }
 
 pub(crate) fn try_encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Bytes, String> {
     let mut bytes = Bytes::new();
-    let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
-    value.serialize(&mut serializer).map_err(|why| why.to_string())?;
+    try_write_value(value, &mut bytes)?;
     Ok(bytes)
+}
+
+fn try_write_value<V: Serialize + ?Sized>(value: &V, out: &mut Bytes) -> Result<(), String> {
+    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
+    value.serialize(&mut serializer).map_err(|why| why.to_string())
 }
 
 /// Encodes a key that is about to be written.
 ///
 /// # Panics
 /// As [`encode_value`]; in debug builds also if the key does not come back as it was.
-pub(crate) fn encode_key<K: Key>(key: &K) -> Bytes {
-    let bytes = encode_value(key);
+pub(crate) fn write_key<K: Key>(key: &K, out: &mut Bytes) {
+    let start = out.len();
+    write_value(key, out);
     debug_assert!(
-        decode_value::<K>(&bytes).is_ok_and(|back| back == *key),
+        decode_value::<K>(&out[start..]).is_ok_and(|back| back == *key),
         "a key of a replicated type must be the same after encoding and decoding"
     );
-    bytes
 }
 
 pub(crate) fn decode_value<V: DeserializeOwned>(mut bytes: &[u8]) -> Result<V, String> {

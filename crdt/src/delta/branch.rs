@@ -1,0 +1,119 @@
+//! A delta's tree as it is while several are joined: nodes that own what lies below them.
+
+use smallvec::SmallVec;
+
+use super::{Bytes, DeltaTree, Node, TreeWriter, translate};
+use crate::causal::{CausalContext, LocalDot, ReplicaIndex};
+
+#[derive(Default)]
+pub(crate) struct Branch {
+    pub(crate) cover: CausalContext,
+    pub(crate) carried: SmallVec<[(LocalDot, Bytes); 1]>,
+    pub(crate) children: Vec<(Bytes, Branch)>,
+}
+
+impl Branch {
+    pub(crate) fn from_node(node: Node<'_>) -> Self {
+        Self {
+            cover: CausalContext::from_intervals(node.cover().intervals().to_vec()),
+            carried: node.carried().map(|(dot, content)| (dot, Bytes::from_slice(content))).collect(),
+            children: node
+                .children()
+                .map(|(key, child)| (Bytes::from_slice(key), Self::from_node(child)))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn into_tree(self) -> DeltaTree {
+        let mut writer = TreeWriter::new();
+        self.write(&mut writer);
+        writer.finish()
+    }
+
+    fn write(&self, writer: &mut TreeWriter) {
+        writer.cover(self.cover.as_dots());
+        self.carried.iter().for_each(|(dot, content)| writer.carry(*dot, content));
+        for (key, child) in &self.children {
+            let open = writer.open(key);
+            child.write(writer);
+            writer.close(&open);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.cover.is_empty()
+            && self.carried.is_empty()
+            && self.children.iter().all(|(_, child)| child.is_empty())
+    }
+
+    /// Puts everything of `later` behind what this node has; `join_equal_keys` then joins what occurs twice.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        self.cover.union(&later.cover);
+        self.carried.extend(later.carried);
+        self.children.extend(later.children);
+    }
+
+    /// Sorts children by key and joins those of equal keys, here and below; of two contents of one dot the later stands.
+    pub(crate) fn join_equal_keys(&mut self) {
+        if self.carried.len() > 1 {
+            // Stable, so the last of equal dots is the latest.
+            self.carried.sort_by_key(|(dot, _)| std::cmp::Reverse(*dot));
+            self.carried.reverse();
+            self.carried.dedup_by_key(|(dot, _)| *dot);
+        }
+        if self.children.len() > 1 {
+            self.children.sort_by(|(a, _), (b, _)| a.cmp(b));
+            self.children.dedup_by(|(key, later), (kept, earlier)| {
+                let same = key == kept;
+                if same {
+                    earlier.absorb(std::mem::take(later));
+                }
+                same
+            });
+        }
+        self.children.iter_mut().for_each(|(_, child)| child.join_equal_keys());
+    }
+
+    pub(crate) fn collect_covers<'t>(&'t self, covers: &mut Vec<&'t CausalContext>) {
+        if !self.cover.is_empty() {
+            covers.push(&self.cover);
+        }
+        self.children.iter().for_each(|(_, child)| child.collect_covers(covers));
+    }
+
+    /// Drops carried dots that are `dead` or covered by a node above or around them, and nodes that say nothing.
+    pub(crate) fn drop_dead(&mut self, dead: &CausalContext) {
+        self.drop_dead_below(dead, &mut Vec::new());
+    }
+
+    fn drop_dead_below(&mut self, dead: &CausalContext, above: &mut Vec<CausalContext>) {
+        let covers = !self.cover.is_empty();
+        if covers {
+            above.push(std::mem::take(&mut self.cover));
+        }
+        self.carried
+            .retain(|(dot, _)| !dead.contains(*dot) && !above.iter().any(|cover| cover.contains(*dot)));
+        self.children.retain_mut(|(_, child)| {
+            child.drop_dead_below(dead, above);
+            !child.is_empty()
+        });
+        if covers {
+            self.cover = above.pop().expect("pushed above");
+        }
+    }
+
+    /// Drops carried dots for which `dead` holds, and nodes left empty.
+    pub(crate) fn drop_carried(&mut self, dead: &mut dyn FnMut(LocalDot) -> bool) {
+        self.carried.retain(|(dot, _)| !dead(*dot));
+        self.children.retain_mut(|(_, child)| {
+            child.drop_carried(dead);
+            !child.is_empty()
+        });
+    }
+
+    pub(crate) fn translate(&mut self, rows: &[ReplicaIndex]) {
+        self.cover = self.cover.translated(rows);
+        self.carried.iter_mut().for_each(|(dot, _)| *dot = translate(*dot, rows));
+        self.children.iter_mut().for_each(|(_, child)| child.translate(rows));
+    }
+}

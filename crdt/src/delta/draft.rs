@@ -1,0 +1,368 @@
+//! What a transaction under way has written: a delta's tree in the order of writing, and what is needed to undo it.
+
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use super::branch::Branch;
+use super::tree::offset;
+use super::{Bytes, DeltaTree, TreeWriter};
+use crate::causal::{CausalContext, Dots, LocalDot};
+
+/// A place in a draft.
+pub(crate) type PlaceId = u32;
+
+/// The place of the whole value.
+pub(crate) const ROOT: PlaceId = 0;
+/// No place.
+const NONE: PlaceId = u32::MAX;
+/// A dot that nobody writes, for counters begin at 1. A node that covers it stays in a tree and drops nothing.
+const NOBODYS: LocalDot = LocalDot::from_bits(0);
+/// Up to so many children are looked through one by one.
+const LINEAR: u32 = 8;
+/// Lists longer than this, in bytes, are not kept for the next transaction.
+const KEPT: usize = 4096;
+
+/// A place that a handle has been narrowed to.
+#[derive(Debug, Clone, Copy)]
+struct Opened {
+    parent: PlaceId,
+    /// The one opened before it below the same parent.
+    previous: PlaceId,
+    /// The newest one below it, and how many there are.
+    newest: PlaceId,
+    children: u32,
+    key: (u32, u32),
+}
+
+/// Content written under a dot of this transaction.
+#[derive(Debug, Clone, Copy)]
+struct Put {
+    dot: LocalDot,
+    place: PlaceId,
+    /// Where its content stands; `None` when it has been taken away again.
+    content: Option<(u32, u32)>,
+}
+
+/// What left the state and comes back if the transaction is undone.
+#[derive(Debug)]
+enum Taken {
+    Item(LocalDot, Bytes),
+    Below(DeltaTree),
+}
+
+/// The draft of a delta.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// The root first, parents before their children.
+    places: Vec<Opened>,
+    keys: Bytes,
+    /// INVARIANT: ascending by dot.
+    puts: Vec<Put>,
+    contents: Bytes,
+    covers: Vec<(PlaceId, LocalDot)>,
+    taken: Vec<(PlaceId, Taken)>,
+    /// All places by parent and key, once some parent has many children.
+    index: HashTable<PlaceId>,
+}
+
+/// A draft, sealed.
+pub(crate) struct Sealed {
+    pub(crate) tree: DeltaTree,
+    /// The places at and below which nothing is carried, with the way to them: what lies there may be empty. The nodes say
+    /// nothing else.
+    pub(crate) hollow: Option<DeltaTree>,
+}
+
+impl Draft {
+    /// Begins anew.
+    pub(crate) fn begin(&mut self) {
+        let small = |bytes: usize| bytes <= KEPT;
+        if small(self.places.capacity() * size_of::<Opened>()) && small(self.puts.capacity() * size_of::<Put>()) {
+            self.places.clear();
+            self.keys.clear();
+            self.puts.clear();
+            self.contents.clear();
+            self.covers.clear();
+            self.taken.clear();
+            self.index.clear();
+        } else {
+            *self = Self::default();
+        }
+        self.places.push(Opened { parent: NONE, previous: NONE, newest: NONE, children: 0, key: (0, 0) });
+    }
+
+    fn key(&self, at: PlaceId) -> &[u8] {
+        let (from, to) = self.places[at as usize].key;
+        &self.keys[from as usize..to as usize]
+    }
+
+    /// The place below `parent` under the key that `write` writes.
+    pub(crate) fn child(&mut self, parent: PlaceId, write: impl FnOnce(&mut Bytes)) -> PlaceId {
+        let start = self.keys.len();
+        write(&mut self.keys);
+        let key = &self.keys[start..];
+        let Opened { newest, children, .. } = self.places[parent as usize];
+        let known = if children <= LINEAR {
+            let mut at = newest;
+            while at != NONE && self.key(at) != key {
+                at = self.places[at as usize].previous;
+            }
+            (at != NONE).then_some(at)
+        } else {
+            let is_it = |&at: &PlaceId| self.places[at as usize].parent == parent && self.key(at) == key;
+            self.index.find(hash(parent, key), is_it).copied()
+        };
+        if let Some(known) = known {
+            self.keys.truncate(start);
+            return known;
+        }
+        let at = offset(self.places.len());
+        let key = (offset(start), offset(self.keys.len()));
+        self.places.push(Opened { parent, previous: newest, newest: NONE, children: 0, key });
+        let above = &mut self.places[parent as usize];
+        above.newest = at;
+        above.children += 1;
+        if above.children > LINEAR {
+            self.put_into_index(parent);
+        }
+        at
+    }
+
+    /// Puts the newest place below `parent` into the index; all of them when there have just become many.
+    fn put_into_index(&mut self, parent: PlaceId) {
+        let Opened { mut newest, children, .. } = self.places[parent as usize];
+        let many = if children == LINEAR + 1 { children } else { 1 };
+        let Self { places, keys, index, .. } = self;
+        let hash_of = |&at: &PlaceId| {
+            let Opened { parent, key: (from, to), .. } = places[at as usize];
+            hash(parent, &keys[from as usize..to as usize])
+        };
+        for _ in 0..many {
+            index.insert_unique(hash_of(&newest), newest, hash_of);
+            newest = places[newest as usize].previous;
+        }
+    }
+
+    /// Writes content under a dot that was minted just now, or anew under one that was minted in this transaction.
+    pub(crate) fn put(&mut self, place: PlaceId, dot: LocalDot, write: impl FnOnce(&mut Bytes)) {
+        let at = match self.puts.last() {
+            Some(last) if last.dot < dot => self.puts.len(),
+            Some(last) if last.dot == dot => {
+                if let Some((from, to)) = last.content
+                    && to as usize == self.contents.len()
+                {
+                    self.contents.truncate(from as usize);
+                }
+                self.puts.len() - 1
+            }
+            Some(_) => self.puts.partition_point(|put| put.dot < dot),
+            None => 0,
+        };
+        let start = offset(self.contents.len());
+        write(&mut self.contents);
+        let put = Put { dot, place, content: Some((start, offset(self.contents.len()))) };
+        match self.puts.get_mut(at) {
+            Some(known) if known.dot == dot => *known = put,
+            _ => self.puts.insert(at, put),
+        }
+    }
+
+    /// Takes away what this transaction wrote under `dot`.
+    pub(crate) fn unput(&mut self, dot: LocalDot) {
+        if let Ok(at) = self.puts.binary_search_by_key(&dot, |put| put.dot) {
+            self.puts[at].content = None;
+        }
+    }
+
+    /// Covers a dot of an earlier transaction or another replica.
+    pub(crate) fn cover(&mut self, place: PlaceId, dot: LocalDot) {
+        self.covers.push((place, dot));
+    }
+
+    /// Keeps what was under a dot, should the transaction be undone.
+    pub(crate) fn keep(&mut self, place: PlaceId, dot: LocalDot, content: Bytes) {
+        self.taken.push((place, Taken::Item(dot, content)));
+    }
+
+    /// Keeps what was below a place, should the transaction be undone.
+    pub(crate) fn keep_below(&mut self, place: PlaceId, tree: DeltaTree) {
+        if !tree.is_empty() {
+            self.taken.push((place, Taken::Below(tree)));
+        }
+    }
+
+    /// The delta that undoes what was written: covers what it carries, carries what it took, and names every place that
+    /// was opened, so that none of them stays empty.
+    pub(crate) fn inverse(&self) -> DeltaTree {
+        let mut branches: Vec<Branch> = self.places.iter().map(|_| Branch::default()).collect();
+        for put in &self.puts {
+            branches[put.place as usize].cover.insert(put.dot);
+        }
+        for (place, taken) in &self.taken {
+            let branch = &mut branches[*place as usize];
+            match taken {
+                Taken::Item(dot, content) => branch.carried.push((*dot, content.clone())),
+                Taken::Below(tree) => branch.absorb(Branch::from_node(tree.root())),
+            }
+        }
+        while branches.len() > 1 {
+            let at = branches.len() - 1;
+            let mut branch = branches.pop().expect("there are at least two");
+            if branch.cover.is_empty() && branch.carried.is_empty() && branch.children.is_empty() {
+                branch.cover.insert(NOBODYS);
+            }
+            let parent = &mut branches[self.places[at].parent as usize];
+            parent.children.push((Bytes::from_slice(self.key(at as PlaceId)), branch));
+        }
+        let mut root = branches.pop().unwrap_or_default();
+        root.join_equal_keys();
+        root.into_tree()
+    }
+
+    /// What was written, as a tree.
+    pub(crate) fn seal(&mut self) -> Sealed {
+        self.puts.retain(|put| put.content.is_some());
+        let counts = self.counts();
+        let order = self.order();
+        if let Some(order) = &order {
+            let mut position = vec![0; self.places.len()];
+            for (at, &place) in (0_u32..).zip(order) {
+                position[place as usize] = at;
+            }
+            self.puts.sort_by_key(|put| position[put.place as usize]);
+            self.covers.sort_by_key(|(place, _)| position[*place as usize]);
+        }
+        let tree = self.write(&counts, order.as_deref());
+        let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
+        let hollow = counts[1..].iter().any(is_hollow).then(|| self.write_hollow(&counts, order.as_deref()));
+        Sealed { tree, hollow }
+    }
+
+    /// How much is carried and covered at and below each place.
+    fn counts(&self) -> SmallVec<[(u32, u32); 8]> {
+        let mut counts: SmallVec<[(u32, u32); 8]> = SmallVec::from_elem((0, 0), self.places.len());
+        self.puts.iter().for_each(|put| counts[put.place as usize].0 += 1);
+        self.covers.iter().for_each(|(place, _)| counts[*place as usize].1 += 1);
+        for at in (1..self.places.len()).rev() {
+            let (carried, covered) = counts[at];
+            let above = &mut counts[self.places[at].parent as usize];
+            *above = (above.0 + carried, above.1 + covered);
+        }
+        counts
+    }
+
+    /// The places in pre-order; `None` if they, and what belongs to them, stand in it already.
+    fn order(&self) -> Option<Vec<PlaceId>> {
+        let follows = |at: usize| {
+            let parent = self.places[at].parent;
+            let mut above = at as PlaceId - 1;
+            while above != parent && above != ROOT {
+                above = self.places[above as usize].parent;
+            }
+            above == parent
+        };
+        let puts_follow = || self.puts.is_sorted_by_key(|put| put.place);
+        let covers_follow = || self.covers.is_sorted_by_key(|(place, _)| *place);
+        if (1..self.places.len()).all(follows) && puts_follow() && covers_follow() {
+            return None;
+        }
+        let mut order = Vec::with_capacity(self.places.len());
+        let mut next = vec![ROOT];
+        while let Some(at) = next.pop() {
+            order.push(at);
+            // The newest lies lowest in the stack, so that the oldest comes first.
+            let mut child = self.places[at as usize].newest;
+            while child != NONE {
+                next.push(child);
+                child = self.places[child as usize].previous;
+            }
+        }
+        Some(order)
+    }
+
+    fn write(&self, counts: &[(u32, u32)], order: Option<&[PlaceId]>) -> DeltaTree {
+        let mut writer = TreeWriter::new();
+        writer.reserve([
+            self.places.len(),
+            self.puts.len(),
+            self.covers.len(),
+            self.keys.len(),
+            self.contents.len(),
+        ]);
+        let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
+        self.walk(&mut writer, order, |place| counts[place as usize] != (0, 0), |writer, place| {
+            let covered = covers.iter().take_while(|(at, _)| *at == place).count();
+            match covers[..covered] {
+                [] => {}
+                [(_, dot)] => writer.cover(Dots::new(&[(dot.bits(), dot.bits())])),
+                ref many => {
+                    let dots = many.iter().map(|(_, dot)| *dot).collect();
+                    writer.cover(CausalContext::from_dots(dots).as_dots());
+                }
+            }
+            covers = &covers[covered..];
+            while let [Put { dot, place: at, content: Some((from, to)) }, rest @ ..] = puts
+                && *at == place
+            {
+                writer.carry(*dot, &self.contents[*from as usize..*to as usize]);
+                puts = rest;
+            }
+        });
+        writer.finish()
+    }
+
+    fn write_hollow(&self, counts: &[(u32, u32)], order: Option<&[PlaceId]>) -> DeltaTree {
+        let mut leads = vec![false; self.places.len()];
+        for at in (1..self.places.len()).rev() {
+            leads[at] |= counts[at].0 == 0;
+            leads[self.places[at].parent as usize] |= leads[at];
+        }
+        let mut writer = TreeWriter::new();
+        self.walk(&mut writer, order, |place| leads[place as usize], |writer, place| {
+            if place != ROOT {
+                writer.cover(Dots::new(&[(NOBODYS.bits(), NOBODYS.bits())]));
+            }
+        });
+        writer.finish()
+    }
+
+    /// Writes the places that are `wanted`, each with what `own` writes of it. Whatever lies above a wanted one is wanted.
+    fn walk(
+        &self,
+        writer: &mut TreeWriter,
+        order: Option<&[PlaceId]>,
+        wanted: impl Fn(PlaceId) -> bool,
+        mut own: impl FnMut(&mut TreeWriter, PlaceId),
+    ) {
+        own(writer, ROOT);
+        let mut open: SmallVec<[_; 8]> = SmallVec::new();
+        let mut at = ROOT;
+        for next in 1..self.places.len() {
+            let place = order.map_or(next as PlaceId, |order| order[next]);
+            if !wanted(place) {
+                continue;
+            }
+            let parent = self.places[place as usize].parent;
+            while at != parent {
+                let opened = open.pop().expect("a place that is written comes after its parent");
+                writer.close(&opened);
+                at = self.places[at as usize].parent;
+            }
+            open.push(writer.open(self.key(place)));
+            at = place;
+            own(writer, place);
+        }
+        while let Some(opened) = open.pop() {
+            writer.close(&opened);
+        }
+    }
+}
+
+/// Where a place stands in the index. Only this process's own writes are looked up by it, and nothing else depends on it.
+fn hash(parent: PlaceId, key: &[u8]) -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let mut hasher = foldhash::fast::FixedState::with_seed(0x7067_4f1b).build_hasher();
+    hasher.write_u32(parent);
+    hasher.write(key);
+    hasher.finish()
+}
