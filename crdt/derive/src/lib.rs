@@ -126,7 +126,7 @@ fn expand_store(schema: &Schema) -> Tokens {
                 self.__unknown.dots(each);
             }
 
-            fn carry(&self, wanted: &dyn Fn(#krate::LocalDot) -> bool, writer: &mut #krate::TreeWriter) {
+            fn carry(&self, wanted: &dyn Fn(#krate::LocalDot) -> bool, writer: &mut #krate::TreeWriter<'_>) {
                 #(writer.field(#names, &self.#idents, wanted);)*
                 self.__unknown.carry(wanted, writer);
             }

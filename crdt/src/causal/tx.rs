@@ -41,7 +41,7 @@ impl Tx {
     ///
     /// # Panics
     /// When the replica has written [`MAX_COUNTER`] items to the document.
-    fn dot(&mut self) -> LocalDot {
+    pub(crate) fn dot(&mut self) -> LocalDot {
         assert!(self.last < MAX_COUNTER, "a replica may write at most {MAX_COUNTER} items to one document");
         self.last += 1;
         LocalDot::new(self.replica, self.last)
@@ -63,13 +63,6 @@ impl Tx {
 
     pub(crate) fn table(&self) -> &ReplicaTable {
         &self.table
-    }
-
-    /// Writes content at `place` under a new dot.
-    pub(crate) fn put(&mut self, place: PlaceId, write: impl FnOnce(&mut Bytes)) -> LocalDot {
-        let dot = self.dot();
-        self.draft.put(place, dot, write);
-        dot
     }
 
     /// Covers a live dot that leaves the state at `place`; `content` writes what undoing must bring back.

@@ -14,8 +14,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use crate::causal::ReplicaTable;
-use crate::delta::{Delta, DeltaTree, Mismatch, Parts, check_tree};
+use crate::delta::{Delta, Mismatch, Parts, check_tree};
 use crate::store::{Crdt, DotStore, Opaque};
 use std::any::TypeId;
 
@@ -159,16 +158,4 @@ fn checked<T: Crdt>(parts: Parts) -> Result<Parts, DecodeError> {
     check_tree(&parts)?;
     T::State::check(parts.tree.root())?;
     Ok(parts)
-}
-
-/// A tree and what surrounds it, as the reader hands it over.
-pub(crate) fn assemble(table: ReplicaTable, tree: DeltaTree) -> Parts {
-    Parts {
-        table: Arc::new(table),
-        deps: Default::default(),
-        events: Default::default(),
-        tree,
-        is_state: false,
-        author_epoch: None,
-    }
 }

@@ -1,10 +1,12 @@
 //! Reads what the [writer](super::writer) writes, and nothing else.
 
+use std::sync::Arc;
+
 use rmp::Marker;
 
-use super::{DecodeError, Limits, assemble};
+use super::{DecodeError, Limits};
 use crate::causal::{CausalContext, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
-use crate::delta::{DeltaTree, Parts, Run, TreeWriter};
+use crate::delta::{Parts, Run, TreeWriter};
 use crate::store::MAX_DEPTH;
 
 /// What a node takes in a tree.
@@ -152,7 +154,7 @@ impl<'b> Reader<'b> {
             table.intern(id);
         }
         let mut used = vec![false; replicas];
-        let mut parts = assemble(table, DeltaTree::default());
+        let mut parts = Parts::empty(Arc::new(table));
         let deps = self.groups(2, "the dependencies")?;
         self.spend(deps * 2 * size_of::<(ReplicaIndex, u64)>())?;
         for _ in 0..deps {
@@ -167,9 +169,7 @@ impl<'b> Reader<'b> {
         // As runs, and once more as a context where the message is a state.
         self.spend(events.intervals() * 2 * size_of::<Run>() * 2)?;
         parts.events = events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
-        let mut writer = TreeWriter::new();
-        self.node(&mut writer, &mut used, 0)?;
-        parts.tree = writer.finish();
+        parts.tree.fill(|writer| self.node(writer, &mut used, 0))?;
         // Rows are what joining a message costs its receiver for ever.
         if used.iter().any(|used| !used) {
             return Err(self.malformed("no replica in the table that the message does not use"));
@@ -199,7 +199,12 @@ impl<'b> Reader<'b> {
         Ok(context)
     }
 
-    fn node(&mut self, writer: &mut TreeWriter, used: &mut [bool], depth: usize) -> Result<(), DecodeError> {
+    fn node(
+        &mut self,
+        writer: &mut TreeWriter<'_>,
+        used: &mut [bool],
+        depth: usize,
+    ) -> Result<(), DecodeError> {
         if depth > MAX_DEPTH {
             return Err(DecodeError::Limit { what: "nesting", limit: MAX_DEPTH });
         }

@@ -89,8 +89,7 @@ impl Rows {
     }
 
     fn write_runs(&self, out: &mut Vec<u8>, dots: Dots<'_>) {
-        let mut runs: Vec<_> =
-            dots.runs().map(|(row, first, last)| (self.wire(row), first, last)).collect();
+        let mut runs: Vec<_> = dots.runs().map(|(row, first, last)| (self.wire(row), first, last)).collect();
         runs.sort_unstable();
         array(out, runs.len() * 3);
         for (row, first, last) in runs {

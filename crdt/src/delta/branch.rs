@@ -25,12 +25,10 @@ impl Branch {
     }
 
     pub(crate) fn into_tree(self) -> DeltaTree {
-        let mut writer = TreeWriter::new();
-        self.write(&mut writer);
-        writer.finish()
+        DeltaTree::written(|writer| self.write(writer))
     }
 
-    fn write(&self, writer: &mut TreeWriter) {
+    fn write(&self, writer: &mut TreeWriter<'_>) {
         writer.cover(self.cover.as_dots());
         self.carried.iter().for_each(|(dot, content)| writer.carry(*dot, content));
         for (key, child) in &self.children {

@@ -7,6 +7,7 @@ use super::branch::Branch;
 use super::tree::offset;
 use super::{Bytes, DeltaTree, TreeWriter};
 use crate::causal::{CausalContext, Dots, LocalDot};
+use crate::store::write_value;
 
 /// A place in a draft.
 pub(crate) type PlaceId = u32;
@@ -50,6 +51,21 @@ enum Taken {
     Below(DeltaTree),
 }
 
+/// A content that is not among the others yet.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    place: PlaceId,
+    dot: LocalDot,
+    number: Number,
+}
+
+/// A whole number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Number {
+    Signed(i64),
+    Unsigned(u64),
+}
+
 /// The draft of a delta.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -61,23 +77,19 @@ pub(crate) struct Draft {
     contents: Bytes,
     covers: Vec<(PlaceId, LocalDot)>,
     taken: Vec<(PlaceId, Taken)>,
+    /// A number that changes often while the transaction goes on: encoded only when something else is written.
+    late: Option<Late>,
     /// All places by parent and key, once some parent has many children.
     index: HashTable<PlaceId>,
-}
-
-/// A draft, sealed.
-pub(crate) struct Sealed {
-    pub(crate) tree: DeltaTree,
-    /// The places at and below which nothing is carried, with the way to them: what lies there may be empty. The nodes say
-    /// nothing else.
-    pub(crate) hollow: Option<DeltaTree>,
 }
 
 impl Draft {
     /// Begins anew.
     pub(crate) fn begin(&mut self) {
         let small = |bytes: usize| bytes <= KEPT;
-        if small(self.places.capacity() * size_of::<Opened>()) && small(self.puts.capacity() * size_of::<Put>()) {
+        if small(self.places.capacity() * size_of::<Opened>())
+            && small(self.puts.capacity() * size_of::<Put>())
+        {
             self.places.clear();
             self.keys.clear();
             self.puts.clear();
@@ -88,6 +100,7 @@ impl Draft {
         } else {
             *self = Self::default();
         }
+        self.late = None;
         self.places.push(Opened { parent: NONE, previous: NONE, newest: NONE, children: 0, key: (0, 0) });
     }
 
@@ -143,8 +156,30 @@ impl Draft {
         }
     }
 
+    /// As `put`, of a number that may soon be written anew.
+    pub(crate) fn put_number(&mut self, place: PlaceId, dot: LocalDot, number: Number) {
+        match &mut self.late {
+            Some(late) if late.dot == dot => late.number = number,
+            _ => {
+                self.settle();
+                self.late = Some(Late { place, dot, number });
+            }
+        }
+    }
+
+    /// Puts the late number among the others.
+    fn settle(&mut self) {
+        if let Some(Late { place, dot, number }) = self.late.take() {
+            self.put(place, dot, |out| match number {
+                Number::Signed(number) => write_value(&number, out),
+                Number::Unsigned(number) => write_value(&number, out),
+            });
+        }
+    }
+
     /// Writes content under a dot that was minted just now, or anew under one that was minted in this transaction.
     pub(crate) fn put(&mut self, place: PlaceId, dot: LocalDot, write: impl FnOnce(&mut Bytes)) {
+        self.settle();
         let at = match self.puts.last() {
             Some(last) if last.dot < dot => self.puts.len(),
             Some(last) if last.dot == dot => {
@@ -169,6 +204,7 @@ impl Draft {
 
     /// Takes away what this transaction wrote under `dot`.
     pub(crate) fn unput(&mut self, dot: LocalDot) {
+        self.settle();
         if let Ok(at) = self.puts.binary_search_by_key(&dot, |put| put.dot) {
             self.puts[at].content = None;
         }
@@ -193,7 +229,8 @@ impl Draft {
 
     /// The delta that undoes what was written: covers what it carries, carries what it took, and names every place that
     /// was opened, so that none of them stays empty.
-    pub(crate) fn inverse(&self) -> DeltaTree {
+    pub(crate) fn inverse(&mut self) -> DeltaTree {
+        self.settle();
         let mut branches: Vec<Branch> = self.places.iter().map(|_| Branch::default()).collect();
         for put in &self.puts {
             branches[put.place as usize].cover.insert(put.dot);
@@ -219,8 +256,10 @@ impl Draft {
         root.into_tree()
     }
 
-    /// What was written, as a tree.
-    pub(crate) fn seal(&mut self) -> Sealed {
+    /// Writes the draft into `tree`. Yields the places at and below which nothing is carried, with the way to them, if
+    /// there are any: what lies there may be empty. Its nodes say nothing else.
+    pub(crate) fn seal(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
+        self.settle();
         self.puts.retain(|put| put.content.is_some());
         let counts = self.counts();
         let order = self.order();
@@ -232,10 +271,9 @@ impl Draft {
             self.puts.sort_by_key(|put| position[put.place as usize]);
             self.covers.sort_by_key(|(place, _)| position[*place as usize]);
         }
-        let tree = self.write(&counts, order.as_deref());
+        tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
         let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
-        let hollow = counts[1..].iter().any(is_hollow).then(|| self.write_hollow(&counts, order.as_deref()));
-        Sealed { tree, hollow }
+        counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())))
     }
 
     /// How much is carried and covered at and below each place.
@@ -280,8 +318,7 @@ impl Draft {
         Some(order)
     }
 
-    fn write(&self, counts: &[(u32, u32)], order: Option<&[PlaceId]>) -> DeltaTree {
-        let mut writer = TreeWriter::new();
+    fn write(&self, writer: &mut TreeWriter<'_>, counts: &[(u32, u32)], order: Option<&[PlaceId]>) {
         writer.reserve([
             self.places.len(),
             self.puts.len(),
@@ -290,49 +327,58 @@ impl Draft {
             self.contents.len(),
         ]);
         let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
-        self.walk(&mut writer, order, |place| counts[place as usize] != (0, 0), |writer, place| {
-            let covered = covers.iter().take_while(|(at, _)| *at == place).count();
-            match covers[..covered] {
-                [] => {}
-                [(_, dot)] => writer.cover(Dots::new(&[(dot.bits(), dot.bits())])),
-                ref many => {
-                    let dots = many.iter().map(|(_, dot)| *dot).collect();
-                    writer.cover(CausalContext::from_dots(dots).as_dots());
+        self.walk(
+            writer,
+            order,
+            |place| counts[place as usize] != (0, 0),
+            |writer, place| {
+                let covered = covers.iter().take_while(|(at, _)| *at == place).count();
+                match covers[..covered] {
+                    [] => {}
+                    [(_, dot)] => writer.cover(Dots::new(&[(dot.bits(), dot.bits())])),
+                    ref many => {
+                        let dots = many.iter().map(|(_, dot)| *dot).collect();
+                        writer.cover(CausalContext::from_dots(dots).as_dots());
+                    }
                 }
-            }
-            covers = &covers[covered..];
-            while let [Put { dot, place: at, content: Some((from, to)) }, rest @ ..] = puts
-                && *at == place
-            {
-                writer.carry(*dot, &self.contents[*from as usize..*to as usize]);
-                puts = rest;
-            }
-        });
-        writer.finish()
+                covers = &covers[covered..];
+                while let [Put { dot, place: at, content: Some((from, to)) }, rest @ ..] = puts
+                    && *at == place
+                {
+                    writer.carry(*dot, &self.contents[*from as usize..*to as usize]);
+                    puts = rest;
+                }
+            },
+        );
     }
 
-    fn write_hollow(&self, counts: &[(u32, u32)], order: Option<&[PlaceId]>) -> DeltaTree {
+    fn hollow(&self, counts: &[(u32, u32)], order: Option<&[PlaceId]>) -> DeltaTree {
         let mut leads = vec![false; self.places.len()];
         for at in (1..self.places.len()).rev() {
             leads[at] |= counts[at].0 == 0;
             leads[self.places[at].parent as usize] |= leads[at];
         }
-        let mut writer = TreeWriter::new();
-        self.walk(&mut writer, order, |place| leads[place as usize], |writer, place| {
-            if place != ROOT {
-                writer.cover(Dots::new(&[(NOBODYS.bits(), NOBODYS.bits())]));
-            }
-        });
-        writer.finish()
+        DeltaTree::written(|writer| {
+            self.walk(
+                writer,
+                order,
+                |place| leads[place as usize],
+                |writer, place| {
+                    if place != ROOT {
+                        writer.cover(Dots::new(&[(NOBODYS.bits(), NOBODYS.bits())]));
+                    }
+                },
+            );
+        })
     }
 
     /// Writes the places that are `wanted`, each with what `own` writes of it. Whatever lies above a wanted one is wanted.
     fn walk(
         &self,
-        writer: &mut TreeWriter,
+        writer: &mut TreeWriter<'_>,
         order: Option<&[PlaceId]>,
         wanted: impl Fn(PlaceId) -> bool,
-        mut own: impl FnMut(&mut TreeWriter, PlaceId),
+        mut own: impl FnMut(&mut TreeWriter<'_>, PlaceId),
     ) {
         own(writer, ROOT);
         let mut open: SmallVec<[_; 8]> = SmallVec::new();

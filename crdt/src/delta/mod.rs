@@ -20,10 +20,10 @@ use smallvec::SmallVec;
 use crate::causal::{CausalContext, LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Version};
 use crate::store::{Crdt, Opaque};
 
-pub use door::Mismatch;
 pub(crate) use branch::Branch;
+pub use door::Mismatch;
 pub(crate) use door::{check_tree, leaf};
-pub(crate) use draft::{Draft, PlaceId, ROOT, Sealed};
+pub(crate) use draft::{Draft, Number, PlaceId, ROOT};
 pub(crate) use group::group;
 pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
 
@@ -146,6 +146,18 @@ impl<T: Crdt> Delta<T> {
 }
 
 impl Parts {
+    /// A delta that says nothing, in the rows of `table`.
+    pub(crate) fn empty(table: Arc<ReplicaTable>) -> Self {
+        Self {
+            table,
+            deps: SmallVec::new(),
+            events: SmallVec::new(),
+            tree: DeltaTree::default(),
+            is_state: false,
+            author_epoch: None,
+        }
+    }
+
     /// The dots it brings.
     pub(crate) fn event_context(&self) -> CausalContext {
         let mut events = CausalContext::default();

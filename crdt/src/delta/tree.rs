@@ -58,6 +58,21 @@ pub(super) fn offset(len: usize) -> u32 {
 }
 
 impl DeltaTree {
+    /// The tree that `write` writes.
+    pub(crate) fn written(write: impl FnOnce(&mut TreeWriter<'_>)) -> Self {
+        let mut tree = Self::default();
+        tree.fill(write);
+        tree
+    }
+
+    /// Has `write` write this tree, in which there is nothing yet.
+    pub(crate) fn fill<E>(&mut self, write: impl FnOnce(&mut TreeWriter<'_>) -> E) -> E {
+        debug_assert!(self.places.len() == 1 && self.is_empty(), "a tree is written once");
+        let result = write(&mut TreeWriter { tree: self, at: 0 });
+        self.places[0].end = offset(self.places.len());
+        result
+    }
+
     /// The node that speaks of the whole value.
     #[must_use]
     pub fn root(&self) -> Node<'_> {
@@ -196,8 +211,8 @@ impl<'t> Node<'t> {
 
 /// Writes a [`DeltaTree`] in pre-order: of each node first what it covers and carries, then what lies below.
 #[derive(Debug)]
-pub struct TreeWriter {
-    tree: DeltaTree,
+pub struct TreeWriter<'t> {
+    tree: &'t mut DeltaTree,
     /// The node that is being written, as long as nothing below it is.
     at: usize,
 }
@@ -210,11 +225,7 @@ pub(crate) struct Open {
     covers: usize,
 }
 
-impl TreeWriter {
-    pub(crate) fn new() -> Self {
-        Self { tree: DeltaTree::default(), at: 0 }
-    }
-
+impl TreeWriter<'_> {
     /// Makes room for a tree of about this many nodes, carried dots, intervals, and bytes of keys and contents.
     pub(crate) fn reserve(&mut self, [nodes, carried, covers, keys, contents]: [usize; 5]) {
         self.tree.places.reserve_exact(nodes);
@@ -256,7 +267,7 @@ impl TreeWriter {
     }
 
     fn open_with(&mut self, key: impl FnOnce(&mut Bytes)) -> Open {
-        let tree = &mut self.tree;
+        let tree = &mut *self.tree;
         let open = Open {
             parent: self.at,
             keys: tree.keys.len(),
@@ -276,7 +287,7 @@ impl TreeWriter {
 
     /// Ends the node that was opened; one that says nothing is dropped. Says whether it says anything.
     pub(crate) fn close(&mut self, open: &Open) -> bool {
-        let tree = &mut self.tree;
+        let tree = &mut *self.tree;
         let is_empty = (tree.carried.len(), tree.covers.len()) == (open.carried, open.covers);
         if is_empty {
             // What lay below said nothing and is gone, so this is the last.
@@ -299,10 +310,5 @@ impl TreeWriter {
     /// Writes what is `wanted` of a struct's field. What `#[derive(Crdt)]` calls.
     pub fn field<S: DotStore>(&mut self, name: &str, state: &S, wanted: &dyn Fn(LocalDot) -> bool) {
         self.child(|key| key.extend_from_slice(name.as_bytes()), |below| state.carry(wanted, below));
-    }
-
-    pub(crate) fn finish(mut self) -> DeltaTree {
-        self.tree.places[0].end = offset(self.tree.places.len());
-        self.tree
     }
 }

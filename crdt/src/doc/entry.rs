@@ -239,9 +239,9 @@ impl DotStore for DocEntry {
         self.typed.iter().for_each(|typed| each!(typed, value => value.dots(each)));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for typed in &self.typed {
-            let write = |below: &mut TreeWriter| each!(typed, value => value.carry(wanted, below));
+            let write = |below: &mut TreeWriter<'_>| each!(typed, value => value.carry(wanted, below));
             writer.child(|key| key.push(typed.code()), write);
         }
     }

@@ -194,7 +194,7 @@ impl DotStore for Doc {
         self.entries.dots(each);
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         self.entries.carry(wanted, writer);
     }
 

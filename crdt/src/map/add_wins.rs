@@ -16,7 +16,7 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 
 use crate::causal::{LocalDot, Tx};
-use crate::delta::{Mismatch, Node, PlaceId, TreeWriter};
+use crate::delta::{DeltaTree, Mismatch, Node, PlaceId, TreeWriter};
 use crate::set::check_keys;
 use crate::store::{Crdt, DotStore, Join, Key, Mut, View, decode_value, deeper, write_key, write_value};
 
@@ -159,9 +159,8 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
 
 /// Covers all that `value`, which has left the state, holds at `place` and below. Says whether it held anything.
 pub(crate) fn reset(value: &impl DotStore, place: PlaceId, tx: &mut Tx) -> bool {
-    let mut kept = TreeWriter::new();
-    value.carry(&|dot| !tx.minted(dot), &mut kept);
-    tx.draft.keep_below(place, kept.finish());
+    let kept = DeltaTree::written(|writer| value.carry(&|dot| !tx.minted(dot), writer));
+    tx.draft.keep_below(place, kept);
     let mut held = false;
     value.dots(&mut |dot| {
         held = true;
@@ -203,7 +202,7 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
         self.entries.values().for_each(|value| value.dots(each));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for (key, value) in &self.entries {
             writer.child(|out| write_value(key, out), |below| value.carry(wanted, below));
         }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Replica, row_in};
 use crate::causal::{CausalContext, ReplicaId, ReplicaIndex, Version};
 use crate::codec::{self, DecodeError, Limits};
-use crate::delta::{Delta, Parts, Run, TreeWriter, group};
+use crate::delta::{Delta, DeltaTree, Parts, Run, group};
 use crate::store::{Crdt, DotStore, rows_in};
 
 /// What a peer at some version lacks.
@@ -54,7 +54,11 @@ impl<T: Crdt> Replica<T> {
         let rows: Vec<Vec<ReplicaIndex>> = lacked
             .iter()
             .map(|delta| {
-                if self.tx.table.extends(&delta.table) { Vec::new() } else { rows_in(&self.tx.table, &delta.table) }
+                if self.tx.table.extends(&delta.table) {
+                    Vec::new()
+                } else {
+                    rows_in(&self.tx.table, &delta.table)
+                }
             })
             .collect();
         let lacked: Vec<&Parts> = lacked.into_iter().map(|delta| &**delta).collect();
@@ -100,14 +104,15 @@ impl<T: Crdt> Replica<T> {
             known.insert_run(replica, 1, last);
             events.push(Run { replica, first: 1, last });
         }
-        let mut writer = TreeWriter::new();
-        writer.cover(known.as_dots());
-        self.state.carry(&|_| true, &mut writer);
+        let tree = DeltaTree::written(|writer| {
+            writer.cover(known.as_dots());
+            self.state.carry(&|_| true, writer);
+        });
         Parts {
             table: Arc::clone(&self.tx.table),
             deps: SmallVec::new(),
             events,
-            tree: writer.finish(),
+            tree,
             is_state: true,
             author_epoch: None,
         }

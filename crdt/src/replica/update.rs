@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{Replica, row_in};
 use crate::causal::{CausalContext, HybridClock};
-use crate::delta::{Delta, Parts, Run, Sealed, add_dependency};
+use crate::delta::{Delta, Parts, Run, add_dependency};
 use crate::store::{Crdt, DotStore, Join, Mut};
 
 impl<T: Crdt> Replica<T> {
@@ -77,25 +77,20 @@ impl<T: Crdt> Attempt<'_, T> {
         // SUBTLE: this may panic, when all counters are used up; from then on nothing may, for the transaction could no
         // longer be undone.
         self.replica.tx.close();
-        let Sealed { tree, hollow } = self.replica.tx.draft.seal();
-        self.is_done = true;
         let replica = &mut *self.replica;
+        let mut delta = Arc::new(Parts::empty(Arc::clone(&replica.tx.table)));
+        let parts = Arc::get_mut(&mut delta).expect("nobody else has it yet");
+        let hollow = replica.tx.draft.seal(&mut parts.tree);
+        self.is_done = true;
         if let Some(hollow) = hollow {
             replica.state.prune(hollow.root());
         }
-        let me = replica.me.expect("set when the transaction began");
         let (first, last) = replica.tx.range();
-        let mut parts = Parts {
-            table: Arc::clone(&replica.tx.table),
-            deps: SmallVec::new(),
-            events: SmallVec::new(),
-            tree,
-            is_state: false,
-            author_epoch: Some(replica.epoch),
-        };
         if last < first {
-            return Delta::from_parts(Arc::new(parts));
+            return Delta::from_parts(delta);
         }
+        let me = replica.me.expect("set when the transaction began");
+        parts.author_epoch = Some(replica.epoch);
         // Everything our last transaction depended on is implied by our own run; beside it stand what came in since,
         // and whatever is covered, so that a cover outside the past can be told at the door.
         for row in replica.raised.drain(..) {
@@ -112,9 +107,8 @@ impl<T: Crdt> Attempt<'_, T> {
         }
         parts.events.push(Run { replica: me, first, last });
         replica.known[me as usize] = last;
-        let parts = Arc::new(parts);
         let table = &replica.tx.table;
-        replica.ring.push(Arc::clone(&parts), |delta, row| row_in(table, delta, row));
-        Delta::from_parts(parts)
+        replica.ring.push(Arc::clone(&delta), |delta, row| row_in(table, delta, row));
+        Delta::from_parts(delta)
     }
 }

@@ -106,7 +106,7 @@ impl<K: Key> Elements<K> {
         self.added_by.values().for_each(|added_by| added_by.dots(each));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for (element, added_by) in &self.added_by {
             writer.child(|key| write_value(element, key), |below| added_by.carry(wanted, below));
         }
@@ -155,7 +155,7 @@ macro_rules! element_store {
             self.elements.dots(each);
         }
 
-        fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+        fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
             self.elements.carry(wanted, writer);
         }
 

@@ -7,7 +7,8 @@
 use std::ops::Deref;
 
 use super::{Value, decode_value, try_encode_value, write_value};
-use crate::delta::Bytes;
+use crate::causal::LocalDot;
+use crate::delta::{Bytes, Draft, Number, PlaceId};
 
 /// What a leaf holds under a dot. `encode` after `decode` gives the bytes that `decode` took.
 pub(crate) trait Content: Clone + Send + Sync + 'static {
@@ -16,6 +17,14 @@ pub(crate) trait Content: Clone + Send + Sync + 'static {
     /// # Panics
     /// If it refuses to be serialised.
     fn write(&self, out: &mut Bytes);
+
+    /// Writes it under a dot of the transaction under way.
+    ///
+    /// # Panics
+    /// As `write`.
+    fn put(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
+        draft.put(place, dot, |out| self.write(out));
+    }
 
     /// What `write` writes.
     ///
@@ -42,8 +51,12 @@ pub(crate) trait Content: Clone + Send + Sync + 'static {
 
 /// Content of this crate's own, which has one encoding and no other.
 macro_rules! one_encoding {
-    ($($content:ty),*) => {
+    ($($content:ty $(: $number:expr)?),*) => {
         $(impl Content for $content {
+            $(fn put(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
+                draft.put_number(place, dot, $number(*self));
+            })?
+
             fn write(&self, out: &mut Bytes) {
                 write_value(self, out);
             }
@@ -55,7 +68,7 @@ macro_rules! one_encoding {
         })*
     };
 }
-one_encoding!((), u64, i64);
+one_encoding!((), u64: Number::Unsigned, i64: Number::Signed);
 
 /// An application's value, which is passed on as its author wrote it.
 #[derive(Clone, Debug)]

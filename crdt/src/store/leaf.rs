@@ -69,7 +69,7 @@ impl<C: Content> Leaf<C> {
         }
     }
 
-    pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+    pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for (dot, content) in self.items.iter().filter(|(dot, _)| wanted(*dot)) {
             writer.carry_with(*dot, |out| content.write(out));
         }
@@ -84,7 +84,8 @@ impl<C: Content> Leaf<C> {
 
     /// Writes `content` under a new dot, beside what is there.
     pub(crate) fn add(&mut self, content: C, place: PlaceId, tx: &mut Tx) {
-        let dot = tx.put(place, |out| content.write(out));
+        let dot = tx.dot();
+        content.put(&mut tx.draft, place, dot);
         let table = tx.table();
         let at = self.items.partition_point(|(there, _)| table.compare(*there, dot).is_lt());
         self.insert_at(dot, content, at);
@@ -111,7 +112,7 @@ impl<C: Content> Leaf<C> {
             Some(at) if tx.minted(self.items[at].0) => {
                 let (dot, content) = &mut self.items[at];
                 *content = change(Some(content));
-                tx.draft.put(place, *dot, |out| content.write(out));
+                content.put(&mut tx.draft, place, *dot);
             }
             Some(at) => {
                 let (dot, old) = self.items.remove(at);
@@ -150,7 +151,7 @@ macro_rules! leaf_store {
         fn carry(
             &self,
             wanted: &dyn Fn($crate::causal::LocalDot) -> bool,
-            writer: &mut $crate::delta::TreeWriter,
+            writer: &mut $crate::delta::TreeWriter<'_>,
         ) {
             self.$field.carry(wanted, writer);
         }

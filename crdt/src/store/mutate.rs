@@ -38,7 +38,13 @@ impl<'a, S: DotStore> Mut<'a, S> {
 
     /// The same handle again, for several calls that consume it.
     pub fn by_ref(&mut self) -> Mut<'_, S> {
-        Mut { state: self.state, place: self.place, tx: self.tx, removable: self.removable, depth: self.depth }
+        Mut {
+            state: self.state,
+            place: self.place,
+            tx: self.tx,
+            removable: self.removable,
+            depth: self.depth,
+        }
     }
 
     /// Narrows to the field called `name`. What `#[derive(Crdt)]` calls.

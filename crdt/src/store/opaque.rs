@@ -62,7 +62,7 @@ impl DotStore for Opaque {
         self.children.values().for_each(|child| child.dots(each));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for (dot, content) in self.items.iter().filter(|(dot, _)| wanted(*dot)) {
             writer.carry(*dot, content);
         }

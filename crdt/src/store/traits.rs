@@ -43,7 +43,7 @@ pub trait DotStore: Default + Send + Sync + 'static {
     fn dots(&self, each: &mut dyn FnMut(LocalDot));
 
     /// Writes every live dot that is `wanted`, with its content.
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter);
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>);
 
     /// Whether it holds no live dot. What is empty does not exist: a map has no entry for it.
     fn is_empty(&self) -> bool;

@@ -34,7 +34,7 @@ impl UnknownFields {
     }
 
     /// As [`DotStore::carry`].
-    pub fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter) {
+    pub fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for (name, field) in &self.0 {
             writer.child(|key| key.extend_from_slice(name), |below| field.carry(wanted, below));
         }
