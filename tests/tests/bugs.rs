@@ -497,7 +497,7 @@ mod this_one_had {
     /// After the last dot a removal panicked when it was half committed: done in the state, and no version said so.
     #[test]
     fn a_removal_without_a_dot_left() {
-        let element = (vec![7], Node::carrying([(0, MAX_COUNTER, vec![0xc0])]));
+        let element = (vec![7], Node::carrying([(0, MAX_COUNTER, vec![])]));
         let full = Message {
             replicas: vec![[1; 16]],
             events: vec![(0, 1, MAX_COUNTER)],

@@ -1,8 +1,8 @@
 //! What hostile bytes may cost: an allocator that counts stands under this program, so it has one test.
 
 use peak_alloc::PeakAlloc;
-use tombolo_crdt::{Crdt, Delta, Envelope, EnvelopeKind, Limits, MvRegister, Opaque, Replica, ReplicaId};
-use tombolo_tests::model::wire::{Message, Node, array, uint};
+use tombolo_crdt::{Crdt, Delta, Limits, MvRegister, Opaque, Replica, ReplicaId};
+use tombolo_tests::model::wire::{Message, Node, array, bin, varint};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -25,20 +25,28 @@ fn decode<T: Crdt>(body: &[u8], limits: &Limits) -> (bool, usize) {
 /// Few bytes that claim to be many.
 fn claims() -> Vec<Vec<u8>> {
     let mut claims = Vec::new();
-    let before: [&[u8]; 6] = [
-        &[],
-        &[0x90],
-        &[0x90, 0x90],
-        &[0x90, 0x90, 0x90, 0x93],
-        &[0x90, 0x90, 0x90, 0x93, 0x90],
-        &[0x90, 0x90, 0x90, 0x93, 0x90, 0x90],
-    ];
+    let before: [&[u8]; 3] = [&[], &[0x92], &[0x92, 0x90]];
     for before in before {
         for claimed in [6_usize, 600, 60_000, 6_000_000, 0xffff_fffc] {
             for filler in [0, 0xc4, 0xc6, 0xff] {
                 let mut bytes = before.to_vec();
                 array(&mut bytes, claimed);
                 bytes.extend([filler; 100]);
+                claims.push(bytes);
+            }
+        }
+    }
+    // Within the columns: events, dependencies, and what the root says of itself.
+    let before: [&[u8]; 7] =
+        [&[0], &[2, 0], &[0, 0], &[0, 0, 7], &[0, 0, 11], &[0, 0, 19], &[0, 0, 31, 1, 1]];
+    for before in before {
+        for claimed in [6_u64, 600, 60_000, 6_000_000, 1 << 32, u64::MAX] {
+            for filler in [0, 1, 2, 0x7f, 0xff] {
+                let mut columns = before.to_vec();
+                varint(&mut columns, claimed);
+                columns.extend([filler; 100]);
+                let mut bytes = vec![0x92, 0x90];
+                bin(&mut bytes, &columns);
                 claims.push(bytes);
             }
         }
@@ -151,7 +159,7 @@ fn hostile_bytes_take_no_more_than_the_limits_say() {
             assert!(taken < 2 * memory + 256 * 1024, "{what}: with {memory} it took {taken}");
         }
         // As a state as well.
-        let state = Envelope::seal(EnvelopeKind::State, &[&[0xa0][..], &body].concat());
+        let state = message.state("");
         let id = ReplicaId::from_bytes([1; 16]);
         let small = Limits { memory: MIB, ..limits };
         let (_, taken) = peak(|| Replica::<Opaque>::decode(id, &state, &small).is_ok());
@@ -159,9 +167,7 @@ fn hostile_bytes_take_no_more_than_the_limits_say() {
     }
 
     // Nothing of a message that is too long is looked at.
-    let mut long = Vec::new();
-    uint(&mut long, 0);
-    long.resize(MIB, 0x90);
+    let long = vec![0x92; MIB];
     let (ok, taken) = decode::<Opaque>(&long, &Limits { bytes: MIB - 1, ..limits });
     assert!(!ok && taken < 1024);
 }

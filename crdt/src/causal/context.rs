@@ -138,11 +138,6 @@ impl CausalContext {
         union
     }
 
-    /// How many intervals it has.
-    pub(crate) fn intervals(&self) -> usize {
-        self.intervals.len()
-    }
-
     /// Adds all dots of `other`.
     pub fn union(&mut self, other: &Self) {
         if self.is_empty() {

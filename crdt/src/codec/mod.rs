@@ -8,6 +8,7 @@
 
 mod envelope;
 mod limits;
+mod packed;
 mod reader;
 mod serial;
 mod writer;
@@ -80,7 +81,7 @@ impl<T: Crdt> Delta<T> {
     /// The delta in bytes without an envelope, for channels that check integrity themselves.
     #[must_use]
     pub fn encode_body(&self) -> Vec<u8> {
-        writer::write_parts(&self.parts)
+        writer::write_delta(&self.parts)
     }
 
     /// Reads what [`encode`](Self::encode) wrote, and checks that it is a delta of a `T`.
@@ -98,6 +99,9 @@ impl<T: Crdt> Delta<T> {
     pub fn decode_body(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
         limits.check_bytes(bytes.len())?;
         let mut reader = Reader::new(bytes, limits);
+        if reader.array("a delta")? != 2 {
+            return Err(DecodeError::Malformed { at: 0, expected: "a delta of two parts" });
+        }
         let parts = reader.parts()?;
         reader.finish()?;
         Ok(Self::from_parts(Arc::new(checked::<T>(parts)?)))
@@ -121,15 +125,15 @@ impl<T: Crdt> Delta<T> {
 }
 
 pub(crate) fn encode_state(type_name: &str, parts: &Parts) -> Vec<u8> {
-    let mut body = Vec::new();
-    writer::write_text(&mut body, type_name);
-    writer::write_parts_to(&mut body, parts);
-    Envelope::seal(EnvelopeKind::State, &body)
+    Envelope::seal(EnvelopeKind::State, &writer::write_state(type_name, parts))
 }
 
 pub(crate) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Parts, DecodeError> {
     let body = Envelope::open(EnvelopeKind::State, bytes, limits)?;
     let mut reader = Reader::new(body, limits);
+    if reader.array("a state")? != 3 {
+        return Err(DecodeError::Malformed { at: 0, expected: "a state of three parts" });
+    }
     let found = reader.text("the name of a type")?;
     let wanted = T::type_name();
     // An opaque replica writes no name and reads any.
@@ -148,6 +152,9 @@ pub(crate) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Par
         return Err(
             Mismatch::Shape("a cover in a state, which covers its whole version without saying so").into()
         );
+    }
+    if !parts.tree.is_in_order() {
+        return Err(DecodeError::Malformed { at: 0, expected: "children in the order of their first dots" });
     }
     let known = parts.event_context();
     parts.tree.cover_at_root(&known);

@@ -3,14 +3,21 @@
 use std::sync::Arc;
 
 use rmp::Marker;
+use smallvec::SmallVec;
 
+use super::packed::Expected;
+use super::writer::{Shared, head, shape};
 use super::{DecodeError, Limits};
-use crate::causal::{CausalContext, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
+use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
 use crate::delta::{Parts, Run, TreeWriter};
 use crate::store::MAX_DEPTH;
 
-/// What a node takes in a tree.
-const PLACE_BYTES: usize = 16;
+/// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
+const NODE_BYTES: usize = 2 * (16 + size_of::<Shape>() + 24);
+/// What a carried dot takes: in a tree, while it is read, and at the door, where all are listed and joined to a context.
+const ITEM_BYTES: usize = 2 * (16 + 8 + 8 + 16 + 4);
+/// What a run that is covered takes: in a tree, while it is read, and in the context of all that the door checks.
+const COVER_BYTES: usize = 2 * (16 + 16 + 16);
 
 /// A position in bytes from outside, and what may still be spent on them.
 pub(super) struct Reader<'b> {
@@ -20,12 +27,22 @@ pub(super) struct Reader<'b> {
     limits: Limits,
 }
 
+/// What a node says of itself.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    carried: u32,
+    covers: u32,
+    children: u32,
+    /// How long its content is, if it says so itself.
+    content: Option<u32>,
+}
+
 impl<'b> Reader<'b> {
     pub(super) fn new(bytes: &'b [u8], limits: &Limits) -> Self {
         Self { bytes, at: 0, memory: limits.memory, limits: *limits }
     }
 
-    pub(super) fn finish(self) -> Result<(), DecodeError> {
+    pub(super) fn finish(&self) -> Result<(), DecodeError> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(DecodeError::Length) }
     }
 
@@ -37,6 +54,10 @@ impl<'b> Reader<'b> {
         let limit = DecodeError::Limit { what: "memory", limit: self.limits.memory };
         self.memory = self.memory.checked_sub(heap).ok_or(limit)?;
         Ok(())
+    }
+
+    fn left(&self) -> usize {
+        self.bytes.len() - self.at
     }
 
     fn take(&mut self, len: usize) -> Result<&'b [u8], DecodeError> {
@@ -54,41 +75,25 @@ impl<'b> Reader<'b> {
         Ok(Marker::from_u8(self.take(1)?[0]))
     }
 
-    /// A whole number in its shortest form.
-    fn number(&mut self, expected: &'static str) -> Result<u64, DecodeError> {
-        let (number, least) = match self.marker()? {
-            Marker::FixPos(number) => (u64::from(number), 0),
-            Marker::U8 => (self.be(1)?, 1 << 7),
-            Marker::U16 => (self.be(2)?, 1 << 8),
-            Marker::U32 => (self.be(4)?, 1 << 16),
-            Marker::U64 => (self.be(8)?, 1 << 32),
-            _ => return Err(self.malformed(expected)),
-        };
-        self.shortest(number, least)
-    }
-
     /// There is one way to write each number and length.
-    fn shortest(&self, number: u64, least: u64) -> Result<u64, DecodeError> {
+    fn shortest(&self, number: u64, least: u64) -> Result<usize, DecodeError> {
         if number < least {
             Err(self.malformed("a number or length in its shortest form"))
         } else {
-            Ok(number)
+            Ok(number as usize)
         }
     }
 
-    /// The length of an array whose items come in groups of `group` numbers or more, each at least a byte.
-    fn groups(&mut self, group: usize, expected: &'static str) -> Result<usize, DecodeError> {
+    /// The length of an array whose items take a byte each at least.
+    pub(super) fn array(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
         let (len, least) = match self.marker()? {
             Marker::FixArray(len) => (u64::from(len), 0),
             Marker::Array16 => (self.be(2)?, 1 << 4),
             Marker::Array32 => (self.be(4)?, 1 << 16),
             _ => return Err(self.malformed(expected)),
         };
-        let len = self.shortest(len, least)? as usize;
-        if len > self.bytes.len() - self.at {
-            return Err(DecodeError::Length);
-        }
-        if len.is_multiple_of(group) { Ok(len / group) } else { Err(self.malformed(expected)) }
+        let len = self.shortest(len, least)?;
+        if len > self.left() { Err(DecodeError::Length) } else { Ok(len) }
     }
 
     fn bin(&mut self, expected: &'static str) -> Result<&'b [u8], DecodeError> {
@@ -99,7 +104,7 @@ impl<'b> Reader<'b> {
             _ => return Err(self.malformed(expected)),
         };
         let len = self.shortest(len, least)?;
-        self.take(len as usize)
+        self.take(len)
     }
 
     pub(super) fn text(&mut self, expected: &'static str) -> Result<&'b str, DecodeError> {
@@ -111,12 +116,35 @@ impl<'b> Reader<'b> {
             _ => return Err(self.malformed(expected)),
         };
         let len = self.shortest(len, least)?;
-        let bytes = self.take(len as usize)?;
+        let bytes = self.take(len)?;
         std::str::from_utf8(bytes).map_err(|_| self.malformed(expected))
     }
 
-    fn row(&mut self, replicas: usize) -> Result<ReplicaIndex, DecodeError> {
-        let row = self.number("a row of the replica table")?;
+    /// A number in groups of seven bits.
+    fn number(&mut self, expected: &'static str) -> Result<u64, DecodeError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                // A last group of zeros could have been left out.
+                return if byte == 0 && shift > 0 { Err(self.malformed(expected)) } else { Ok(number) };
+            }
+        }
+        Err(self.malformed(expected))
+    }
+
+    /// How many things follow that take a byte each at least.
+    fn count(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
+        let count = self.number(expected)?;
+        if count > self.left() as u64 { Err(DecodeError::Length) } else { Ok(count as usize) }
+    }
+
+    fn row(&self, row: u64, replicas: usize) -> Result<ReplicaIndex, DecodeError> {
         if row < replicas as u64 {
             Ok(row as ReplicaIndex)
         } else {
@@ -124,18 +152,44 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn counter(&mut self, least: u64) -> Result<u64, DecodeError> {
+    fn counter(&mut self) -> Result<u64, DecodeError> {
         let counter = self.number("a counter")?;
-        if (least..=MAX_COUNTER).contains(&counter) {
+        if (1..=MAX_COUNTER).contains(&counter) {
             Ok(counter)
         } else {
             Err(self.malformed("a counter in range"))
         }
     }
 
+    /// The last counter of a run that begins at `first`.
+    fn last(&mut self, first: u64) -> Result<u64, DecodeError> {
+        let more = self.number("how far a run goes")?;
+        let last = first.checked_add(more).filter(|last| *last <= MAX_COUNTER);
+        last.ok_or_else(|| self.malformed("a counter in range"))
+    }
+
+    /// Names and columns.
     pub(super) fn parts(&mut self) -> Result<Parts, DecodeError> {
+        let table = self.names()?;
+        let mut used = vec![false; table.len()];
+        let columns = self.bin("the columns of a message")?;
+        if u32::try_from(columns.len()).is_err() {
+            return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
+        }
+        let mut inner = Reader { bytes: columns, at: 0, memory: self.memory, limits: self.limits };
+        let parts = inner.columns(table, &mut used)?;
+        inner.finish()?;
+        self.memory = inner.memory;
+        // Rows are what joining a message costs its receiver for ever.
+        if used.iter().any(|used| !used) {
+            return Err(self.malformed("no replica in the table that the message does not use"));
+        }
+        Ok(parts)
+    }
+
+    fn names(&mut self) -> Result<ReplicaTable, DecodeError> {
         let mut table = ReplicaTable::default();
-        let replicas = self.groups(1, "the replica table")?;
+        let replicas = self.array("the replica table")?;
         if replicas > self.limits.replicas {
             return Err(DecodeError::Limit { what: "replicas", limit: self.limits.replicas });
         }
@@ -153,100 +207,323 @@ impl<'b> Reader<'b> {
             previous = Some(id);
             table.intern(id);
         }
-        let mut used = vec![false; replicas];
-        let mut parts = Parts::empty(Arc::new(table));
-        let deps = self.groups(2, "the dependencies")?;
-        self.spend(deps * 2 * size_of::<(ReplicaIndex, u64)>())?;
-        for _ in 0..deps {
-            let row = self.row(replicas)?;
-            if parts.deps.last().is_some_and(|&(last, _)| last >= row) {
-                return Err(self.malformed("dependencies in ascending order"));
-            }
-            used[row as usize] = true;
-            parts.deps.push((row, self.counter(1)?));
+        Ok(table)
+    }
+
+    fn columns(&mut self, table: ReplicaTable, used: &mut [bool]) -> Result<Parts, DecodeError> {
+        let flags = self.take(1)?[0];
+        if flags > head::ONE | head::DEPS | head::IN_ORDER | head::SHARED {
+            return Err(self.malformed("a feature this program knows"));
         }
-        let events = self.runs(&mut used)?;
-        // As runs, and once more as a context where the message is a state.
-        self.spend(events.intervals() * 2 * size_of::<Run>() * 2)?;
-        parts.events = events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
-        parts.tree.fill(|writer| self.node(writer, &mut used, 0))?;
-        // Rows are what joining a message costs its receiver for ever.
-        if used.iter().any(|used| !used) {
-            return Err(self.malformed("no replica in the table that the message does not use"));
+        let mut parts = Parts::empty(Arc::new(table));
+        self.events(&mut parts, flags, used)?;
+        if flags & head::DEPS != 0 {
+            self.deps(&mut parts, used)?;
+        }
+        let shapes = self.shapes()?;
+        let carried: usize = shapes.iter().map(|shape| shape.carried as usize).sum();
+        let dots = self.dots(carried, flags, &parts.events, used)?;
+        let covers = self.covers(&shapes, &parts.events, used)?;
+        let mut key_lengths = Vec::with_capacity(shapes.len() - 1);
+        let mut previous = 0;
+        for _ in 1..shapes.len() {
+            let shared = if flags & head::SHARED == 0 { 0 } else { self.number("how much keys share")? };
+            let own = self.count("the length of a key")?;
+            if shared > previous as u64 {
+                return Err(self.malformed("no more shared than there is"));
+            }
+            previous = shared as usize + own;
+            self.spend(2 * previous)?;
+            key_lengths.push((shared as u32, own as u32));
+        }
+        let mut content_lengths = Vec::with_capacity(carried);
+        for shape in &shapes {
+            for _ in 0..shape.carried {
+                content_lengths.push(match shape.content {
+                    Some(length) => length as usize,
+                    None => self.count("the length of a content")?,
+                });
+            }
+        }
+        let own: usize = key_lengths.iter().map(|(_, own)| *own as usize).sum();
+        let keys = self.take(own)?;
+        let contents = self.take(self.left())?;
+        self.spend(2 * contents.len())?;
+        let mut columns = Columns {
+            shapes: shapes.iter(),
+            dots: dots.iter(),
+            covers: &covers,
+            key_lengths: key_lengths.iter(),
+            content_lengths: content_lengths.iter(),
+            keys,
+            key: SmallVec::new(),
+            contents,
+        };
+        parts.tree.fill(|writer| columns.node(writer)).map_err(|expected| self.malformed(expected))?;
+        if !columns.contents.is_empty() {
+            return Err(DecodeError::Length);
+        }
+        let shares = Shared::of(parts.tree.root());
+        if shares.pays() != (flags & head::SHARED != 0) || (shares.pays() && !shares.are(&key_lengths)) {
+            return Err(self.malformed("keys told by all that they share, where that pays"));
         }
         Ok(parts)
     }
 
-    fn runs(&mut self, used: &mut [bool]) -> Result<CausalContext, DecodeError> {
-        let mut context = CausalContext::default();
-        let runs = self.groups(3, "runs of dots")?;
-        self.spend(runs.saturating_sub(1) * size_of::<(u64, u64)>() * 2)?;
-        let mut previous: Option<(ReplicaIndex, u64)> = None;
-        for _ in 0..runs {
-            let row = self.row(used.len())?;
-            let first = self.counter(1)?;
-            let count = self.counter(1)?;
-            let last = first + count - 1;
-            // Ascending, and with a gap between: there is one way to write a set of dots.
-            let in_order = previous.is_none_or(|(at, end)| row > at || (row == at && first > end + 1));
-            if last > MAX_COUNTER || !in_order {
-                return Err(self.malformed("runs of dots in ascending order"));
-            }
-            previous = Some((row, last));
-            used[row as usize] = true;
-            context.insert_run(row, first, last);
+    fn events(&mut self, parts: &mut Parts, flags: u8, used: &mut [bool]) -> Result<(), DecodeError> {
+        if flags & head::ONE != 0 {
+            let replica = self.row(0, used.len())?;
+            let first = self.counter()?;
+            used[0] = true;
+            parts.events.push(Run { replica, first, last: first });
+            return Ok(());
         }
-        Ok(context)
+        let runs = self.count("how many runs of events")?;
+        // As runs, and once more as a context where the message is a state.
+        self.spend(runs * 4 * size_of::<Run>())?;
+        for _ in 0..runs {
+            let row = self.number("a row of the replica table")?;
+            let replica = self.row(row, used.len())?;
+            let first = self.counter()?;
+            let last = self.last(first)?;
+            // Ascending, and with a gap between: there is one way to write a set of dots.
+            let in_order =
+                |run: &Run| replica > run.replica || (replica == run.replica && first > run.last + 1);
+            if !parts.events.last().is_none_or(in_order) || (runs == 1 && replica == 0 && first == last) {
+                return Err(self.malformed("runs of events in ascending order"));
+            }
+            used[replica as usize] = true;
+            parts.events.push(Run { replica, first, last });
+        }
+        Ok(())
     }
 
-    fn node(
+    fn deps(&mut self, parts: &mut Parts, used: &mut [bool]) -> Result<(), DecodeError> {
+        let deps = self.count("how many dependencies")?;
+        if deps == 0 {
+            return Err(self.malformed("a dependency"));
+        }
+        self.spend(deps * 2 * size_of::<(ReplicaIndex, u64)>())?;
+        for _ in 0..deps {
+            let row = self.number("a row of the replica table")?;
+            let row = self.row(row, used.len())?;
+            if parts.deps.last().is_some_and(|&(last, _)| last >= row) {
+                return Err(self.malformed("dependencies in ascending order"));
+            }
+            used[row as usize] = true;
+            let counter = self.counter()?;
+            parts.deps.push((row, counter));
+        }
+        Ok(())
+    }
+
+    /// What the nodes say of themselves, in pre-order.
+    fn shapes(&mut self) -> Result<Vec<Shape>, DecodeError> {
+        let mut shapes = Vec::new();
+        // How many children are still to come, at each depth.
+        let mut open: SmallVec<[u32; 8]> = SmallVec::new();
+        loop {
+            let shape = self.shape(shapes.is_empty())?;
+            self.spend(
+                NODE_BYTES + shape.carried as usize * ITEM_BYTES + shape.covers as usize * COVER_BYTES,
+            )?;
+            shapes.push(shape);
+            if shape.children > 0 {
+                if open.len() == MAX_DEPTH {
+                    return Err(DecodeError::Limit { what: "nesting", limit: MAX_DEPTH });
+                }
+                open.push(shape.children);
+            } else {
+                while let Some(children) = open.last_mut() {
+                    *children -= 1;
+                    if *children > 0 {
+                        break;
+                    }
+                    open.pop();
+                }
+            }
+            if open.is_empty() {
+                return Ok(shapes);
+            }
+        }
+    }
+
+    fn shape(&mut self, is_root: bool) -> Result<Shape, DecodeError> {
+        let told = self.number("the shape of a node")?;
+        let (kind, above) = (told & 3, told >> 2);
+        let small = |reader: &Self, number: u64| {
+            if number > reader.bytes.len() as u64 { Err(DecodeError::Length) } else { Ok(number as u32) }
+        };
+        let mut shape = Shape { carried: 0, covers: 0, children: 0, content: None };
+        match kind {
+            shape::ITEM | shape::ITEM_AND_COVER => {
+                shape.carried = 1;
+                shape.covers = u32::from(kind == shape::ITEM_AND_COVER);
+                shape.content = Some(small(self, above)?);
+            }
+            shape::CHILDREN => {
+                shape.children = small(self, above)?;
+                if shape.children == 0 && !is_root {
+                    return Err(self.malformed("a node that says something"));
+                }
+            }
+            _ => {
+                if above == 0 || above > 7 {
+                    return Err(self.malformed("the shape of a node"));
+                }
+                for (which, count) in [
+                    (shape::CARRIES, &mut shape.carried),
+                    (shape::COVERS, &mut shape.covers),
+                    (shape::HAS_CHILDREN, &mut shape.children),
+                ] {
+                    if above & which != 0 {
+                        *count = self.count("how many there are")? as u32;
+                        if *count == 0 {
+                            return Err(self.malformed("the shape of a node in its shortest form"));
+                        }
+                    }
+                }
+                if matches!((shape.carried, shape.covers, shape.children), (1, 0 | 1, 0) | (0, 0, _)) {
+                    return Err(self.malformed("the shape of a node in its shortest form"));
+                }
+            }
+        }
+        Ok(shape)
+    }
+
+    /// The carried dots, in the order of the nodes.
+    fn dots(
         &mut self,
-        writer: &mut TreeWriter<'_>,
+        carried: usize,
+        flags: u8,
+        events: &[Run],
         used: &mut [bool],
-        depth: usize,
-    ) -> Result<(), DecodeError> {
-        if depth > MAX_DEPTH {
-            return Err(DecodeError::Limit { what: "nesting", limit: MAX_DEPTH });
+    ) -> Result<Vec<LocalDot>, DecodeError> {
+        let mut dots = Vec::with_capacity(carried);
+        let too_many = "as many dots as are carried";
+        if flags & head::IN_ORDER != 0 {
+            for run in events {
+                if run.last - run.first >= (carried - dots.len()) as u64 {
+                    return Err(self.malformed(too_many));
+                }
+                dots.extend((run.first..=run.last).map(|counter| LocalDot::new(run.replica, counter)));
+            }
+            return if dots.len() == carried { Ok(dots) } else { Err(self.malformed(too_many)) };
         }
-        if self.groups(1, "a node")? != 3 {
-            return Err(self.malformed("a node of three parts"));
+        let mut expected = expected(events, 0);
+        // As long as they are the same.
+        let mut same = events.iter();
+        let mut in_order = true;
+        while dots.len() < carried {
+            let (replica, first, last, is_next) = self.run(&mut expected, used)?;
+            if last - first >= (carried - dots.len()) as u64 || (is_next && !dots.is_empty()) {
+                return Err(self.malformed(too_many));
+            }
+            in_order &= same.next() == Some(&Run { replica, first, last });
+            dots.extend((first..=last).map(|counter| LocalDot::new(replica, counter)));
         }
-        let cover = self.runs(used)?;
-        // Once in the tree and once in the context of all that the door checks; lists may have grown to twice what they
-        // hold.
-        self.spend(cover.intervals() * 4 * size_of::<(u64, u64)>())?;
-        writer.cover(cover.as_dots());
-        let carried = self.groups(3, "carried dots")?;
-        // The door lists all dots, and joins them to a context.
-        self.spend(carried * 2 * (2 * size_of::<LocalDot>() + size_of::<(u64, u64)>() + size_of::<u64>()))?;
+        if in_order && same.next().is_none() {
+            return Err(
+                self.malformed("dots that are told because they are not those of the events in order")
+            );
+        }
+        Ok(dots)
+    }
+
+    /// The runs that nodes cover, in the order of the nodes.
+    fn covers(
+        &mut self,
+        shapes: &[Shape],
+        events: &[Run],
+        used: &mut [bool],
+    ) -> Result<Vec<(u64, u64)>, DecodeError> {
+        let count: usize = shapes.iter().map(|shape| shape.covers as usize).sum();
+        let mut covers: Vec<(u64, u64)> = Vec::with_capacity(count);
+        let mut expected = expected(events, 1);
+        for shape in shapes {
+            let start = covers.len();
+            for _ in 0..shape.covers {
+                let (replica, first, last, _) = self.run(&mut expected, used)?;
+                let run = (LocalDot::new(replica, first).bits(), LocalDot::new(replica, last).bits());
+                // Ascending, and with a gap between.
+                if covers.len() > start && covers[covers.len() - 1].1 + 1 >= run.0 {
+                    return Err(self.malformed("runs of dots in ascending order"));
+                }
+                covers.push(run);
+            }
+        }
+        Ok(covers)
+    }
+
+    /// A run of dots: row, first, last, and whether it only goes on where the last one ended.
+    fn run(
+        &mut self,
+        expected: &mut Expected,
+        used: &mut [bool],
+    ) -> Result<(ReplicaIndex, u64, u64, bool), DecodeError> {
+        let told = self.number("a run of dots")?;
+        let other = if told & 1 == 1 { Some(self.number("a row of the replica table")?) } else { None };
+        let Some((row, first)) = expected.read(told, other) else {
+            return Err(self.malformed("a dot"));
+        };
+        let replica = self.row(row, used.len())?;
+        used[replica as usize] = true;
+        let last = self.last(first)?;
+        expected.counter = last + 1;
+        Ok((replica, first, last, told == 0))
+    }
+}
+
+/// What the first run of dots is expected to be.
+fn expected(events: &[Run], before: u64) -> Expected {
+    let (row, first) = events.first().map_or((0, 1), |run| (u64::from(run.replica), run.first));
+    Expected { row, counter: first.saturating_sub(before) }
+}
+
+/// The columns of a tree, being put together.
+struct Columns<'b> {
+    shapes: std::slice::Iter<'b, Shape>,
+    dots: std::slice::Iter<'b, LocalDot>,
+    covers: &'b [(u64, u64)],
+    key_lengths: std::slice::Iter<'b, (u32, u32)>,
+    content_lengths: std::slice::Iter<'b, usize>,
+    keys: &'b [u8],
+    /// The last key.
+    key: SmallVec<[u8; 24]>,
+    contents: &'b [u8],
+}
+
+/// The columns have as much as the shapes say.
+const COUNTED: &str = "the columns were read by what the shapes say";
+
+impl Columns<'_> {
+    /// Puts a node together. An error says what was expected.
+    fn node(&mut self, writer: &mut TreeWriter<'_>) -> Result<(), &'static str> {
+        let shape = *self.shapes.next().expect(COUNTED);
+        let (covers, rest) = self.covers.split_at(shape.covers as usize);
+        self.covers = rest;
+        writer.cover(Dots::new(covers));
         let mut previous = None;
-        for _ in 0..carried {
-            let row = self.row(used.len())?;
-            let dot = LocalDot::new(row, self.counter(1)?);
+        for _ in 0..shape.carried {
+            let dot = *self.dots.next().expect(COUNTED);
             if previous.is_some_and(|previous| previous >= dot) {
-                return Err(self.malformed("carried dots in ascending order"));
+                return Err("carried dots in ascending order");
             }
             previous = Some(dot);
-            used[row as usize] = true;
-            let content = self.bin("a content")?;
-            self.spend(2 * content.len())?;
+            let length = *self.content_lengths.next().expect(COUNTED);
+            let (content, rest) = self.contents.split_at_checked(length).ok_or("the content of a dot")?;
+            self.contents = rest;
             writer.carry(dot, content);
         }
-        let children = self.groups(2, "children")?;
-        self.spend(children.saturating_mul(2 * PLACE_BYTES))?;
-        let mut previous: Option<&[u8]> = None;
-        for _ in 0..children {
-            let key = self.bin("a key")?;
-            self.spend(2 * key.len())?;
-            if previous.is_some_and(|previous| previous >= key) {
-                return Err(self.malformed("children in ascending order of key"));
-            }
-            previous = Some(key);
-            let open = writer.open(key);
-            self.node(writer, used, depth + 1)?;
-            if !writer.close(&open) {
-                return Err(self.malformed("a child that says something"));
-            }
+        for _ in 0..shape.children {
+            let &(shared, own) = self.key_lengths.next().expect(COUNTED);
+            let (key, rest) = self.keys.split_at(own as usize);
+            self.keys = rest;
+            self.key.truncate(shared as usize);
+            self.key.extend_from_slice(key);
+            let open = writer.open(&self.key);
+            self.node(writer)?;
+            writer.close(&open);
         }
         Ok(())
     }

@@ -106,6 +106,33 @@ impl DeltaTree {
         })
     }
 
+    /// How long all contents are together.
+    pub(crate) fn content_bytes(&self) -> usize {
+        self.contents.len()
+    }
+
+    /// Of each node the first dot carried at or below it, as `name` calls it; above all dots where there is none.
+    pub(crate) fn first_dots(&self, name: impl Fn(LocalDot) -> LocalDot) -> Vec<LocalDot> {
+        let mut first = vec![LocalDot::from_bits(u64::MAX); self.places.len()];
+        for at in (0..self.places.len()).rev() {
+            let node = Node { tree: self, at };
+            let own = node.carried().map(|(dot, _)| name(dot));
+            let below = node.children().map(|(_, child)| first[child.at]);
+            first[at] = own.chain(below).min().unwrap_or(first[at]);
+        }
+        first
+    }
+
+    /// Whether the children of each node stand in the order of their first dots.
+    pub(crate) fn is_in_order(&self) -> bool {
+        let first = self.first_dots(|dot| dot);
+        let is_in_order = |at| {
+            let node = Node { tree: self, at };
+            node.children().map(|(_, child)| first[child.at]).is_sorted()
+        };
+        (0..self.places.len()).all(is_in_order)
+    }
+
     /// Has the root of a tree without covers cover these dots.
     pub(crate) fn cover_at_root(&mut self, dots: &CausalContext) {
         debug_assert!(self.covers.is_empty(), "a state covers nothing below its root");
@@ -183,6 +210,11 @@ impl<'t> Node<'t> {
                 (child.key(), child)
             })
         })
+    }
+
+    /// Which of the tree's nodes it is.
+    pub(crate) fn index(self) -> usize {
+        self.at
     }
 
     /// Whether there are nodes below.

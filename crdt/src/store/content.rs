@@ -51,11 +51,11 @@ pub(crate) trait Content: Clone + Send + Sync + 'static {
 
 /// Content of this crate's own, which has one encoding and no other.
 macro_rules! one_encoding {
-    ($($content:ty $(: $number:expr)?),*) => {
+    ($($content:ty: $number:expr),*) => {
         $(impl Content for $content {
-            $(fn put(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
+            fn put(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
                 draft.put_number(place, dot, $number(*self));
-            })?
+            }
 
             fn write(&self, out: &mut Bytes) {
                 write_value(self, out);
@@ -68,7 +68,16 @@ macro_rules! one_encoding {
         })*
     };
 }
-one_encoding!((), u64: Number::Unsigned, i64: Number::Signed);
+one_encoding!(u64: Number::Unsigned, i64: Number::Signed);
+
+/// Nothing to say beside the dot.
+impl Content for () {
+    fn write(&self, _: &mut Bytes) {}
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.is_empty() { Ok(()) } else { Err("nothing should stand here".into()) }
+    }
+}
 
 /// An application's value, which is passed on as its author wrote it.
 #[derive(Clone, Debug)]

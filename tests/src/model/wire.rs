@@ -47,38 +47,141 @@ impl Node {
     pub fn above(children: impl IntoIterator<Item = (Vec<u8>, Self)>) -> Self {
         Self { children: children.into_iter().collect(), ..Self::default() }
     }
+}
 
-    fn write(&self, out: &mut Vec<u8>) {
-        array(out, 3);
-        runs(out, &self.cover);
-        array(out, self.carried.len() * 3);
-        for (row, counter, content) in &self.carried {
-            uint(out, *row);
-            uint(out, *counter);
-            bin(out, content);
+/// The columns of a tree, written by hand.
+#[derive(Default)]
+struct Columns {
+    shape: Vec<u8>,
+    dots: Vec<Run>,
+    covers: Vec<Run>,
+    keys: Vec<Vec<u8>>,
+    lengths: Vec<u8>,
+    contents: Vec<u8>,
+}
+
+impl Columns {
+    fn node(&mut self, node: &Node) {
+        self.own(node);
+        for (key, child) in &node.children {
+            self.keys.push(key.clone());
+            self.node(child);
         }
-        array(out, self.children.len() * 2);
-        for (key, child) in &self.children {
-            bin(out, key);
-            child.write(out);
+    }
+
+    fn own(&mut self, Node { cover, carried, children }: &Node) {
+        match (&carried[..], cover.len(), children.len()) {
+            ([(_, _, content)], covers @ 0..=1, 0) => {
+                varint(&mut self.shape, (content.len() as u64) << 2 | covers as u64);
+            }
+            ([], 0, below) => varint(&mut self.shape, (below as u64) << 2 | 2),
+            (carried, covers, below) => {
+                let counts = [(carried.len(), 1), (covers, 2), (below, 4)];
+                let which: u64 = counts.iter().filter(|(count, _)| *count > 0).map(|(_, which)| which).sum();
+                varint(&mut self.shape, which << 2 | 3);
+                for (count, _) in counts.iter().filter(|(count, _)| *count > 0) {
+                    varint(&mut self.shape, *count as u64);
+                }
+                carried.iter().for_each(|(_, _, content)| varint(&mut self.lengths, content.len() as u64));
+            }
         }
+        for (row, counter, content) in carried {
+            match self.dots.last_mut() {
+                Some((last, first, count)) if last == row && *first + *count == *counter => *count += 1,
+                _ => self.dots.push((*row, *counter, 1)),
+            }
+            self.contents.extend(content);
+        }
+        self.covers.extend(cover);
+    }
+}
+
+/// Runs, each told by what it differs from the end of the last one.
+fn told(out: &mut Vec<u8>, runs: &[Run], mut row: u64, mut counter: u64) {
+    for &(of, first, count) in runs {
+        let is_other = of != row;
+        if is_other {
+            (row, counter) = (of, 0);
+        }
+        let away = first.wrapping_sub(counter) as i64;
+        varint(out, (((away << 1) ^ (away >> 63)) as u64) << 1 | u64::from(is_other));
+        if is_other {
+            varint(out, row);
+        }
+        varint(out, count.wrapping_sub(1));
+        counter = first.wrapping_add(count);
     }
 }
 
 impl Message {
+    /// The columns.
+    #[must_use]
+    pub fn columns(&self) -> Vec<u8> {
+        let mut tree = Columns::default();
+        tree.node(&self.tree);
+        let (row, first) = self.events.first().map_or((0, 1), |&(row, first, _)| (row, first));
+        let in_order = tree.dots == self.events;
+        let one = matches!(self.events[..], [(0, _, 1)]);
+        let mut shared = Vec::new();
+        let mut before: &[u8] = &[];
+        for key in &tree.keys {
+            shared.push(before.iter().zip(key).take_while(|(a, b)| a == b).count());
+            before = key;
+        }
+        let shares = shared.iter().sum::<usize>() > 2 * shared.len();
+        let mut out = vec![
+            u8::from(one)
+                | u8::from(!self.deps.is_empty()) << 1
+                | u8::from(in_order) << 2
+                | u8::from(shares) << 3,
+        ];
+        if one {
+            varint(&mut out, first);
+        } else {
+            varint(&mut out, self.events.len() as u64);
+            for &(row, first, count) in &self.events {
+                varint(&mut out, row);
+                varint(&mut out, first);
+                varint(&mut out, count.wrapping_sub(1));
+            }
+        }
+        if !self.deps.is_empty() {
+            varint(&mut out, self.deps.len() as u64);
+            for &(row, counter) in &self.deps {
+                varint(&mut out, row);
+                varint(&mut out, counter);
+            }
+        }
+        out.extend(tree.shape);
+        if !in_order {
+            told(&mut out, &tree.dots, row, first);
+        }
+        told(&mut out, &tree.covers, row, first.saturating_sub(1));
+        for (key, shared) in tree.keys.iter().zip(&shared) {
+            if shares {
+                varint(&mut out, *shared as u64);
+            }
+            varint(&mut out, (key.len() - if shares { *shared } else { 0 }) as u64);
+        }
+        out.extend(tree.lengths);
+        for (key, shared) in tree.keys.iter().zip(&shared) {
+            out.extend(&key[if shares { *shared } else { 0 }..]);
+        }
+        out.extend(tree.contents);
+        out
+    }
+
+    fn parts(&self, out: &mut Vec<u8>) {
+        array(out, self.replicas.len());
+        self.replicas.iter().for_each(|id| bin(out, id));
+        bin(out, &self.columns());
+    }
+
     /// The body of a delta.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        array(&mut out, self.replicas.len());
-        self.replicas.iter().for_each(|id| bin(&mut out, id));
-        array(&mut out, self.deps.len() * 2);
-        for &(row, counter) in &self.deps {
-            uint(&mut out, row);
-            uint(&mut out, counter);
-        }
-        runs(&mut out, &self.events);
-        self.tree.write(&mut out);
+        let mut out = vec![0x92];
+        self.parts(&mut out);
         out
     }
 
@@ -91,37 +194,30 @@ impl Message {
     /// A state in its envelope.
     #[must_use]
     pub fn state(&self, type_name: &str) -> Vec<u8> {
-        let mut body = Vec::new();
+        let mut body = vec![0x93];
         text(&mut body, type_name);
-        body.extend(self.body());
+        self.parts(&mut body);
         Envelope::seal(EnvelopeKind::State, &body)
     }
 }
 
-/// A whole number in its shortest form.
-pub fn uint(out: &mut Vec<u8>, number: u64) {
-    match number {
-        0..=0x7f => out.push(number as u8),
-        0x80..=0xff => out.extend([0xcc, number as u8]),
-        0x100..=0xffff => {
-            out.push(0xcd);
-            out.extend((number as u16).to_be_bytes());
-        }
-        0x1_0000..=0xffff_ffff => {
-            out.push(0xce);
-            out.extend((number as u32).to_be_bytes());
-        }
-        _ => {
-            out.push(0xcf);
-            out.extend(number.to_be_bytes());
-        }
+/// A whole number in groups of seven bits.
+pub fn varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
     }
+    out.push(number as u8);
 }
 
 /// Bytes with their length.
 pub fn bin(out: &mut Vec<u8>, bytes: &[u8]) {
     match bytes.len() {
         len @ 0..=0xff => out.extend([0xc4, len as u8]),
+        len @ 0x100..=0xffff => {
+            out.push(0xc5);
+            out.extend((len as u16).to_be_bytes());
+        }
         len => {
             out.push(0xc6);
             out.extend((len as u32).to_be_bytes());
@@ -153,14 +249,5 @@ pub fn array(out: &mut Vec<u8>, len: usize) {
             out.push(0xdd);
             out.extend((len as u32).to_be_bytes());
         }
-    }
-}
-
-fn runs(out: &mut Vec<u8>, runs: &[Run]) {
-    array(out, runs.len() * 3);
-    for &(row, first, count) in runs {
-        uint(out, row);
-        uint(out, first);
-        uint(out, count);
     }
 }
