@@ -18,18 +18,24 @@ pub struct Tx {
     clock_before: HybridClock,
     pub(crate) table: Arc<ReplicaTable>,
     pub(crate) draft: Draft,
+    /// For hash tables: what is not known outside, so that nobody can choose keys that collide.
+    pub(crate) seed: u64,
     /// Something was removed: the transaction needs a dot even if it carries nothing.
     covered: bool,
 }
 
 impl Tx {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
     pub(crate) fn begin(&mut self, replica: ReplicaIndex, before: u64) {
         self.replica = replica;
         self.before = before;
         self.last = before;
         self.clock_before.clone_from(&self.clock);
         self.covered = false;
-        self.draft.begin();
+        self.draft.begin(self.seed);
     }
 
     /// Takes the clock back to where it was.

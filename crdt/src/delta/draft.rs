@@ -1,5 +1,9 @@
 //! What a transaction under way has written: a delta's tree in the order of writing, and what is needed to undo it.
 
+use std::hash::Hasher as _;
+
+use foldhash::SharedSeed;
+use foldhash::fast::FoldHasher;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
@@ -81,11 +85,12 @@ pub(crate) struct Draft {
     late: Option<Late>,
     /// All places by parent and key, once some parent has many children.
     index: HashTable<PlaceId>,
+    secret: Option<SharedSeed>,
 }
 
 impl Draft {
     /// Begins anew.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, seed: u64) {
         let small = |bytes: usize| bytes <= KEPT;
         if small(self.places.capacity() * size_of::<Opened>())
             && small(self.puts.capacity() * size_of::<Put>())
@@ -101,6 +106,7 @@ impl Draft {
             *self = Self::default();
         }
         self.late = None;
+        self.secret.get_or_insert_with(|| SharedSeed::from_u64(seed));
         self.places.push(Opened { parent: NONE, previous: NONE, newest: NONE, children: 0, key: (0, 0) });
     }
 
@@ -123,7 +129,7 @@ impl Draft {
             (at != NONE).then_some(at)
         } else {
             let is_it = |&at: &PlaceId| self.places[at as usize].parent == parent && self.key(at) == key;
-            self.index.find(hash(parent, key), is_it).copied()
+            self.index.find(self.hash(parent, key), is_it).copied()
         };
         if let Some(known) = known {
             self.keys.truncate(start);
@@ -141,14 +147,18 @@ impl Draft {
         at
     }
 
+    fn hash(&self, parent: PlaceId, key: &[u8]) -> u64 {
+        hash(self.secret.as_ref(), parent, key)
+    }
+
     /// Puts the newest place below `parent` into the index; all of them when there have just become many.
     fn put_into_index(&mut self, parent: PlaceId) {
         let Opened { mut newest, children, .. } = self.places[parent as usize];
         let many = if children == LINEAR + 1 { children } else { 1 };
-        let Self { places, keys, index, .. } = self;
+        let Self { places, keys, index, secret, .. } = self;
         let hash_of = |&at: &PlaceId| {
             let Opened { parent, key: (from, to), .. } = places[at as usize];
-            hash(parent, &keys[from as usize..to as usize])
+            hash(secret.as_ref(), parent, &keys[from as usize..to as usize])
         };
         for _ in 0..many {
             index.insert_unique(hash_of(&newest), newest, hash_of);
@@ -404,10 +414,9 @@ impl Draft {
     }
 }
 
-/// Where a place stands in the index. Only this process's own writes are looked up by it, and nothing else depends on it.
-fn hash(parent: PlaceId, key: &[u8]) -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    let mut hasher = foldhash::fast::FixedState::with_seed(0x7067_4f1b).build_hasher();
+/// Where a place stands in the index. Nothing else depends on it.
+fn hash(secret: Option<&SharedSeed>, parent: PlaceId, key: &[u8]) -> u64 {
+    let mut hasher = FoldHasher::with_seed(0, secret.expect("set when the transaction began"));
     hasher.write_u32(parent);
     hasher.write(key);
     hasher.finish()

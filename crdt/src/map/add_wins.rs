@@ -9,7 +9,7 @@
 //! nest a flag.
 
 use std::borrow::{Borrow, Cow};
-use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::ops::{Bound, RangeBounds};
 
 use serde::Serializer;
@@ -18,7 +18,9 @@ use serde::ser::SerializeMap;
 use crate::causal::{LocalDot, Tx};
 use crate::delta::{DeltaTree, Mismatch, Node, PlaceId, TreeWriter};
 use crate::set::check_keys;
-use crate::store::{Crdt, DotStore, Join, Key, Mut, View, decode_value, deeper, write_key, write_value};
+use crate::store::{
+    Crdt, DotStore, Join, Key, Keyed, Mut, View, decode_value, deeper, write_key, write_value,
+};
 
 /// A map from keys to values of one replicated type, which may be maps again.
 ///
@@ -41,12 +43,12 @@ use crate::store::{Crdt, DotStore, Join, Key, Mut, View, decode_value, deeper, w
 /// ```
 pub struct AddWinsMap<K: Key, V: Crdt> {
     /// INVARIANT: outside a transaction no value is empty.
-    entries: BTreeMap<K, V::State>,
+    entries: Keyed<K, V::State>,
 }
 
 impl<K: Key, V: Crdt> Default for AddWinsMap<K, V> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self { entries: Keyed::default() }
     }
 }
 
@@ -75,23 +77,24 @@ impl<K: Key, V: Crdt> AddWinsMap<K, V> {
         self.entries.is_empty()
     }
 
-    /// Whether `key` is in. O(log n).
-    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    /// Whether `key` is in. O(1).
+    pub fn contains_key<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
         self.entries.contains_key(key)
     }
 
-    /// The value under `key`. O(log n).
-    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V::State>
+    /// The value under `key`. O(1).
+    pub fn get<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<&V::State>
     where
         K: Borrow<Q>,
     {
         self.entries.get(key)
     }
 
-    /// The keys with their values, in ascending order of key.
+    /// The keys with their values, in ascending order of key. The first read in order sorts them; from then on their
+    /// order is kept.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&K, &V::State)> + DoubleEndedIterator {
         self.entries.iter()
     }
@@ -129,7 +132,7 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     pub fn entry(self, key: impl Into<K>) -> V::Mut<'a> {
         let key = key.into();
         let place = self.tx.draft.child(self.place, |out| write_key(&key, out));
-        let state = self.state.entries.entry(key).or_default();
+        let state = self.state.entries.entry_or_default(key, self.tx.seed);
         Mut { state, place, tx: self.tx, removable: true, depth: deeper(self.depth) }.into()
     }
 
@@ -139,7 +142,7 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     }
 
     /// Removes a key: resets everything seen under it. Says whether it was in.
-    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> bool
+    pub fn remove<Q: Ord + Hash + ?Sized>(&mut self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
@@ -182,11 +185,11 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         for (bytes, child) in node.children() {
             let key: K = decode_value(bytes).expect("keys were checked when the delta came in");
-            let value = self.entries.entry(key).or_default();
+            let (slot, _) = self.entries.occupy(&key, join.seed, || (key.clone(), V::State::default()));
+            let value = self.entries.slot_mut(slot);
             join.below(value, child);
             if value.is_empty() {
-                let key: K = decode_value(bytes).expect("it decoded a moment ago");
-                self.entries.remove(&key);
+                self.entries.remove_slot(slot);
             }
         }
     }
@@ -199,11 +202,11 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
-        self.entries.values().for_each(|value| value.dots(each));
+        self.entries.iter_unordered().for_each(|(_, value)| value.dots(each));
     }
 
     fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
-        for (key, value) in &self.entries {
+        for (key, value) in self.entries.iter_unordered() {
             writer.child(|out| write_value(key, out), |below| value.carry(wanted, below));
         }
     }
@@ -215,10 +218,11 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
     fn prune(&mut self, node: Node<'_>) {
         for (bytes, child) in node.children() {
             let key: K = decode_value(bytes).expect("this transaction wrote the key");
-            if let Some(value) = self.entries.get_mut(&key) {
+            if let Some(slot) = self.entries.occupied(&key) {
+                let value = self.entries.slot_mut(slot);
                 value.prune(child);
                 if value.is_empty() {
-                    self.entries.remove(&key);
+                    self.entries.remove_slot(slot);
                 }
             }
         }
@@ -230,7 +234,7 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.entries.len()))?;
-        for (key, value) in &self.entries {
+        for (key, value) in self.entries.iter() {
             map.serialize_entry(key, &View(value))?;
         }
         map.end()

@@ -133,7 +133,7 @@ impl<T: Crdt> Replica<T> {
         let carried =
             if covered.is_empty() && !overlaps { CausalContext::default() } else { delta.carried() };
         let tx = &mut self.tx;
-        let mut join = Join::new(&self.known, &tx.table, &delta.table, &carried, &mut tx.clock);
+        let mut join = Join::new(&self.known, &tx.table, &delta.table, &carried, &mut tx.clock, tx.seed);
         join.below(&mut self.state, delta.tree.root());
         if overlaps {
             // At its root a delta covers all its own events that it does not carry. What it covers further down has

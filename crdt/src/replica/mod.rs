@@ -64,12 +64,22 @@ impl<T: Crdt> Replica<T> {
     /// An empty replica that writes as `id`.
     #[must_use]
     pub fn new(id: ReplicaId) -> Self {
+        let (a, b) = id.as_bytes().split_at(8);
+        let half = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| (number << 8) | u64::from(byte));
+        Self::with_hash_seed(id, half(a) ^ half(b).rotate_left(32))
+    }
+
+    /// As [`new`](Self::new), with a seed for the hash tables of sets and maps. Nothing that can be observed depends on it.
+    /// Where others choose keys, give one that they do not know, so that they cannot choose keys that collide; what
+    /// `new` makes of the id they can work out.
+    #[must_use]
+    pub fn with_hash_seed(id: ReplicaId, seed: u64) -> Self {
         Self {
             id,
             me: None,
             known: Vec::new(),
             state: T::State::default(),
-            tx: Tx::default(),
+            tx: Tx::new(seed),
             raised: Vec::new(),
             epoch: 0,
             ring: Ring::new(RING_BYTES),
@@ -85,7 +95,7 @@ impl<T: Crdt> Replica<T> {
     #[must_use]
     pub fn fork(&self, id: ReplicaId) -> Self {
         assert!(id != self.id && self.known_to(id) == 0, "two live replicas must not share an id, here {id}");
-        let mut fork = Self::new(id);
+        let mut fork = Self::with_hash_seed(id, self.tx.seed);
         fork.tx.clock = self.tx.clock.at_same_time();
         fork.adopt(&self.state_parts());
         fork.ring.restart(&fork.known);

@@ -130,10 +130,24 @@ impl<T: Crdt> Replica<T> {
     /// # Errors
     /// When the bytes are not a state of a `T`, are damaged, or exceed `limits`.
     pub fn decode(id: ReplicaId, bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
+        Self::new(id).decoded(bytes, limits)
+    }
+
+    /// As [`decode`](Self::decode), into this replica, which knows nothing yet.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    ///
+    /// # Panics
+    /// If it knows something.
+    pub fn decoded(mut self, bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
+        assert!(
+            self.known.iter().all(|&known| known == 0),
+            "a state is decoded into a replica that knows nothing"
+        );
         let state = codec::decode_state::<T>(bytes, limits)?;
-        let mut replica = Self::new(id);
-        replica.adopt(&state);
-        replica.ring.restart(&replica.known);
-        Ok(replica)
+        self.adopt(&state);
+        self.ring.restart(&self.known);
+        Ok(self)
     }
 }

@@ -53,7 +53,7 @@ impl<T: Crdt> Replica<T> {
         // What comes back was observed before; the clock needs no news of it.
         let mut clock = HybridClock::default();
         let table = &self.tx.table;
-        let mut join = Join::new(&[], table, table, &carried, &mut clock);
+        let mut join = Join::new(&[], table, table, &carried, &mut clock, self.tx.seed);
         join.below(&mut self.state, inverse.root());
     }
 }

@@ -5,6 +5,7 @@
 //! costs nothing. *Lost on conflict*: the removal. *Source*: Bieniusa et al. 2012; Almeida, Shoker, Baquero 2018.
 
 use std::borrow::{Borrow, Cow};
+use std::hash::Hash;
 use std::ops::RangeBounds;
 
 use serde::Serializer;
@@ -54,15 +55,15 @@ impl<K: Key> AddWinsSet<K> {
         self.elements.is_empty()
     }
 
-    /// Whether `element` is in. O(log n).
-    pub fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
+    /// Whether `element` is in. O(1).
+    pub fn contains<Q: Ord + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         K: Borrow<Q>,
     {
         self.elements.contains(element)
     }
 
-    /// The elements in ascending order.
+    /// The elements in ascending order. The first read in order sorts them; from then on their order is kept.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &K> + DoubleEndedIterator {
         self.elements.iter()
     }
@@ -100,7 +101,7 @@ impl<K: Key> Mut<'_, AddWinsSet<K>> {
     }
 
     /// Removes an element as far as it is seen here; says whether it was in.
-    pub fn remove<Q: Ord + ?Sized>(&mut self, element: &Q) -> bool
+    pub fn remove<Q: Ord + Hash + ?Sized>(&mut self, element: &Q) -> bool
     where
         K: Borrow<Q>,
     {

@@ -4,6 +4,7 @@
 //! conflict*: nothing. Below a map entry, removing the entry takes the elements it saw. *Source*: Shapiro et al. 2011.
 
 use std::borrow::{Borrow, Cow};
+use std::hash::Hash;
 use std::ops::RangeBounds;
 
 use serde::Serializer;
@@ -53,15 +54,15 @@ impl<K: Key> GSet<K> {
         self.elements.is_empty()
     }
 
-    /// Whether `element` is in. O(log n).
-    pub fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
+    /// Whether `element` is in. O(1).
+    pub fn contains<Q: Ord + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         K: Borrow<Q>,
     {
         self.elements.contains(element)
     }
 
-    /// The elements in ascending order.
+    /// The elements in ascending order. The first read in order sorts them; from then on their order is kept.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &K> + DoubleEndedIterator {
         self.elements.iter()
     }

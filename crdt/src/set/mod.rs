@@ -7,25 +7,31 @@ pub use add_wins::AddWinsSet;
 pub use grow_only::GSet;
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::ops::{Bound, RangeBounds};
 
 use serde::Serializer;
 
 use crate::causal::{LocalDot, Tx};
 use crate::delta::{Mismatch, Node, PlaceId, TreeWriter};
-use crate::store::{Join, Key, Leaf, decode_value, encode_value, view_seq, write_key, write_value};
+use crate::store::{Join, Key, Keyed, Leaf, decode_value, encode_value, view_seq, write_key, write_value};
 
 /// Elements, each with the dots that added it: what the sets are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Elements<K> {
     /// INVARIANT: no element is without a dot.
-    added_by: BTreeMap<K, Leaf<()>>,
+    added_by: Keyed<K, Leaf<()>>,
+}
+
+impl<K: Ord + std::fmt::Debug> std::fmt::Debug for Elements<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.added_by.fmt(f)
+    }
 }
 
 impl<K> Default for Elements<K> {
     fn default() -> Self {
-        Self { added_by: BTreeMap::new() }
+        Self { added_by: Keyed::default() }
     }
 }
 
@@ -34,7 +40,7 @@ impl<K: Key> Elements<K> {
         self.added_by.len()
     }
 
-    fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
+    fn contains<Q: Ord + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         K: Borrow<Q>,
     {
@@ -62,12 +68,12 @@ impl<K: Key> Elements<K> {
 
     fn add(&mut self, element: K, place: PlaceId, tx: &mut Tx) {
         let below = tx.draft.child(place, |key| write_key(&element, key));
-        let added_by = self.added_by.entry(element).or_default();
+        let added_by = self.added_by.entry_or_default(element, tx.seed);
         added_by.cover(below, tx);
         added_by.add((), below, tx);
     }
 
-    fn remove<Q: Ord + ?Sized>(&mut self, element: &Q, place: PlaceId, tx: &mut Tx) -> bool
+    fn remove<Q: Ord + Hash + ?Sized>(&mut self, element: &Q, place: PlaceId, tx: &mut Tx) -> bool
     where
         K: Borrow<Q>,
     {
@@ -85,12 +91,13 @@ impl<K: Key> Elements<K> {
                 // Nothing to drop: an element all of whose dots are known stays as it is.
                 continue;
             }
-            let added_by = self.added_by.entry(element).or_default();
+            let new = || (element.clone(), Leaf::default());
+            let (slot, _) = self.added_by.occupy(&element, join.seed, new);
+            let added_by = self.added_by.slot_mut(slot);
             added_by.retain(&mut |dot| join.stands(child.cover(), dot));
             added_by.take_in(child, join, |(), _| {});
             if added_by.is_empty() {
-                let element: K = decode_value(bytes).expect("it decoded a moment ago");
-                self.added_by.remove(&element);
+                self.added_by.remove_slot(slot);
             }
         }
     }
@@ -103,11 +110,11 @@ impl<K: Key> Elements<K> {
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
-        self.added_by.values().for_each(|added_by| added_by.dots(each));
+        self.added_by.iter_unordered().for_each(|(_, added_by)| added_by.dots(each));
     }
 
     fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
-        for (element, added_by) in &self.added_by {
+        for (element, added_by) in self.added_by.iter_unordered() {
             writer.child(|key| write_value(element, key), |below| added_by.carry(wanted, below));
         }
     }

@@ -25,6 +25,8 @@ pub struct Join<'a> {
     /// All dots the delta carries, in its rows.
     carried: &'a CausalContext,
     clock: &'a mut HybridClock,
+    /// For hash tables.
+    pub(crate) seed: u64,
 }
 
 impl<'a> Join<'a> {
@@ -34,6 +36,7 @@ impl<'a> Join<'a> {
         foreign: &ReplicaTable,
         carried: &'a CausalContext,
         clock: &'a mut HybridClock,
+        seed: u64,
     ) -> Self {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         if !table.extends(foreign) {
@@ -43,7 +46,7 @@ impl<'a> Join<'a> {
                 theirs[our_row as usize] = their_row as ReplicaIndex;
             }
         }
-        Self { known, table, ours, theirs, carried, clock }
+        Self { known, table, ours, theirs, carried, clock, seed }
     }
 
     /// A dot of the delta as it is called here; `None` if it is known already.

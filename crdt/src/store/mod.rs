@@ -4,9 +4,11 @@
 
 mod content;
 mod join;
+mod keyed;
 mod leaf;
 mod mutate;
 mod opaque;
+mod order;
 mod traits;
 mod unknown;
 mod value;
@@ -15,6 +17,7 @@ mod view;
 pub(crate) use content::{Content, Written};
 pub use join::Join;
 pub(crate) use join::rows_in;
+pub(crate) use keyed::Keyed;
 pub use leaf::Leaf;
 pub(crate) use leaf::leaf_store;
 pub(crate) use mutate::deeper;
