@@ -8,6 +8,8 @@ pub mod memory;
 pub mod node;
 pub mod program;
 pub mod types;
+#[path = "../../tests/src/model/wire.rs"]
+pub mod message;
 pub mod wire;
 
 /// Whether a target should say what it does: `FUZZ_TRACE` is set.

@@ -7,6 +7,7 @@ use arbitrary::{Result, Unstructured};
 use rmp::encode::{write_array_len, write_bin, write_f64, write_nil, write_sint, write_str, write_uint};
 use tombolo_crdt::{Delta, Doc, Limits, Opaque, Replica, ReplicaId, Since, Version};
 
+use crate::message;
 use crate::program::{Op, Subject};
 use crate::trace;
 
@@ -71,30 +72,22 @@ impl Node {
         self.children.iter().for_each(|(_, child)| child.rows(used));
     }
 
-    fn write(&self, out: &mut Vec<u8>, wire: &[u64]) {
-        array(out, 3);
-        write_runs(out, &self.cover, wire);
-        array(out, self.carried.len() * 3);
-        for ((row, counter), content) in &self.carried {
-            number(out, wire[*row]);
-            number(out, *counter);
-            bin(out, content);
-        }
-        array(out, self.children.len() * 2);
-        for (key, child) in &self.children {
-            bin(out, key);
-            child.write(out, wire);
+    /// The same, with rows as they are called in a message.
+    fn named(&self, wire: &[u64]) -> message::Node {
+        message::Node {
+            cover: runs(&self.cover, wire),
+            carried: self
+                .carried
+                .iter()
+                .map(|((row, counter), content)| (wire[*row], *counter, content.clone()))
+                .collect(),
+            children: self.children.iter().map(|(key, child)| (key.clone(), child.named(wire))).collect(),
         }
     }
 }
 
-fn write_runs(out: &mut Vec<u8>, runs: &[Run], wire: &[u64]) {
-    array(out, runs.len() * 3);
-    for (row, first, last) in runs {
-        number(out, wire[*row]);
-        number(out, *first);
-        number(out, last - first + 1);
-    }
+fn runs(runs: &[Run], wire: &[u64]) -> Vec<message::Run> {
+    runs.iter().map(|&(row, first, last)| (wire[row], first, last - first + 1)).collect()
 }
 
 fn author(row: usize) -> ReplicaId {
@@ -162,7 +155,7 @@ impl Maker<'_, '_> {
             let child = match kind {
                 1 => self.leaf(Self::int)?,
                 2 => self.leaf(Self::uint)?,
-                3 => self.leaf(|_| Ok(vec![0xc0]))?,
+                3 => self.leaf(|_| Ok(Vec::new()))?,
                 4 => self.leaf(Self::scalar)?,
                 5 => self.leaf(Self::stamped)?,
                 6 | 7 => self.set()?,
@@ -178,7 +171,7 @@ impl Maker<'_, '_> {
         let mut node = Node { cover: self.cover()?, ..Node::default() };
         while node.children.len() < 3 && self.u.ratio(2, 3)? {
             let key = self.scalar()?;
-            let element = self.leaf(|_| Ok(vec![0xc0]))?;
+            let element = self.leaf(|_| Ok(Vec::new()))?;
             node.children.push((key, element));
         }
         Ok(node)
@@ -264,17 +257,13 @@ pub fn doc_delta(u: &mut Unstructured<'_>, next: &mut [u64; AUTHORS]) -> Result<
     let mut wire = [u64::MAX; AUTHORS];
     let rows: Vec<usize> = (0..AUTHORS).filter(|row| used[*row]).collect();
     rows.iter().enumerate().for_each(|(at, row)| wire[*row] = at as u64);
-    let mut out = Vec::new();
-    array(&mut out, rows.len());
-    rows.iter().for_each(|row| bin(&mut out, author(*row).as_bytes()));
-    array(&mut out, deps.len() * 2);
-    for (row, counter) in deps {
-        number(&mut out, wire[row]);
-        number(&mut out, counter);
-    }
-    write_runs(&mut out, &events, &wire);
-    tree.write(&mut out, &wire);
-    Ok(out)
+    let message = message::Message {
+        replicas: rows.iter().map(|row| *author(*row).as_bytes()).collect(),
+        deps: deps.into_iter().map(|(row, counter)| (wire[row], counter)).collect(),
+        events: runs(&events, &wire),
+        tree: tree.named(&wire),
+    };
+    Ok(message.body())
 }
 
 /// One of the two kinds of replica that take part.

@@ -22,7 +22,22 @@ pub(crate) trait Document: Send {
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// The same type, with what a store holds.
-    fn reload(&self, replica: ReplicaId, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError>;
+    fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError>;
+}
+
+/// As whom documents are written here.
+#[derive(Clone, Copy)]
+pub(crate) struct Us {
+    pub(crate) replica: ReplicaId,
+    /// Known to nobody: peers choose keys.
+    pub(crate) hash_seed: u64,
+}
+
+impl Us {
+    /// A replica that knows nothing.
+    pub(crate) fn empty<T: Crdt>(self) -> Replica<T> {
+        Replica::with_hash_seed(self.replica, self.hash_seed)
+    }
 }
 
 /// Why content from outside was not taken.
@@ -87,22 +102,19 @@ impl<T: Crdt> Document for Replica<T> {
         self
     }
 
-    fn reload(&self, replica: ReplicaId, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError> {
-        Ok(Box::new(from_store::<T>(replica, stored)?))
+    fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError> {
+        Ok(Box::new(from_store::<T>(us, stored)?))
     }
 }
 
 /// Rebuilds a document from its snapshot and its log.
-pub(crate) fn from_store<T: Crdt>(
-    replica: ReplicaId,
-    stored: Option<&Stored>,
-) -> Result<Replica<T>, DecodeError> {
+pub(crate) fn from_store<T: Crdt>(us: Us, stored: Option<&Stored>) -> Result<Replica<T>, DecodeError> {
     let limits = Limits::trusted();
     let none = Stored::default();
     let stored = stored.unwrap_or(&none);
     let mut document: Replica<T> = match &stored.snapshot {
-        Some(snapshot) => Replica::decode(replica, snapshot, &limits)?,
-        None => Replica::new(replica),
+        Some(snapshot) => us.empty::<T>().decoded(snapshot, &limits)?,
+        None => us.empty(),
     };
     for record in &stored.log {
         // A record whose predecessors are missing waits, and the version says that it is not there.
@@ -112,9 +124,6 @@ pub(crate) fn from_store<T: Crdt>(
 }
 
 /// An unopened document, opened as a `T`.
-pub(crate) fn typed<T: Crdt>(
-    replica: ReplicaId,
-    opaque: &Replica<Opaque>,
-) -> Result<Replica<T>, DecodeError> {
-    Replica::decode(replica, &opaque.encode(), &Limits::trusted())
+pub(crate) fn typed<T: Crdt>(us: Us, opaque: &Replica<Opaque>) -> Result<Replica<T>, DecodeError> {
+    us.empty::<T>().decoded(&opaque.encode(), &Limits::trusted())
 }

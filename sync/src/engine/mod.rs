@@ -35,7 +35,7 @@ mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use rand::SeedableRng;
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{DecodeError, Limits, Opaque, Replica, ReplicaId, Version};
 
@@ -44,6 +44,7 @@ use crate::store::{Store, StoreError, Stored, Write};
 use crate::{DocId, PeerId};
 use book::{Book, Source};
 use directory::Directory;
+use document::Us;
 use gossip::Seal;
 use handshake::Credentials;
 use peer::Peer;
@@ -110,6 +111,7 @@ pub enum StartError {
 /// The state machine of one node.
 pub struct Engine {
     config: Config,
+    us: Us,
     credentials: Credentials,
     seal: Seal,
     rng: ChaCha8Rng,
@@ -160,10 +162,12 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read or a document in it is damaged.
     pub fn start(config: Config, store: &dyn Store, now: Now) -> Result<Self, StartError> {
+        let mut rng = ChaCha8Rng::from_seed(config.seed);
         let mut engine = Self {
+            us: Us { replica: config.replica, hash_seed: rng.random() },
             credentials: Credentials::new(config.peer, &config.application, &config.secret),
             seal: Seal::new(&config.secret),
-            rng: ChaCha8Rng::from_seed(config.seed),
+            rng,
             now,
             effects: VecDeque::new(),
             documents: BTreeMap::new(),
@@ -192,10 +196,10 @@ impl Engine {
             }
         }
         let directory = store.document(DocId::DIRECTORY)?;
-        let replica = engine.config.replica;
+        let us = engine.us;
         let damaged = |doc| move |why| StartError::Document { doc, why };
-        let body = document::from_store::<Directory>(replica, directory.as_ref())
-            .map_err(damaged(DocId::DIRECTORY))?;
+        let body =
+            document::from_store::<Directory>(us, directory.as_ref()).map_err(damaged(DocId::DIRECTORY))?;
         engine.insert_stored(DocId::DIRECTORY, Box::new(body), directory.as_ref());
         engine.deleted = directory::deleted(engine.directory());
         let mut removals = Vec::new();
@@ -209,7 +213,7 @@ impl Engine {
                 continue;
             }
             let stored = store.document(doc)?;
-            let body = document::from_store::<Opaque>(replica, stored.as_ref()).map_err(damaged(doc))?;
+            let body = document::from_store::<Opaque>(us, stored.as_ref()).map_err(damaged(doc))?;
             engine.insert_stored(doc, Box::new(body), stored.as_ref());
         }
         if !removals.is_empty() {

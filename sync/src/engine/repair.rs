@@ -1,6 +1,6 @@
 //! Repair: everybody says which versions it holds, and who lacks something pulls it.
 
-use tombolo_crdt::{Opaque, Replica, Version};
+use tombolo_crdt::{Opaque, Version};
 
 use super::Engine;
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
@@ -141,8 +141,8 @@ impl Engine {
         if !self.has_room(doc) {
             return None;
         }
-        let replica = self.config.replica;
-        let empty = || Slot::new(Box::new(Replica::<Opaque>::new(replica)), None);
+        let us = self.us;
+        let empty = || Slot::new(Box::new(us.empty::<Opaque>()), None);
         Some(self.documents.entry(doc).or_insert_with(empty))
     }
 

@@ -69,10 +69,10 @@ impl Engine {
 
     /// A document as the disk holds it.
     pub(crate) fn loaded(&mut self, doc: DocId, stored: Result<Option<Stored>, String>) {
-        let replica = self.config.replica;
+        let us = self.us;
         let Some(slot) = self.documents.get_mut(&doc).filter(|slot| slot.is_stale) else { return };
         let body = stored.and_then(|stored| {
-            let body = slot.body.reload(replica, stored.as_ref()).map_err(|why| why.to_string())?;
+            let body = slot.body.reload(us, stored.as_ref()).map_err(|why| why.to_string())?;
             // SUBTLE: an answer to an earlier question may be older than what has become durable since.
             match self.durable.get(doc) {
                 Some(durable) if !body.version().dominates(durable) => {

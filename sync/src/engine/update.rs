@@ -117,12 +117,12 @@ impl Engine {
 
     /// Has the document in memory as a `T`.
     fn open_slot<T: Crdt>(&mut self, doc: DocId) -> Result<(), Option<DecodeError>> {
-        let replica = self.config.replica;
+        let us = self.us;
         let count = self.documents.len();
         match self.documents.get_mut(&doc) {
             Some(slot) => {
                 if let Some(opaque) = slot.body.as_any().downcast_ref::<Replica<Opaque>>() {
-                    slot.body = Box::new(document::typed::<T>(replica, opaque).map_err(Some)?);
+                    slot.body = Box::new(document::typed::<T>(us, opaque).map_err(Some)?);
                     // What waited for what it depends on is not carried over; it can be had again.
                     self.chase(doc);
                 }
@@ -130,7 +130,7 @@ impl Engine {
             }
             None if count >= self.config.max_documents => Err(None),
             None => {
-                self.documents.insert(doc, Slot::new(Box::new(Replica::<T>::new(replica)), None));
+                self.documents.insert(doc, Slot::new(Box::new(us.empty::<T>()), None));
                 Ok(())
             }
         }

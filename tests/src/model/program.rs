@@ -110,7 +110,14 @@ fn bare<T: Crdt>(state: &Delta<T>) -> Delta<T> {
 
 /// A new replica that took in these messages, in this order.
 pub fn taking_in<'d, T: Crdt>(deltas: impl IntoIterator<Item = &'d Delta<T>>) -> Replica<T> {
-    let mut replica = Replica::<T>::new(ReplicaId::from_bytes([0xEE; 16]));
+    into(Replica::new(ReplicaId::from_bytes([0xEE; 16])), deltas)
+}
+
+/// A replica that has taken in these deltas.
+pub fn into<'d, T: Crdt>(
+    mut replica: Replica<T>,
+    deltas: impl IntoIterator<Item = &'d Delta<T>>,
+) -> Replica<T> {
     for delta in deltas {
         replica.merge(delta.clone()).expect("there is room");
     }

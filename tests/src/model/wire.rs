@@ -1,4 +1,4 @@
-//! Writes messages by hand, right or wrong, as the format is documented in `tombolo-crdt`'s codec.
+//! Writes messages by hand, right or wrong, as `docs/encoding.md` has it. The fuzz targets have it too.
 
 use tombolo_crdt::{Envelope, EnvelopeKind};
 
