@@ -1,0 +1,145 @@
+//! Messages of every format there was, as they were written then: they are read, say the same, and, of the format that is
+//! written today, are written the same.
+//!
+//! A new sample is written by `TOMBOLO_GOLDEN=write cargo test -p tombolo-tests --test golden`, which leaves alone what is
+//! there: a file of a released format never changes.
+
+use std::path::PathBuf;
+
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, FORMAT, GCounter, GSet, Limits, LwwRegister,
+    MvRegister, PnCounter, Replica, ReplicaId, Scalar, Since, Version,
+};
+
+#[derive(Crdt)]
+struct Card {
+    #[crdt(lww)]
+    title: String,
+    votes: PnCounter,
+    labels: AddWinsSet<String>,
+}
+
+fn id(number: u8) -> ReplicaId {
+    ReplicaId::from_bytes([number; 16])
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/v1").join(name)
+}
+
+/// What is in the file, which is written first if that is wanted and it is not there.
+fn golden(name: &str, now: &[u8]) -> Vec<u8> {
+    let path = path(name);
+    if std::env::var_os("TOMBOLO_GOLDEN").is_some_and(|what| what == "write") && !path.exists() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, now).unwrap();
+    }
+    std::fs::read(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+/// Two replicas that `write` wrote to at once, one after the other had seen a first round; their state, and a delta that
+/// carries, covers and depends.
+fn sample<T: Crdt>(name: &str, write: impl Fn(&mut T::Mut<'_>, u8)) {
+    let (mut ann, mut bob) = (Replica::<T>::new(id(0xa1)), Replica::<T>::new(id(0xb2)));
+    ann.set_time(1_700_000_000_000);
+    bob.set_time(1_700_000_000_500);
+    let (_, first) = ann.update(|value| write(value, 0));
+    bob.merge(first).unwrap();
+    let (_, hers) = ann.update(|value| write(value, 1));
+    let (_, his) = bob.update(|value| write(value, 2));
+    ann.merge(his).unwrap();
+    bob.merge(hers).unwrap();
+    let (_, last) = ann.update(|value| write(value, 3));
+    bob.merge(last.clone()).unwrap();
+    assert_eq!(ann.encode(), bob.encode());
+    let Since::Delta(all) = ann.delta_since(&Version::new()) else { panic!("{name}: nothing is forgotten") };
+
+    let limits = Limits::default();
+    let state = golden(&format!("{name}.state"), &ann.encode());
+    let view = golden(&format!("{name}.json"), &serde_json::to_vec(&ann.view()).unwrap());
+    let back = Replica::<T>::decode(id(9), &state, &limits).unwrap();
+    assert_eq!(serde_json::to_vec(&back.view()).unwrap(), view, "{name}: what the state says");
+    assert_eq!(back.version(), ann.version());
+    for (kind, delta) in [("delta", last), ("group", all)] {
+        let bytes = golden(&format!("{name}.{kind}"), &delta.encode());
+        let back = Delta::<T>::decode(&bytes, &limits).unwrap();
+        assert_eq!((back.deps(), back.events()), (delta.deps(), delta.events()), "{name}.{kind}");
+        if FORMAT == 1 {
+            assert_eq!(delta.encode(), bytes, "{name}.{kind} is written differently now");
+        }
+    }
+    if FORMAT == 1 {
+        assert_eq!(ann.encode(), state, "{name}.state is written differently now");
+    }
+}
+
+#[test]
+fn messages_of_format_1_are_read_and_written() {
+    sample::<GCounter>("g_counter", |counter, round| counter.inc(u64::from(round) * 1_000 + 1));
+    sample::<PnCounter>("pn_counter", |counter, round| counter.add(i64::from(round) * 70_000 - 100_000));
+    sample::<EnableWinsFlag>("flag", |flag, round| if round == 1 { flag.disable() } else { flag.enable() });
+    sample::<LwwRegister<String>>("lww", |register, round| register.set(format!("round {round}")));
+    sample::<MvRegister<Vec<u16>>>("mv", |register, round| {
+        if round < 3 {
+            register.set(vec![u16::from(round); 40])
+        }
+    });
+    sample::<GSet<u32>>("g_set", |set, round| set.extend((0..20).map(|n| n * 40 + u32::from(round))));
+    sample::<AddWinsSet<String>>("set", |set, round| {
+        set.extend((0..12).map(|n| format!("element {n} of round {round}")));
+        set.remove("element 3 of round 0");
+        set.add("element 4 of round 0");
+    });
+    sample::<AddWinsMap<u8, AddWinsMap<String, PnCounter>>>("map", |map, round| {
+        map.at(round % 2).at("both").inc(5);
+        map.at(7).at(format!("of {round}")).dec(1);
+        if round == 3 {
+            map.remove(&0);
+        }
+    });
+    sample::<AddWinsMap<String, Card>>("struct", |map, round| {
+        let mut card = map.at(format!("card {}", round / 2));
+        card.title().set(format!("Title {round}"));
+        card.votes().inc(1);
+        card.labels().extend(["late", "big"]);
+        card.labels().remove("late");
+    });
+    sample::<Doc>("doc", |doc, round| {
+        let mut garden = doc.map("garden");
+        garden.counter("size").inc(300);
+        garden.set("beds").extend([Scalar::from("roses"), Scalar::from(i64::from(round)), Scalar::from(0.5)]);
+        garden.lww("owner").set(["Ann", "Bob"][usize::from(round % 2)]);
+        doc.register("note").set(vec![round; 3]);
+        match round {
+            1 => doc.flag("size").enable(),
+            2 => doc.grow_counter("size").inc(2),
+            3 => _ = doc.remove("note"),
+            _ => doc.grow_set("seen").add("heron"),
+        }
+    });
+}
+
+/// Format 1 as `docs/encoding.md` shows it.
+#[test]
+fn the_example_of_the_documentation() {
+    let mut set = Replica::<AddWinsSet<String>>::new(id(7));
+    let (_, delta) = set.update(|set| set.add("fig"));
+    let expected =
+        [&[0x92, 0x91, 0xc4, 0x10][..], &[7; 16], &[0xc4, 9, 5, 1, 6, 0, 4, 0xa3, 0x66, 0x69, 0x67]].concat();
+    assert_eq!(delta.encode_body(), expected);
+}
+
+/// Small things stay small: what a change costs beside its content.
+#[test]
+fn a_small_change_is_a_small_message() {
+    let mut counter = Replica::<PnCounter>::new(id(1));
+    let mut set = Replica::<AddWinsSet<String>>::new(id(1));
+    for _ in 0..200 {
+        let _ = counter.update(|counter| counter.inc(300));
+        let _ = set.update(|set| set.add("some"));
+    }
+    let (_, delta) = counter.update(|counter| counter.inc(1));
+    assert_eq!(delta.encode_body().len() - 3, 28, "{:02x?}", delta.encode_body());
+    let (_, delta) = set.update(|set| set.add("sixteen letters."));
+    assert_eq!(delta.encode_body().len() - 17, 27, "{:02x?}", delta.encode_body());
+}
