@@ -11,13 +11,13 @@ pub struct Limits {
     pub bytes: usize,
     /// How much heap its decoded form may take, in bytes, by a conservative estimate. Default 512 MiB.
     pub memory: usize,
-    /// How many replica ids it may name. Default 65 536.
+    /// How many replica ids it may name. Default 32 768.
     pub replicas: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 64 << 20, memory: 512 << 20, replicas: 1 << 16 }
+        Self { bytes: 64 << 20, memory: 512 << 20, replicas: 1 << 15 }
     }
 }
 

@@ -114,6 +114,18 @@ impl<T: Crdt> Replica<T> {
         self.known.iter().enumerate().map(|(row, &n)| (self.tx.table.id(row as ReplicaIndex), n)).collect()
     }
 
+    /// How much of what `replica` wrote is known: as [`version`](Self::version) has it, without making one.
+    #[must_use]
+    pub fn reached(&self, replica: ReplicaId) -> u64 {
+        self.known_to(replica)
+    }
+
+    /// How many replicas' writes are known. Each costs every replica a few dozen bytes for ever.
+    #[must_use]
+    pub fn replicas(&self) -> usize {
+        self.known.iter().filter(|&&known| known > 0).count()
+    }
+
     /// The plain value: what serde writes of the result is fit for user interfaces and JSON.
     #[must_use]
     pub fn view(&self) -> impl serde::Serialize + '_ {

@@ -51,6 +51,8 @@ pub(crate) enum MergeError {
         "it holds {theirs} events of this store, which has written {ours}: two stores go by one replica id"
     )]
     Ours { ours: u64, theirs: u64 },
+    #[error("the document would have more than {0} replica ids")]
+    Replicas(usize),
 }
 
 impl<T: Crdt> Document for Replica<T> {
@@ -66,9 +68,15 @@ impl<T: Crdt> Document for Replica<T> {
         let delta = delta.map_err(MergeError::Bytes)?;
         // Nothing leaves a store before it is durable, so what we do not know of ourselves another store has written:
         // a copy of this one, this one before it was restored, or somebody who wants our counters used up.
-        let (ours, theirs) = (Self::version(self).get(self.id()), delta.events().get(self.id()));
+        let events = delta.events();
+        let (ours, theirs) = (self.reached(self.id()), events.get(self.id()));
         if theirs > ours {
             return Err(MergeError::Ours { ours, theirs });
+        }
+        // A version that is longer than a frame could be told to nobody.
+        let new = events.iter().filter(|(id, _)| self.reached(*id) == 0).count();
+        if new > 0 && self.replicas() + new > limits.replicas {
+            return Err(MergeError::Replicas(limits.replicas));
         }
         Self::merge(self, delta).map_err(MergeError::Full)
     }
@@ -126,4 +134,28 @@ pub(crate) fn from_store<T: Crdt>(us: Us, stored: Option<&Stored>) -> Result<Rep
 /// An unopened document, opened as a `T`.
 pub(crate) fn typed<T: Crdt>(us: Us, opaque: &Replica<Opaque>) -> Result<Replica<T>, DecodeError> {
     us.empty::<T>().decoded(&opaque.encode(), &Limits::trusted())
+}
+
+#[cfg(test)]
+mod tests {
+    use tombolo_crdt::PnCounter;
+
+    use super::*;
+
+    #[test]
+    fn a_document_has_no_more_replicas_than_a_frame_can_tell() {
+        let limits = Limits { replicas: 10, ..Limits::default() };
+        let mut document = Replica::<Opaque>::new(ReplicaId::from_bytes([0; 16]));
+        let mut merge = |of: u8, times: u8| {
+            let mut other = Replica::<PnCounter>::new(ReplicaId::from_bytes([of; 16]));
+            let deltas = (0..times).map(|_| other.update(|counter| counter.inc(1)).1.encode_body());
+            deltas.map(|bytes| Document::merge(&mut document, ContentKind::Delta, &bytes, &limits)).last()
+        };
+        for of in 1..=10 {
+            assert!(matches!(merge(of, 1), Some(Ok(Merged::Applied))), "{of}");
+        }
+        assert!(matches!(merge(11, 1), Some(Err(MergeError::Replicas(10)))));
+        // Who is known goes on.
+        assert!(matches!(merge(10, 2), Some(Ok(Merged::Applied))));
+    }
 }
