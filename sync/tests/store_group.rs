@@ -312,7 +312,7 @@ fn a_backup_holds_what_was_submitted_before_it() {
     group.backup(&folder.path().join("backup")).unwrap();
     assert!(group.backup(&folder.path().join("backup")).is_err());
     RedbStore::restore(&folder.path().join("backup"), &folder.path().join("restored"), &[]).unwrap();
-    let restored = RedbStore::open(&folder.path().join("restored"), &[]).unwrap();
+    let restored = RedbStore::open(&folder.path().join("restored")).unwrap();
     assert_eq!(restored.document(doc(0)).unwrap().unwrap().log.len(), 100);
 }
 
