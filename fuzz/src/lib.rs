@@ -5,11 +5,11 @@
 
 pub mod codec;
 pub mod memory;
+#[path = "../../tests/src/model/wire.rs"]
+pub mod message;
 pub mod node;
 pub mod program;
 pub mod types;
-#[path = "../../tests/src/model/wire.rs"]
-pub mod message;
 pub mod wire;
 
 /// Whether a target should say what it does: `FUZZ_TRACE` is set.

@@ -1,0 +1,189 @@
+//! What a library is asked to do. One implementation a library, in `systems/`; nothing here is measured.
+//!
+//! Every call does a whole section's work, so that calling through a trait object costs nothing that could be measured.
+//! What a library cannot do it answers with the reason.
+
+/// A result, or why there is none.
+pub type Na<T> = Result<T, &'static str>;
+
+/// How a system does a section where that differs from what the section says.
+#[derive(Debug, Clone, Copy)]
+pub struct Remark {
+    /// `workload/section`, or `workload` for all of it.
+    pub place: &'static str,
+    /// Whether it keeps the same promise nevertheless. If not, it is never the best of a line.
+    pub same_promise: bool,
+    /// In what it differs.
+    pub text: &'static str,
+}
+
+/// A library under measurement.
+pub trait System: Sync {
+    /// How it is called in every line.
+    fn name(&self) -> &'static str;
+
+    /// Its package, for looking up its version.
+    fn package(&self) -> Option<&'static str> {
+        Some(self.name())
+    }
+
+    /// Whether it has anything to do with a workload. A peer that cannot do it takes part and says why.
+    fn takes_part(&self, _workload: &str) -> bool {
+        true
+    }
+
+    /// In what it differs.
+    fn remarks(&self) -> &'static [Remark] {
+        &[]
+    }
+
+    /// An empty counter.
+    fn counter(&self, _replica: u64) -> Na<Box<dyn Counter>> {
+        Err("has no counter type")
+    }
+
+    /// An empty set.
+    fn set(&self, _replica: u64) -> Na<Box<dyn Set>> {
+        Err("has no set")
+    }
+
+    /// An empty map.
+    fn map(&self, _replica: u64) -> Na<Box<dyn Map>> {
+        Err("has no map")
+    }
+
+    /// Records with fields.
+    fn records(&self, _replica: u64) -> Na<Box<dyn Records>> {
+        Err("is measured in the flat workloads only")
+    }
+}
+
+/// A message of a conversation between two replicas.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// What the sender knows.
+    Version(Vec<u8>),
+    /// What the receiver lacks.
+    Difference(Vec<u8>),
+}
+
+impl Message {
+    /// Its bytes. The word which of the two it is is not counted: a transport has that anyway.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Version(bytes) | Self::Difference(bytes) => bytes,
+        }
+    }
+}
+
+/// What all replicas can do.
+pub trait Replicated {
+    /// The bytes that the library's documentation advises to store.
+    fn save(&mut self) -> Vec<u8>;
+
+    /// Takes over what [`save`](Self::save) gave. Called on a fresh replica, which keeps its id.
+    fn load(&mut self, bytes: &[u8]);
+
+    /// What the other side needs to know for [`since`](Self::since).
+    fn version(&mut self) -> Vec<u8>;
+
+    /// What a replica at `version` lacks.
+    fn since(&mut self, version: &[u8]) -> Na<Vec<u8>>;
+
+    /// Takes in a difference or a message of [`push`](Map::push).
+    fn apply(&mut self, bytes: &[u8]);
+
+    /// Takes in many differences.
+    fn apply_all(&mut self, many: &[Vec<u8>]) {
+        many.iter().for_each(|bytes| self.apply(bytes));
+    }
+
+    /// The first messages to a replica of which nothing is known.
+    fn greet(&mut self) -> Vec<Message> {
+        vec![Message::Version(self.version())]
+    }
+
+    /// The answers to a message.
+    fn answer(&mut self, message: &Message) -> Vec<Message> {
+        match message {
+            Message::Version(version) => {
+                vec![Message::Difference(self.since(version).expect("a system without is not asked"))]
+            }
+            Message::Difference(bytes) => {
+                self.apply(bytes);
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// A counter.
+pub trait Counter: Replicated {
+    /// Adds one, `n` times, in one transaction.
+    fn add_in_one(&mut self, n: u64) -> Na<()>;
+
+    /// Adds one, `n` times, each with a delta.
+    fn add_each(&mut self, n: u64) -> Na<()>;
+
+    /// Where it stands.
+    fn value(&mut self) -> i64;
+}
+
+/// An add-wins set.
+pub trait Set: Replicated {
+    /// Adds, as one transaction where there are any.
+    fn add(&mut self, members: &[String]);
+
+    /// Removes, as one transaction where there are any.
+    fn remove(&mut self, members: &[String]);
+
+    /// The members, in any order.
+    fn members(&mut self) -> Vec<String>;
+}
+
+/// A map of registers.
+pub trait Map: Replicated {
+    /// Sets all keys, as one transaction.
+    fn set_in_one(&mut self, keys: &[String], values: &[i64]);
+
+    /// Sets all keys, each a transaction with a delta.
+    fn set_each(&mut self, keys: &[String], values: &[i64]) -> Na<()>;
+
+    /// The wrapping sum of the values under `keys`, looked up one by one.
+    fn get_all(&mut self, keys: &[String]) -> i64;
+
+    /// Visits every entry in ascending order of key; a wrapping sum of place and value proves it.
+    fn in_order(&mut self) -> i64;
+
+    /// All entries, in any order.
+    fn entries(&mut self) -> Vec<(String, i64)>;
+
+    /// Sets keys, each a transaction of its own, and gives what goes to a replica in an established session.
+    fn push(&mut self, keys: &[String], values: &[i64]) -> Na<Vec<Message>>;
+}
+
+/// Records of ten fields each.
+pub trait Records: Replicated {
+    /// Makes all records, in one transaction: `values[record][field]`.
+    fn create(&mut self, values: &[[i64; 10]]);
+
+    /// Sets one field, as a transaction, and gives the delta in bytes.
+    fn edit(&mut self, record: usize, field: usize, value: i64) -> Vec<u8>;
+
+    /// All fields of one record.
+    fn record(&mut self, record: usize) -> [i64; 10];
+}
+
+/// What [`Map::in_order`] sums up: place and value, so that a wrong order shows.
+pub fn ordered_sum(values: impl Iterator<Item = i64>) -> i64 {
+    values.zip(1i64..).fold(0, |sum, (value, place)| sum.wrapping_add(value.wrapping_mul(place)))
+}
+
+/// The names of the fields of a record.
+pub const FIELDS: [&str; 10] =
+    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"];
+
+/// The key of a record.
+pub fn record_key(record: usize) -> String {
+    format!("record{record:05}")
+}

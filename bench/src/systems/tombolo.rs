@@ -1,0 +1,305 @@
+//! Tombolo, through its public interface, with default settings.
+//!
+//! A difference is what `delta_since` gives; where it answers that too much has been forgotten, the state is sent, as the
+//! documentation says. Differences travel as bodies: the peers' carry no checksum either.
+
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Limits, MvRegister, PnCounter, Replica, ReplicaId, Scalar,
+    Since, Version,
+};
+
+use crate::system::{
+    Counter, FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
+};
+
+/// Tombolo with typed data.
+pub struct Tombolo;
+
+impl System for Tombolo {
+    fn name(&self) -> &'static str {
+        "tombolo"
+    }
+
+    fn package(&self) -> Option<&'static str> {
+        Some("tombolo-crdt")
+    }
+
+    fn remarks(&self) -> &'static [Remark] {
+        &[Remark { place: "nested", same_promise: true, text: "a map of derived structs" }]
+    }
+
+    fn counter(&self, replica: u64) -> Na<Box<dyn Counter>> {
+        Ok(Box::new(Of::<PnCounter>::new(replica)))
+    }
+
+    fn set(&self, replica: u64) -> Na<Box<dyn Set>> {
+        Ok(Box::new(Of::<AddWinsSet<String>>::new(replica)))
+    }
+
+    fn map(&self, replica: u64) -> Na<Box<dyn Map>> {
+        Ok(Box::new(Of::<Registers>::new(replica)))
+    }
+
+    fn records(&self, replica: u64) -> Na<Box<dyn Records>> {
+        Ok(Box::new(Of::<AddWinsMap<String, Record>>::new(replica)))
+    }
+}
+
+/// Tombolo's dynamic document, for the nested workload.
+pub struct TomboloDoc;
+
+impl System for TomboloDoc {
+    fn name(&self) -> &'static str {
+        "tombolo-doc"
+    }
+
+    fn package(&self) -> Option<&'static str> {
+        Some("tombolo-crdt")
+    }
+
+    fn remarks(&self) -> &'static [Remark] {
+        &[Remark { place: "nested", same_promise: true, text: "a `Doc`: no schema" }]
+    }
+
+    fn takes_part(&self, workload: &str) -> bool {
+        workload == "nested"
+    }
+
+    fn records(&self, replica: u64) -> Na<Box<dyn Records>> {
+        Ok(Box::new(Of::<Doc>::new(replica)))
+    }
+}
+
+type Registers = AddWinsMap<String, MvRegister<i64>>;
+
+#[derive(Crdt)]
+struct Record {
+    alpha: MvRegister<i64>,
+    beta: MvRegister<i64>,
+    gamma: MvRegister<i64>,
+    delta: MvRegister<i64>,
+    epsilon: MvRegister<i64>,
+    zeta: MvRegister<i64>,
+    eta: MvRegister<i64>,
+    theta: MvRegister<i64>,
+    iota: MvRegister<i64>,
+    kappa: MvRegister<i64>,
+}
+
+/// A replica of one of the types above.
+struct Of<T: Crdt>(Replica<T>);
+
+/// A full-width id.
+fn id(replica: u64) -> ReplicaId {
+    let mut bytes = [0x5a; 16];
+    bytes[8..].copy_from_slice(&replica.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    ReplicaId::from_bytes(bytes)
+}
+
+/// The first byte of a difference: what follows.
+const DELTA: u8 = 0;
+const STATE: u8 = 1;
+
+impl<T: Crdt> Of<T> {
+    fn new(replica: u64) -> Self {
+        Self(Replica::new(id(replica)))
+    }
+}
+
+fn message<T: Crdt>(delta: &Delta<T>) -> Vec<u8> {
+    let mut bytes = vec![DELTA];
+    bytes.extend(delta.encode_body());
+    bytes
+}
+
+impl<T: Crdt> Replicated for Of<T> {
+    fn save(&mut self) -> Vec<u8> {
+        self.0.encode()
+    }
+
+    fn load(&mut self, bytes: &[u8]) {
+        self.0 = Replica::decode(self.0.id(), bytes, &Limits::trusted()).expect("it was saved");
+    }
+
+    fn version(&mut self) -> Vec<u8> {
+        rmp_serde::to_vec(&self.0.version()).expect("a version is plain data")
+    }
+
+    fn since(&mut self, version: &[u8]) -> Na<Vec<u8>> {
+        let version: Version = rmp_serde::from_slice(version).expect("it is a version");
+        Ok(match self.0.delta_since(&version) {
+            Since::UpToDate => Vec::new(),
+            Since::Delta(delta) => message(&delta),
+            Since::Forgotten => {
+                let mut bytes = vec![STATE];
+                bytes.extend(self.0.encode());
+                bytes
+            }
+        })
+    }
+
+    fn apply(&mut self, bytes: &[u8]) {
+        let limits = Limits::default();
+        let delta = match bytes.split_first() {
+            None => return,
+            Some((&STATE, state)) => Delta::decode_state(state, &limits),
+            Some((_, body)) => Delta::decode_body(body, &limits),
+        };
+        self.0.merge(delta.expect("it is a difference")).expect("nothing is missing");
+    }
+}
+
+impl Counter for Of<PnCounter> {
+    fn add_in_one(&mut self, n: u64) -> Na<()> {
+        let _ = self.0.update(|counter| (0..n).for_each(|_| counter.inc(1)));
+        Ok(())
+    }
+
+    fn add_each(&mut self, n: u64) -> Na<()> {
+        for _ in 0..n {
+            std::hint::black_box(self.0.update(|counter| counter.inc(1)));
+        }
+        Ok(())
+    }
+
+    fn value(&mut self) -> i64 {
+        self.0.value()
+    }
+}
+
+impl Set for Of<AddWinsSet<String>> {
+    fn add(&mut self, members: &[String]) {
+        let _ = self.0.update(|set| set.extend(members.iter().cloned()));
+    }
+
+    fn remove(&mut self, members: &[String]) {
+        let _ = self.0.update(|set| {
+            for member in members {
+                set.remove(member);
+            }
+        });
+    }
+
+    fn members(&mut self) -> Vec<String> {
+        self.0.iter().cloned().collect()
+    }
+}
+
+impl Map for Of<Registers> {
+    fn set_in_one(&mut self, keys: &[String], values: &[i64]) {
+        let _ = self.0.update(|map| {
+            for (key, value) in keys.iter().zip(values) {
+                map.at(key.clone()).set(*value);
+            }
+        });
+    }
+
+    fn set_each(&mut self, keys: &[String], values: &[i64]) -> Na<()> {
+        for (key, value) in keys.iter().zip(values) {
+            std::hint::black_box(self.0.update(|map| map.at(key.clone()).set(*value)));
+        }
+        Ok(())
+    }
+
+    fn get_all(&mut self, keys: &[String]) -> i64 {
+        let get = |key: &String| *self.0.get(key).and_then(|register| register.value()).expect("it was set");
+        keys.iter().map(get).fold(0, i64::wrapping_add)
+    }
+
+    fn in_order(&mut self) -> i64 {
+        ordered_sum(self.0.iter().map(|(_, register)| *register.value().expect("it was set")))
+    }
+
+    fn entries(&mut self) -> Vec<(String, i64)> {
+        self.0.iter().map(|(key, register)| (key.clone(), *register.value().expect("it was set"))).collect()
+    }
+
+    /// Ten transactions, joined to one message by `append`.
+    fn push(&mut self, keys: &[String], values: &[i64]) -> Na<Vec<Message>> {
+        let mut joined: Option<Delta<Registers>> = None;
+        for (key, value) in keys.iter().zip(values) {
+            let (_, delta) = self.0.update(|map| map.at(key.clone()).set(*value));
+            match &mut joined {
+                None => joined = Some(delta),
+                Some(joined) => assert!(joined.append(&delta), "they follow one another"),
+            }
+        }
+        Ok(joined.iter().map(|delta| Message::Difference(message(delta))).collect())
+    }
+}
+
+fn set_field(record: &mut RecordMut<'_>, field: usize, value: i64) {
+    match field {
+        0 => record.alpha().set(value),
+        1 => record.beta().set(value),
+        2 => record.gamma().set(value),
+        3 => record.delta().set(value),
+        4 => record.epsilon().set(value),
+        5 => record.zeta().set(value),
+        6 => record.eta().set(value),
+        7 => record.theta().set(value),
+        8 => record.iota().set(value),
+        _ => record.kappa().set(value),
+    }
+}
+
+impl Records for Of<AddWinsMap<String, Record>> {
+    fn create(&mut self, values: &[[i64; 10]]) {
+        let _ = self.0.update(|records| {
+            for (i, values) in values.iter().enumerate() {
+                let mut record = records.at(record_key(i));
+                values.iter().enumerate().for_each(|(field, value)| set_field(&mut record, field, *value));
+            }
+        });
+    }
+
+    fn edit(&mut self, record: usize, field: usize, value: i64) -> Vec<u8> {
+        let (_, delta) =
+            self.0.update(|records| set_field(&mut records.at(record_key(record)), field, value));
+        message(&delta)
+    }
+
+    fn record(&mut self, record: usize) -> [i64; 10] {
+        let fields = self.0.get(&record_key(record)).expect("it was made");
+        [
+            &fields.alpha,
+            &fields.beta,
+            &fields.gamma,
+            &fields.delta,
+            &fields.epsilon,
+            &fields.zeta,
+            &fields.eta,
+            &fields.theta,
+            &fields.iota,
+            &fields.kappa,
+        ]
+        .map(|register| *register.value().expect("it was set"))
+    }
+}
+
+impl Records for Of<Doc> {
+    fn create(&mut self, values: &[[i64; 10]]) {
+        let _ = self.0.update(|doc| {
+            for (i, values) in values.iter().enumerate() {
+                let mut record = doc.map(&record_key(i));
+                for (field, value) in FIELDS.iter().zip(values) {
+                    record.register(field).set(*value);
+                }
+            }
+        });
+    }
+
+    fn edit(&mut self, record: usize, field: usize, value: i64) -> Vec<u8> {
+        let (_, delta) = self.0.update(|doc| doc.map(&record_key(record)).register(FIELDS[field]).set(value));
+        message(&delta)
+    }
+
+    fn record(&mut self, record: usize) -> [i64; 10] {
+        let key = record_key(record);
+        let fields = self.0.at_path([key.as_str()]).expect("it was made");
+        FIELDS.map(|field| match fields.get(field).and_then(|entry| entry.register()?.value()) {
+            Some(Scalar::Int(value)) => *value,
+            other => panic!("{other:?} in place of a number"),
+        })
+    }
+}

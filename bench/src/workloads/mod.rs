@@ -1,0 +1,96 @@
+//! The workloads: each with its inputs, its sections and the check of their results.
+
+mod counter;
+mod growth;
+mod map;
+mod nested;
+mod overwrite;
+mod set;
+mod sync_small;
+
+use crate::meter::Meter;
+use crate::system::System;
+
+/// Why a workload ended before its end.
+#[derive(Debug)]
+pub enum Stop {
+    /// The system cannot do it.
+    Na(&'static str),
+    /// The result is not what it must be.
+    Wrong(String),
+}
+
+impl From<&'static str> for Stop {
+    fn from(why: &'static str) -> Self {
+        Self::Na(why)
+    }
+}
+
+/// A workload.
+pub struct Workload {
+    /// How it is called.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// Does it.
+    pub run: fn(&dyn System, &mut Meter) -> Result<(), Stop>,
+}
+
+/// All of them, in the order of the report.
+pub const ALL: &[Workload] = &[
+    Workload {
+        name: "counter",
+        about: "1 000 000 increments in one transaction, and one each; merge of 1 000 replicas",
+        run: counter::run,
+    },
+    Workload {
+        name: "set",
+        about: "100 000 adds, every third removed; merge of two that diverged by 50 000 each over 100 000",
+        run: set::run,
+    },
+    Workload {
+        name: "map",
+        about: "100 000 keys set, overwritten, read, iterated; merge of 50 000 different overwrites each",
+        run: map::run,
+    },
+    Workload {
+        name: "nested",
+        about: "10 000 records of 10 fields; 10 000 edits at random fields, each a delta",
+        run: nested::run,
+    },
+    Workload {
+        name: "sync-small",
+        about: "two replicas share 100 000 keys and have 10 new ones each; without and with a session",
+        run: sync_small::run,
+    },
+    Workload {
+        name: "overwrite",
+        about: "one register set 1 000 000 times; one member added and removed 1 000 000 times",
+        run: overwrite::run,
+    },
+    Workload {
+        name: "growth",
+        about: "a set and a map of n, 2n, 4n, 8n (n = 12 500): state, building, one update, one small delta",
+        run: growth::run,
+    },
+];
+
+/// The workload of this name.
+pub fn named(name: &str) -> Option<&'static Workload> {
+    ALL.iter().find(|workload| workload.name == name)
+}
+
+/// A wrong result, said with both sides.
+fn check<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), Stop> {
+    if found == expected {
+        return Ok(());
+    }
+    let short = |value: &T| format!("{value:?}").chars().take(120).collect::<String>();
+    Err(Stop::Wrong(format!("{what}: {} in place of {}", short(found), short(expected))))
+}
+
+/// Sorted, for comparing what comes in any order.
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort_unstable();
+    items
+}
