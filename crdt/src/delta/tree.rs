@@ -159,7 +159,7 @@ impl DeltaTree {
     }
 }
 
-/// One place in a [`DeltaTree`]: what the delta says of it.
+/// One place in a delta: what it says of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'t> {
     tree: &'t DeltaTree,
@@ -241,7 +241,7 @@ impl<'t> Node<'t> {
     }
 }
 
-/// Writes a [`DeltaTree`] in pre-order: of each node first what it covers and carries, then what lies below.
+/// Writes a delta's tree in pre-order: of each node first what it covers and carries, then what lies below.
 #[derive(Debug)]
 pub struct TreeWriter<'t> {
     tree: &'t mut DeltaTree,
