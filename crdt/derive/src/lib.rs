@@ -55,7 +55,7 @@ fn expand(schema: &Schema) -> Tokens {
 
         // The schema itself is never built; without this its fields would be reported as dead code.
         const _: () = {
-            #[allow(dead_code)]
+            #[allow(dead_code, clippy::too_many_arguments)]
             fn schema(#(#names: #types),*) {
                 let #ident { #(#names),* } = #ident { #(#names),* };
                 #(drop(#names);)*
