@@ -1,7 +1,6 @@
 //! Group commit: order, completeness, failures, and what it is for.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -314,53 +313,4 @@ fn a_backup_holds_what_was_submitted_before_it() {
     RedbStore::restore(&folder.path().join("backup"), &folder.path().join("restored"), &[]).unwrap();
     let restored = RedbStore::open(&folder.path().join("restored")).unwrap();
     assert_eq!(restored.document(doc(0)).unwrap().unwrap().log.len(), 100);
-}
-
-/// Not a test: `cargo test --release -p tombolo-sync --test store_group -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures this machine's disk"]
-fn durable_commits_per_second() {
-    let measure = |folder: &Path, writers: u64| {
-        let commits = Arc::new(AtomicU64::new(0));
-        let store = RedbStore::open(folder).unwrap();
-        let store = Watched { store, commits: Arc::clone(&commits), before: |_: &mut RedbStore| {} };
-        let waiting: Arc<Mutex<HashMap<u64, Sender<()>>>> = Arc::default();
-        let group = GroupCommit::start(store, {
-            let waiting = Arc::clone(&waiting);
-            move |done| {
-                done.result.unwrap();
-                let mut waiting = waiting.lock().unwrap();
-                (done.first..=done.last).for_each(|id| waiting.remove(&id).unwrap().send(()).unwrap());
-            }
-        });
-        let group = group.unwrap();
-        let next = Mutex::new(0);
-        let start = Instant::now();
-        let limit = Duration::from_secs(4);
-        std::thread::scope(|scope| {
-            for writer in 0..writers {
-                let (group, next, waiting) = (&group, &next, &waiting);
-                scope.spawn(move || {
-                    while start.elapsed() < limit {
-                        let (done, durable) = channel();
-                        let mut id = next.lock().unwrap();
-                        waiting.lock().unwrap().insert(*id, done);
-                        let writes = vec![Write::Append { doc: doc(writer as u8), record: vec![7; 100] }];
-                        group.submit(Batch { id: *id, writes }).unwrap();
-                        *id += 1;
-                        drop(id);
-                        durable.recv().unwrap();
-                    }
-                });
-            }
-        });
-        let seconds = start.elapsed().as_secs_f64();
-        let batches = *next.lock().unwrap() as f64 / seconds;
-        let commits = commits.load(Ordering::Relaxed) as f64 / seconds;
-        println!("{writers:2} writers: {batches:.0} durable batches/s in {commits:.0} commits/s");
-    };
-    let folder = tempdir().unwrap();
-    for writers in [1, 8, 64] {
-        measure(&folder.path().join(writers.to_string()), writers);
-    }
 }

@@ -91,23 +91,31 @@ pub(crate) struct Draft {
 impl Draft {
     /// Begins anew.
     pub(crate) fn begin(&mut self, seed: u64) {
-        let small = |bytes: usize| bytes <= KEPT;
-        if small(self.places.capacity() * size_of::<Opened>())
-            && small(self.puts.capacity() * size_of::<Put>())
-        {
-            self.places.clear();
-            self.keys.clear();
-            self.puts.clear();
-            self.contents.clear();
-            self.covers.clear();
-            self.taken.clear();
-            self.index.clear();
-        } else {
-            *self = Self::default();
-        }
+        self.places.clear();
+        self.keys.clear();
+        self.puts.clear();
+        self.contents.clear();
+        self.covers.clear();
+        self.taken.clear();
+        self.index.clear();
         self.late = None;
         self.secret.get_or_insert_with(|| SharedSeed::from_u64(seed));
         self.places.push(Opened { parent: NONE, previous: NONE, newest: NONE, children: 0, key: (0, 0) });
+    }
+
+    /// Gives memory back after a transaction that was not small.
+    pub(crate) fn rest(&mut self) {
+        let lists = [
+            self.places.capacity() * size_of::<Opened>(),
+            self.puts.capacity() * size_of::<Put>(),
+            self.covers.capacity() * size_of::<(PlaceId, LocalDot)>(),
+            self.taken.capacity() * size_of::<(PlaceId, Taken)>(),
+            self.keys.capacity(),
+            self.contents.capacity(),
+        ];
+        if lists.iter().any(|bytes| *bytes > KEPT) {
+            *self = Self { secret: self.secret.take(), ..Self::default() };
+        }
     }
 
     fn key(&self, at: PlaceId) -> &[u8] {

@@ -55,6 +55,7 @@ impl<T: Crdt> Replica<T> {
         let table = &self.tx.table;
         let mut join = Join::new(&[], table, table, &carried, &mut clock, self.tx.seed);
         join.below(&mut self.state, inverse.root());
+        self.tx.draft.rest();
     }
 }
 
@@ -81,6 +82,7 @@ impl<T: Crdt> Attempt<'_, T> {
         let mut delta = Arc::new(Parts::empty(Arc::clone(&replica.tx.table)));
         let parts = Arc::get_mut(&mut delta).expect("nobody else has it yet");
         let hollow = replica.tx.draft.seal(&mut parts.tree);
+        replica.tx.draft.rest();
         self.is_done = true;
         if let Some(hollow) = hollow {
             replica.state.prune(hollow.root());
