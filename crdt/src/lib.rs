@@ -215,7 +215,11 @@ pub use causal::{
     CausalContext, Dot, Dots, HybridClock, LocalDot, MAX_COUNTER, MAX_DRIFT_MILLIS, MAX_REPLICAS,
     ParseReplicaIdError, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Version,
 };
-pub use codec::{DecodeError, Envelope, EnvelopeKind, FORMAT, Limits};
+#[doc(hidden)]
+pub use codec::plain;
+pub use codec::{
+    DecodeError, Decoding, EncodedSlices, EncodedState, Envelope, EnvelopeKind, FORMAT, Limits, Slice,
+};
 pub use counter::{GCounter, PnCounter};
 pub use delta::{Delta, Mismatch, Node, TreeWriter};
 pub use doc::{Doc, DocEntry, Kind, Scalar};

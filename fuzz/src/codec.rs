@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Dot, EnableWinsFlag, Envelope, EnvelopeKind, GCounter, GSet,
-    Kind, Limits, LwwRegister, Merged, MvRegister, Opaque, PnCounter, Replica, ReplicaId, Scalar, Since,
-    Stamp, Version,
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Dot, EnableWinsFlag, Envelope, EnvelopeKind, FORMAT, GCounter,
+    GSet, Kind, Limits, LwwRegister, Merged, MvRegister, Opaque, PnCounter, Replica, ReplicaId, Scalar,
+    Since, Stamp, Version, plain,
 };
 
 use crate::memory::within;
@@ -154,13 +154,20 @@ fn told<T: Crdt>(replica: &Replica<T>) {
     }
 }
 
+/// Whether a message we wrote and one of the same content that we took say the same in the same way. One of an old
+/// format is written differently now, and a compressor may be of another version.
+fn same(ours: &[u8], taken: &[u8]) -> bool {
+    let all = Limits::default();
+    taken[4] < FORMAT || plain(ours, &all) == plain(taken, &all)
+}
+
 fn delta_of<T: Subject>(bytes: &[u8], limits: &Limits) {
     let decoded = within(bound(limits, bytes), "decoding a delta", || Delta::<T>::decode(bytes, limits));
     let Ok(delta) = decoded else { return };
-    assert!(delta.encode() == bytes, "a delta has one encoding");
+    assert!(same(&delta.encode(), bytes), "a delta has one encoding");
     let _ = (delta.is_empty(), delta.len(), delta.deps(), delta.events(), delta.size_hint());
     assert!(!format!("{delta:?}").is_empty());
-    assert!(delta.erase().encode() == bytes);
+    assert!(delta.erase().encode() == delta.encode());
     let body = delta.encode_body();
     assert!(Delta::<Opaque>::decode_body(&body, &Limits::default()).is_ok(), "what T takes, Opaque takes");
 
@@ -204,8 +211,8 @@ fn state_of<T: Subject>(bytes: &[u8], limits: &Limits) {
     // The name of the type stands in the body behind one byte: an opaque reader takes any and writes none.
     let unnamed = bytes.get(15) == Some(&0xa0);
     if unnamed == T::type_name().is_empty() {
-        assert!(state.encode_state().as_deref() == Some(bytes), "a state has one encoding");
-        assert!(fresh.encode() == bytes, "a state has one encoding");
+        assert!(same(&state.encode_state().expect("it is a state"), bytes), "a state has one encoding");
+        assert!(same(&fresh.encode(), bytes), "a state has one encoding");
     }
     look(&fresh);
     told(&fresh);
@@ -228,7 +235,8 @@ pub fn envelope(data: &[u8]) {
     for kind in [EnvelopeKind::State, EnvelopeKind::Delta] {
         let opened = within(BESIDE, "opening an envelope", || Envelope::open(kind, bytes, &limits));
         if let Ok(body) = opened {
-            assert!(Envelope::seal(kind, body) == bytes, "an envelope has one form");
+            let again = Envelope::seal(kind, body);
+            assert!(bytes[4] < FORMAT || again == bytes, "an envelope has one form");
         }
         let repaired = Envelope::repair(kind, bytes);
         if repaired.len() <= limits.bytes {

@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, FORMAT, GCounter, GSet, Limits, LwwRegister,
-    MvRegister, PnCounter, Replica, ReplicaId, Scalar, Since, Version,
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, EncodedState, FORMAT, GCounter, GSet, Limits,
+    LwwRegister, MvRegister, PnCounter, Replica, ReplicaId, Scalar, Since, Version,
 };
 
 #[derive(Crdt)]
@@ -23,14 +23,12 @@ fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
 }
 
-fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/v1").join(name)
-}
-
-/// What is in the file, which is written first if that is wanted and it is not there.
-fn golden(name: &str, now: &[u8]) -> Vec<u8> {
-    let path = path(name);
-    if std::env::var_os("TOMBOLO_GOLDEN").is_some_and(|what| what == "write") && !path.exists() {
+/// What is in the file, which is written first if that is wanted, the format is today's and it is not there.
+fn golden(format: u8, name: &str, now: &[u8]) -> Vec<u8> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/v{format}"));
+    let path = folder.join(name);
+    let write = std::env::var_os("TOMBOLO_GOLDEN").is_some_and(|what| what == "write");
+    if write && format == FORMAT && !path.exists() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, now).unwrap();
     }
@@ -54,27 +52,46 @@ fn sample<T: Crdt>(name: &str, write: impl Fn(&mut T::Mut<'_>, u8)) {
     assert_eq!(ann.encode(), bob.encode());
     let Since::Delta(all) = ann.delta_since(&Version::new()) else { panic!("{name}: nothing is forgotten") };
 
-    let limits = Limits::default();
-    let state = golden(&format!("{name}.state"), &ann.encode());
-    let view = golden(&format!("{name}.json"), &serde_json::to_vec(&ann.view()).unwrap());
-    let back = Replica::<T>::decode(id(9), &state, &limits).unwrap();
-    assert_eq!(serde_json::to_vec(&back.view()).unwrap(), view, "{name}: what the state says");
-    assert_eq!(back.version(), ann.version());
-    for (kind, delta) in [("delta", last), ("group", all)] {
-        let bytes = golden(&format!("{name}.{kind}"), &delta.encode());
-        let back = Delta::<T>::decode(&bytes, &limits).unwrap();
-        assert_eq!((back.deps(), back.events()), (delta.deps(), delta.events()), "{name}.{kind}");
-        if FORMAT == 1 {
-            assert_eq!(delta.encode(), bytes, "{name}.{kind} is written differently now");
+    for format in 1..=FORMAT {
+        let limits = Limits::default();
+        let state = golden(format, &format!("{name}.state"), &ann.encode());
+        let view = golden(format, &format!("{name}.json"), &serde_json::to_vec(&ann.view()).unwrap());
+        let back = Replica::<T>::decode(id(9), &state, &limits).unwrap();
+        assert_eq!(serde_json::to_vec(&back.view()).unwrap(), view, "{name}: what the state says");
+        assert_eq!(back.version(), ann.version());
+        assert_eq!(back.encode(), ann.encode());
+        for (kind, delta) in [("delta", &last), ("group", &all)] {
+            let bytes = golden(format, &format!("{name}.{kind}"), &delta.encode());
+            let back = Delta::<T>::decode(&bytes, &limits).unwrap();
+            assert_eq!((back.deps(), back.events()), (delta.deps(), delta.events()), "{name}.{kind}");
+            assert_eq!(back.encode(), delta.encode(), "{name}.{kind}");
+            if format == FORMAT {
+                assert_eq!(delta.encode(), bytes, "{name}.{kind} is written differently now");
+            }
+        }
+        if format == FORMAT {
+            assert_eq!(ann.encode(), state, "{name}.state is written differently now");
         }
     }
-    if FORMAT == 1 {
-        assert_eq!(ann.encode(), state, "{name}.state is written differently now");
+}
+
+/// A state of several slices, compressed. Another compressor may write other bytes, which must be read all the same.
+#[test]
+fn large_states_of_old_programs_are_read() {
+    let mut ann = Replica::<AddWinsSet<u32>>::new(id(0xa1));
+    ann.update(|set| set.extend((0..20_000_u32).map(|n| n * 37)));
+    for format in 2..=FORMAT {
+        let state = golden(format, "large.state", &ann.encode());
+        let opened = EncodedState::open::<AddWinsSet<u32>>(&state, &Limits::default()).unwrap();
+        assert_eq!(opened.len(), 2);
+        assert!(state.len() < 60_000, "it is compressed");
+        let back = Replica::<AddWinsSet<u32>>::decode(id(9), &state, &Limits::default()).unwrap();
+        assert_eq!(back.encode(), ann.encode());
     }
 }
 
 #[test]
-fn messages_of_format_1_are_read_and_written() {
+fn messages_of_all_formats_are_read_and_those_of_today_s_written() {
     sample::<GCounter>("g_counter", |counter, round| counter.inc(u64::from(round) * 1_000 + 1));
     sample::<PnCounter>("pn_counter", |counter, round| counter.add(i64::from(round) * 70_000 - 100_000));
     sample::<EnableWinsFlag>("flag", |flag, round| if round == 1 { flag.disable() } else { flag.enable() });

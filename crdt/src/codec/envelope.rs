@@ -14,7 +14,7 @@ const MAGIC: [u8; 4] = *b"TMBL";
 const HEADER: usize = 14;
 
 /// The format this program writes, and the newest it reads.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,15 @@ impl Envelope {
     /// # Errors
     /// When the bytes are no envelope, are of another kind or a newer format, are damaged, or exceed `limits`.
     pub fn open<'b>(kind: EnvelopeKind, bytes: &'b [u8], limits: &Limits) -> Result<&'b [u8], DecodeError> {
+        Self::open_any(kind, bytes, limits).map(|(_, body)| body)
+    }
+
+    /// As [`open`](Self::open), with the format that the body is in.
+    pub(super) fn open_any<'b>(
+        kind: EnvelopeKind,
+        bytes: &'b [u8],
+        limits: &Limits,
+    ) -> Result<(u8, &'b [u8]), DecodeError> {
         limits.check_bytes(bytes.len())?;
         let (header, body) = bytes.split_at_checked(HEADER).ok_or(DecodeError::NotOurs)?;
         if header[..4] != MAGIC {
@@ -73,7 +82,7 @@ impl Envelope {
         if found != kind as u8 {
             return Err(DecodeError::Kind { wanted: kind, found });
         }
-        Ok(body)
+        Ok((format, body))
     }
 
     /// The kind that an envelope says it is of. Nothing of it has been checked.

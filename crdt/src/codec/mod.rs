@@ -6,22 +6,27 @@
 //!
 //! Every byte is taken for hostile: sizes, counts and nesting are checked before memory is taken.
 
+mod compress;
+mod decoding;
 mod envelope;
 mod limits;
 mod packed;
 mod reader;
 mod serial;
+mod slices;
 mod writer;
 
 use std::sync::Arc;
 
+use crate::causal::Dot;
 use crate::delta::{Delta, Mismatch, Parts, check_tree};
-use crate::store::{Crdt, DotStore, Opaque};
-use std::any::TypeId;
+use crate::store::{Crdt, DotStore};
 
+pub use decoding::{Decoding, EncodedSlices, EncodedState, Slice};
 pub use envelope::{Envelope, EnvelopeKind, FORMAT};
 pub use limits::Limits;
-use reader::Reader;
+use reader::{Children, Reader};
+use slices::Slices;
 
 /// Why bytes were not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +55,9 @@ pub enum DecodeError {
     /// It ends before it is complete, or goes on after.
     #[error("the message is cut off, or something follows it")]
     Length,
+    /// What is compressed does not unpack.
+    #[error("the compressed part does not unpack: it was damaged, or this program was built without `zstd`")]
+    Compressed,
     /// The bytes are not what the format says.
     #[error("malformed at byte {at}: expected {expected}")]
     Malformed {
@@ -99,12 +107,11 @@ impl<T: Crdt> Delta<T> {
     pub fn decode_body(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
         limits.check_bytes(bytes.len())?;
         let mut reader = Reader::new(bytes, limits);
-        if reader.array("a delta")? != 2 {
-            return Err(DecodeError::Malformed { at: 0, expected: "a delta of two parts" });
-        }
-        let parts = reader.parts()?;
+        let parts = reader.body(Children::Any)?;
         reader.finish()?;
-        Ok(Self::from_parts(Arc::new(checked::<T>(parts)?)))
+        check_tree(&parts)?;
+        T::State::check(parts.tree.root())?;
+        Ok(Self::from_parts(Arc::new(parts)))
     }
 
     /// The whole state in bytes with an envelope, if this delta is one.
@@ -120,49 +127,44 @@ impl<T: Crdt> Delta<T> {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_state(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
-        Ok(Self::from_parts(Arc::new(decode_state::<T>(bytes, limits)?)))
+        decoding::decode_state(bytes, limits)
     }
+}
+
+/// A message of today's format with everything in it uncompressed: what has one form. `None` if it is no message. For
+/// fuzzers.
+#[doc(hidden)]
+#[must_use]
+pub fn plain(message: &[u8], limits: &Limits) -> Option<Vec<u8>> {
+    let kind = if Envelope::kind(message)? == EnvelopeKind::State as u8 {
+        EnvelopeKind::State
+    } else {
+        EnvelopeKind::Delta
+    };
+    let (format, body) = Envelope::open_any(kind, message, limits).ok()?;
+    let mut reader = Reader::new(body, limits);
+    let mut plain = Vec::new();
+    if kind == EnvelopeKind::State && format == FORMAT {
+        let slices = reader.array("a state").ok()?;
+        plain.extend_from_slice(&body[..reader.at()]);
+        plain.extend_from_slice(reader.text("the name of a type").ok()?.as_bytes());
+        for _ in 1..slices {
+            plain.extend(reader.uncompressed().ok()?);
+        }
+    } else if format == FORMAT {
+        plain.extend(reader.uncompressed().ok()?);
+    }
+    plain.extend_from_slice(reader.rest());
+    Some(plain)
 }
 
 pub(crate) fn encode_state(type_name: &str, parts: &Parts) -> Vec<u8> {
     Envelope::seal(EnvelopeKind::State, &writer::write_state(type_name, parts))
 }
 
-pub(crate) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Parts, DecodeError> {
-    let body = Envelope::open(EnvelopeKind::State, bytes, limits)?;
-    let mut reader = Reader::new(body, limits);
-    if reader.array("a state")? != 3 {
-        return Err(DecodeError::Malformed { at: 0, expected: "a state of three parts" });
-    }
-    let found = reader.text("the name of a type")?;
-    let wanted = T::type_name();
-    // An opaque replica writes no name and reads any.
-    if !found.is_empty() && found != wanted && TypeId::of::<T>() != TypeId::of::<Opaque>() {
-        return Err(Mismatch::Type { wanted: wanted.into_owned(), found: found.to_owned() }.into());
-    }
-    let mut parts = reader.parts()?;
-    reader.finish()?;
-    if !parts.deps.is_empty() || parts.events.iter().any(|run| run.first != 1) {
-        return Err(Mismatch::Events.into());
-    }
-    parts.is_state = true;
-    let mut parts = checked::<T>(parts)?;
-    // A state covers its own version, at its root and nowhere else; it goes without saying, so it is not written.
-    if parts.tree.cover_runs().next().is_some() {
-        return Err(
-            Mismatch::Shape("a cover in a state, which covers its whole version without saying so").into()
-        );
-    }
-    if !parts.tree.is_in_order() {
-        return Err(DecodeError::Malformed { at: 0, expected: "children in the order of their first dots" });
-    }
-    let known = parts.event_context();
-    parts.tree.cover_at_root(&known);
-    Ok(parts)
-}
-
-fn checked<T: Crdt>(parts: Parts) -> Result<Parts, DecodeError> {
-    check_tree(&parts)?;
-    T::State::check(parts.tree.root())?;
-    Ok(parts)
+/// The slices of a state, cut near where it was cut `before`, with the first dot of each.
+pub(crate) fn encode_slices(parts: &Parts, before: &[Dot]) -> Vec<(Dot, Vec<u8>)> {
+    let mut slices = Vec::new();
+    Slices::of(parts).near(before).write_each(|start, body| slices.push((start, body.to_vec())));
+    slices
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rmp::Marker;
 use smallvec::SmallVec;
 
+use super::compress::{LEAST, MAX_RATIO, decompress};
 use super::packed::Expected;
 use super::writer::{Shared, head, shape};
 use super::{DecodeError, Limits};
@@ -18,6 +19,15 @@ const NODE_BYTES: usize = 2 * (16 + size_of::<Shape>() + 24);
 const ITEM_BYTES: usize = 2 * (16 + 8 + 8 + 16 + 4);
 /// What a run that is covered takes: in a tree, while it is read, and in the context of all that the door checks.
 const COVER_BYTES: usize = 2 * (16 + 16 + 16);
+
+/// In which order the children of a node stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Children {
+    /// As the author wrote them.
+    Any,
+    /// By their first dots.
+    ByDot,
+}
 
 /// A position in bytes from outside, and what may still be spent on them.
 pub(super) struct Reader<'b> {
@@ -107,6 +117,17 @@ impl<'b> Reader<'b> {
         self.take(len)
     }
 
+    fn uint(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
+        let (number, least) = match self.marker()? {
+            Marker::FixPos(number) => (u64::from(number), 0),
+            Marker::U8 => (self.be(1)?, 1 << 7),
+            Marker::U16 => (self.be(2)?, 1 << 8),
+            Marker::U32 => (self.be(4)?, 1 << 16),
+            _ => return Err(self.malformed(expected)),
+        };
+        self.shortest(number, least)
+    }
+
     pub(super) fn text(&mut self, expected: &'static str) -> Result<&'b str, DecodeError> {
         let (len, least) = match self.marker()? {
             Marker::FixStr(len) => (u64::from(len), 0),
@@ -168,18 +189,95 @@ impl<'b> Reader<'b> {
         last.ok_or_else(|| self.malformed("a counter in range"))
     }
 
-    /// Names and columns.
-    pub(super) fn parts(&mut self) -> Result<Parts, DecodeError> {
-        let table = self.names()?;
-        let mut used = vec![false; table.len()];
+    /// What may still be spent.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Everything from here on.
+    pub(super) fn rest(&mut self) -> &'b [u8] {
+        let rest = &self.bytes[self.at..];
+        self.at = self.bytes.len();
+        rest
+    }
+
+    /// The bytes of a body, unread.
+    pub(super) fn skip_body(&mut self) -> Result<&'b [u8], DecodeError> {
+        let start = self.at;
+        let parts = self.array("the body of a message")?;
+        for _ in 0..self.array("the replica table")? {
+            self.bin("a replica id")?;
+        }
+        if parts == 3 {
+            self.uint("how long the columns are")?;
+        }
+        self.bin("the columns of a message")?;
+        Ok(&self.bytes[start..self.at])
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The names of a body as they stand, and its columns uncompressed. For [`plain`](super::plain).
+    pub(super) fn uncompressed(&mut self) -> Result<Vec<u8>, DecodeError> {
+        let parts = self.array("the body of a message")?;
+        let start = self.at;
+        self.names()?;
+        let mut plain = self.bytes[start..self.at].to_vec();
+        let length = if parts == 3 { Some(self.uint("how long the columns are")?) } else { None };
         let columns = self.bin("the columns of a message")?;
+        match length {
+            Some(length) => plain.extend(decompress(columns, length).ok_or(DecodeError::Compressed)?),
+            None => plain.extend_from_slice(columns),
+        }
+        Ok(plain)
+    }
+
+    /// Names and columns, compressed or not.
+    pub(super) fn body(&mut self, children: Children) -> Result<Parts, DecodeError> {
+        match self.array("the body of a message")? {
+            2 => self.plain_body(children),
+            3 => {
+                let table = self.names()?;
+                let length = self.uint("how long the columns are")?;
+                let packed = self.bin("the columns of a message")?;
+                if length < LEAST || length <= packed.len() || length / MAX_RATIO > packed.len() {
+                    return Err(self.malformed("columns that were worth compressing"));
+                }
+                // For as long as the columns are read.
+                self.spend(length)?;
+                let columns = decompress(packed, length).ok_or(DecodeError::Compressed)?;
+                self.memory += length;
+                self.columns_of(table, &columns, length, children)
+            }
+            _ => Err(self.malformed("a body of two or three parts")),
+        }
+    }
+
+    /// Names and columns as they are: what is left of a body without its head.
+    pub(super) fn plain_body(&mut self, children: Children) -> Result<Parts, DecodeError> {
+        let table = self.names()?;
+        let columns = self.bin("the columns of a message")?;
+        self.columns_of(table, columns, 0, children)
+    }
+
+    /// Reads columns; `beside` is the memory that they take themselves.
+    fn columns_of(
+        &mut self,
+        table: ReplicaTable,
+        columns: &[u8],
+        beside: usize,
+        children: Children,
+    ) -> Result<Parts, DecodeError> {
         if u32::try_from(columns.len()).is_err() {
             return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
         }
-        let mut inner = Reader { bytes: columns, at: 0, memory: self.memory, limits: self.limits };
-        let parts = inner.columns(table, &mut used)?;
+        let mut used = vec![false; table.len()];
+        let mut inner = Reader { bytes: columns, at: 0, memory: self.memory - beside, limits: self.limits };
+        let parts = inner.columns(table, &mut used, children)?;
         inner.finish()?;
-        self.memory = inner.memory;
+        self.memory = inner.memory + beside;
         // Rows are what joining a message costs its receiver for ever.
         if used.iter().any(|used| !used) {
             return Err(self.malformed("no replica in the table that the message does not use"));
@@ -210,7 +308,12 @@ impl<'b> Reader<'b> {
         Ok(table)
     }
 
-    fn columns(&mut self, table: ReplicaTable, used: &mut [bool]) -> Result<Parts, DecodeError> {
+    fn columns(
+        &mut self,
+        table: ReplicaTable,
+        used: &mut [bool],
+        order: Children,
+    ) -> Result<Parts, DecodeError> {
         let flags = self.take(1)?[0];
         if flags > head::ONE | head::DEPS | head::IN_ORDER | head::SHARED {
             return Err(self.malformed("a feature this program knows"));
@@ -257,14 +360,21 @@ impl<'b> Reader<'b> {
             content_lengths: content_lengths.iter(),
             keys,
             key: SmallVec::new(),
+            shared: Shared::default(),
             contents,
+            order,
         };
-        parts.tree.fill(|writer| columns.node(writer)).map_err(|expected| self.malformed(expected))?;
+        let read = parts.tree.fill(|writer| {
+            writer.reserve([shapes.len(), carried, covers.len(), own, columns.contents.len()]);
+            columns.node(writer)
+        });
+        read.map_err(|expected| self.malformed(expected))?;
         if !columns.contents.is_empty() {
             return Err(DecodeError::Length);
         }
-        let shares = Shared::of(parts.tree.root());
-        if shares.pays() != (flags & head::SHARED != 0) || (shares.pays() && !shares.are(&key_lengths)) {
+        let shared = columns.shared;
+        let told = || shared.lengths.iter().eq(key_lengths.iter().map(|(shared, _)| shared));
+        if shared.pays() != (flags & head::SHARED != 0) || (shared.pays() && !told()) {
             return Err(self.malformed("keys told by all that they share, where that pays"));
         }
         Ok(parts)
@@ -490,19 +600,23 @@ struct Columns<'b> {
     keys: &'b [u8],
     /// The last key.
     key: SmallVec<[u8; 24]>,
+    /// What the keys so far share.
+    shared: Shared,
     contents: &'b [u8],
+    order: Children,
 }
 
 /// The columns have as much as the shapes say.
 const COUNTED: &str = "the columns were read by what the shapes say";
 
 impl Columns<'_> {
-    /// Puts a node together. An error says what was expected.
-    fn node(&mut self, writer: &mut TreeWriter<'_>) -> Result<(), &'static str> {
+    /// Puts a node together, and yields the first dot at or below it. An error says what was expected.
+    fn node(&mut self, writer: &mut TreeWriter<'_>) -> Result<Option<LocalDot>, &'static str> {
         let shape = *self.shapes.next().expect(COUNTED);
         let (covers, rest) = self.covers.split_at(shape.covers as usize);
         self.covers = rest;
         writer.cover(Dots::new(covers));
+        let mut first = None;
         let mut previous = None;
         for _ in 0..shape.carried {
             let dot = *self.dots.next().expect(COUNTED);
@@ -510,21 +624,34 @@ impl Columns<'_> {
                 return Err("carried dots in ascending order");
             }
             previous = Some(dot);
+            first = first.or(previous);
             let length = *self.content_lengths.next().expect(COUNTED);
             let (content, rest) = self.contents.split_at_checked(length).ok_or("the content of a dot")?;
             self.contents = rest;
             writer.carry(dot, content);
         }
-        for _ in 0..shape.children {
+        let mut previous = None;
+        for nth in 0..shape.children {
             let &(shared, own) = self.key_lengths.next().expect(COUNTED);
             let (key, rest) = self.keys.split_at(own as usize);
             self.keys = rest;
-            self.key.truncate(shared as usize);
+            // What is told to be shared is; whether more is remains to be seen.
+            let shared = shared as usize;
+            let more = self.key[shared..].iter().zip(key).take_while(|(a, b)| a == b).count();
+            self.shared.add(shared + more);
+            self.key.truncate(shared);
             self.key.extend_from_slice(key);
             let open = writer.open(&self.key);
-            self.node(writer)?;
+            let below = self.node(writer)?;
+            if self.order == Children::ByDot && nth > 0 && below <= previous {
+                return Err("children in the order of their first dots");
+            }
+            if nth == 0 {
+                first = [first, below].into_iter().flatten().min();
+            }
+            previous = below;
             writer.close(&open);
         }
-        Ok(())
+        Ok(first)
     }
 }

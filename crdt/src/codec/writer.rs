@@ -1,17 +1,21 @@
-//! Writes deltas and states. `docs/encoding.md` says what the bytes mean.
+//! Writes deltas, and the columns of both deltas and the slices of states. `docs/encoding.md` says what the bytes mean.
 //!
 //! ```text
-//! delta   = [ names, columns ]               MessagePack: a list of 16-byte strings, one byte string
-//! state   = [ type, names, columns ]
+//! delta   = body                                MessagePack from here
+//! state   = [ type, body, … ]                   a body a slice
+//! body    = [ names, columns ]                  a list of 16-byte strings, one byte string
+//!         | [ names, length, compressed columns ]
 //! columns = head events deps shape dots covers lengths keys contents
 //! ```
-//! Everything has one form: what is read and written again gives the same bytes. Names ascend; the children of a node of a
+//! Columns have one form: what is read and written again gives the same bytes. Names ascend; the children of a node of a
 //! state, and what it carries, stand in the order of their first dots.
 
-use rmp::encode::{write_array_len, write_bin, write_str};
+use rmp::encode::{write_array_len, write_bin, write_str, write_uint};
 use smallvec::SmallVec;
 
+use super::compress::compress;
 use super::packed::{Expected, number};
+use super::slices::Slices;
 use crate::causal::{Dots, LocalDot, ReplicaIndex};
 use crate::delta::{Node, Parts};
 
@@ -45,29 +49,40 @@ pub(super) mod shape {
     pub(crate) const HAS_CHILDREN: u64 = 4;
 }
 
+/// A run of one row's dots: row, first, last.
+pub(super) type WireRun = (ReplicaIndex, u64, u64);
+type WireRuns = SmallVec<[WireRun; 2]>;
+
+/// The body of a delta.
 pub(super) fn write_delta(parts: &Parts) -> Vec<u8> {
-    let mut out = Vec::new();
-    array(&mut out, 2);
-    write_parts(&mut out, parts);
-    out
-}
-
-pub(super) fn write_state(type_name: &str, parts: &Parts) -> Vec<u8> {
-    let mut out = Vec::new();
-    array(&mut out, 3);
-    write_str(&mut out, type_name).expect(INTO_MEMORY);
-    write_parts(&mut out, parts);
-    out
-}
-
-fn write_parts(out: &mut Vec<u8>, parts: &Parts) {
     let rows = Rows::of(parts);
-    array(out, rows.used.len());
-    for &row in &rows.used {
+    let mut out = Vec::new();
+    write_body(&mut out, parts, &rows.used, &delta_columns(&rows, parts));
+    out
+}
+
+/// A state's message, without its envelope.
+pub(super) fn write_state(type_name: &str, parts: &Parts) -> Vec<u8> {
+    let slices = Slices::of(parts).by_weight();
+    let mut out = Vec::new();
+    array(&mut out, 1 + slices.len());
+    write_str(&mut out, type_name).expect(INTO_MEMORY);
+    slices.write_each(|_, body| out.extend_from_slice(body));
+    out
+}
+
+/// Names and columns, these compressed where that pays.
+pub(super) fn write_body(out: &mut Vec<u8>, parts: &Parts, rows: &[ReplicaIndex], columns: &[u8]) {
+    let packed = compress(columns);
+    array(out, if packed.is_some() { 3 } else { 2 });
+    array(out, rows.len());
+    for &row in rows {
         write_bin(out, parts.table.id(row).as_bytes()).expect(INTO_MEMORY);
     }
-    let columns = columns(&rows, parts);
-    write_bin(out, &columns).expect(INTO_MEMORY);
+    if packed.is_some() {
+        write_uint(out, columns.len() as u64).expect(INTO_MEMORY);
+    }
+    write_bin(out, packed.as_deref().unwrap_or(columns)).expect(INTO_MEMORY);
 }
 
 fn array(out: &mut Vec<u8>, len: usize) {
@@ -76,20 +91,18 @@ fn array(out: &mut Vec<u8>, len: usize) {
 }
 
 /// The rows a message uses, in order of replica id.
-struct Rows {
-    used: Vec<ReplicaIndex>,
+pub(super) struct Rows {
+    pub(super) used: Vec<ReplicaIndex>,
     wire: Vec<u32>,
 }
 
 impl Rows {
-    fn of(parts: &Parts) -> Self {
+    pub(super) fn of(parts: &Parts) -> Self {
         let mut is_used = vec![false; parts.table.len()];
         parts.deps.iter().for_each(|(row, _)| is_used[*row as usize] = true);
         parts.events.iter().for_each(|run| is_used[run.replica as usize] = true);
         parts.tree.each_carried(|dot| is_used[dot.replica() as usize] = true);
-        if !parts.is_state {
-            parts.tree.cover_runs().for_each(|(row, _, _)| is_used[row as usize] = true);
-        }
+        parts.tree.cover_runs().for_each(|(row, _, _)| is_used[row as usize] = true);
         let mut used: Vec<ReplicaIndex> =
             (0..parts.table.len() as ReplicaIndex).filter(|&row| is_used[row as usize]).collect();
         used.sort_unstable_by_key(|&row| parts.table.id(row));
@@ -100,174 +113,83 @@ impl Rows {
         Self { used, wire }
     }
 
-    fn wire(&self, row: ReplicaIndex) -> ReplicaIndex {
+    pub(super) fn wire(&self, row: ReplicaIndex) -> ReplicaIndex {
         self.wire[row as usize]
     }
 
-    fn dot(&self, dot: LocalDot) -> LocalDot {
+    pub(super) fn dot(&self, dot: LocalDot) -> LocalDot {
         LocalDot::new(self.wire(dot.replica()), dot.counter())
     }
 
     /// Runs as they are called in the message, in its order.
-    fn runs(&self, dots: Dots<'_>) -> SmallVec<[(ReplicaIndex, u64, u64); 2]> {
-        let mut runs: SmallVec<_> =
+    fn runs(&self, dots: Dots<'_>) -> WireRuns {
+        let mut runs: WireRuns =
             dots.runs().map(|(row, first, last)| (self.wire(row), first, last)).collect();
         runs.sort_unstable();
         runs
     }
 }
 
-fn columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
+fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
     let events = rows.runs(parts.event_context().as_dots());
     let mut deps: SmallVec<[_; 4]> =
         parts.deps.iter().map(|&(row, counter)| (rows.wire(row), counter)).collect();
     deps.sort_unstable();
-    let (row, first) = events.first().map_or((0, 1), |&(row, first, _)| (u64::from(row), first));
-    let mut tree = Tree {
-        rows,
-        first: if parts.is_state { first_dots(rows, parts) } else { Vec::new() },
-        shape: Vec::new(),
-        dots: Vec::new(),
-        run: None,
-        runs: SmallVec::new(),
-        expected: Expected { row, counter: first },
-        covers: Vec::new(),
-        expected_cover: Expected { row, counter: first.saturating_sub(1) },
-        content_lengths: Vec::new(),
-        keys: Vec::new(),
-        contents: Vec::with_capacity(parts.tree.content_bytes()),
-    };
-    // A state covers its whole version: it goes without saying.
+    let mut columns = Columns::new(&events, parts.tree.content_bytes());
     let root = parts.tree.root();
-    tree.node(root, if parts.is_state { Dots::new(&[]) } else { root.cover() });
-    tree.end_run();
-    let in_order = tree.runs == events;
-    let mut shared = Shared::default();
-    tree.keys.iter().for_each(|key| shared.add(key));
-    let shares = shared.pays();
-    let shared = |at: usize| if shares { shared.lengths[at] as usize } else { 0 };
-    let one = matches!(events[..], [(0, first, last)] if first == last);
-
-    let mut out = Vec::new();
-    let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-    out.push(
-        flag(one, head::ONE)
-            | flag(!deps.is_empty(), head::DEPS)
-            | flag(in_order, head::IN_ORDER)
-            | flag(shares, head::SHARED),
-    );
-    if one {
-        number(&mut out, first);
-    } else {
-        number(&mut out, events.len() as u64);
-        for (row, first, last) in events {
-            number(&mut out, row.into());
-            number(&mut out, first);
-            number(&mut out, last - first);
-        }
-    }
-    if !deps.is_empty() {
-        number(&mut out, deps.len() as u64);
-        for (row, counter) in deps {
-            number(&mut out, row.into());
-            number(&mut out, counter);
-        }
-    }
-    out.extend(tree.shape);
-    if !in_order {
-        out.extend(tree.dots);
-    }
-    out.extend(tree.covers);
-    for (at, key) in tree.keys.iter().enumerate() {
-        if shares {
-            number(&mut out, shared(at) as u64);
-        }
-        number(&mut out, (key.len() - shared(at)) as u64);
-    }
-    out.extend(tree.content_lengths);
-    for (at, key) in tree.keys.iter().enumerate() {
-        out.extend_from_slice(&key[shared(at)..]);
-    }
-    out.extend(tree.contents);
-    out
+    // A state covers its whole version: it goes without saying.
+    delta_node(&mut columns, rows, root, if parts.is_state { Dots::new(&[]) } else { root.cover() });
+    columns.finish(&events, &deps)
 }
 
-/// How many bytes each key shares with the one before it.
-#[derive(Default)]
-pub(super) struct Shared<'k> {
-    last: &'k [u8],
-    lengths: Vec<u32>,
-    sum: u64,
-}
-
-impl<'k> Shared<'k> {
-    /// What the keys of a tree share.
-    pub(super) fn of(root: Node<'k>) -> Self {
-        let mut shared = Self::default();
-        shared.add_below(root);
-        shared
-    }
-
-    fn add_below(&mut self, node: Node<'k>) {
-        for (key, child) in node.children() {
-            self.add(key);
-            self.add_below(child);
-        }
-    }
-
-    fn add(&mut self, key: &'k [u8]) {
-        let shared = self.last.iter().zip(key).take_while(|(a, b)| a == b).count();
-        self.lengths.push(shared as u32);
-        self.sum += shared as u64;
-        self.last = key;
-    }
-
-    /// Whether it pays to tell.
-    pub(super) fn pays(&self) -> bool {
-        self.sum > 2 * self.lengths.len() as u64
-    }
-
-    /// Whether they are as told.
-    pub(super) fn are(&self, told: &[(u32, u32)]) -> bool {
-        self.lengths.iter().eq(told.iter().map(|(shared, _)| shared))
+fn delta_node<'p>(columns: &mut Columns<'p>, rows: &Rows, node: Node<'p>, cover: Dots<'p>) {
+    let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> =
+        node.carried().map(|(dot, content)| (rows.dot(dot), content)).collect();
+    carried.sort_unstable_by_key(|(dot, _)| *dot);
+    columns.node(&carried, &rows.runs(cover), node.children().count());
+    for (key, child) in node.children() {
+        columns.keys.push(key);
+        delta_node(columns, rows, child, child.cover());
     }
 }
 
-/// Of each node of a state, the first dot at and below it.
-fn first_dots(rows: &Rows, parts: &Parts) -> Vec<LocalDot> {
-    parts.tree.first_dots(|dot| rows.dot(dot))
-}
-
-/// The columns of a tree, being written.
-struct Tree<'p> {
-    rows: &'p Rows,
-    /// By node; empty if the children stand in their order already.
-    first: Vec<LocalDot>,
+/// The columns of a tree, being written: node by node, in pre-order.
+pub(super) struct Columns<'p> {
     shape: Vec<u8>,
     dots: Vec<u8>,
     /// The run of carried dots that is growing.
-    run: Option<(ReplicaIndex, u64, u64)>,
+    run: Option<WireRun>,
     /// The runs of carried dots.
-    runs: SmallVec<[(ReplicaIndex, u64, u64); 2]>,
+    runs: WireRuns,
     expected: Expected,
     covers: Vec<u8>,
     expected_cover: Expected,
     content_lengths: Vec<u8>,
-    keys: Vec<&'p [u8]>,
+    /// Of all nodes but the root.
+    pub(super) keys: Vec<&'p [u8]>,
     contents: Vec<u8>,
 }
 
-impl<'p> Tree<'p> {
-    fn node(&mut self, node: Node<'p>, cover: Dots<'_>) {
-        let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> =
-            node.carried().map(|(dot, content)| (self.rows.dot(dot), content)).collect();
-        carried.sort_unstable_by_key(|(dot, _)| *dot);
-        let runs = self.rows.runs(cover);
-        let mut children: SmallVec<[(&[u8], Node<'p>); 2]> = node.children().collect();
-        if !self.first.is_empty() {
-            children.sort_unstable_by_key(|(_, child)| self.first[child.index()]);
+impl<'p> Columns<'p> {
+    pub(super) fn new(events: &[WireRun], content_bytes: usize) -> Self {
+        let (row, first) = events.first().map_or((0, 1), |&(row, first, _)| (u64::from(row), first));
+        Self {
+            shape: Vec::new(),
+            dots: Vec::new(),
+            run: None,
+            runs: SmallVec::new(),
+            expected: Expected { row, counter: first },
+            covers: Vec::new(),
+            expected_cover: Expected { row, counter: first.saturating_sub(1) },
+            content_lengths: Vec::new(),
+            keys: Vec::new(),
+            contents: Vec::with_capacity(content_bytes),
         }
-        match (&carried[..], runs.len(), children.len()) {
+    }
+
+    /// The next node: what it carries, in order of dot, what it covers, and how many children follow.
+    pub(super) fn node(&mut self, carried: &[(LocalDot, &[u8])], covers: &[WireRun], children: usize) {
+        match (carried, covers.len(), children) {
             ([(_, content)], covered @ 0..=1, 0) => {
                 let kind = if covered == 0 { shape::ITEM } else { shape::ITEM_AND_COVER };
                 number(&mut self.shape, (content.len() as u64) << 2 | kind);
@@ -289,15 +211,11 @@ impl<'p> Tree<'p> {
             }
         }
         for (dot, content) in carried {
-            self.dot(dot);
+            self.dot(*dot);
             self.contents.extend_from_slice(content);
         }
-        for (row, first, last) in runs {
+        for &(row, first, last) in covers {
             self.expected_cover.write(&mut self.covers, row.into(), first, last);
-        }
-        for (key, child) in children {
-            self.keys.push(key);
-            self.node(child, child.cover());
         }
     }
 
@@ -317,5 +235,84 @@ impl<'p> Tree<'p> {
             self.expected.write(&mut self.dots, row.into(), first, last);
             self.runs.push((row, first, last));
         }
+    }
+
+    /// The columns of a message with these events and dependencies, both in order.
+    pub(super) fn finish(mut self, events: &[WireRun], deps: &[(ReplicaIndex, u64)]) -> Vec<u8> {
+        self.end_run();
+        let in_order = self.runs[..] == *events;
+        let mut shared = Shared::default();
+        let mut previous: &[u8] = &[];
+        for key in &self.keys {
+            shared.add(previous.iter().zip(*key).take_while(|(a, b)| a == b).count());
+            previous = key;
+        }
+        let shared = Some(shared).filter(Shared::pays);
+        let shares = |at: usize| shared.as_ref().map_or(0, |shared| shared.lengths[at] as usize);
+        let one = matches!(events, [(0, first, last)] if first == last);
+        let key_bytes: usize = self.keys.iter().map(|key| key.len() + 1).sum();
+        let rest = self.shape.len() + self.dots.len() + self.covers.len() + self.content_lengths.len();
+
+        let mut out = Vec::with_capacity(16 + rest + key_bytes + self.contents.len());
+        let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+        out.push(
+            flag(one, head::ONE)
+                | flag(!deps.is_empty(), head::DEPS)
+                | flag(in_order, head::IN_ORDER)
+                | flag(shared.is_some(), head::SHARED),
+        );
+        if let (true, [(_, first, _)]) = (one, events) {
+            number(&mut out, *first);
+        } else {
+            number(&mut out, events.len() as u64);
+            for &(row, first, last) in events {
+                number(&mut out, row.into());
+                number(&mut out, first);
+                number(&mut out, last - first);
+            }
+        }
+        if !deps.is_empty() {
+            number(&mut out, deps.len() as u64);
+            for &(row, counter) in deps {
+                number(&mut out, row.into());
+                number(&mut out, counter);
+            }
+        }
+        out.extend(self.shape);
+        if !in_order {
+            out.extend(self.dots);
+        }
+        out.extend(self.covers);
+        for (at, key) in self.keys.iter().enumerate() {
+            if shared.is_some() {
+                number(&mut out, shares(at) as u64);
+            }
+            number(&mut out, (key.len() - shares(at)) as u64);
+        }
+        out.extend(self.content_lengths);
+        for (at, key) in self.keys.iter().enumerate() {
+            out.extend_from_slice(&key[shares(at)..]);
+        }
+        out.extend(self.contents);
+        out
+    }
+}
+
+/// How many bytes each key shares with the one before it.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) lengths: Vec<u32>,
+    sum: u64,
+}
+
+impl Shared {
+    pub(super) fn add(&mut self, shared: usize) {
+        self.lengths.push(shared as u32);
+        self.sum += shared as u64;
+    }
+
+    /// Whether it pays to tell.
+    pub(super) fn pays(&self) -> bool {
+        self.sum > 2 * self.lengths.len() as u64
     }
 }

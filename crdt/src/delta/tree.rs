@@ -111,26 +111,21 @@ impl DeltaTree {
         self.contents.len()
     }
 
-    /// Of each node the first dot carried at or below it, as `name` calls it; above all dots where there is none.
-    pub(crate) fn first_dots(&self, name: impl Fn(LocalDot) -> LocalDot) -> Vec<LocalDot> {
-        let mut first = vec![LocalDot::from_bits(u64::MAX); self.places.len()];
-        for at in (0..self.places.len()).rev() {
-            let node = Node { tree: self, at };
-            let own = node.carried().map(|(dot, _)| name(dot));
-            let below = node.children().map(|(_, child)| first[child.at]);
-            first[at] = own.chain(below).min().unwrap_or(first[at]);
+    /// Each carried dot, with how long its content and the key of its node are.
+    pub(crate) fn each_item(&self, mut each: impl FnMut(LocalDot, usize, usize)) {
+        let (mut at, mut start, mut key_start) = (0, 0, 0);
+        for place in &self.places {
+            for &(dot, end) in &self.carried[at..place.carried_end as usize] {
+                each(dot, (end - start) as usize, (place.key_end - key_start) as usize);
+                start = end;
+            }
+            (at, key_start) = (place.carried_end as usize, place.key_end);
         }
-        first
     }
 
-    /// Whether the children of each node stand in the order of their first dots.
-    pub(crate) fn is_in_order(&self) -> bool {
-        let first = self.first_dots(|dot| dot);
-        let is_in_order = |at| {
-            let node = Node { tree: self, at };
-            node.children().map(|(_, child)| first[child.at]).is_sorted()
-        };
-        (0..self.places.len()).all(is_in_order)
+    /// How many nodes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
     }
 
     /// Has the root of a tree without covers cover these dots.
@@ -212,17 +207,13 @@ impl<'t> Node<'t> {
         })
     }
 
-    /// Which of the tree's nodes it is.
-    pub(crate) fn index(self) -> usize {
-        self.at
-    }
-
     /// Whether there are nodes below.
     pub(crate) fn has_children(self) -> bool {
         self.place().end as usize > self.at + 1
     }
 
-    fn key(self) -> &'t [u8] {
+    /// What the node above calls it.
+    pub(crate) fn key(self) -> &'t [u8] {
         &self.tree.keys[self.before().key_end as usize..self.place().key_end as usize]
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Replica, row_in};
-use crate::causal::{CausalContext, ReplicaId, ReplicaIndex, Version};
-use crate::codec::{self, DecodeError, Limits};
+use crate::causal::{CausalContext, Dot, ReplicaId, ReplicaIndex, Version};
+use crate::codec::{self, DecodeError, Decoding, EncodedState, Limits};
 use crate::delta::{Delta, DeltaTree, Parts, Run, group};
 use crate::store::{Crdt, DotStore, rows_in};
 
@@ -133,21 +133,39 @@ impl<T: Crdt> Replica<T> {
         Self::new(id).decoded(bytes, limits)
     }
 
-    /// As [`decode`](Self::decode), into this replica, which knows nothing yet.
+    /// As [`decode`](Self::decode), into this replica, which knows nothing yet. [`Decoding`] does so in slices.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
     ///
     /// # Panics
     /// If it knows something.
-    pub fn decoded(mut self, bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
-        assert!(
-            self.known.iter().all(|&known| known == 0),
-            "a state is decoded into a replica that knows nothing"
-        );
-        let state = codec::decode_state::<T>(bytes, limits)?;
-        self.adopt(&state);
+    pub fn decoded(self, bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
+        let state = EncodedState::open::<T>(bytes, limits)?;
+        let mut decoding = Decoding::new(self, limits);
+        for slice in &state {
+            decoding.take(slice?)?;
+        }
+        Ok(decoding.finish())
+    }
+
+    /// The state in slices, for a store that keeps each by itself: the first dot of each and its bytes, for
+    /// [`Decoding`]. They are cut where they were cut `before`, if they have not become far too large or small, so that
+    /// only those change in which something changed. Of the order of 100 KiB each.
+    #[must_use]
+    pub fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)> {
+        codec::encode_slices(&self.state_parts(), before)
+    }
+
+    /// Takes in a slice of a state.
+    pub(crate) fn adopt_slice(&mut self, slice: &Parts) -> Result<(), DecodeError> {
+        T::State::check(slice.tree.root())?;
+        self.adopt(slice);
+        Ok(())
+    }
+
+    /// All that is known came as a state.
+    pub(crate) fn forget_recent(&mut self) {
         self.ring.restart(&self.known);
-        Ok(self)
     }
 }

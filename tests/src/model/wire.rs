@@ -191,14 +191,21 @@ impl Message {
         Envelope::seal(EnvelopeKind::Delta, &self.body())
     }
 
-    /// A state in its envelope.
+    /// A state of one slice in its envelope.
     #[must_use]
     pub fn state(&self, type_name: &str) -> Vec<u8> {
-        let mut body = vec![0x93];
-        text(&mut body, type_name);
-        self.parts(&mut body);
-        Envelope::seal(EnvelopeKind::State, &body)
+        state(type_name, &[self.body()])
     }
+}
+
+/// A state of these slices in its envelope.
+#[must_use]
+pub fn state(type_name: &str, slices: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    array(&mut body, 1 + slices.len());
+    text(&mut body, type_name);
+    slices.iter().for_each(|slice| body.extend(slice));
+    Envelope::seal(EnvelopeKind::State, &body)
 }
 
 /// A whole number in groups of seven bits.

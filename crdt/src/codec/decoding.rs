@@ -1,0 +1,291 @@
+//! Reading states, as a whole or slice by slice.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use super::reader::{Children, Reader};
+use super::slices::{SLICE, weight};
+use super::{DecodeError, Envelope, EnvelopeKind, Limits};
+use crate::causal::{Dot, LocalDot, ReplicaId};
+use crate::delta::{Delta, Mismatch, Parts, check_tree};
+use crate::replica::Replica;
+use crate::store::{Crdt, DotStore, Opaque};
+
+/// A state in bytes, taken apart: [`Decoding`] takes its slices one after the other.
+///
+/// ```
+/// use tombolo_crdt::{AddWinsSet, Decoding, EncodedState, Limits, Replica, ReplicaId};
+///
+/// let mut ann = Replica::<AddWinsSet<u32>>::new(ReplicaId::from_bytes([1; 16]));
+/// ann.update(|set| set.extend(0..30_000_u32));
+/// let bytes = ann.encode();
+///
+/// let limits = Limits::default();
+/// let state = EncodedState::open::<AddWinsSet<u32>>(&bytes, &limits)?;
+/// let mut decoding = Decoding::new(Replica::new(ReplicaId::from_bytes([2; 16])), &limits);
+/// for slice in &state {
+///     decoding.take(slice?)?;
+///     // Here a user interface can be drawn, or a task yield.
+/// }
+/// let bob: Replica<AddWinsSet<u32>> = decoding.finish();
+/// assert_eq!(bob.len(), 30_000);
+/// # Ok::<(), tombolo_crdt::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct EncodedState<'b> {
+    count: usize,
+    slices: &'b [u8],
+    format: u8,
+    limits: Limits,
+}
+
+impl<'b> EncodedState<'b> {
+    /// Opens the envelope of a state and checks that it says it is one of a `T`. Nothing in it has been read then. Costs
+    /// one look at every byte, for the checksum.
+    ///
+    /// # Errors
+    /// When the bytes are not a state of a `T`, are damaged, or exceed `limits`.
+    pub fn open<T: Crdt>(bytes: &'b [u8], limits: &Limits) -> Result<Self, DecodeError> {
+        let (format, body) = Envelope::open_any(EnvelopeKind::State, bytes, limits)?;
+        let mut reader = Reader::new(body, limits);
+        let parts = reader.array("a state")?;
+        if parts == 0 || (format == 1 && parts != 3) {
+            return Err(DecodeError::Malformed { at: 0, expected: "a state: a type and what it holds" });
+        }
+        let found = reader.text("the name of a type")?;
+        let wanted = T::type_name();
+        // An opaque replica writes no name and reads any.
+        if !found.is_empty() && found != wanted && TypeId::of::<T>() != TypeId::of::<Opaque>() {
+            return Err(Mismatch::Type { wanted: wanted.into_owned(), found: found.to_owned() }.into());
+        }
+        // In format 1 a state is one slice, whose parts stand in the place of it.
+        let count = if format == 1 { 1 } else { parts - 1 };
+        Ok(Self { count, slices: reader.rest(), format, limits: *limits })
+    }
+
+    /// How many slices there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none: the state of a replica that knows nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<'b> IntoIterator for &EncodedState<'b> {
+    type Item = Result<Slice<'b>, DecodeError>;
+    type IntoIter = EncodedSlices<'b>;
+
+    fn into_iter(self) -> EncodedSlices<'b> {
+        EncodedSlices {
+            reader: Reader::new(self.slices, &self.limits),
+            left: self.count,
+            format: self.format,
+        }
+    }
+}
+
+/// One slice of a state, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Slice<'b> {
+    body: &'b [u8],
+    /// Which slice of how many, if the cuts are those that the encoding asks for.
+    cut: Option<Cut>,
+    format: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// More follow.
+    Full,
+    /// The last.
+    Last,
+}
+
+impl<'b> From<&'b [u8]> for Slice<'b> {
+    /// A slice as [`Replica::slices`] wrote it.
+    fn from(body: &'b [u8]) -> Self {
+        Self { body, cut: None, format: super::FORMAT }
+    }
+}
+
+/// The slices of a state, in their order.
+pub struct EncodedSlices<'b> {
+    reader: Reader<'b>,
+    left: usize,
+    format: u8,
+}
+
+impl std::fmt::Debug for EncodedSlices<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EncodedSlices").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+impl<'b> Iterator for EncodedSlices<'b> {
+    type Item = Result<Slice<'b>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            // Nothing may follow on the last.
+            let end = self.reader.finish().err();
+            self.reader = Reader::new(&[], &Limits::trusted());
+            return end.map(Err);
+        }
+        self.left -= 1;
+        let format = self.format;
+        let cut = Some(if self.left == 0 { Cut::Last } else { Cut::Full });
+        let body = match format {
+            1 => Ok(self.reader.rest()),
+            _ => self.reader.skip_body(),
+        };
+        if body.is_err() || format == 1 {
+            self.left = 0;
+            self.reader = Reader::new(&[], &Limits::trusted());
+        }
+        Some(body.map(|body| Slice { body, cut, format }))
+    }
+}
+
+/// A replica that is being read from the slices of a state.
+///
+/// Beside the replica it takes memory for one slice at a time. What was read cannot be seen before it is all there:
+/// a part of a state is no state that anybody ever was in.
+#[derive(Debug)]
+pub struct Decoding<T: Crdt> {
+    replica: Replica<T>,
+    limits: Limits,
+    /// The dot up to which all has been read.
+    reached: Option<Dot>,
+}
+
+impl<T: Crdt> Decoding<T> {
+    /// Begins to read a state into a replica that knows nothing yet.
+    ///
+    /// # Panics
+    /// If the replica knows something.
+    #[must_use]
+    pub fn new(replica: Replica<T>, limits: &Limits) -> Self {
+        assert!(replica.replicas() == 0, "a state is decoded into a replica that knows nothing");
+        Self { replica, limits: *limits, reached: None }
+    }
+
+    /// Reads the next slice. Costs time and, while it lasts, memory in proportion to the slice.
+    ///
+    /// # Errors
+    /// When it is not the next slice of a state of a `T`, is damaged, or all slices so far exceed the limits. What
+    /// has been read is then of no use.
+    pub fn take<'b>(&mut self, slice: impl Into<Slice<'b>>) -> Result<(), DecodeError> {
+        let (parts, memory) = self.read(slice.into())?;
+        self.limits.memory = memory;
+        if self.replica.replicas() + parts.events.len() > self.limits.replicas + 1 {
+            return Err(DecodeError::Limit { what: "replicas", limit: self.limits.replicas });
+        }
+        self.replica.adopt_slice(&parts)?;
+        Ok(())
+    }
+
+    fn read(&mut self, slice: Slice<'_>) -> Result<(Parts, usize), DecodeError> {
+        self.limits.check_bytes(slice.body.len())?;
+        let mut reader = Reader::new(slice.body, &self.limits);
+        let parts = match slice.format {
+            1 => reader.plain_body(Children::ByDot)?,
+            _ => reader.body(Children::ByDot)?,
+        };
+        reader.finish()?;
+        check_tree(&parts)?;
+        self.follow(&parts)?;
+        if slice.format > 1
+            && let Some(cut) = slice.cut
+        {
+            check_cut(&parts, cut)?;
+        }
+        Ok((parts, reader.memory()))
+    }
+
+    /// Checks that the events are those that follow on what has been read.
+    fn follow(&mut self, parts: &Parts) -> Result<(), Mismatch> {
+        if parts.tree.cover_runs().next().is_some() {
+            return Err(Mismatch::Shape(
+                "a cover in a state, which covers its whole version without saying so",
+            ));
+        }
+        if !parts.deps.is_empty() {
+            return Err(Mismatch::Events);
+        }
+        for run in &parts.events {
+            let replica = parts.table.id(run.replica);
+            let follows = match self.reached {
+                Some(Dot { replica: last, counter }) if last == replica => run.first == counter + 1,
+                Some(Dot { replica: last, .. }) => last < replica && run.first == 1,
+                None => run.first == 1,
+            };
+            if !follows {
+                return Err(Mismatch::Events);
+            }
+            self.reached = Some(Dot { replica, counter: run.last });
+        }
+        Ok(())
+    }
+
+    /// The replica with all that has been read. Recent deltas are not part of a state: to peers behind this version it
+    /// sends the whole state.
+    ///
+    /// SUBTLE: only who hands in the slices knows whether they are all there. A state whose last slices are missing
+    /// reads as a smaller one.
+    #[must_use]
+    pub fn finish(mut self) -> Replica<T> {
+        self.replica.forget_recent();
+        self.replica
+    }
+}
+
+/// A state has one form: a slice ends with the item with which it has come to weigh enough.
+fn check_cut(parts: &Parts, cut: Cut) -> Result<(), DecodeError> {
+    let (mut sum, mut last): (u64, Option<(LocalDot, u64)>) = (0, None);
+    parts.tree.each_item(|dot, content, key| {
+        let weight = weight(content, key);
+        sum += weight;
+        if last.is_none_or(|(last, _)| last < dot) {
+            last = Some((dot, weight));
+        }
+    });
+    let end = parts.events.last().map(|run| LocalDot::new(run.replica, run.last));
+    let is_right = match (last, cut) {
+        (_, _) if end.is_none() => false,
+        (None, Cut::Last) => true,
+        (None, Cut::Full) => false,
+        (Some((_, weight)), Cut::Last) => sum - weight < SLICE,
+        (Some((dot, weight)), Cut::Full) => sum - weight < SLICE && sum >= SLICE && Some(dot) == end,
+    };
+    if is_right {
+        Ok(())
+    } else {
+        Err(DecodeError::Malformed { at: 0, expected: "slices cut where they weigh enough" })
+    }
+}
+
+/// Reads a state as a delta that depends on nothing.
+pub(super) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Delta<T>, DecodeError> {
+    let state = EncodedState::open::<T>(bytes, limits)?;
+    let mut decoding = Decoding::new(Replica::<T>::new(ReplicaId::from_bytes([0; 16])), limits);
+    if state.len() > 1 {
+        for slice in &state {
+            decoding.take(slice?)?;
+        }
+        return Ok(decoding.finish().state());
+    }
+    let mut parts = Parts::empty(Arc::default());
+    for slice in &state {
+        parts = decoding.read(slice?)?.0;
+    }
+    T::State::check(parts.tree.root())?;
+    parts.is_state = true;
+    let known = parts.event_context();
+    parts.tree.cover_at_root(&known);
+    Ok(Delta::from_parts(Arc::new(parts)))
+}

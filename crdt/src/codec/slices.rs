@@ -1,0 +1,306 @@
+//! A state cut into slices: each holds the live items whose dots lie between two dots, in the order of replica id and
+//! counter, and can be read by itself.
+//!
+//! So a large state is read in bounded memory, one slice after the other; and a store that keeps the cuts where they were
+//! writes only the slices in which something changed.
+
+use smallvec::SmallVec;
+
+use super::writer::{Columns, Rows, WireRun, write_body};
+use crate::causal::{Dot, LocalDot, ReplicaIndex};
+use crate::delta::{Node, Parts};
+
+/// A slice ends with the item with which it has come to weigh this much, in bytes: 256 KiB, a few milliseconds' work.
+pub(super) const SLICE: u64 = 256 << 10;
+
+/// What an item weighs whose content and key have these lengths. Only the cuts depend on it.
+pub(super) fn weight(content: usize, key: usize) -> u64 {
+    16 + content as u64 + key as u64
+}
+
+/// The parent of the root.
+const NONE: u32 = u32::MAX;
+
+/// A live item.
+struct Item<'p> {
+    /// As it is called in the message.
+    dot: LocalDot,
+    node: u32,
+    content: &'p [u8],
+}
+
+/// A state, to be cut.
+pub(super) struct Slices<'p> {
+    parts: &'p Parts,
+    rows: Rows,
+    /// By row of the message: how far its events go.
+    known: Vec<u64>,
+    /// In order of dot.
+    items: Vec<Item<'p>>,
+    nodes: Vec<Node<'p>>,
+    parents: Vec<u32>,
+    /// The first dots of the slices.
+    cuts: Vec<LocalDot>,
+}
+
+impl<'p> Slices<'p> {
+    pub(super) fn of(parts: &'p Parts) -> Self {
+        let rows = Rows::of(parts);
+        let mut known = vec![0; rows.used.len()];
+        for run in &parts.events {
+            known[rows.wire(run.replica) as usize] = run.last;
+        }
+        let mut slices = Self {
+            parts,
+            rows,
+            known,
+            items: Vec::with_capacity(parts.tree.count_carried()),
+            nodes: Vec::with_capacity(parts.tree.len()),
+            parents: Vec::with_capacity(parts.tree.len()),
+            cuts: Vec::new(),
+        };
+        slices.add(parts.tree.root(), NONE);
+        if !slices.items.is_sorted_by_key(|item| item.dot) {
+            slices.items.sort_unstable_by_key(|item| item.dot);
+        }
+        slices
+    }
+
+    fn add(&mut self, node: Node<'p>, parent: u32) {
+        let at = self.nodes.len() as u32;
+        self.nodes.push(node);
+        self.parents.push(parent);
+        for (dot, content) in node.carried() {
+            self.items.push(Item { dot: self.rows.dot(dot), node: at, content });
+        }
+        for (_, child) in node.children() {
+            self.add(child, at);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cuts.len()
+    }
+
+    fn weight(&self, item: &Item<'_>) -> u64 {
+        weight(item.content.len(), self.nodes[item.node as usize].key().len())
+    }
+
+    /// The dot after `dot` of those that the state knows.
+    fn after(&self, dot: LocalDot) -> LocalDot {
+        if dot.counter() < self.known[dot.replica() as usize] {
+            LocalDot::new(dot.replica(), dot.counter() + 1)
+        } else {
+            LocalDot::new(dot.replica() + 1, 1)
+        }
+    }
+
+    /// Cuts as the encoding has it: after each item with which a slice has come to weigh [`SLICE`], but the last.
+    pub(super) fn by_weight(mut self) -> Self {
+        if !self.known.is_empty() {
+            self.cuts.push(LocalDot::new(0, 1));
+        }
+        let mut sum = 0;
+        for (at, item) in self.items.iter().enumerate() {
+            sum += self.weight(item);
+            if sum >= SLICE && at + 1 < self.items.len() {
+                self.cuts.push(self.after(item.dot));
+                sum = 0;
+            }
+        }
+        self
+    }
+
+    /// Cuts where it was cut before, as far as the slices have not become far too heavy or too light: for a store, whose
+    /// slices then stay the same but for those in which something changed.
+    pub(super) fn near(mut self, before: &[Dot]) -> Self {
+        if self.known.is_empty() {
+            return self;
+        }
+        let row = |dot: &Dot| {
+            let row = self.parts.table.row(dot.replica)?;
+            let row = self.rows.used.iter().position(|&used| used == row)?;
+            (dot.counter <= self.known[row]).then(|| LocalDot::new(row as ReplicaIndex, dot.counter))
+        };
+        let mut old: Vec<LocalDot> = before.iter().filter_map(row).collect();
+        old.push(LocalDot::new(0, 1));
+        old.sort_unstable();
+        old.dedup();
+        let mut cuts = vec![old[0]];
+        // What the slice being cut and the one before it weigh.
+        let (mut sum, mut previous) = (0, u64::MAX);
+        let mut items = self.items.iter().peekable();
+        for end in old[1..].iter().copied().map(Some).chain([None]) {
+            let is_before = |item: &&Item<'_>| end.is_none_or(|end| item.dot < end);
+            let total: u64 = {
+                let rest = items.clone().take_while(|item| is_before(item));
+                rest.map(|item| self.weight(item)).sum()
+            };
+            while let Some(item) = items.next_if(is_before) {
+                sum += self.weight(item);
+                let more = items.peek().is_some_and(is_before);
+                if total > 2 * SLICE && sum >= SLICE && more {
+                    cuts.push(self.after(item.dot));
+                    (previous, sum) = (sum, 0);
+                }
+            }
+            if sum + previous.min(2 * SLICE) <= SLICE / 2 && cuts.len() > 1 {
+                // Both are light: they become one.
+                cuts.pop();
+                sum += previous;
+            }
+            if let Some(end) = end {
+                cuts.push(end);
+                (previous, sum) = (sum, 0);
+            }
+        }
+        self.cuts = cuts;
+        self
+    }
+
+    /// Writes the slices one after the other; `each` gets the first dot of each and its body.
+    pub(super) fn write_each(self, mut each: impl FnMut(Dot, &[u8])) {
+        let mut paths = Paths::new(self.nodes.len());
+        let mut items = &self.items[..];
+        let mut body = Vec::new();
+        for (nth, &cut) in self.cuts.iter().enumerate() {
+            let end = self.cuts.get(nth + 1).copied();
+            let (own, rest) =
+                items.split_at(end.map_or(items.len(), |end| items.partition_point(|item| item.dot < end)));
+            items = rest;
+            let (first_row, events) = self.events(cut, end);
+            let columns = paths.columns(&self, own, first_row, &events);
+            let rows = &self.rows.used[first_row as usize..first_row as usize + events.len()];
+            body.clear();
+            write_body(&mut body, self.parts, rows, &columns);
+            let replica = self.parts.table.id(self.rows.used[first_row as usize]);
+            each(Dot { replica, counter: cut.counter() }, &body);
+        }
+    }
+
+    /// The dots from `cut` up to `end`, one run a row, in rows from the first row on.
+    fn events(&self, cut: LocalDot, end: Option<LocalDot>) -> (ReplicaIndex, Vec<WireRun>) {
+        let first_row = cut.replica();
+        let last_row = match end {
+            Some(end) if end.counter() > 1 => end.replica(),
+            Some(end) => end.replica() - 1,
+            None => self.known.len() as ReplicaIndex - 1,
+        };
+        let run = |row: ReplicaIndex| {
+            let first = if row == first_row { cut.counter() } else { 1 };
+            let last = match end {
+                Some(end) if end.replica() == row => end.counter() - 1,
+                _ => self.known[row as usize],
+            };
+            (row - first_row, first, last)
+        };
+        (first_row, (first_row..=last_row).map(run).collect())
+    }
+}
+
+/// A node that has something in a slice.
+#[derive(Clone, Copy)]
+struct Part {
+    node: u32,
+    /// In the order of their first dots: the first and last child, as indices of parts; [`NONE`] if there is none.
+    first: u32,
+    last: u32,
+    next: u32,
+    children: u32,
+    /// The first and last item, as indices into the slice's items.
+    items: (u32, u32),
+}
+
+/// Finds the nodes of a slice and puts them in order.
+struct Paths {
+    /// By node: its part in the slice at hand, if it is one of that slice.
+    part: Vec<u32>,
+    parts: Vec<Part>,
+    /// By item of the slice: the next one of its node.
+    next_item: Vec<u32>,
+}
+
+impl Paths {
+    fn new(nodes: usize) -> Self {
+        Self { part: vec![NONE; nodes], parts: Vec::new(), next_item: Vec::new() }
+    }
+
+    fn columns<'p>(
+        &mut self,
+        slices: &Slices<'p>,
+        items: &[Item<'p>],
+        first_row: ReplicaIndex,
+        events: &[WireRun],
+    ) -> Vec<u8> {
+        // Items come in order of dot, so nodes are met in the order of their first dots.
+        self.next_item.clear();
+        self.next_item.resize(items.len(), NONE);
+        self.part(slices, 0);
+        let mut content_bytes = 0;
+        for (at, item) in (0..).zip(items) {
+            content_bytes += item.content.len();
+            let part = self.part(slices, item.node);
+            let (first, last) = &mut self.parts[part as usize].items;
+            if *first == NONE {
+                *first = at;
+            } else {
+                self.next_item[*last as usize] = at;
+            }
+            *last = at;
+        }
+        let mut columns = Columns::new(events, content_bytes);
+        self.write(slices, items, first_row, 0, &mut columns);
+        for part in self.parts.drain(..) {
+            self.part[part.node as usize] = NONE;
+        }
+        columns.finish(events, &[])
+    }
+
+    /// The part of a node, made if there is none yet, with those above it.
+    fn part(&mut self, slices: &Slices<'_>, node: u32) -> u32 {
+        let known = self.part[node as usize];
+        if known != NONE {
+            return known;
+        }
+        let parent = slices.parents[node as usize];
+        let above = if parent == NONE { NONE } else { self.part(slices, parent) };
+        let new = self.parts.len() as u32;
+        self.part[node as usize] = new;
+        self.parts.push(Part { node, first: NONE, last: NONE, next: NONE, children: 0, items: (NONE, NONE) });
+        if above != NONE {
+            let last = std::mem::replace(&mut self.parts[above as usize].last, new);
+            self.parts[above as usize].children += 1;
+            match last {
+                NONE => self.parts[above as usize].first = new,
+                last => self.parts[last as usize].next = new,
+            }
+        }
+        new
+    }
+
+    fn write<'p>(
+        &self,
+        slices: &Slices<'p>,
+        items: &[Item<'p>],
+        first_row: ReplicaIndex,
+        part: u32,
+        columns: &mut Columns<'p>,
+    ) {
+        let part = &self.parts[part as usize];
+        let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> = SmallVec::new();
+        let mut at = part.items.0;
+        while at != NONE {
+            let item = &items[at as usize];
+            carried.push((LocalDot::new(item.dot.replica() - first_row, item.dot.counter()), item.content));
+            at = self.next_item[at as usize];
+        }
+        columns.node(&carried, &[], part.children as usize);
+        let mut child = part.first;
+        while child != NONE {
+            let below = &self.parts[child as usize];
+            columns.keys.push(slices.nodes[below.node as usize].key());
+            self.write(slices, items, first_row, child, columns);
+            child = below.next;
+        }
+    }
+}
