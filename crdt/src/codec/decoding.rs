@@ -247,13 +247,14 @@ impl<T: Crdt> Decoding<T> {
 /// A state has one form: a slice ends with the item with which it has come to weigh enough.
 fn check_cut(parts: &Parts, cut: Cut) -> Result<(), DecodeError> {
     let (mut sum, mut last): (u64, Option<(LocalDot, u64)>) = (0, None);
-    parts.tree.each_item(|dot, content, key| {
-        let weight = weight(content, key);
+    let tree = parts.tree.flat();
+    for (at, (dot, node)) in (0..).zip(tree.items()) {
+        let weight = weight(tree.content(at).len(), tree.key(node).len());
         sum += weight;
         if last.is_none_or(|(last, _)| last < dot) {
             last = Some((dot, weight));
         }
-    });
+    }
     let end = parts.events.last().map(|run| LocalDot::new(run.replica, run.last));
     let is_right = match (last, cut) {
         (_, _) if end.is_none() => false,

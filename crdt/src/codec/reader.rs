@@ -9,8 +9,8 @@ use super::compress::{LEAST, MAX_RATIO, decompress};
 use super::packed::Expected;
 use super::writer::{Shared, head, shape};
 use super::{DecodeError, Limits};
-use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
-use crate::delta::{Parts, Run, TreeWriter};
+use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
+use crate::delta::{DeltaTree, Parts, Run, TreeBuilder};
 use crate::store::MAX_DEPTH;
 
 /// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
@@ -328,7 +328,7 @@ impl<'b> Reader<'b> {
         let dots = self.dots(carried, flags, &parts.events, used)?;
         let covers = self.covers(&shapes, &parts.events, used)?;
         let mut key_lengths = Vec::with_capacity(shapes.len() - 1);
-        let mut previous = 0;
+        let (mut previous, mut sum) = (0, 0);
         for _ in 1..shapes.len() {
             let shared = if flags & head::SHARED == 0 { 0 } else { self.number("how much keys share")? };
             let own = self.count("the length of a key")?;
@@ -337,7 +337,11 @@ impl<'b> Reader<'b> {
             }
             previous = shared as usize + own;
             self.spend(2 * previous)?;
+            sum += previous as u64;
             key_lengths.push((shared as u32, own as u32));
+        }
+        if sum > u64::from(u32::MAX) {
+            return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
         }
         let mut content_lengths = Vec::with_capacity(carried);
         for shape in &shapes {
@@ -352,27 +356,17 @@ impl<'b> Reader<'b> {
         let keys = self.take(own)?;
         let contents = self.take(self.left())?;
         self.spend(2 * contents.len())?;
-        let mut columns = Columns {
-            shapes: shapes.iter(),
-            dots: dots.iter(),
+        let columns = Columns {
+            shapes: &shapes,
+            dots: &dots,
             covers: &covers,
-            key_lengths: key_lengths.iter(),
-            content_lengths: content_lengths.iter(),
+            key_lengths: &key_lengths,
+            content_lengths: &content_lengths,
             keys,
-            key: SmallVec::new(),
-            shared: Shared::default(),
             contents,
-            order,
         };
-        let read = parts.tree.fill(|writer| {
-            writer.reserve([shapes.len(), carried, covers.len(), own, columns.contents.len()]);
-            columns.node(writer)
-        });
-        read.map_err(|expected| self.malformed(expected))?;
-        if !columns.contents.is_empty() {
-            return Err(DecodeError::Length);
-        }
-        let shared = columns.shared;
+        let (tree, shared) = columns.tree(order).map_err(|expected| self.malformed(expected))?;
+        parts.tree = tree;
         let told = || shared.lengths.iter().eq(key_lengths.iter().map(|(shared, _)| shared));
         if shared.pays() != (flags & head::SHARED != 0) || (shared.pays() && !told()) {
             return Err(self.malformed("keys told by all that they share, where that pays"));
@@ -590,68 +584,111 @@ fn expected(events: &[Run], before: u64) -> Expected {
     Expected { row, counter: first.saturating_sub(before) }
 }
 
-/// The columns of a tree, being put together.
+/// The columns of a tree, to be put together. There is as much in each as the shapes say, but for contents.
 struct Columns<'b> {
-    shapes: std::slice::Iter<'b, Shape>,
-    dots: std::slice::Iter<'b, LocalDot>,
+    shapes: &'b [Shape],
+    dots: &'b [LocalDot],
     covers: &'b [(u64, u64)],
-    key_lengths: std::slice::Iter<'b, (u32, u32)>,
-    content_lengths: std::slice::Iter<'b, usize>,
+    key_lengths: &'b [(u32, u32)],
+    content_lengths: &'b [usize],
     keys: &'b [u8],
-    /// The last key.
-    key: SmallVec<[u8; 24]>,
-    /// What the keys so far share.
-    shared: Shared,
     contents: &'b [u8],
-    order: Children,
 }
 
-/// The columns have as much as the shapes say.
-const COUNTED: &str = "the columns were read by what the shapes say";
+/// A node of which not all children have come.
+struct Above {
+    node: u32,
+    left: u32,
+    /// The first dot at or below it, so far, and that of the last child.
+    first: Option<LocalDot>,
+    last: Option<LocalDot>,
+}
 
 impl Columns<'_> {
-    /// Puts a node together, and yields the first dot at or below it. An error says what was expected.
-    fn node(&mut self, writer: &mut TreeWriter<'_>) -> Result<Option<LocalDot>, &'static str> {
-        let shape = *self.shapes.next().expect(COUNTED);
-        let (covers, rest) = self.covers.split_at(shape.covers as usize);
-        self.covers = rest;
-        writer.cover(Dots::new(covers));
-        let mut first = None;
-        let mut previous = None;
-        for _ in 0..shape.carried {
-            let dot = *self.dots.next().expect(COUNTED);
-            if previous.is_some_and(|previous| previous >= dot) {
-                return Err("carried dots in ascending order");
+    /// Puts the tree together. An error says what was expected.
+    fn tree(&self, order: Children) -> Result<(DeltaTree, Shared), &'static str> {
+        let mut tree = TreeBuilder::new(self.shapes.len(), self.dots.len(), self.covers, self.contents);
+        let mut keys = Keys::new(self.keys, self.key_lengths);
+        let (mut dots, mut lengths) = (self.dots.iter(), self.content_lengths.iter());
+        let (mut content_end, mut cover_end) = (0, 0);
+        let mut above: SmallVec<[Above; 8]> = SmallVec::new();
+        for (nth, shape) in self.shapes.iter().enumerate() {
+            if nth > 0 {
+                keys.next(nth - 1);
             }
-            previous = Some(dot);
-            first = first.or(previous);
-            let length = *self.content_lengths.next().expect(COUNTED);
-            let (content, rest) = self.contents.split_at_checked(length).ok_or("the content of a dot")?;
-            self.contents = rest;
-            writer.carry(dot, content);
+            cover_end += shape.covers;
+            let mut first = None;
+            let mut previous = None;
+            for (&dot, length) in dots.by_ref().zip(lengths.by_ref()).take(shape.carried as usize) {
+                if previous.is_some_and(|previous| previous >= dot) {
+                    return Err("carried dots in ascending order");
+                }
+                previous = Some(dot);
+                first = first.or(previous);
+                content_end += length;
+                if content_end > self.contents.len() {
+                    return Err("the content of a dot");
+                }
+                tree.carry(dot, content_end as u32);
+            }
+            let node = tree.node(keys.end, cover_end);
+            if shape.children > 0 {
+                above.push(Above { node, left: shape.children, first, last: None });
+                continue;
+            }
+            let mut below = first;
+            while let Some(parent) = above.last_mut() {
+                if parent.last.is_none() {
+                    parent.first = [parent.first, below].into_iter().flatten().min();
+                } else if order == Children::ByDot && below <= parent.last {
+                    return Err("children in the order of their first dots");
+                }
+                parent.last = below;
+                parent.left -= 1;
+                if parent.left > 0 {
+                    break;
+                }
+                below = parent.first;
+                tree.close(parent.node);
+                above.pop();
+            }
         }
-        let mut previous = None;
-        for nth in 0..shape.children {
-            let &(shared, own) = self.key_lengths.next().expect(COUNTED);
-            let (key, rest) = self.keys.split_at(own as usize);
-            self.keys = rest;
-            // What is told to be shared is; whether more is remains to be seen.
-            let shared = shared as usize;
-            let more = self.key[shared..].iter().zip(key).take_while(|(a, b)| a == b).count();
-            self.shared.add(shared + more);
-            self.key.truncate(shared);
-            self.key.extend_from_slice(key);
-            let open = writer.open(&self.key);
-            let below = self.node(writer)?;
-            if self.order == Children::ByDot && nth > 0 && below <= previous {
-                return Err("children in the order of their first dots");
-            }
-            if nth == 0 {
-                first = [first, below].into_iter().flatten().min();
-            }
-            previous = below;
-            writer.close(&open);
+        if content_end < self.contents.len() {
+            return Err("the end of the message");
         }
-        Ok(first)
+        tree.set_keys(keys.all);
+        Ok((tree.finish(), keys.shared))
+    }
+}
+
+/// Keys, each told by what it shares with the one before.
+struct Keys<'b> {
+    own: &'b [u8],
+    lengths: &'b [(u32, u32)],
+    all: Vec<u8>,
+    /// Where the last one begins and ends.
+    start: u32,
+    end: u32,
+    /// What they share indeed.
+    shared: Shared,
+}
+
+impl<'b> Keys<'b> {
+    fn new(own: &'b [u8], lengths: &'b [(u32, u32)]) -> Self {
+        let all = Vec::with_capacity(own.len());
+        Self { own, lengths, all, start: 0, end: 0, shared: Shared::default() }
+    }
+
+    fn next(&mut self, nth: usize) {
+        let (shared, own) = self.lengths[nth];
+        let (key, rest) = self.own.split_at(own as usize);
+        self.own = rest;
+        let previous = &self.all[(self.start + shared) as usize..self.end as usize];
+        let more = previous.iter().zip(key).take_while(|(a, b)| a == b).count();
+        self.shared.add(shared as usize + more);
+        let from = self.start as usize;
+        self.all.extend_from_within(from..from + shared as usize);
+        self.all.extend_from_slice(key);
+        (self.start, self.end) = (self.end, self.all.len() as u32);
     }
 }

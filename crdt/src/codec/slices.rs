@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::writer::{Columns, Rows, WireRun, write_body};
 use crate::causal::{Dot, LocalDot, ReplicaIndex};
-use crate::delta::{Node, Parts};
+use crate::delta::{Flat, NO_NODE, Parts};
 
 /// A slice ends with the item with which it has come to weigh this much, in bytes: 256 KiB, a few milliseconds' work.
 pub(super) const SLICE: u64 = 256 << 10;
@@ -18,26 +18,25 @@ pub(super) fn weight(content: usize, key: usize) -> u64 {
     16 + content as u64 + key as u64
 }
 
-/// The parent of the root.
-const NONE: u32 = u32::MAX;
-
 /// A live item.
-struct Item<'p> {
+#[derive(Clone, Copy)]
+struct Item {
     /// As it is called in the message.
     dot: LocalDot,
     node: u32,
-    content: &'p [u8],
+    /// Which of the carried dots of the tree it is.
+    at: u32,
 }
 
 /// A state, to be cut.
 pub(super) struct Slices<'p> {
     parts: &'p Parts,
+    tree: Flat<'p>,
     rows: Rows,
     /// By row of the message: how far its events go.
     known: Vec<u64>,
     /// In order of dot.
-    items: Vec<Item<'p>>,
-    nodes: Vec<Node<'p>>,
+    items: Vec<Item>,
     parents: Vec<u32>,
     /// The first dots of the slices.
     cuts: Vec<LocalDot>,
@@ -50,40 +49,18 @@ impl<'p> Slices<'p> {
         for run in &parts.events {
             known[rows.wire(run.replica) as usize] = run.last;
         }
-        let mut slices = Self {
-            parts,
-            rows,
-            known,
-            items: Vec::with_capacity(parts.tree.count_carried()),
-            nodes: Vec::with_capacity(parts.tree.len()),
-            parents: Vec::with_capacity(parts.tree.len()),
-            cuts: Vec::new(),
-        };
-        slices.add(parts.tree.root(), NONE);
-        if !slices.items.is_sorted_by_key(|item| item.dot) {
-            slices.items.sort_unstable_by_key(|item| item.dot);
-        }
-        slices
-    }
-
-    fn add(&mut self, node: Node<'p>, parent: u32) {
-        let at = self.nodes.len() as u32;
-        self.nodes.push(node);
-        self.parents.push(parent);
-        for (dot, content) in node.carried() {
-            self.items.push(Item { dot: self.rows.dot(dot), node: at, content });
-        }
-        for (_, child) in node.children() {
-            self.add(child, at);
-        }
+        let tree = parts.tree.flat();
+        let items = (0..).zip(tree.items()).map(|(at, (dot, node))| Item { dot: rows.dot(dot), node, at });
+        let items = in_order(items.collect(), &known);
+        Self { parts, tree, rows, known, items, parents: tree.parents(), cuts: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
         self.cuts.len()
     }
 
-    fn weight(&self, item: &Item<'_>) -> u64 {
-        weight(item.content.len(), self.nodes[item.node as usize].key().len())
+    fn weight(&self, item: &Item) -> u64 {
+        weight(self.tree.content(item.at).len(), self.tree.key(item.node).len())
     }
 
     /// The dot after `dot` of those that the state knows.
@@ -131,7 +108,7 @@ impl<'p> Slices<'p> {
         let (mut sum, mut previous) = (0, u64::MAX);
         let mut items = self.items.iter().peekable();
         for end in old[1..].iter().copied().map(Some).chain([None]) {
-            let is_before = |item: &&Item<'_>| end.is_none_or(|end| item.dot < end);
+            let is_before = |item: &&Item| end.is_none_or(|end| item.dot < end);
             let total: u64 = {
                 let rest = items.clone().take_while(|item| is_before(item));
                 rest.map(|item| self.weight(item)).sum()
@@ -160,7 +137,7 @@ impl<'p> Slices<'p> {
 
     /// Writes the slices one after the other; `each` gets the first dot of each and its body.
     pub(super) fn write_each(self, mut each: impl FnMut(Dot, &[u8])) {
-        let mut paths = Paths::new(self.nodes.len());
+        let mut paths = Paths::new(self.tree.nodes());
         let mut items = &self.items[..];
         let mut body = Vec::new();
         for (nth, &cut) in self.cuts.iter().enumerate() {
@@ -198,6 +175,34 @@ impl<'p> Slices<'p> {
     }
 }
 
+/// The items in order of dot; `known` says how far the dots of each row go.
+fn in_order(mut items: Vec<Item>, known: &[u64]) -> Vec<Item> {
+    if items.is_sorted_by_key(|item| item.dot) {
+        return items;
+    }
+    let dots = known.iter().fold(0_u64, |sum, known| sum.saturating_add(*known));
+    if dots > 8 * items.len() as u64 {
+        items.sort_unstable_by_key(|item| item.dot);
+        return items;
+    }
+    // Most dots are live: each has its place, which is faster than sorting.
+    let mut before = 0;
+    let start = |known: &u64| {
+        let start = before;
+        before += known;
+        start
+    };
+    let starts: Vec<u64> = known.iter().map(start).collect();
+    let mut places = vec![NONE; dots as usize];
+    for (at, Item { dot, .. }) in (0..).zip(&items) {
+        places[(starts[dot.replica() as usize] + dot.counter() - 1) as usize] = at;
+    }
+    places.into_iter().filter(|&at| at != NONE).map(|at| items[at as usize]).collect()
+}
+
+/// No index.
+const NONE: u32 = u32::MAX;
+
 /// A node that has something in a slice.
 #[derive(Clone, Copy)]
 struct Part {
@@ -228,7 +233,7 @@ impl Paths {
     fn columns<'p>(
         &mut self,
         slices: &Slices<'p>,
-        items: &[Item<'p>],
+        items: &[Item],
         first_row: ReplicaIndex,
         events: &[WireRun],
     ) -> Vec<u8> {
@@ -236,9 +241,7 @@ impl Paths {
         self.next_item.clear();
         self.next_item.resize(items.len(), NONE);
         self.part(slices, 0);
-        let mut content_bytes = 0;
         for (at, item) in (0..).zip(items) {
-            content_bytes += item.content.len();
             let part = self.part(slices, item.node);
             let (first, last) = &mut self.parts[part as usize].items;
             if *first == NONE {
@@ -248,7 +251,7 @@ impl Paths {
             }
             *last = at;
         }
-        let mut columns = Columns::new(events, content_bytes);
+        let mut columns = Columns::new(events);
         self.write(slices, items, first_row, 0, &mut columns);
         for part in self.parts.drain(..) {
             self.part[part.node as usize] = NONE;
@@ -263,7 +266,7 @@ impl Paths {
             return known;
         }
         let parent = slices.parents[node as usize];
-        let above = if parent == NONE { NONE } else { self.part(slices, parent) };
+        let above = if parent == NO_NODE { NONE } else { self.part(slices, parent) };
         let new = self.parts.len() as u32;
         self.part[node as usize] = new;
         self.parts.push(Part { node, first: NONE, last: NONE, next: NONE, children: 0, items: (NONE, NONE) });
@@ -281,7 +284,7 @@ impl Paths {
     fn write<'p>(
         &self,
         slices: &Slices<'p>,
-        items: &[Item<'p>],
+        items: &[Item],
         first_row: ReplicaIndex,
         part: u32,
         columns: &mut Columns<'p>,
@@ -291,14 +294,17 @@ impl Paths {
         let mut at = part.items.0;
         while at != NONE {
             let item = &items[at as usize];
-            carried.push((LocalDot::new(item.dot.replica() - first_row, item.dot.counter()), item.content));
+            carried.push((
+                LocalDot::new(item.dot.replica() - first_row, item.dot.counter()),
+                slices.tree.content(item.at),
+            ));
             at = self.next_item[at as usize];
         }
         columns.node(&carried, &[], part.children as usize);
         let mut child = part.first;
         while child != NONE {
             let below = &self.parts[child as usize];
-            columns.keys.push(slices.nodes[below.node as usize].key());
+            columns.keys.push(slices.tree.key(below.node));
             self.write(slices, items, first_row, child, columns);
             child = below.next;
         }

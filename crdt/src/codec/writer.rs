@@ -135,7 +135,7 @@ fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
     let mut deps: SmallVec<[_; 4]> =
         parts.deps.iter().map(|&(row, counter)| (rows.wire(row), counter)).collect();
     deps.sort_unstable();
-    let mut columns = Columns::new(&events, parts.tree.content_bytes());
+    let mut columns = Columns::new(&events);
     let root = parts.tree.root();
     // A state covers its whole version: it goes without saying.
     delta_node(&mut columns, rows, root, if parts.is_state { Dots::new(&[]) } else { root.cover() });
@@ -171,7 +171,7 @@ pub(super) struct Columns<'p> {
 }
 
 impl<'p> Columns<'p> {
-    pub(super) fn new(events: &[WireRun], content_bytes: usize) -> Self {
+    pub(super) fn new(events: &[WireRun]) -> Self {
         let (row, first) = events.first().map_or((0, 1), |&(row, first, _)| (u64::from(row), first));
         Self {
             shape: Vec::new(),
@@ -183,7 +183,7 @@ impl<'p> Columns<'p> {
             expected_cover: Expected { row, counter: first.saturating_sub(1) },
             content_lengths: Vec::new(),
             keys: Vec::new(),
-            contents: Vec::with_capacity(content_bytes),
+            contents: Vec::new(),
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) use door::{check_tree, leaf};
 pub(crate) use draft::{Draft, Number, PlaceId, ROOT};
 pub(crate) use group::group;
 pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
+pub(crate) use tree::{Flat, NO_NODE, TreeBuilder};
 
 /// About what a row of a replica table takes.
 const ROW_BYTES: usize = 64;

@@ -106,26 +106,9 @@ impl DeltaTree {
         })
     }
 
-    /// How long all contents are together.
-    pub(crate) fn content_bytes(&self) -> usize {
-        self.contents.len()
-    }
-
-    /// Each carried dot, with how long its content and the key of its node are.
-    pub(crate) fn each_item(&self, mut each: impl FnMut(LocalDot, usize, usize)) {
-        let (mut at, mut start, mut key_start) = (0, 0, 0);
-        for place in &self.places {
-            for &(dot, end) in &self.carried[at..place.carried_end as usize] {
-                each(dot, (end - start) as usize, (place.key_end - key_start) as usize);
-                start = end;
-            }
-            (at, key_start) = (place.carried_end as usize, place.key_end);
-        }
-    }
-
-    /// How many nodes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
+    /// The tree as the lists it consists of.
+    pub(crate) fn flat(&self) -> Flat<'_> {
+        Flat { places: &self.places, carried: &self.carried, keys: &self.keys, contents: &self.contents }
     }
 
     /// Has the root of a tree without covers cover these dots.
@@ -151,6 +134,111 @@ impl DeltaTree {
     /// How many runs it covers and dots it carries: it names at most as many replicas.
     pub(crate) fn names(&self) -> usize {
         self.covers.len() + self.carried.len()
+    }
+}
+
+/// The lists of a tree, for who walks all of it: nodes and carried dots by number.
+#[derive(Clone, Copy)]
+pub(crate) struct Flat<'t> {
+    places: &'t [Place],
+    carried: &'t [(LocalDot, u32)],
+    keys: &'t [u8],
+    contents: &'t [u8],
+}
+
+/// The parent of the root.
+pub(crate) const NO_NODE: u32 = u32::MAX;
+
+impl<'t> Flat<'t> {
+    /// How many nodes there are.
+    pub(crate) fn nodes(self) -> usize {
+        self.places.len()
+    }
+
+    /// The key of a node.
+    pub(crate) fn key(self, node: u32) -> &'t [u8] {
+        let start = if node == 0 { 0 } else { self.places[node as usize - 1].key_end };
+        &self.keys[start as usize..self.places[node as usize].key_end as usize]
+    }
+
+    /// The content of a carried dot.
+    pub(crate) fn content(self, carried: u32) -> &'t [u8] {
+        let start = if carried == 0 { 0 } else { self.carried[carried as usize - 1].1 };
+        &self.contents[start as usize..self.carried[carried as usize].1 as usize]
+    }
+
+    /// The carried dots with the node that carries each, in the order of their numbers.
+    pub(crate) fn items(self) -> impl Iterator<Item = (LocalDot, u32)> + 't {
+        let mut node = 0;
+        self.carried.iter().enumerate().map(move |(at, &(dot, _))| {
+            while self.places[node as usize].carried_end as usize <= at {
+                node += 1;
+            }
+            (dot, node)
+        })
+    }
+
+    /// Of each node the one above.
+    pub(crate) fn parents(self) -> Vec<u32> {
+        let mut parents = Vec::with_capacity(self.places.len());
+        let mut above: SmallVec<[u32; 8]> = SmallVec::new();
+        for (at, place) in (0..).zip(self.places) {
+            while above.last().is_some_and(|&node| self.places[node as usize].end <= at) {
+                above.pop();
+            }
+            parents.push(above.last().copied().unwrap_or(NO_NODE));
+            if place.end > at + 1 {
+                above.push(at);
+            }
+        }
+        parents
+    }
+}
+
+/// A tree from its columns, node by node in pre-order.
+pub(crate) struct TreeBuilder {
+    tree: DeltaTree,
+}
+
+impl TreeBuilder {
+    /// With room for so many nodes and carried dots; all covers and contents.
+    pub(crate) fn new(nodes: usize, carried: usize, covers: &[(u64, u64)], contents: &[u8]) -> Self {
+        Self {
+            tree: DeltaTree {
+                places: SmallVec::with_capacity(nodes),
+                carried: SmallVec::with_capacity(carried),
+                covers: SmallVec::from_slice(covers),
+                keys: Bytes::new(),
+                contents: Bytes::from_slice(contents),
+            },
+        }
+    }
+
+    /// All keys.
+    pub(crate) fn set_keys(&mut self, keys: Vec<u8>) {
+        self.tree.keys = Bytes::from_vec(keys);
+    }
+
+    /// A dot that the next node carries, with where its content ends.
+    pub(crate) fn carry(&mut self, dot: LocalDot, content_end: u32) {
+        self.tree.carried.push((dot, content_end));
+    }
+
+    /// The next node; says which it is.
+    pub(crate) fn node(&mut self, key_end: u32, cover_end: u32) -> u32 {
+        let at = self.tree.places.len() as u32;
+        let carried_end = self.tree.carried.len() as u32;
+        self.tree.places.push(Place { end: at + 1, key_end, carried_end, cover_end });
+        at
+    }
+
+    /// What comes next lies no longer below this node.
+    pub(crate) fn close(&mut self, node: u32) {
+        self.tree.places[node as usize].end = self.tree.places.len() as u32;
+    }
+
+    pub(crate) fn finish(self) -> DeltaTree {
+        self.tree
     }
 }
 
@@ -212,8 +300,7 @@ impl<'t> Node<'t> {
         self.place().end as usize > self.at + 1
     }
 
-    /// What the node above calls it.
-    pub(crate) fn key(self) -> &'t [u8] {
+    fn key(self) -> &'t [u8] {
         &self.tree.keys[self.before().key_end as usize..self.place().key_end as usize]
     }
 

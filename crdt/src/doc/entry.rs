@@ -219,7 +219,7 @@ impl Crdt for DocEntry {
 impl DotStore for DocEntry {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         for (key, child) in node.children() {
-            let code = code_of(key).expect("keys were checked when the delta came in");
+            let Some(code) = join.right(code_of(key)) else { return };
             let at = self.place(code);
             each!(&mut self.typed[at], value => {
                 join.below(&mut **value, child);

@@ -18,9 +18,7 @@ use serde::ser::SerializeMap;
 use crate::causal::{LocalDot, Tx};
 use crate::delta::{DeltaTree, Mismatch, Node, PlaceId, TreeWriter};
 use crate::set::check_keys;
-use crate::store::{
-    Crdt, DotStore, Join, Key, Keyed, Mut, View, decode_value, deeper, write_key, write_value,
-};
+use crate::store::{Crdt, DotStore, Join, Key, Keyed, Mut, View, decode_key, deeper, write_key};
 
 /// A map from keys to values of one replicated type, which may be maps again.
 ///
@@ -147,7 +145,7 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
         K: Borrow<Q>,
     {
         let Some((key, value)) = self.state.entries.remove_entry(key) else { return false };
-        let below = self.tx.draft.child(self.place, |out| write_value(&key, out));
+        let below = self.tx.draft.child(self.place, |out| write_key(&key, out));
         reset(&value, below, self.tx)
     }
 
@@ -184,8 +182,8 @@ impl<K: Key, V: Crdt> Crdt for AddWinsMap<K, V> {
 impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         for (bytes, child) in node.children() {
-            let key: K = decode_value(bytes).expect("keys were checked when the delta came in");
-            let (slot, _) = self.entries.occupy(&key, join.seed, || (key.clone(), V::State::default()));
+            let Some(key) = join.key::<K>(bytes) else { return };
+            let slot = self.entries.occupy(key, join.seed);
             let value = self.entries.slot_mut(slot);
             join.below(value, child);
             if value.is_empty() {
@@ -207,7 +205,7 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
 
     fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for (key, value) in self.entries.iter_unordered() {
-            writer.child(|out| write_value(key, out), |below| value.carry(wanted, below));
+            writer.child(|out| write_key(key, out), |below| value.carry(wanted, below));
         }
     }
 
@@ -217,7 +215,7 @@ impl<K: Key, V: Crdt> DotStore for AddWinsMap<K, V> {
 
     fn prune(&mut self, node: Node<'_>) {
         for (bytes, child) in node.children() {
-            let key: K = decode_value(bytes).expect("this transaction wrote the key");
+            let key: K = decode_key(bytes).expect("this transaction wrote the key");
             if let Some(slot) = self.entries.occupied(&key) {
                 let value = self.entries.slot_mut(slot);
                 value.prune(child);

@@ -146,20 +146,25 @@ impl<T: Crdt> Replica<T> {
             join.drop_covered(&mut self.state, rest.as_dots());
         }
         for (run, &row) in delta.events.iter().zip(&rows) {
-            let known = &mut self.known[row as usize];
-            if run.last <= *known {
-                continue;
-            }
-            let news = run.last - *known;
-            *known = run.last;
-            // What we wrote ourselves and get back, after a restart, our next transaction implies anyway.
-            if self.tx.table.id(row) == self.id {
-                continue;
-            }
-            self.epoch = self.epoch.wrapping_add(news);
-            if !self.raised.contains(&row) {
-                self.raised.push(row);
-            }
+            self.learn(row, run.last);
+        }
+    }
+
+    /// Everything of a row up to `last` is known now.
+    pub(super) fn learn(&mut self, row: ReplicaIndex, last: u64) {
+        let known = &mut self.known[row as usize];
+        if last <= *known {
+            return;
+        }
+        let news = last - *known;
+        *known = last;
+        // What we wrote ourselves and get back, after a restart, our next transaction implies anyway.
+        if self.tx.table.id(row) == self.id {
+            return;
+        }
+        self.epoch = self.epoch.wrapping_add(news);
+        if !self.raised.contains(&row) {
+            self.raised.push(row);
         }
     }
 }

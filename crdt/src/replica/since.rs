@@ -8,7 +8,7 @@ use super::{Replica, row_in};
 use crate::causal::{CausalContext, Dot, ReplicaId, ReplicaIndex, Version};
 use crate::codec::{self, DecodeError, Decoding, EncodedState, Limits};
 use crate::delta::{Delta, DeltaTree, Parts, Run, group};
-use crate::store::{Crdt, DotStore, rows_in};
+use crate::store::{Crdt, DotStore, Join, rows_in};
 
 /// What a peer at some version lacks.
 #[derive(Debug, Clone)]
@@ -104,7 +104,10 @@ impl<T: Crdt> Replica<T> {
             known.insert_run(replica, 1, last);
             events.push(Run { replica, first: 1, last });
         }
+        let mut live = 0;
+        self.state.dots(&mut |_| live += 1);
         let tree = DeltaTree::written(|writer| {
+            writer.reserve([live, live, 0, 0, 0]);
             writer.cover(known.as_dots());
             self.state.carry(&|_| true, writer);
         });
@@ -159,8 +162,17 @@ impl<T: Crdt> Replica<T> {
 
     /// Takes in a slice of a state.
     pub(crate) fn adopt_slice(&mut self, slice: &Parts) -> Result<(), DecodeError> {
-        T::State::check(slice.tree.root())?;
-        self.adopt(slice);
+        for &id in slice.table.ids() {
+            self.intern(id);
+        }
+        let tx = &mut self.tx;
+        let none = CausalContext::default();
+        let join = Join::new(&self.known, &tx.table, &slice.table, &none, &mut tx.clock, tx.seed);
+        join.below_unchecked(&mut self.state, slice.tree.root(), slice.tree.count_carried())?;
+        for run in &slice.events {
+            let row = row_in(&self.tx.table, slice, run.replica);
+            self.learn(row, run.last);
+        }
         Ok(())
     }
 

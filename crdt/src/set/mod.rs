@@ -14,7 +14,7 @@ use serde::Serializer;
 
 use crate::causal::{LocalDot, Tx};
 use crate::delta::{Mismatch, Node, PlaceId, TreeWriter};
-use crate::store::{Join, Key, Keyed, Leaf, decode_value, encode_value, view_seq, write_key, write_value};
+use crate::store::{Join, Key, Keyed, Leaf, check_key, view_seq, write_key};
 
 /// Elements, each with the dots that added it: what the sets are made of.
 #[derive(Clone)]
@@ -78,21 +78,20 @@ impl<K: Key> Elements<K> {
         K: Borrow<Q>,
     {
         let Some((element, mut added_by)) = self.added_by.remove_entry(element) else { return false };
-        let below = tx.draft.child(place, |key| write_value(&element, key));
+        let below = tx.draft.child(place, |key| write_key(&element, key));
         added_by.cover(below, tx);
         true
     }
 
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         for (bytes, child) in node.children() {
-            let element: K = decode_value(bytes).expect("keys were checked when the delta came in");
+            let Some(element) = join.key::<K>(bytes) else { return };
             let nothing_new = || !child.carried().any(|(dot, _)| join.admit(dot).is_some());
             if child.cover().is_empty() && child.carries() && nothing_new() {
                 // Nothing to drop: an element all of whose dots are known stays as it is.
                 continue;
             }
-            let new = || (element.clone(), Leaf::default());
-            let (slot, _) = self.added_by.occupy(&element, join.seed, new);
+            let slot = self.added_by.occupy(element, join.seed);
             let added_by = self.added_by.slot_mut(slot);
             added_by.retain(&mut |dot| join.stands(child.cover(), dot));
             added_by.take_in(child, join, |(), _| {});
@@ -115,7 +114,7 @@ impl<K: Key> Elements<K> {
 
     fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
         for (element, added_by) in self.added_by.iter_unordered() {
-            writer.child(|key| write_value(element, key), |below| added_by.carry(wanted, below));
+            writer.child(|key| write_key(element, key), |below| added_by.carry(wanted, below));
         }
     }
 
@@ -138,11 +137,7 @@ pub(crate) fn check_keys<K: Key>(
     mut below: impl FnMut(Node<'_>) -> Result<(), Mismatch>,
 ) -> Result<(), Mismatch> {
     node.check_fields(|key, child| {
-        let decoded: K = decode_value(key).map_err(|why| Mismatch::Content { what: "key", why })?;
-        // Two encodings of one key would be two places for it elsewhere.
-        if &encode_value(&decoded)[..] != key {
-            return Err(Mismatch::Content { what: "key", why: "it is not in its canonical encoding".into() });
-        }
+        check_key::<K>(key)?;
         below(child)
     })
 }

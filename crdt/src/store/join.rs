@@ -7,9 +7,10 @@
 
 use std::cmp::Ordering;
 
-use super::DotStore;
+use super::value::{checked_key, decode_key, in_key};
+use super::{Content, DotStore, Key};
 use crate::causal::{CausalContext, Dots, HybridClock, LocalDot, ReplicaIndex, ReplicaTable, Stamp};
-use crate::delta::Node;
+use crate::delta::{Mismatch, Node};
 
 /// A row of the replica's table that the delta's table lacks.
 const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
@@ -27,6 +28,12 @@ pub struct Join<'a> {
     clock: &'a mut HybridClock,
     /// For hash tables.
     pub(crate) seed: u64,
+    /// Whether what the delta says has not passed [`DotStore::check`].
+    unchecked: bool,
+    /// The first thing in an unchecked delta that is not of the type of its place.
+    wrong: Option<Mismatch>,
+    /// How many dots were taken in.
+    taken: usize,
 }
 
 impl<'a> Join<'a> {
@@ -46,7 +53,57 @@ impl<'a> Join<'a> {
                 theirs[our_row as usize] = their_row as ReplicaIndex;
             }
         }
-        Self { known, table, ours, theirs, carried, clock, seed }
+        let (unchecked, wrong, taken) = (false, None, 0);
+        Self { known, table, ours, theirs, carried, clock, seed, unchecked, wrong, taken }
+    }
+
+    /// As [`below`](Self::below), for a delta that has not passed [`DotStore::check`] and of which nothing is known here: it
+    /// is checked on the way, so that each key and content is decoded once.
+    ///
+    /// # Errors
+    /// When it is no delta of this type. What has been taken in is of no use then.
+    pub(crate) fn below_unchecked<S: DotStore>(
+        mut self,
+        state: &mut S,
+        node: Node<'_>,
+        carried: usize,
+    ) -> Result<(), Mismatch> {
+        self.unchecked = true;
+        state.take_in(node, &mut self);
+        match self.wrong {
+            Some(wrong) => Err(wrong),
+            // Types look at the places where they expect something, and nowhere else.
+            None if self.taken != carried => Err(Mismatch::Shape("content where the type has none")),
+            None => Ok(()),
+        }
+    }
+
+    /// A key of the delta; `None` if it is none, which is told at the end.
+    pub(crate) fn key<K: Key>(&mut self, bytes: &[u8]) -> Option<K> {
+        let key = if self.unchecked { checked_key(bytes) } else { decode_key(bytes).map_err(in_key) };
+        self.right(key)
+    }
+
+    /// A content of the delta; `None` if it is none, which is told at the end.
+    pub(crate) fn content<C: Content>(&mut self, bytes: &[u8]) -> Option<C> {
+        self.right(C::decode(bytes).map_err(|why| Mismatch::Content { what: "content", why }))
+    }
+
+    /// What is no mismatch. The first that is one is told at the end.
+    pub(crate) fn right<R>(&mut self, found: Result<R, Mismatch>) -> Option<R> {
+        match found {
+            Ok(found) => Some(found),
+            Err(wrong) => {
+                assert!(self.unchecked, "keys and contents were checked when the delta came in: {wrong}");
+                self.wrong.get_or_insert(wrong);
+                None
+            }
+        }
+    }
+
+    /// Counts a dot that is in the state now.
+    pub(crate) fn took(&mut self) {
+        self.taken += 1;
     }
 
     /// A dot of the delta as it is called here; `None` if it is known already.

@@ -177,27 +177,15 @@ impl<K: Ord + Hash, S> Keyed<K, S> {
         self.search(key).ok().map(|slot| self.slot(slot).1)
     }
 
-    /// Where `key` is, and whether it is new: then `make` is asked for the entry, whose key must equal `key`. `seed` is
-    /// used if the container gets an index now.
-    pub(crate) fn occupy<Q: Ord + Hash + ?Sized>(
-        &mut self,
-        key: &Q,
-        seed: u64,
-        make: impl FnOnce() -> (K, S),
-    ) -> (Slot, bool)
+    /// Where `key` is, with a value that comes into being if there is none. `seed` is used if the container gets an index
+    /// now.
+    pub(crate) fn occupy(&mut self, key: K, seed: u64) -> Slot
     where
-        K: Borrow<Q>,
+        S: Default,
     {
-        match self.search(key) {
-            Ok(slot) => (slot, false),
-            Err(gap) => {
-                let entry = make();
-                debug_assert!(
-                    entry.0.borrow() == key,
-                    "the key that was made is the key that was looked for"
-                );
-                (self.push(gap, entry, seed), true)
-            }
+        match self.search(&key) {
+            Ok(slot) => slot,
+            Err(gap) => self.push(gap, (key, S::default()), seed),
         }
     }
 
@@ -206,10 +194,7 @@ impl<K: Ord + Hash, S> Keyed<K, S> {
     where
         S: Default,
     {
-        let slot = match self.search(&key) {
-            Ok(slot) => slot,
-            Err(gap) => self.push(gap, (key, S::default()), seed),
-        };
+        let slot = self.occupy(key, seed);
         self.slot_mut(slot)
     }
 
@@ -391,21 +376,6 @@ mod tests {
             self.search(key).ok().map(|slot| self.slot_mut(slot))
         }
 
-        /// The value under `key`, and whether it is new: then `make` is asked for the key. As [`occupy`](Self::occupy).
-        fn entry_ref<Q: Ord + Hash + ?Sized>(
-            &mut self,
-            key: &Q,
-            seed: u64,
-            make: impl FnOnce() -> K,
-        ) -> (&mut S, bool)
-        where
-            K: Borrow<Q>,
-            S: Default,
-        {
-            let (slot, new) = self.occupy(key, seed, || (make(), S::default()));
-            (self.slot_mut(slot), new)
-        }
-
         /// Puts `state` under `key`, and gives what was there.
         fn insert(&mut self, key: K, state: S, seed: u64) -> Option<S> {
             match self.search(&key) {
@@ -538,7 +508,8 @@ mod tests {
             }
             Step::EntryRef(number) => {
                 let is_new = !model.contains_key(&key(number));
-                let (state, new) = keyed.entry_ref(&*key(number), seed, || key(number));
+                let new = !keyed.contains_key(&*key(number));
+                let state = keyed.entry_or_default(key(number), seed);
                 assert_eq!(new, is_new);
                 *state += 2;
                 *model.entry(key(number)).or_default() += 2;
@@ -562,9 +533,8 @@ mod tests {
                 }
             }
             Step::InsertMany(from, count) => (from..from + count).for_each(|number| {
-                let (slot, new) = keyed.occupy(&*key(number % keys), seed, || (key(number % keys), 5));
-                assert_eq!(*keyed.slot_mut(slot), *model.entry(key(number % keys)).or_insert(5));
-                assert!(!new || *keyed.slot(slot).1 == 5);
+                let slot = keyed.occupy(key(number % keys), seed);
+                assert_eq!(*keyed.slot_mut(slot), *model.entry(key(number % keys)).or_default());
             }),
             Step::RemoveMany(from, count) => (from..from + count).for_each(|number| {
                 assert_eq!(keyed.remove_entry(&*key(number % keys)), model.remove_entry(&key(number % keys)));

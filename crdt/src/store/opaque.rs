@@ -37,6 +37,7 @@ impl DotStore for Opaque {
                 let at = self.items.partition_point(|(there, _)| join.compare(*there, dot).is_lt());
                 if self.items.get(at).is_none_or(|(there, _)| *there != dot) {
                     self.items.insert(at, (dot, Bytes::from_slice(content)));
+                    join.took();
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! What registers hold and sets and maps are keyed by.
 
+use std::any::{Any, TypeId};
 use std::hash::Hash;
 
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use crate::delta::Bytes;
+use crate::delta::{Bytes, Mismatch};
 
 /// What a register can hold: any plain value that serde can write and read.
 ///
@@ -57,13 +58,16 @@ fn try_write_value<V: Serialize + ?Sized>(value: &V, out: &mut Bytes) -> Result<
     value.serialize(&mut serializer).map_err(|why| why.to_string())
 }
 
-/// Encodes a key that is about to be written.
+/// Encodes a key behind what is there.
 ///
 /// # Panics
 /// As [`encode_value`]; in debug builds also if the key does not come back as it was.
 pub(crate) fn write_key<K: Key>(key: &K, out: &mut Bytes) {
     let start = out.len();
-    write_value(key, out);
+    match (key as &dyn Any).downcast_ref::<String>() {
+        Some(text) => write_text(text, out),
+        None => write_value(key, out),
+    }
     debug_assert!(
         decode_value::<K>(&out[start..]).is_ok_and(|back| back == *key),
         "a key of a replicated type must be the same after encoding and decoding"
@@ -76,6 +80,61 @@ pub(crate) fn decode_value<V: DeserializeOwned>(mut bytes: &[u8]) -> Result<V, S
     let value = V::deserialize(&mut deserializer).map_err(|why| why.to_string())?;
     // A value has one encoding, and nothing may hide behind it.
     if bytes.is_empty() { Ok(value) } else { Err("it is followed by other bytes".into()) }
+}
+
+/// Text as serde writes it, but faster: most keys are text.
+fn write_text(text: &str, out: &mut Bytes) {
+    match text.len() {
+        len @ ..32 => out.push(0xa0 | len as u8),
+        len @ 32..=0xff => out.extend_from_slice(&[0xd9, len as u8]),
+        _ => return write_value(text, out),
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// What [`write_text`] writes; `None` if it is not that, or is long.
+fn read_text(bytes: &[u8]) -> Option<&str> {
+    let text = match *bytes {
+        [marker @ 0xa0..=0xbf, ref text @ ..] if text.len() == usize::from(marker & 31) => text,
+        [0xd9, len @ 32..=0xff, ref text @ ..] if text.len() == usize::from(len) => text,
+        _ => return None,
+    };
+    std::str::from_utf8(text).ok()
+}
+
+/// A key, as [`write_key`] or another encoder wrote it.
+pub(crate) fn decode_key<K: Key>(bytes: &[u8]) -> Result<K, String> {
+    if TypeId::of::<K>() == TypeId::of::<String>()
+        && let Some(text) = read_text(bytes)
+        && let Some(key) = (&mut Some(text.to_owned()) as &mut dyn Any).downcast_mut::<Option<K>>()
+    {
+        return Ok(key.take().expect("it was put there"));
+    }
+    decode_value(bytes)
+}
+
+/// A key from outside. Two encodings of one key would be two places for it elsewhere, so there is one.
+pub(crate) fn checked_key<K: Key>(bytes: &[u8]) -> Result<K, Mismatch> {
+    let key: K = decode_key(bytes).map_err(in_key)?;
+    let is_text = TypeId::of::<K>() == TypeId::of::<String>() && read_text(bytes).is_some();
+    if is_text || encode_value(&key)[..] == *bytes {
+        Ok(key)
+    } else {
+        Err(in_key("it is not in its canonical encoding".into()))
+    }
+}
+
+/// As [`checked_key`], without the key.
+pub(crate) fn check_key<K: Key>(bytes: &[u8]) -> Result<(), Mismatch> {
+    if TypeId::of::<K>() == TypeId::of::<String>() && read_text(bytes).is_some() {
+        return Ok(());
+    }
+    checked_key::<K>(bytes).map(drop)
+}
+
+/// What is wrong with a key.
+pub(crate) fn in_key(why: String) -> Mismatch {
+    Mismatch::Content { what: "key", why }
 }
 
 pub(crate) fn view_seq<T: Serialize, S: Serializer>(
