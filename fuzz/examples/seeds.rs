@@ -137,6 +137,7 @@ fn frames() -> Seeds {
                 replica: ReplicaId::from_bytes([1; 16]),
                 name: "ann".into(),
                 wall_millis: 1 << 40,
+                names: vec![ReplicaId::from_bytes([1; 16])],
             }),
         ),
         ("beat", Frame::Beat { sent: 1_000, digest: [4; 32] }),

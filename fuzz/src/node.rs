@@ -379,6 +379,7 @@ impl Stage {
                 replica: ReplicaId::from_bytes([9; 16]),
                 name: name.clone(),
                 wall_millis: *wall_millis,
+                names: vec![ReplicaId::from_bytes([1; 16]), ReplicaId::from_bytes([9; 16])],
             }),
             Word::Beat(sent, right) => {
                 let digest = if *right { self.us.engine.digest() } else { [1; 32] };
@@ -397,7 +398,11 @@ impl Stage {
             }
             Word::Content(doc, how, part, parts, bytes) => {
                 self.tainted = true;
-                let kind = if how.is_multiple_of(2) { ContentKind::State } else { ContentKind::Delta };
+                let kind = match how % 4 {
+                    0 | 2 => ContentKind::State,
+                    1 => ContentKind::Delta,
+                    _ => ContentKind::Named,
+                };
                 // Small numbers are the interesting ones.
                 let (part, parts) =
                     if how.is_multiple_of(8) { (*part, *parts) } else { (part % 4, parts % 4 + 1) };

@@ -1,7 +1,7 @@
 //! What it costs, in counts of messages and bytes.
 
-use tombolo_crdt::PnCounter;
-use tombolo_sync::engine::wire::Frame;
+use tombolo_crdt::{AddWinsSet, PnCounter};
+use tombolo_sync::engine::wire::{ContentKind, Frame};
 use tombolo_tests::sim::{GossipWeather, World};
 
 #[test]
@@ -112,4 +112,38 @@ fn an_input_costs_the_same_with_few_and_with_many_documents() {
     world.run_for(10_000);
     let lines = world.trace.lines().len();
     assert!(lines <= 4 * 11, "{lines} things happened in ten idle seconds");
+}
+
+#[test]
+fn in_a_session_an_increment_takes_twelve_bytes_and_an_element_eight_beside_itself() {
+    let mut world = World::new(2, 5);
+    world.gossip = GossipWeather { delivered: 0, ..GossipWeather::default() };
+    let likes = world.open::<PnCounter>(0, "likes");
+    let names = world.open::<AddWinsSet<String>>(0, "names");
+    world.update::<PnCounter, _>(0, likes, |counter| counter.inc(1));
+    world.update::<AddWinsSet<String>, _>(0, names, |set| set.add("Ann"));
+    world.connect_all();
+    world.run_until_agreed(2_000);
+    // From now on both know who writes.
+    world.crash(1, true, 0);
+    world.run_for(1_000);
+    world.start(1);
+    world.run_until_agreed(5_000);
+    world.record();
+    for round in 10..30 {
+        world.update::<PnCounter, _>(0, likes, |counter| counter.inc(1));
+        world.update::<AddWinsSet<String>, _>(0, names, |set| set.add(format!("Bob {round}")));
+        world.run_until_agreed(2_000);
+    }
+    let mut seen = 0;
+    for sent in world.sent() {
+        if let Frame::Content { doc, kind, bytes, .. } = &sent.frame {
+            assert_eq!(*kind, ContentKind::Named);
+            // "Bob 10" takes seven bytes.
+            let most = if *doc == likes { 12 } else { 7 + 8 };
+            assert!(bytes.len() <= most, "{} bytes: {bytes:02x?}", bytes.len());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 40, "{seen}");
 }

@@ -211,6 +211,7 @@ fn a_wall_clock_at_the_end_of_time_is_only_shown() {
             replica: ReplicaId::from_bytes([3; 16]),
             name: "n\u{7}2".repeat(1_000),
             wall_millis,
+            names: vec![ReplicaId::from_bytes([3; 16]); 5],
         };
         world.forge_frame(2, 0, &Frame::Welcome(welcome));
         world.forge_frame(2, 0, &Frame::Echo { sent: u64::MAX });

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn what_was_compressed_comes_back_and_nothing_else_does() {
-        let columns: Vec<u8> = (0..10_000_u32).map(|n| (n * n >> 7) as u8 & 15).collect();
+        let columns: Vec<u8> = (0..10_000_u32).map(|n| ((n * n) >> 7) as u8 & 15).collect();
         let packed = compress(&columns).expect("it has four bits a byte");
         assert!(packed.len() < columns.len() * 6 / 10);
         assert_eq!(decompress(&packed, columns.len()), Some(columns.clone()));

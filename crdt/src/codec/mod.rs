@@ -13,6 +13,7 @@ mod limits;
 mod packed;
 mod reader;
 mod serial;
+mod session;
 mod slices;
 mod writer;
 
@@ -26,6 +27,7 @@ pub use decoding::{Decoding, EncodedSlices, EncodedState, Slice};
 pub use envelope::{Envelope, EnvelopeKind, FORMAT};
 pub use limits::Limits;
 use reader::{Children, Reader};
+pub use session::SessionNames;
 use slices::Slices;
 
 /// Why bytes were not taken.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::compress::{LEAST, MAX_RATIO, decompress};
 use super::packed::Expected;
 use super::writer::{Shared, head, shape};
-use super::{DecodeError, Limits};
+use super::{DecodeError, Limits, SessionNames};
 use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
 use crate::delta::{DeltaTree, Parts, Run, TreeBuilder};
 use crate::store::MAX_DEPTH;
@@ -162,6 +162,10 @@ impl<'b> Reader<'b> {
     /// How many things follow that take a byte each at least.
     fn count(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
         let count = self.number(expected)?;
+        self.at_most_left(count)
+    }
+
+    fn at_most_left(&self, count: u64) -> Result<usize, DecodeError> {
         if count > self.left() as u64 { Err(DecodeError::Length) } else { Ok(count as usize) }
     }
 
@@ -242,17 +246,67 @@ impl<'b> Reader<'b> {
                 let table = self.names()?;
                 let length = self.uint("how long the columns are")?;
                 let packed = self.bin("the columns of a message")?;
-                if length < LEAST || length <= packed.len() || length / MAX_RATIO > packed.len() {
-                    return Err(self.malformed("columns that were worth compressing"));
-                }
-                // For as long as the columns are read.
-                self.spend(length)?;
-                let columns = decompress(packed, length).ok_or(DecodeError::Compressed)?;
-                self.memory += length;
-                self.columns_of(table, &columns, length, children)
+                self.compressed(table, length, packed, children)
             }
             _ => Err(self.malformed("a body of two or three parts")),
         }
+    }
+
+    /// What is left of a body whose columns are compressed.
+    fn compressed(
+        &mut self,
+        table: ReplicaTable,
+        length: usize,
+        packed: &[u8],
+        children: Children,
+    ) -> Result<Parts, DecodeError> {
+        if length < LEAST || length <= packed.len() || length / MAX_RATIO > packed.len() {
+            return Err(self.malformed("columns that were worth compressing"));
+        }
+        // For as long as the columns are read.
+        self.spend(length)?;
+        let columns = decompress(packed, length).ok_or(DecodeError::Compressed)?;
+        self.memory += length;
+        self.columns_of(table, &columns, length, children)
+    }
+
+    /// A body whose names are those of a session.
+    pub(super) fn session_body(
+        &mut self,
+        names: &SessionNames,
+        children: Children,
+    ) -> Result<Parts, DecodeError> {
+        let told = self.number("who it is about")?;
+        let is_list = told & 1 == 1;
+        let replicas = if is_list { self.at_most_left(told >> 2)? } else { 1 };
+        let table = self.table(replicas, |reader| {
+            let number = if is_list { reader.number("a number of the session")? } else { told >> 2 };
+            match names.get(number) {
+                Some(_) if is_list && replicas == 1 => {
+                    Err(reader.malformed("one replica by its number alone"))
+                }
+                Some(id) => Ok(id),
+                None if is_list && number == names.ids().len() as u64 => {
+                    let id = reader.take(16)?.try_into().map_err(|_| DecodeError::Length)?;
+                    let id = ReplicaId::from_bytes(id);
+                    if names.has(id) {
+                        Err(reader.malformed("a replica id without a number"))
+                    } else {
+                        Ok(id)
+                    }
+                }
+                None => Err(reader.malformed("a number of the session")),
+            }
+        })?;
+        if told & 2 == 2 {
+            let length = self.number("how long the columns are")?;
+            let length = usize::try_from(length).ok().filter(|&length| u32::try_from(length).is_ok());
+            let length = length.ok_or_else(|| self.malformed("how long the columns are"))?;
+            let packed = self.rest();
+            return self.compressed(table, length, packed, children);
+        }
+        let columns = self.rest();
+        self.columns_of(table, columns, 0, children)
     }
 
     /// Names and columns as they are: what is left of a body without its head.
@@ -286,19 +340,28 @@ impl<'b> Reader<'b> {
     }
 
     fn names(&mut self) -> Result<ReplicaTable, DecodeError> {
-        let mut table = ReplicaTable::default();
         let replicas = self.array("the replica table")?;
+        self.table(replicas, |reader| {
+            let id = reader.bin("a replica id")?.try_into();
+            let id = id.map_err(|_| reader.malformed("a replica id of 16 bytes"))?;
+            Ok(ReplicaId::from_bytes(id))
+        })
+    }
+
+    /// The table of the replicas that `next` reads one after the other.
+    fn table(
+        &mut self,
+        replicas: usize,
+        mut next: impl FnMut(&mut Self) -> Result<ReplicaId, DecodeError>,
+    ) -> Result<ReplicaTable, DecodeError> {
+        let mut table = ReplicaTable::default();
         if replicas > self.limits.replicas {
             return Err(DecodeError::Limit { what: "replicas", limit: self.limits.replicas });
         }
         self.spend(replicas * 6 * size_of::<ReplicaId>())?;
         let mut previous = None;
         for _ in 0..replicas {
-            let id: [u8; 16] = self
-                .bin("a replica id")?
-                .try_into()
-                .map_err(|_| self.malformed("a replica id of 16 bytes"))?;
-            let id = ReplicaId::from_bytes(id);
+            let id = next(self)?;
             if previous.is_some_and(|previous| previous >= id) {
                 return Err(self.malformed("replica ids in ascending order"));
             }

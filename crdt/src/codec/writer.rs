@@ -130,7 +130,7 @@ impl Rows {
     }
 }
 
-fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
+pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
     let events = rows.runs(parts.event_context().as_dots());
     let mut deps: SmallVec<[_; 4]> =
         parts.deps.iter().map(|&(row, counter)| (rows.wire(row), counter)).collect();

@@ -3,19 +3,24 @@
 use std::any::Any;
 
 use tombolo_crdt::{
-    Crdt, DecodeError, Delta, Limits, Merged, Opaque, Refused, Replica, ReplicaId, Since, Version,
+    Crdt, DecodeError, Delta, Limits, Merged, Opaque, Refused, Replica, ReplicaId, SessionNames, Since,
+    Version,
 };
 
-use super::frame::ContentKind;
+use super::frame::{ContentKind, PART};
 use crate::store::Stored;
 
 /// What can be done with a document without knowing its type.
 pub(crate) trait Document: Send {
     fn version(&self) -> Version;
-    /// Merges bytes from outside.
-    fn merge(&mut self, kind: ContentKind, bytes: &[u8], limits: &Limits) -> Result<Merged, MergeError>;
-    /// What somebody at `version` lacks, in bytes; `None` if nothing.
-    fn since(&self, version: &Version) -> Option<(ContentKind, Vec<u8>)>;
+    /// Merges bytes from outside. Yields also what to keep of them in a log, if they are a delta.
+    fn merge(
+        &mut self,
+        content: Content<'_>,
+        limits: &Limits,
+    ) -> Result<(Merged, Option<Vec<u8>>), MergeError>;
+    /// What somebody at `version` lacks, in bytes; `None` if nothing. With `names`, what is small has ids by numbers.
+    fn since(&self, version: &Version, names: Option<&SessionNames>) -> Option<(ContentKind, Vec<u8>)>;
     fn state(&self) -> Vec<u8>;
     fn waiting(&self) -> usize;
     fn set_time(&mut self, wall_millis: u64);
@@ -23,6 +28,14 @@ pub(crate) trait Document: Send {
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// The same type, with what a store holds.
     fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError>;
+}
+
+/// What came from outside.
+#[derive(Clone, Copy)]
+pub(crate) enum Content<'b> {
+    Delta(&'b [u8]),
+    State(&'b [u8]),
+    Named(&'b [u8], &'b SessionNames),
 }
 
 /// As whom documents are written here.
@@ -60,10 +73,15 @@ impl<T: Crdt> Document for Replica<T> {
         Self::version(self)
     }
 
-    fn merge(&mut self, kind: ContentKind, bytes: &[u8], limits: &Limits) -> Result<Merged, MergeError> {
-        let delta = match kind {
-            ContentKind::Delta => Delta::<T>::decode_body(bytes, limits),
-            ContentKind::State => Delta::<T>::decode_state(bytes, limits),
+    fn merge(
+        &mut self,
+        content: Content<'_>,
+        limits: &Limits,
+    ) -> Result<(Merged, Option<Vec<u8>>), MergeError> {
+        let delta = match content {
+            Content::Delta(bytes) => Delta::<T>::decode_body(bytes, limits),
+            Content::State(bytes) => Delta::<T>::decode_state(bytes, limits),
+            Content::Named(bytes, names) => Delta::<T>::decode_in(bytes, names, limits),
         };
         let delta = delta.map_err(MergeError::Bytes)?;
         // Nothing leaves a store before it is durable, so what we do not know of ourselves another store has written:
@@ -78,15 +96,25 @@ impl<T: Crdt> Document for Replica<T> {
         if new > 0 && self.replicas() + new > limits.replicas {
             return Err(MergeError::Replicas(limits.replicas));
         }
-        Self::merge(self, delta).map_err(MergeError::Full)
+        let record = match content {
+            Content::Delta(bytes) => Some(bytes.to_vec()),
+            Content::State(_) => None,
+            Content::Named(..) => Some(delta.encode_body()),
+        };
+        let merged = Self::merge(self, delta).map_err(MergeError::Full)?;
+        Ok((merged, record))
     }
 
-    fn since(&self, version: &Version) -> Option<(ContentKind, Vec<u8>)> {
-        match self.delta_since(version) {
-            Since::UpToDate => None,
-            Since::Delta(delta) => Some((ContentKind::Delta, delta.encode_body())),
+    fn since(&self, version: &Version, names: Option<&SessionNames>) -> Option<(ContentKind, Vec<u8>)> {
+        match (self.delta_since(version), names) {
+            (Since::UpToDate, _) => None,
+            // What takes several parts is told so that another session can go on with it.
+            (Since::Delta(delta), Some(names)) if delta.size_hint() <= PART => {
+                Some((ContentKind::Named, delta.encode_in(names)))
+            }
+            (Since::Delta(delta), _) => Some((ContentKind::Delta, delta.encode_body())),
             // Here live-dot reconciliation will stand; the whole state is correct, if not cheap.
-            Since::Forgotten => Some((ContentKind::State, self.encode())),
+            (Since::Forgotten, _) => Some((ContentKind::State, self.encode())),
         }
     }
 
@@ -149,13 +177,13 @@ mod tests {
         let mut merge = |of: u8, times: u8| {
             let mut other = Replica::<PnCounter>::new(ReplicaId::from_bytes([of; 16]));
             let deltas = (0..times).map(|_| other.update(|counter| counter.inc(1)).1.encode_body());
-            deltas.map(|bytes| Document::merge(&mut document, ContentKind::Delta, &bytes, &limits)).last()
+            deltas.map(|bytes| Document::merge(&mut document, Content::Delta(&bytes), &limits)).last()
         };
         for of in 1..=10 {
-            assert!(matches!(merge(of, 1), Some(Ok(Merged::Applied))), "{of}");
+            assert!(matches!(merge(of, 1), Some(Ok((Merged::Applied, _)))), "{of}");
         }
         assert!(matches!(merge(11, 1), Some(Err(MergeError::Replicas(10)))));
         // Who is known goes on.
-        assert!(matches!(merge(10, 2), Some(Ok(Merged::Applied))));
+        assert!(matches!(merge(10, 2), Some(Ok((Merged::Applied, _)))));
     }
 }

@@ -10,8 +10,9 @@ use tombolo_crdt::{ReplicaId, Version};
 use super::versions::Digest;
 use crate::{DocId, PeerId};
 
-/// The protocol this program speaks, and the oldest it still understands.
-pub const PROTOCOL: u16 = 1;
+/// The protocol this program speaks, and the oldest it still understands. In protocol 1 nothing was compressed, and
+/// replica ids had no numbers.
+pub const PROTOCOL: u16 = 2;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 256 KiB.
@@ -131,7 +132,13 @@ pub struct Welcome {
     pub name: String,
     /// Its wall time, in milliseconds since the Unix epoch.
     pub wall_millis: u64,
+    /// What the sender calls by numbers in [`ContentKind::Named`]: at most [`MAX_NAMES`] replica ids, the same whenever
+    /// it says so again in this session.
+    pub names: Vec<ReplicaId>,
 }
+
+/// How many replica ids a side of a session calls by numbers.
+pub const MAX_NAMES: usize = 256;
 
 /// Why a session ends before it has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -160,6 +167,8 @@ pub enum ContentKind {
     Delta,
     /// A whole state, in its envelope.
     State,
+    /// The body of a delta, with replica ids as the sender numbered them in its [`Welcome`].
+    Named,
 }
 
 /// Where a peer can be reached.

@@ -6,11 +6,14 @@
 //! ```
 //! All of it may be said again: who has not got an answer within a beat repeats what it said last.
 
+use std::sync::Arc;
+
 use rand::Rng;
+use tombolo_crdt::SessionNames;
 
 use super::Engine;
 use super::effect::Event;
-use super::frame::{Frame, Hello, Refusal, Welcome};
+use super::frame::{Frame, Hello, MAX_NAMES, Refusal, Welcome};
 use super::peer::{Peer, Phase};
 use crate::PeerId;
 
@@ -71,10 +74,14 @@ impl Engine {
 
     /// Says what a peer that has proved itself may hear at once.
     fn welcome(&mut self, peer: PeerId) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
+        let names = ready.told.get_or_insert_with(|| Arc::new(self.durable.names(self.config.replica)));
+        let names = names.ids().to_vec();
         let welcome = Welcome {
             replica: self.config.replica,
             name: self.config.name.clone(),
             wall_millis: self.now.wall_millis,
+            names,
         };
         self.send(peer, &Frame::Welcome(welcome));
         self.send_contacts(peer);
@@ -87,6 +94,10 @@ impl Engine {
         let ours = i64::try_from(self.now.wall_millis).unwrap_or(i64::MAX);
         let theirs = i64::try_from(welcome.wall_millis).unwrap_or(i64::MAX);
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
+        if welcome.names.len() > MAX_NAMES {
+            return self.refuse(peer, Refusal::Malformed);
+        }
+        ready.names.get_or_insert_with(|| Arc::new(SessionNames::new(welcome.names)));
         ready.replica = Some(welcome.replica);
         ready.skew_millis = theirs.saturating_sub(ours);
         let name: String = welcome.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();

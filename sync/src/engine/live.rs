@@ -4,7 +4,7 @@ use rand::Rng;
 use tombolo_crdt::{Delta, Merged, Opaque};
 
 use super::Engine;
-use super::document::MergeError;
+use super::document::{Content, MergeError};
 use super::effect::{Effect, Event, Origin};
 use super::frame::ContentKind;
 use crate::{DocId, PeerId};
@@ -78,20 +78,27 @@ impl Engine {
             return false;
         }
         let (limits, now) = (self.config.limits, self.now.wall_millis);
+        let names = self.peers.get(&from).and_then(|peer| peer.ready()?.names.clone());
+        let content = match (kind, &names) {
+            (ContentKind::Delta, _) => Content::Delta(bytes),
+            (ContentKind::State, _) => Content::State(bytes),
+            (ContentKind::Named, Some(names)) => Content::Named(bytes, names),
+            // It has overtaken the numbers; they will be said again, and this asked for again.
+            (ContentKind::Named, None) => return false,
+        };
         let is_new = !self.documents.contains_key(&doc);
         let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return false };
         slot.body.set_time(now);
         let waiting = slot.body.waiting();
-        match slot.body.merge(kind, bytes, &limits) {
-            Ok(Merged::Applied) => {
+        match slot.body.merge(content, &limits) {
+            Ok((Merged::Applied, record)) => {
                 // If waiting deltas were applied with it, what is new is more than these bytes.
-                let exact = waiting == 0 && kind == ContentKind::Delta;
-                self.persist(doc, exact.then(|| bytes.to_vec()));
+                self.persist(doc, record.filter(|_| waiting == 0));
                 self.changed(doc, Origin::Peer(from));
                 return true;
             }
-            Ok(Merged::AlreadyKnown) => {}
-            Ok(Merged::Pending(missing)) => {
+            Ok((Merged::AlreadyKnown, _)) => {}
+            Ok((Merged::Pending(missing), _)) => {
                 tracing::debug!(%doc, ?missing, "a gap; pulling");
                 self.pull(doc, from);
                 return false;

@@ -63,7 +63,9 @@ pub use update::{OpenError, UpdateError};
 /// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.
 #[doc(hidden)]
 pub mod wire {
-    pub use super::frame::{Contact, ContentKind, Frame, Hello, PART, Refusal, Welcome, content_hash};
+    pub use super::frame::{
+        Contact, ContentKind, Frame, Hello, MAX_NAMES, PART, Refusal, Welcome, content_hash,
+    };
     pub use super::gossip::{open_payload, seal_payload};
 }
 

@@ -1,6 +1,8 @@
 //! One peer with a session: what it has proved, what it has said, what is under way.
 
-use tombolo_crdt::{ReplicaId, Version};
+use std::sync::Arc;
+
+use tombolo_crdt::{ReplicaId, SessionNames, Version};
 
 use super::effect::{SessionId, Transport};
 use super::frame::Hello;
@@ -43,6 +45,10 @@ pub(crate) enum Phase {
 pub(crate) struct Ready {
     /// `None` until it has introduced itself.
     pub(crate) replica: Option<ReplicaId>,
+    /// Which replica ids go by numbers in what we send it; `None` before we have introduced ourselves.
+    pub(crate) told: Option<Arc<SessionNames>>,
+    /// The same of what it sends us.
+    pub(crate) names: Option<Arc<SessionNames>>,
     /// What it holds durably, as it said itself.
     pub(crate) have: Versions,
     /// A full list that is still arriving.

@@ -175,7 +175,8 @@ impl Engine {
         let slot = self.documents.get(&doc).filter(|slot| slot.is_writable() && !self.deleted.contains(&doc));
         // What is in memory may not be durable yet; then the answer waits until it is.
         let after = slot.and_then(|slot| slot.last_batch).filter(|&batch| self.batches.is_in_flight(batch));
-        let Some((kind, bytes)) = slot.and_then(|slot| slot.body.since(&version)) else {
+        let names = self.peers.get(&peer).and_then(|peer| peer.ready()?.told.as_deref());
+        let Some((kind, bytes)) = slot.and_then(|slot| slot.body.since(&version, names)) else {
             return self.send(peer, &Frame::Nothing { doc });
         };
         if bytes.len() > self.config.limits.bytes {

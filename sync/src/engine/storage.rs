@@ -151,7 +151,7 @@ impl Engine {
         }
         let change = match record {
             Some(record) => Some((ContentKind::Delta, record)),
-            None => slot.body.since(&slot.handed),
+            None => slot.body.since(&slot.handed, None),
         };
         slot.handed = version.clone();
         let log_limit = slot.snapshot_bytes.max(LEAST_LOG);

@@ -1,9 +1,10 @@
 //! Which version of each document somebody has, with a digest that costs nothing to keep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tombolo_crdt::Version;
+use tombolo_crdt::{ReplicaId, SessionNames, Version};
 
+use super::frame::MAX_NAMES;
 use crate::DocId;
 
 /// 32 bytes that are equal exactly where all documents and versions are (but for hash collisions).
@@ -71,6 +72,14 @@ impl Versions {
         }
     }
 
+    /// What to call by numbers in a session: ourselves, then whoever wrote something, until there are enough.
+    pub(crate) fn names(&self, us: ReplicaId) -> SessionNames {
+        let writers = self.entries.values().flat_map(Version::iter).map(|(replica, _)| replica);
+        let mut names = BTreeSet::from([us]);
+        let new = writers.filter(|&replica| names.insert(replica)).take(MAX_NAMES - 1);
+        SessionNames::new([us].into_iter().chain(new))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DocId, &Version)> {
         self.entries.iter().map(|(doc, version)| (*doc, version))
     }
@@ -103,7 +112,6 @@ impl Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tombolo_crdt::ReplicaId;
 
     #[test]
     fn the_digest_depends_on_content_and_not_on_the_way_there() {

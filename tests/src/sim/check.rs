@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tombolo_crdt::{Delta, Limits, Opaque, Version};
+use tombolo_crdt::{Delta, Limits, Opaque, SessionNames, Version};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::wire::{ContentKind, Frame, open_payload};
 use tombolo_sync::engine::{Engine, Event, Origin};
@@ -190,6 +190,9 @@ impl World {
                     self.check_durable(node, doc, &version, "names");
                 }
             }
+            Some(Frame::Welcome(welcome)) => {
+                self.nodes[node].names.insert(to, SessionNames::new(welcome.names));
+            }
             Some(Frame::Content { doc, kind, part, parts, bytes, .. }) => {
                 let whole = self.nodes[node].sending.entry((to, doc)).or_default();
                 if part == 0 {
@@ -204,6 +207,11 @@ impl World {
                 let delta = match kind {
                     ContentKind::Delta => Delta::<Opaque>::decode_body(&whole, &limits),
                     ContentKind::State => Delta::<Opaque>::decode_state(&whole, &limits),
+                    ContentKind::Named => {
+                        let none = SessionNames::default();
+                        let names = self.nodes[node].names.get(&to).unwrap_or(&none);
+                        Delta::<Opaque>::decode_in(&whole, names, &limits)
+                    }
                 };
                 match delta {
                     Ok(delta) => self.check_durable(node, doc, &delta.events(), "sends"),

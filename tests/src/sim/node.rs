@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tombolo_crdt::{Limits, ReplicaId, Version};
+use tombolo_crdt::{Limits, ReplicaId, SessionNames, Version};
 use tombolo_sync::engine::{BatchId, Config, Engine, SessionId};
 use tombolo_sync::{DocId, PeerId, Secret};
 
@@ -73,6 +73,8 @@ pub(super) struct Node {
     pub(super) lost: Vec<(BatchId, BatchId)>,
     /// Parts of content this node is sending, by receiver.
     pub(super) sending: BTreeMap<(usize, DocId), Vec<u8>>,
+    /// Which replica ids it calls by numbers, by receiver.
+    pub(super) names: BTreeMap<usize, SessionNames>,
 }
 
 impl Node {
@@ -101,6 +103,7 @@ impl Node {
             durable: BatchId(0),
             lost: Vec::new(),
             sending: BTreeMap::new(),
+            names: BTreeMap::new(),
         }
     }
 
