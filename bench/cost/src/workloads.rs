@@ -1,0 +1,292 @@
+//! What is measured. Ids, inputs and times are fixed; each takes callgrind about a second.
+//!
+//! Only what stands inside [`counted`] is counted in instructions: no setup, no checking, no dropping. Bytes are those of
+//! what is sent, deltas as bodies as `tombolo-sync` sends them, or kept.
+
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, GCounter, GSet, Limits, MvRegister, PnCounter,
+    Replica, ReplicaId, Since,
+};
+
+use crate::callgrind::counted;
+
+/// A piece of work.
+pub struct Workload {
+    /// What it is called.
+    pub name: &'static str,
+    /// Does it once and gives the bytes, by metric.
+    pub run: fn() -> Bytes,
+}
+
+/// Lengths, by metric.
+type Bytes = Vec<(&'static str, usize)>;
+
+/// All of them. Each asserts something that would not hold if the work were not done.
+pub const ALL: &[Workload] = &[
+    Workload { name: "counter_one_tx", run: counter_one_tx },
+    Workload { name: "counter_each", run: counter_each },
+    Workload { name: "set_one_tx", run: set_one_tx },
+    Workload { name: "set_each", run: set_each },
+    Workload { name: "map_each", run: map_each },
+    Workload { name: "merge_200", run: merge_200 },
+    Workload { name: "state_encode", run: state_encode },
+    Workload { name: "state_decode", run: state_decode },
+    Workload { name: "peer_behind", run: peer_behind },
+    Workload { name: "doc_edits", run: doc_edits },
+];
+
+/// The workload of that name.
+pub fn named(name: &str) -> Option<&'static Workload> {
+    ALL.iter().find(|workload| workload.name == name)
+}
+
+/// 10 000 increments in one transaction.
+fn counter_one_tx() -> Bytes {
+    let mut counter = replica::<PnCounter>(1);
+    let (_, delta) = counted(|| counter.update(|counter| (0..10_000).for_each(|_| counter.inc(1))));
+    assert_eq!(counter.value(), 10_000);
+    vec![("delta_bytes", delta.encode_body().len()), ("state_bytes", counter.encode().len())]
+}
+
+/// 2 000 increments, each a delta that is encoded.
+fn counter_each() -> Bytes {
+    let mut counter = replica::<PnCounter>(1);
+    let deltas = counted(|| -> Vec<Vec<u8>> {
+        (0..2_000).map(|_| counter.update(|counter| counter.inc(1)).1.encode_body()).collect()
+    });
+    assert_eq!(counter.value(), 2_000);
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", counter.encode().len())]
+}
+
+/// 2 000 members added in one transaction, of which every third is removed in another.
+fn set_one_tx() -> Bytes {
+    let members = words(1, 2_000);
+    let mut set = replica::<AddWinsSet<String>>(1);
+    let (added, removed) = counted(|| {
+        let (_, added) = set.update(|set| set.extend(members.iter().cloned()));
+        let (_, removed) =
+            set.update(|set| members.iter().step_by(3).filter(|member| set.remove(*member)).count());
+        (added, removed)
+    });
+    assert_eq!(set.len(), 2_000 - 667);
+    vec![
+        ("added_bytes", added.encode_body().len()),
+        ("removed_bytes", removed.encode_body().len()),
+        ("state_bytes", set.encode().len()),
+    ]
+}
+
+/// 500 members added and removed again, each in a transaction of its own whose delta is encoded.
+fn set_each() -> Bytes {
+    let members = words(1, 500);
+    let mut set = replica::<AddWinsSet<String>>(1);
+    let (added, removed) = counted(|| -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let add = |member: &String| set.update(|set| set.add(member.clone())).1.encode_body();
+        let added = members.iter().map(add).collect();
+        let remove = |member| set.update(|set| assert!(set.remove(member))).1.encode_body();
+        (added, members.iter().map(remove).collect())
+    });
+    assert!(set.is_empty());
+    vec![
+        ("added_bytes", total(&added)),
+        ("removed_bytes", total(&removed)),
+        ("state_bytes", set.encode().len()),
+    ]
+}
+
+/// 1 000 registers of a map overwritten, each in a transaction of its own whose delta is encoded.
+fn map_each() -> Bytes {
+    let keys = words(1, 1_000);
+    let mut map = registers(1, &keys);
+    let deltas = counted(|| -> Vec<Vec<u8>> {
+        let overwrite =
+            |(key, value): (&String, i64)| map.update(|map| map.at(key.clone()).set(value)).1.encode_body();
+        keys.iter().zip(1_000_000..).map(overwrite).collect()
+    });
+    assert_eq!(map.get(&keys[999]).and_then(|register| register.value()), Some(&1_000_999));
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", map.encode().len())]
+}
+
+/// What 200 replicas wrote before they met, decoded and taken in.
+fn merge_200() -> Bytes {
+    let members = words(1, 1_000);
+    let write = |(replica_id, members): (u64, &[String])| {
+        replica::<AddWinsSet<String>>(replica_id)
+            .update(|set| set.extend(members.iter().cloned()))
+            .1
+            .encode_body()
+    };
+    let bodies: Vec<Vec<u8>> = (2..).zip(members.chunks(5)).map(write).collect();
+    let mut set = replica::<AddWinsSet<String>>(1);
+    counted(|| bodies.iter().for_each(|body| take_in(&mut set, body)));
+    assert_eq!((set.replicas(), set.len()), (200, 1_000));
+    vec![("deltas_bytes", total(&bodies)), ("state_bytes", set.encode().len())]
+}
+
+/// The state of a board encoded.
+fn state_encode() -> Bytes {
+    let board = board();
+    let state = counted(|| board.encode());
+    vec![("state_bytes", state.len())]
+}
+
+/// The same state decoded.
+fn state_decode() -> Bytes {
+    let state = board().encode();
+    let board =
+        counted(|| Replica::<Board>::decode(id(4), &state, &Limits::default()).expect("it was encoded"));
+    assert_eq!(board.encode(), state);
+    vec![("state_bytes", state.len())]
+}
+
+/// Both ways of two peers that have 2 000 registers in common and missed a few writes and removals of one another.
+fn peer_behind() -> Bytes {
+    let keys = words(1, 2_000);
+    let mut ann = registers(1, &keys);
+    let mut bob = replica::<AddWinsMap<String, MvRegister<i64>>>(2);
+    bob.merge(ann.state()).expect("nothing is missing");
+    for (key, value) in keys.iter().step_by(67).zip(1_000_000..) {
+        let _ = ann.update(|map| map.at(key.clone()).set(value));
+        let _ = bob.update(|map| map.at(format!("{key} anew")).set(value));
+    }
+    for key in keys.iter().skip(1).step_by(331) {
+        assert!(ann.update(|map| map.remove(key)).0);
+    }
+    let (to_ann, to_bob) = counted(|| {
+        let (to_ann, to_bob) = (lacked(&bob, &ann), lacked(&ann, &bob));
+        take_in(&mut ann, &to_ann);
+        take_in(&mut bob, &to_bob);
+        (to_ann, to_bob)
+    });
+    assert_eq!(ann.encode(), bob.encode());
+    vec![("written_bytes", to_ann.len()), ("mixed_bytes", to_bob.len()), ("state_bytes", ann.encode().len())]
+}
+
+/// 500 edits in a dynamic document, each encoded, decoded and taken in elsewhere.
+fn doc_edits() -> Bytes {
+    let (mut ann, mut bob) = (replica::<Doc>(1), replica::<Doc>(2));
+    let names = words(1, 50);
+    let edits: Vec<(usize, u64)> = (0..500).map(|i| (i % 5, mixed(2, i as u64))).collect();
+    let bodies = counted(|| -> Vec<Vec<u8>> {
+        let edit = |(&(kind, word), now): (&(usize, u64), u64)| {
+            ann.set_time(now);
+            let name = &names[word as usize % names.len()];
+            let (_, delta) = ann.update(|doc| {
+                let mut record = doc.map("records").into_map(name);
+                match kind {
+                    0 => record.lww("title").set((word >> 32) as i64),
+                    1 => record.counter("votes").add(1),
+                    2 => record.set("labels").add(format!("{:x}", word >> 60)),
+                    3 => record.register("note").set((word >> 48) as i64),
+                    _ => record.map("more").flag("done").enable(),
+                }
+            });
+            let body = delta.encode_body();
+            take_in(&mut bob, &body);
+            body
+        };
+        edits.iter().zip(NOW..).map(edit).collect()
+    });
+    assert_eq!(ann.encode(), bob.encode());
+    vec![("deltas_bytes", total(&bodies)), ("state_bytes", bob.encode().len())]
+}
+
+/// One of each type, in a struct.
+#[derive(Crdt)]
+struct Board {
+    #[crdt(lww)]
+    name: String,
+    open: EnableWinsFlag,
+    visits: GCounter,
+    seen: GSet<String>,
+    cards: AddWinsMap<String, Card>,
+}
+
+#[derive(Crdt)]
+struct Card {
+    #[crdt(lww)]
+    title: String,
+    text: MvRegister<String>,
+    votes: PnCounter,
+    labels: AddWinsSet<String>,
+}
+
+/// A board with a history: three replicas have written cards, one after the other, and each has removed some of those it
+/// found.
+fn board() -> Replica<Board> {
+    let cards = words(1, 300);
+    let mut board = replica::<Board>(1);
+    for (number, new) in (1..).zip(cards.chunks(100)) {
+        let mut author = board.fork(id(10 + number));
+        author.set_time(NOW + number);
+        let _ = author.update(|board| {
+            let found: Vec<String> = board.cards.keys().step_by(7).cloned().collect();
+            found.iter().for_each(|card| assert!(board.cards().remove(card)));
+            board.name().set(format!("board {number}"));
+            board.open().enable();
+            board.visits().inc(number);
+            board.seen().add(format!("author {number}"));
+            for (card, word) in new.iter().zip(0..) {
+                let mut card = board.cards().entry(card.clone());
+                card.title().set(format!("card {word}"));
+                card.text().set(format!("text {:x}", mixed(3, word)));
+                card.votes().add(word as i64 - 50);
+                card.labels().extend((0..word % 4).map(|label| format!("label {label}")));
+            }
+        });
+        board = author;
+    }
+    assert_eq!((board.replicas(), board.seen.len()), (3, 3));
+    board
+}
+
+/// A wall time in milliseconds, in 2025.
+const NOW: u64 = 1_750_000_000_000;
+
+fn replica<T: Crdt>(number: u64) -> Replica<T> {
+    Replica::new(id(number))
+}
+
+/// A full-width id.
+fn id(number: u64) -> ReplicaId {
+    let mut bytes = [0x5a; 16];
+    bytes[8..].copy_from_slice(&mixed(0, number).to_be_bytes());
+    ReplicaId::from_bytes(bytes)
+}
+
+/// A map of those keys.
+fn registers(replica_id: u64, keys: &[String]) -> Replica<AddWinsMap<String, MvRegister<i64>>> {
+    let mut map = replica::<AddWinsMap<String, MvRegister<i64>>>(replica_id);
+    let _ = map.update(|map| keys.iter().zip(0..).for_each(|(key, value)| map.at(key.clone()).set(value)));
+    map
+}
+
+/// `n` words of 16 hex digits.
+fn words(purpose: u64, n: u64) -> Vec<String> {
+    (0..n).map(|i| format!("{:016x}", mixed(purpose, i))).collect()
+}
+
+/// The `i`th of a sequence of numbers that look random: SplitMix64.
+fn mixed(purpose: u64, i: u64) -> u64 {
+    let mut z = (purpose << 32 | i).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn total(messages: &[Vec<u8>]) -> usize {
+    messages.iter().map(Vec::len).sum()
+}
+
+/// What `other` lacks of what `replica` has, as a message.
+fn lacked<T: Crdt>(replica: &Replica<T>, other: &Replica<T>) -> Vec<u8> {
+    match replica.delta_since(&other.version()) {
+        Since::Delta(delta) => delta.encode_body(),
+        Since::UpToDate | Since::Forgotten => unreachable!("the other lacks a little, and it is remembered"),
+    }
+}
+
+fn take_in<T: Crdt>(replica: &mut Replica<T>, body: &[u8]) {
+    let delta = Delta::decode_body(body, &Limits::default()).expect("it was encoded");
+    replica.merge(delta).expect("nothing is missing");
+}
