@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use tempfile::TempDir;
+use tombolo_crdt::{Dot, ReplicaId};
 use tombolo_sync::DocId;
 use tombolo_sync::store::{
     MAX_NAME_BYTES, MAX_VALUE_BYTES, MemoryStore, RedbStore, Store, StoreError, Stored, Write,
@@ -18,7 +19,17 @@ fn append(number: u8, record: &[u8]) -> Write {
 }
 
 fn snapshot(number: u8, snapshot: &[u8]) -> Write {
-    Write::Snapshot { doc: doc(number), snapshot: snapshot.to_vec() }
+    slices(number, &[(1, Some(snapshot))])
+}
+
+fn slices(number: u8, slices: &[(u8, Option<&[u8]>)]) -> Write {
+    let slices = slices.iter().map(|(of, slice)| (start(*of), slice.map(Vec::from))).collect();
+    Write::Snapshot { doc: doc(number), slices }
+}
+
+/// The first dot of a slice.
+fn start(of: u8) -> Dot {
+    Dot { replica: ReplicaId::from_bytes([of; 16]), counter: u64::from(of) << 32 | 5 }
 }
 
 fn put(key: &str, value: &[u8]) -> Write {
@@ -27,7 +38,7 @@ fn put(key: &str, value: &[u8]) -> Write {
 
 fn stored(snapshot: Option<&[u8]>, log: &[&[u8]]) -> Option<Stored> {
     Some(Stored {
-        snapshot: snapshot.map(Vec::from),
+        slices: snapshot.map(|slice| (start(1), slice.to_vec())).into_iter().collect(),
         log: log.iter().map(|record| record.to_vec()).collect(),
     })
 }
@@ -125,6 +136,20 @@ fn a_snapshot_drops_the_log_before_it_and_not_after<H: Home>() {
     });
 }
 
+fn slices_that_are_not_written_again_stay<H: Home>() {
+    let commits: [&[Write]; 3] = [
+        &[slices(1, &[(3, Some(b"c")), (1, Some(b"a")), (2, Some(b"b"))]), slices(2, &[(2, Some(b"z"))])],
+        &[append(1, b"d"), slices(1, &[(2, None), (3, Some(b"cc")), (9, None)])],
+        &[append(1, b"e"), slices(2, &[(2, None)])],
+    ];
+    holding::<H>(&commits, |store| {
+        let found = store.document(doc(1)).unwrap().unwrap();
+        assert_eq!(found.slices, [(start(1), b"a".to_vec()), (start(3), b"cc".to_vec())]);
+        assert_eq!(found.log, [b"e"]);
+        assert_eq!(store.documents().unwrap(), [doc(1)], "without a slice and a record there is no document");
+    });
+}
+
 fn a_removed_document_is_gone_and_can_come_again<H: Home>() {
     let commits: [&[Write]; 3] = [
         &[snapshot(1, b"a"), append(1, b"b"), append(2, b"c"), append(3, b"d")],
@@ -183,7 +208,7 @@ fn a_large_value_comes_back<H: Home>() {
         &[&[snapshot(1, &large)], &[append(1, &large[..5_000_000]), put("large", &large[..70_000])]],
         |store| {
             let found = store.document(doc(1)).unwrap().unwrap();
-            assert!(found.snapshot.unwrap() == large);
+            assert!(found.slices[0].1 == large);
             assert!(found.log[0] == large[..5_000_000]);
             assert!(store.record("large").unwrap().unwrap() == large[..70_000]);
         },
@@ -198,7 +223,7 @@ fn what_is_too_large_is_refused_with_all_that_came_along<H: Home>() {
     let long_name = "x".repeat(MAX_NAME_BYTES + 1);
     for too_large in [
         Write::Append { doc: doc(1), record: huge() },
-        Write::Snapshot { doc: doc(1), snapshot: huge() },
+        Write::Snapshot { doc: doc(1), slices: vec![(start(1), None), (start(2), Some(huge()))] },
         Write::Put { key: "huge".to_owned(), value: huge() },
         put(&long_name, b""),
         Write::Delete { key: long_name.clone() },
@@ -255,6 +280,7 @@ for_every_store! {
     a_document_exists_from_its_first_write_on
     a_log_keeps_its_order_over_commits
     a_snapshot_drops_the_log_before_it_and_not_after
+    slices_that_are_not_written_again_stay
     a_removed_document_is_gone_and_can_come_again
     records_are_found_by_name_and_by_prefix
     documents_are_apart_at_the_ends_of_the_range

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::tempdir;
+use tombolo_crdt::{Dot, ReplicaId};
 use tombolo_sync::DocId;
 use tombolo_sync::store::{RedbStore, Store, StoreError, Write};
 
@@ -58,7 +59,7 @@ fn counted() -> DocId {
 fn numbers(store: &RedbStore) -> u64 {
     let stored = store.document(counted()).unwrap().unwrap_or_default();
     let number = |bytes: &[u8]| u64::from_be_bytes(bytes[..8].try_into().unwrap());
-    let compacted = stored.snapshot.map_or(0, |snapshot| number(&snapshot));
+    let compacted = stored.slices.first().map_or(0, |(_, slice)| number(slice));
     for (expected, record) in (compacted..).zip(&stored.log) {
         assert_eq!(number(record), expected);
     }
@@ -82,7 +83,8 @@ fn child_counts() {
             Write::Put { key: "count".to_owned(), value: next.clone() },
         ];
         if number % 50 == 49 {
-            writes.push(Write::Snapshot { doc: counted(), snapshot: next });
+            let start = Dot { replica: ReplicaId::from_bytes([1; 16]), counter: 1 };
+            writes.push(Write::Snapshot { doc: counted(), slices: vec![(start, Some(next))] });
         }
         store.commit(&writes).unwrap();
         say(number);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 use redb::{Database, TableDefinition};
 use tempfile::tempdir;
+use tombolo_crdt::{Dot, ReplicaId};
 use tombolo_sync::DocId;
 use tombolo_sync::store::{MemoryStore, RedbStore, Store, StoreError, Stored, Write};
 
@@ -31,6 +32,11 @@ fn content(store: &dyn Store) -> Result<Content, StoreError> {
     Ok((documents, store.records("")?))
 }
 
+/// The first dot of a slice.
+fn start(of: u8) -> Dot {
+    Dot { replica: ReplicaId::from_bytes([of; 16]), counter: 1 }
+}
+
 fn any_write() -> impl Strategy<Value = Write> {
     let doc = || (0..4u8).prop_map(doc);
     let bytes = || {
@@ -42,7 +48,10 @@ fn any_write() -> impl Strategy<Value = Write> {
     let key = || "[ab]{0,2}";
     prop_oneof![
         4 => (doc(), bytes()).prop_map(|(doc, record)| Write::Append { doc, record }),
-        2 => (doc(), bytes()).prop_map(|(doc, snapshot)| Write::Snapshot { doc, snapshot }),
+        2 => (doc(), prop::collection::vec((0..4u8, prop::option::of(bytes())), 0..3)).prop_map(|(doc, slices)| {
+            let slices = slices.into_iter().map(|(of, slice)| (start(of), slice)).collect();
+            Write::Snapshot { doc, slices }
+        }),
         1 => doc().prop_map(|doc| Write::Remove { doc }),
         2 => (key(), bytes()).prop_map(|(key, value)| Write::Put { key, value }),
         1 => key().prop_map(|key| Write::Delete { key }),
@@ -183,11 +192,11 @@ fn a_store_of_a_newer_program_is_refused() {
         transaction.open_table(meta).unwrap().insert("format", format).unwrap().unwrap();
         transaction.commit().unwrap();
     };
-    set_format(2);
-    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 2, known: 1 })));
+    set_format(3);
+    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 3, known: 2 })));
     set_format(0);
     assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Damaged(_))));
-    set_format(1);
+    set_format(2);
     RedbStore::open(folder.path()).unwrap();
 }
 
@@ -198,7 +207,8 @@ fn sample(folder: &Path) -> (PathBuf, Content) {
         let number = step % 5;
         let mut writes = vec![append(number, &[step; 300]), append(number, &[step; 3])];
         if step % 7 == 0 {
-            writes.push(Write::Snapshot { doc: doc(number), snapshot: vec![step; 9000] });
+            let slices = vec![(start(1), Some(vec![step; 9000])), (start(2), Some(vec![step; 20]))];
+            writes.push(Write::Snapshot { doc: doc(number), slices });
         }
         writes.push(Write::Put { key: format!("record {step}"), value: vec![step; 50] });
         store.commit(&writes).unwrap();

@@ -3,12 +3,12 @@
 use std::any::Any;
 
 use tombolo_crdt::{
-    Crdt, DecodeError, Delta, Limits, Merged, Opaque, Refused, Replica, ReplicaId, SessionNames, Since,
-    Version,
+    Crdt, DecodeError, Decoding, Delta, Dot, Limits, Merged, Opaque, Refused, Replica, ReplicaId,
+    SessionNames, Since, Version,
 };
 
 use super::frame::{ContentKind, PART};
-use crate::store::Stored;
+use crate::store::{Stored, WHOLE};
 
 /// What can be done with a document without knowing its type.
 pub(crate) trait Document: Send {
@@ -22,6 +22,8 @@ pub(crate) trait Document: Send {
     /// What somebody at `version` lacks, in bytes; `None` if nothing. With `names`, what is small has ids by numbers.
     fn since(&self, version: &Version, names: Option<&SessionNames>) -> Option<(ContentKind, Vec<u8>)>;
     fn state(&self) -> Vec<u8>;
+    /// The state in slices, cut near where it was cut before.
+    fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
     fn waiting(&self) -> usize;
     fn set_time(&mut self, wall_millis: u64);
     fn as_any(&self) -> &dyn Any;
@@ -122,6 +124,10 @@ impl<T: Crdt> Document for Replica<T> {
         self.encode()
     }
 
+    fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)> {
+        Self::slices(self, before)
+    }
+
     fn waiting(&self) -> usize {
         self.pending()
     }
@@ -148,9 +154,13 @@ pub(crate) fn from_store<T: Crdt>(us: Us, stored: Option<&Stored>) -> Result<Rep
     let limits = Limits::trusted();
     let none = Stored::default();
     let stored = stored.unwrap_or(&none);
-    let mut document: Replica<T> = match &stored.snapshot {
-        Some(snapshot) => us.empty::<T>().decoded(snapshot, &limits)?,
-        None => us.empty(),
+    let mut document: Replica<T> = match &stored.slices[..] {
+        [(WHOLE, state)] => us.empty::<T>().decoded(state, &limits)?,
+        slices => {
+            let mut decoding = Decoding::new(us.empty(), &limits);
+            slices.iter().try_for_each(|(_, slice)| decoding.take(&slice[..]))?;
+            decoding.finish()
+        }
     };
     for record in &stored.log {
         // A record whose predecessors are missing waits, and the version says that it is not there.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tombolo_crdt::{Delta, Opaque, Version};
+use tombolo_crdt::{Delta, Dot, Opaque, Version};
 
 use super::document::Document;
 use super::effect::{Batch, BatchId, Effect, Event};
-use super::frame::ContentKind;
+use super::frame::{ContentKind, Hash, content_hash};
 use super::{Engine, ISOLATED};
 use crate::store::{Stored, Write};
 use crate::{DocId, PeerId};
@@ -24,6 +24,8 @@ pub(crate) struct Slot {
     /// Local changes that wait for being durable, then for being pushed.
     pub(crate) fresh: Vec<(BatchId, Delta<Opaque>)>,
     log_bytes: usize,
+    /// The slices of the snapshot on disk: where each begins, and what its hash is.
+    slices: Vec<(Dot, Hash)>,
     snapshot_bytes: usize,
     /// The disk refused a write; until the document has been read back it cannot be written.
     pub(crate) is_stale: bool,
@@ -36,18 +38,38 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn new(body: Box<dyn Document>, stored: Option<&Stored>) -> Self {
         let log_bytes = stored.map_or(0, |stored| stored.log.iter().map(Vec::len).sum());
-        let snapshot_bytes = stored.and_then(|stored| stored.snapshot.as_ref()).map_or(0, Vec::len);
+        let slices = stored.map_or(&[][..], |stored| &stored.slices);
         Self {
             handed: body.version(),
             body,
             last_batch: None,
             fresh: Vec::new(),
             log_bytes,
-            snapshot_bytes,
+            slices: slices.iter().map(|(start, slice)| (*start, content_hash(slice))).collect(),
+            snapshot_bytes: slices.iter().map(|(_, slice)| slice.len()).sum(),
             is_stale: false,
             opened: None,
             is_unlisted: false,
         }
+    }
+
+    /// Writes the state as the snapshot, as far as it is not on disk already.
+    fn snapshot(&mut self, doc: DocId) -> Write {
+        let starts: Vec<Dot> = self.slices.iter().map(|(start, _)| *start).collect();
+        let slices = self.body.slices(&starts);
+        let mut gone: BTreeMap<Dot, Hash> = self.slices.drain(..).collect();
+        let mut changed = Vec::new();
+        (self.log_bytes, self.snapshot_bytes) = (0, 0);
+        for (start, slice) in slices {
+            let hash = content_hash(&slice);
+            self.slices.push((start, hash));
+            self.snapshot_bytes += slice.len();
+            if gone.remove(&start) != Some(hash) {
+                changed.push((start, Some(slice)));
+            }
+        }
+        changed.extend(gone.into_keys().map(|start| (start, None)));
+        Write::Snapshot { doc, slices: changed }
     }
 
     /// Whether it can be written.
@@ -160,11 +182,7 @@ impl Engine {
                 slot.log_bytes += record.len();
                 Write::Append { doc, record }
             }
-            _ => {
-                let snapshot = slot.body.state();
-                (slot.log_bytes, slot.snapshot_bytes) = (0, snapshot.len());
-                Write::Snapshot { doc, snapshot }
-            }
+            _ => slot.snapshot(doc),
         };
         let batch = self.submit(vec![write], vec![(doc, version)]);
         if let Some(slot) = self.documents.get_mut(&doc) {
@@ -233,4 +251,62 @@ pub(crate) fn place(write: &Write) -> Place {
 pub(crate) enum Place {
     Record(String),
     Document(DocId),
+}
+
+#[cfg(test)]
+mod tests {
+    use tombolo_crdt::{AddWinsSet, Replica, ReplicaId};
+
+    use super::super::document::{Us, from_store};
+    use super::*;
+
+    type Names = AddWinsSet<String>;
+
+    /// A document of some hundred kilobytes, on disk.
+    fn written() -> (Slot, BTreeMap<Dot, Vec<u8>>) {
+        let mut names = Replica::<Names>::new(ReplicaId::from_bytes([1; 16]));
+        names
+            .update(|names| names.extend((0..60_000).map(|n| format!("{n:05} {:x}", n * 7_919 % 1_000_003))));
+        let mut slot = Slot::new(Box::new(names), None);
+        let mut disk = BTreeMap::new();
+        assert!(write(&mut slot, &mut disk) > 400_000);
+        (slot, disk)
+    }
+
+    /// Writes a snapshot; yields how many bytes it takes.
+    fn write(slot: &mut Slot, disk: &mut BTreeMap<Dot, Vec<u8>>) -> usize {
+        let Write::Snapshot { slices, .. } = slot.snapshot(DocId::DIRECTORY) else { panic!("a snapshot") };
+        let bytes = slices.iter().map(|(_, slice)| 24 + slice.as_ref().map_or(0, Vec::len)).sum();
+        for (start, slice) in slices {
+            match slice {
+                Some(slice) => _ = disk.insert(start, slice),
+                None => _ = disk.remove(&start),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn after_a_small_change_only_what_changed_is_written() {
+        let (mut slot, mut disk) = written();
+        assert_eq!(write(&mut slot, &mut disk), 0, "nothing has changed");
+        let whole = slot.snapshot_bytes;
+        for round in 0..10 {
+            let names = slot.body.as_any_mut().downcast_mut::<Replica<Names>>().unwrap();
+            names.update(|names| {
+                names.add(format!("new {round}"));
+                names.remove(&*format!("{:05} {:x}", round * 100, round * 100 * 7_919 % 1_000_003));
+            });
+            let bytes = write(&mut slot, &mut disk);
+            assert!(bytes > 0 && bytes < whole / 2, "{bytes} of {whole}");
+        }
+        // What is on disk is what is in memory, also for who begins anew.
+        let slices = disk.iter().map(|(start, slice)| (*start, slice.clone())).collect();
+        let stored = Stored { slices, log: Vec::new() };
+        let us = Us { replica: ReplicaId::from_bytes([2; 16]), hash_seed: 5 };
+        let again: Replica<Names> = from_store(us, Some(&stored)).unwrap();
+        assert_eq!(again.encode(), slot.body.state());
+        let mut reopened = Slot::new(Box::new(again), Some(&stored));
+        assert_eq!(write(&mut reopened, &mut disk), 0);
+    }
 }

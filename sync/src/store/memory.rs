@@ -5,6 +5,8 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use tombolo_crdt::Dot;
+
 use super::{Backup, RedbStore, Store, StoreError, Stored, Write, check_sizes};
 use crate::DocId;
 
@@ -49,7 +51,7 @@ struct Content {
 
 #[derive(Debug, Clone, Default)]
 struct Document {
-    snapshot: Option<Arc<[u8]>>,
+    slices: BTreeMap<Dot, Arc<[u8]>>,
     log: Vec<Arc<[u8]>>,
 }
 
@@ -132,9 +134,18 @@ impl Content {
             Write::Append { doc, record } => {
                 self.documents.entry(*doc).or_default().log.push(record.as_slice().into());
             }
-            Write::Snapshot { doc, snapshot } => {
-                let document = Document { snapshot: Some(snapshot.as_slice().into()), log: Vec::new() };
-                self.documents.insert(*doc, document);
+            Write::Snapshot { doc, slices } => {
+                let document = self.documents.entry(*doc).or_default();
+                document.log.clear();
+                for (start, slice) in slices {
+                    match slice {
+                        Some(bytes) => document.slices.insert(*start, bytes.as_slice().into()),
+                        None => document.slices.remove(start),
+                    };
+                }
+                if document.slices.is_empty() {
+                    self.documents.remove(doc);
+                }
             }
             Write::Remove { doc } => {
                 self.documents.remove(doc);
@@ -151,10 +162,10 @@ impl Content {
     /// The writes that make an empty store hold this.
     fn writes(&self) -> Vec<Write> {
         let documents = self.documents.iter().flat_map(|(doc, document)| {
-            let snapshot =
-                document.snapshot.iter().map(|bytes| Write::Snapshot { doc: *doc, snapshot: bytes.to_vec() });
+            let slices = document.slices.iter().map(|(start, bytes)| (*start, Some(bytes.to_vec())));
+            let snapshot = Write::Snapshot { doc: *doc, slices: slices.collect() };
             let log = document.log.iter().map(|bytes| Write::Append { doc: *doc, record: bytes.to_vec() });
-            snapshot.chain(log)
+            [snapshot].into_iter().chain(log)
         });
         let records =
             self.records.iter().map(|(key, value)| Write::Put { key: key.clone(), value: value.to_vec() });
@@ -184,7 +195,7 @@ impl Store for MemoryStore {
 
     fn document(&self, doc: DocId) -> Result<Option<Stored>, StoreError> {
         Ok(self.settled()?.documents.get(&doc).map(|document| Stored {
-            snapshot: document.snapshot.as_ref().map(|bytes| bytes.to_vec()),
+            slices: document.slices.iter().map(|(start, bytes)| (*start, bytes.to_vec())).collect(),
             log: document.log.iter().map(|bytes| bytes.to_vec()).collect(),
         }))
     }

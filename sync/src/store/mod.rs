@@ -1,6 +1,6 @@
 //! Durable storage of one home: what an engine asks for and what a disk must promise.
 //!
-//! A store knows documents only as bytes: per document one *snapshot* and a *log* of deltas appended after it, and
+//! A store knows documents only as bytes: per document the *slices* of one state, a *log* of deltas appended after it, and
 //! beside the documents a small table of named records. Everything in one call of [`Store::commit`] becomes durable
 //! together or not at all; when the call returns `Ok` it survives `kill -9` and power loss.
 //!
@@ -21,9 +21,11 @@ pub use self::error::StoreError;
 pub use self::group::{Batch, Completion, GroupCommit};
 pub use self::memory::MemoryStore;
 pub use self::redb::RedbStore;
+use tombolo_crdt::{Dot, ReplicaId};
+
 use crate::DocId;
 
-/// The largest snapshot, log record or named record a store takes. A third of what redb can hold, so that no limit
+/// The largest slice, log record or named record a store takes. A third of what redb can hold, so that no limit
 /// inside redb is ever met.
 pub const MAX_VALUE_BYTES: usize = 1 << 30;
 
@@ -41,12 +43,13 @@ pub enum Write {
         /// An encoded delta.
         record: Vec<u8>,
     },
-    /// Replaces a document's snapshot and drops its log.
+    /// Writes the state that snapshot and log make up as the snapshot, and drops the log. Slices that are the same need not
+    /// be written again.
     Snapshot {
         /// The document.
         doc: DocId,
-        /// An encoded state.
-        snapshot: Vec<u8>,
+        /// The slices in which something changed, by their first dots; `None` removes one.
+        slices: Vec<(Dot, Option<Vec<u8>>)>,
     },
     /// Removes a document's snapshot and log; nothing happens if there is neither.
     Remove {
@@ -70,26 +73,46 @@ pub enum Write {
 impl Write {
     /// The bytes this write carries: its content, its name, and the document.
     fn size(&self) -> usize {
+        let slices = match self {
+            Self::Snapshot { slices, .. } => &slices[..],
+            _ => &[],
+        };
+        let length = |slice: &Option<Vec<u8>>| size_of::<Dot>() + slice.as_ref().map_or(0, Vec::len);
+        let slices: usize = slices.iter().map(|(_, slice)| length(slice)).sum();
         let (name, value) = self.lengths();
-        size_of::<DocId>() + name + value
+        size_of::<DocId>() + slices + name + value
     }
 
-    /// The lengths of name and content.
+    /// The lengths of the longest name and content, slices apart.
     fn lengths(&self) -> (usize, usize) {
         match self {
-            Self::Append { record: value, .. } | Self::Snapshot { snapshot: value, .. } => (0, value.len()),
-            Self::Remove { .. } => (0, 0),
+            Self::Append { record: value, .. } => (0, value.len()),
+            Self::Snapshot { .. } | Self::Remove { .. } => (0, 0),
             Self::Put { key, value } => (key.len(), value.len()),
             Self::Delete { key } => (key.len(), 0),
         }
     }
+
+    /// The length of the longest slice.
+    fn longest_slice(&self) -> usize {
+        match self {
+            Self::Snapshot { slices, .. } => {
+                slices.iter().flat_map(|(_, slice)| slice).map(Vec::len).max().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
 }
+
+/// The first dot that stands for a state of a store of format 1, which had it as one value in its envelope.
+pub(crate) const WHOLE: Dot = Dot { replica: ReplicaId::from_bytes([0; 16]), counter: 0 };
 
 /// Refuses what no store takes, before anything of it is written.
 fn check_sizes(writes: &[Write]) -> Result<(), StoreError> {
     for write in writes {
         let (name, value) = write.lengths();
-        for (bytes, limit) in [(name, MAX_NAME_BYTES), (value, MAX_VALUE_BYTES)] {
+        let slice = write.longest_slice();
+        for (bytes, limit) in [(name, MAX_NAME_BYTES), (value, MAX_VALUE_BYTES), (slice, MAX_VALUE_BYTES)] {
             if bytes > limit {
                 return Err(StoreError::TooLarge { bytes, limit });
             }
@@ -101,8 +124,8 @@ fn check_sizes(writes: &[Write]) -> Result<(), StoreError> {
 /// What a store holds of one document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// The last snapshot, if one was written.
-    pub snapshot: Option<Vec<u8>>,
+    /// The slices of the last snapshot, if one was written, in the order of their first dots.
+    pub slices: Vec<(Dot, Vec<u8>)>,
     /// The records appended since, oldest first.
     pub log: Vec<Vec<u8>>,
 }

@@ -9,9 +9,9 @@
 //! folder/              0700
 //! └── tombolo.redb     0600, locked while open
 //!     ├── meta         name               -> number      format, commits
-//!     ├── snapshots    document           -> sealed bytes
-//!     ├── log          document, sequence -> sealed bytes
-//!     └── records      name               -> sealed bytes
+//!     ├── slices       document, first dot -> sealed bytes
+//!     ├── log          document, sequence  -> sealed bytes
+//!     └── records      name                -> sealed bytes
 //! ```
 //!
 //! redb does not verify its checksums when it reads, so what a disk garbles later would be handed on. Therefore each

@@ -101,16 +101,20 @@ impl Disk {
 
     fn note(&mut self, write: &Write) {
         let limits = Limits::trusted();
-        let (doc, delta) = match write {
-            Write::Append { doc, record } => (doc, Delta::<Opaque>::decode_body(record, &limits)),
-            Write::Snapshot { doc, snapshot } => (doc, Delta::<Opaque>::decode_state(snapshot, &limits)),
+        let (doc, deltas) = match write {
+            Write::Append { doc, record } => (doc, vec![record]),
+            // A slice is the body of a delta, too.
+            Write::Snapshot { doc, slices } => (doc, slices.iter().flat_map(|(_, slice)| slice).collect()),
             Write::Remove { doc } => {
                 self.versions.remove(doc);
                 return;
             }
             _ => return,
         };
-        let events = delta.expect("an engine writes what it can read").events();
-        self.versions.entry(*doc).or_default().join(&events);
+        for delta in deltas {
+            let delta = Delta::<Opaque>::decode_body(delta, &limits);
+            let events = delta.expect("an engine writes what it can read").events();
+            self.versions.entry(*doc).or_default().join(&events);
+        }
     }
 }

@@ -4,19 +4,20 @@
 //! is found under another key, is damage and never an answer. The seal is against failing disks, not against people.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableHandle,
     WriteTransaction,
 };
+use tombolo_crdt::{Dot, ReplicaId};
 
 use super::refusal;
 use crate::DocId;
-use crate::store::{StoreError, Stored, Write};
+use crate::store::{StoreError, Stored, WHOLE, Write};
 
-/// The newest format this program reads, and the one it writes.
-pub(super) const FORMAT: u32 = 1;
+/// The newest format this program reads, and the one it writes. A store of format 1 becomes one of this when it is opened.
+pub(super) const FORMAT: u32 = 2;
 
 /// Numbers about the store.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -25,6 +26,11 @@ pub(super) const FORMAT_KEY: &str = "format";
 /// In [`META`]: how many commits there were, which tells whether the last one is among them.
 const COMMITS_KEY: &str = "commits";
 
+/// A document, and the first dot of a slice.
+type SliceKey = (&'static [u8; 16], &'static [u8; 16], u64);
+
+const SLICES: TableDefinition<'_, SliceKey, &[u8]> = TableDefinition::new("slices");
+/// Of format 1: a document's state as one value.
 const SNAPSHOTS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("snapshots");
 /// INVARIANT: a document's sequence numbers are `0..n`. A snapshot removes the log with it, so numbers start again.
 const LOG: TableDefinition<'_, (&[u8; 16], u64), &[u8]> = TableDefinition::new("log");
@@ -35,19 +41,25 @@ const SEAL_BYTES: usize = 8;
 /// A table's part of the seal.
 #[derive(Clone, Copy)]
 enum Kind {
+    /// Of format 1.
     Snapshot,
     Log(u64),
     Record,
+    Slice(Dot),
 }
 
 fn seal(kind: Kind, key: &[u8], value: &[u8]) -> [u8; SEAL_BYTES] {
-    let (kind, sequence) = match kind {
+    let (number, sequence) = match kind {
         Kind::Snapshot => (0, 0),
         Kind::Log(sequence) => (1, sequence),
         Kind::Record => (2, 0),
+        Kind::Slice(start) => (3, start.counter),
     };
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&[kind]).update(&sequence.to_be_bytes());
+    hasher.update(&[number]).update(&sequence.to_be_bytes());
+    if let Kind::Slice(start) = kind {
+        hasher.update(start.replica.as_bytes());
+    }
     hasher.update(&(key.len() as u64).to_be_bytes()).update(key).update(value);
     let mut seal = [0; SEAL_BYTES];
     seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_BYTES]);
@@ -68,6 +80,9 @@ fn open_sealed<'a>(sealed: &'a [u8], kind: Kind, key: &[u8]) -> Result<&'a [u8],
             let what = match kind {
                 Kind::Snapshot => format!("the snapshot of document {}", hex(key)),
                 Kind::Log(sequence) => format!("record {sequence} in the log of document {}", hex(key)),
+                Kind::Slice(start) => {
+                    format!("the slice of document {} that begins at {start:?}", hex(key))
+                }
                 Kind::Record => format!("the record {:?}", String::from_utf8_lossy(key)),
             };
             Err(StoreError::Damaged(format!("{what} is not what was written")))
@@ -94,28 +109,51 @@ pub(super) fn create_or_check(database: &Database) -> Result<(), StoreError> {
     if !names.iter().any(|name| name == META.name()) {
         return Err(StoreError::Damaged("a database, but of another program".to_owned()));
     }
-    check_format(&reading)
+    let format = format(&reading)?;
+    if format == 1 {
+        drop(reading);
+        let transaction = database.begin_write().map_err(refusal)?;
+        migrate(&transaction)?;
+        return transaction.commit().map_err(refusal);
+    }
+    // The tables exist since the first commit.
+    reading.open_table(SLICES).map_err(refusal)?;
+    reading.open_table(LOG).map_err(refusal)?;
+    reading.open_table(RECORDS).map_err(refusal)?;
+    Ok(())
 }
 
-/// Checks that the store is in a format this program reads.
-pub(super) fn check_format(transaction: &ReadTransaction) -> Result<(), StoreError> {
+/// Makes a store of format 1 one of this format: what was one value becomes one slice, until it is written anew.
+fn migrate(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    {
+        let snapshots = transaction.open_table(SNAPSHOTS).map_err(refusal)?;
+        let mut slices = transaction.open_table(SLICES).map_err(refusal)?;
+        for entry in snapshots.iter().map_err(refusal)? {
+            let (doc, sealed) = entry.map_err(refusal)?;
+            let state = open_sealed(sealed.value(), Kind::Snapshot, doc.value())?;
+            insert_slice(&mut slices, DocId::from_bytes(*doc.value()), WHOLE, state)?;
+        }
+    }
+    transaction.delete_table(SNAPSHOTS).map_err(refusal)?;
+    let mut meta = transaction.open_table(META).map_err(refusal)?;
+    meta.insert(FORMAT_KEY, u64::from(FORMAT)).map_err(refusal)?;
+    Ok(())
+}
+
+/// The format the store is in, which is one this program reads.
+fn format(transaction: &ReadTransaction) -> Result<u32, StoreError> {
     let meta = transaction.open_table(META).map_err(refusal)?;
     let format = meta.get(FORMAT_KEY).map_err(refusal)?.map(|format| format.value());
     match format.map(u32::try_from) {
-        Some(Ok(FORMAT)) => {}
-        Some(Ok(found)) if found > FORMAT => return Err(StoreError::Format { found, known: FORMAT }),
-        _ => return Err(StoreError::Damaged(format!("its format is {format:?}"))),
+        Some(Ok(found @ 1..=FORMAT)) => Ok(found),
+        Some(Ok(found)) if found > FORMAT => Err(StoreError::Format { found, known: FORMAT }),
+        _ => Err(StoreError::Damaged(format!("its format is {format:?}"))),
     }
-    // The tables exist since the first commit.
-    transaction.open_table(SNAPSHOTS).map_err(refusal)?;
-    transaction.open_table(LOG).map_err(refusal)?;
-    transaction.open_table(RECORDS).map_err(refusal)?;
-    Ok(())
 }
 
 /// Creates all tables and writes the format.
 pub(super) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    transaction.open_table(SNAPSHOTS).map_err(refusal)?;
+    transaction.open_table(SLICES).map_err(refusal)?;
     transaction.open_table(LOG).map_err(refusal)?;
     transaction.open_table(RECORDS).map_err(refusal)?;
     let mut meta = transaction.open_table(META).map_err(refusal)?;
@@ -139,7 +177,7 @@ pub(super) fn set_commits(transaction: &WriteTransaction, commits: u64) -> Resul
 
 /// Applies `writes` in order.
 pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), StoreError> {
-    let mut snapshots = transaction.open_table(SNAPSHOTS).map_err(refusal)?;
+    let mut slices = transaction.open_table(SLICES).map_err(refusal)?;
     let mut log = transaction.open_table(LOG).map_err(refusal)?;
     let mut records = transaction.open_table(RECORDS).map_err(refusal)?;
     // Where each log goes on, looked up once a transaction.
@@ -156,17 +194,20 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
                 let mut place = log.insert_reserve(key, SEAL_BYTES + record.len()).map_err(refusal)?;
                 write_sealed(place.as_mut(), Kind::Log(sequence), doc.as_bytes(), record);
             }
-            Write::Snapshot { doc, snapshot } => {
+            Write::Snapshot { doc, slices: changed } => {
                 drop_log(&mut log, *doc)?;
                 next.insert(*doc, 0);
-                let length = SEAL_BYTES + snapshot.len();
-                let mut place = snapshots.insert_reserve(doc.as_bytes(), length).map_err(refusal)?;
-                write_sealed(place.as_mut(), Kind::Snapshot, doc.as_bytes(), snapshot);
+                for (start, slice) in changed {
+                    match slice {
+                        Some(bytes) => insert_slice(&mut slices, *doc, *start, bytes)?,
+                        None => _ = slices.remove(slice_key(doc, start)).map_err(refusal)?,
+                    }
+                }
             }
             Write::Remove { doc } => {
                 drop_log(&mut log, *doc)?;
                 next.insert(*doc, 0);
-                snapshots.remove(doc.as_bytes()).map_err(refusal)?;
+                slices.retain_in(all_slices(doc), |_, _| false).map_err(refusal)?;
             }
             Write::Put { key, value } => {
                 let mut place =
@@ -179,6 +220,28 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
         }
     }
     Ok(())
+}
+
+type Slices<'t> = Table<'t, SliceKey, &'static [u8]>;
+
+fn slice_key<'k>(doc: &'k DocId, start: &'k Dot) -> (&'k [u8; 16], &'k [u8; 16], u64) {
+    (doc.as_bytes(), start.replica.as_bytes(), start.counter)
+}
+
+fn all_slices(doc: &DocId) -> RangeInclusive<(&[u8; 16], &[u8; 16], u64)> {
+    (doc.as_bytes(), &[0; 16], 0)..=(doc.as_bytes(), &[0xff; 16], u64::MAX)
+}
+
+fn insert_slice(slices: &mut Slices<'_>, doc: DocId, start: Dot, bytes: &[u8]) -> Result<(), StoreError> {
+    let length = SEAL_BYTES + bytes.len();
+    let mut place = slices.insert_reserve(slice_key(&doc, &start), length).map_err(refusal)?;
+    write_sealed(place.as_mut(), Kind::Slice(start), doc.as_bytes(), bytes);
+    Ok(())
+}
+
+/// The first dot of a slice, of its key.
+fn start_of((_, replica, counter): (&[u8; 16], &[u8; 16], u64)) -> Dot {
+    Dot { replica: ReplicaId::from_bytes(*replica), counter }
 }
 
 type Log<'t> = Table<'t, (&'static [u8; 16], u64), &'static [u8]>;
@@ -196,11 +259,13 @@ fn drop_log(log: &mut Log<'_>, doc: DocId) -> Result<(), StoreError> {
 /// Reads a document.
 pub(super) fn document(transaction: &ReadTransaction, doc: DocId) -> Result<Option<Stored>, StoreError> {
     let key = doc.as_bytes();
-    let snapshots = transaction.open_table(SNAPSHOTS).map_err(refusal)?;
-    let snapshot = match snapshots.get(key).map_err(refusal)? {
-        Some(sealed) => Some(open_sealed(sealed.value(), Kind::Snapshot, key)?.to_vec()),
-        None => None,
-    };
+    let mut slices = Vec::new();
+    let entries = transaction.open_table(SLICES).map_err(refusal)?;
+    for entry in entries.range(all_slices(&doc)).map_err(refusal)? {
+        let (found, sealed) = entry.map_err(refusal)?;
+        let start = start_of(found.value());
+        slices.push((start, open_sealed(sealed.value(), Kind::Slice(start), key)?.to_vec()));
+    }
     let mut log = Vec::new();
     let entries = transaction.open_table(LOG).map_err(refusal)?;
     for (expected, entry) in (0..).zip(entries.range((key, 0)..=(key, u64::MAX)).map_err(refusal)?) {
@@ -213,16 +278,24 @@ pub(super) fn document(transaction: &ReadTransaction, doc: DocId) -> Result<Opti
         }
         log.push(open_sealed(sealed.value(), Kind::Log(sequence), key)?.to_vec());
     }
-    Ok((snapshot.is_some() || !log.is_empty()).then_some(Stored { snapshot, log }))
+    Ok((!slices.is_empty() || !log.is_empty()).then_some(Stored { slices, log }))
 }
 
 /// All documents that have a snapshot or a log.
 pub(super) fn documents(transaction: &ReadTransaction) -> Result<Vec<DocId>, StoreError> {
     let mut documents = BTreeSet::new();
-    for entry in transaction.open_table(SNAPSHOTS).map_err(refusal)?.iter().map_err(refusal)? {
-        documents.insert(DocId::from_bytes(*entry.map_err(refusal)?.0.value()));
+    // From document to document, not from value to value.
+    let slices = transaction.open_table(SLICES).map_err(refusal)?;
+    let mut from = Bound::Unbounded;
+    loop {
+        let start = from.as_ref().map(|doc: &DocId| *all_slices(doc).end());
+        let mut range =
+            slices.range::<(&[u8; 16], &[u8; 16], u64)>((start, Bound::Unbounded)).map_err(refusal)?;
+        let Some((key, _)) = range.next().transpose().map_err(refusal)? else { break };
+        let doc = DocId::from_bytes(*key.value().0);
+        documents.insert(doc);
+        from = Bound::Excluded(doc);
     }
-    // From log to log, not from record to record.
     let log = transaction.open_table(LOG).map_err(refusal)?;
     let mut from = Bound::Unbounded;
     loop {
@@ -265,11 +338,11 @@ pub(super) fn records(
 
 /// Copies everything, verifying it, into a database that has the tables.
 pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
-    let mut snapshots = to.open_table(SNAPSHOTS).map_err(refusal)?;
-    for entry in from.open_table(SNAPSHOTS).map_err(refusal)?.iter().map_err(refusal)? {
+    let mut slices = to.open_table(SLICES).map_err(refusal)?;
+    for entry in from.open_table(SLICES).map_err(refusal)?.iter().map_err(refusal)? {
         let (key, sealed) = entry.map_err(refusal)?;
-        open_sealed(sealed.value(), Kind::Snapshot, key.value())?;
-        snapshots.insert(key.value(), sealed.value()).map_err(refusal)?;
+        open_sealed(sealed.value(), Kind::Slice(start_of(key.value())), key.value().0)?;
+        slices.insert(key.value(), sealed.value()).map_err(refusal)?;
     }
     let mut log = to.open_table(LOG).map_err(refusal)?;
     for entry in from.open_table(LOG).map_err(refusal)?.iter().map_err(refusal)? {

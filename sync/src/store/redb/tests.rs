@@ -11,6 +11,8 @@ use redb::{BackendError, StorageBackend};
 
 use super::{RedbStore, VERIFIED_BYTES, open_database};
 use crate::DocId;
+use tombolo_crdt::{Dot, ReplicaId};
+
 use crate::store::{MemoryStore, Store, StoreError, Write};
 
 /// A disk with a cache that a power cut loses in part.
@@ -303,7 +305,14 @@ fn any_write(random: &mut ChaCha8Rng) -> Write {
     let key = format!("record {}", random.random_range(0..4));
     match random.random_range(0..12) {
         0..6 => Write::Append { doc, record: bytes },
-        6..8 => Write::Snapshot { doc, snapshot: bytes },
+        6..8 => {
+            let mut slices: Vec<_> = (0..4)
+                .map(|of| (Dot { replica: ReplicaId::from_bytes([of; 16]), counter: 7 }, None))
+                .filter(|_| random.random_bool(0.4))
+                .collect();
+            slices.push((Dot { replica: ReplicaId::from_bytes([9; 16]), counter: 1 }, Some(bytes)));
+            Write::Snapshot { doc, slices }
+        }
         8 => Write::Remove { doc },
         9..11 => Write::Put { key, value: bytes },
         _ => Write::Delete { key },
@@ -336,4 +345,39 @@ fn a_disk_without_locks_is_refused() {
         matches!(&refused, Err(StoreError::Io(error)) if error.to_string().contains("no locks")),
         "{refused:?}"
     );
+}
+
+#[test]
+fn a_store_of_format_1_is_read_and_becomes_one_of_today() {
+    use redb::{Database, ReadableDatabase, TableDefinition, TableHandle};
+    const SNAPSHOTS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("snapshots");
+    const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.redb");
+    RedbStore::open(folder.path()).unwrap().commit(&[append(1, 9), append(2, 3)]).unwrap();
+    // As format 1 had it: sealed by table, key and value, without a first dot.
+    let state = b"a state in its envelope";
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[0]).update(&0_u64.to_be_bytes());
+    hasher.update(&16_u64.to_be_bytes()).update(doc(1).as_bytes()).update(state);
+    let sealed = [&hasher.finalize().as_bytes()[..8], state].concat();
+    {
+        let database = Database::create(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(SNAPSHOTS).unwrap().insert(doc(1).as_bytes(), &sealed[..]).unwrap();
+        transaction.open_table(META).unwrap().insert("format", 1).unwrap();
+        transaction
+            .delete_table(TableDefinition::<(&[u8; 16], &[u8; 16], u64), &[u8]>::new("slices"))
+            .unwrap();
+        transaction.commit().unwrap();
+    }
+    for _ in 0..2 {
+        let store = RedbStore::open(folder.path()).unwrap();
+        let found = store.document(doc(1)).unwrap().unwrap();
+        assert_eq!(found.slices, [(crate::store::WHOLE, state.to_vec())]);
+        assert_eq!((found.log.len(), store.documents().unwrap()), (1, vec![doc(1), doc(2)]));
+    }
+    let database = Database::open(&path).unwrap();
+    let reading = database.begin_read().unwrap();
+    assert!(reading.list_tables().unwrap().all(|table| table.name() != "snapshots"));
 }
