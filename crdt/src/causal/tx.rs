@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use super::{HybridClock, LocalDot, MAX_COUNTER, ReplicaIndex, ReplicaTable, Stamp};
-use crate::delta::{Bytes, Draft, PlaceId};
+use crate::delta::{Draft, PlaceId};
+use crate::store::Content;
 
 /// One transaction under way: a contiguous run of this replica's dots, the clock, and the draft of the delta.
 ///
 /// A replica keeps one and uses it again, so that a small transaction need not allocate.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tx {
     replica: ReplicaIndex,
-    /// The counter before the transaction.
-    before: u64,
-    last: u64,
+    /// The last dot before the transaction, and the last one it minted.
+    before: LocalDot,
+    last: LocalDot,
     pub(crate) clock: HybridClock,
     clock_before: HybridClock,
     pub(crate) table: Arc<ReplicaTable>,
@@ -26,13 +27,24 @@ pub struct Tx {
 
 impl Tx {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+        let nobodys = LocalDot::from_bits(0);
+        Self {
+            replica: 0,
+            before: nobodys,
+            last: nobodys,
+            clock: HybridClock::default(),
+            clock_before: HybridClock::default(),
+            table: Arc::new(ReplicaTable::with_seed(seed)),
+            draft: Draft::default(),
+            seed,
+            covered: false,
+        }
     }
 
     pub(crate) fn begin(&mut self, replica: ReplicaIndex, before: u64) {
         self.replica = replica;
-        self.before = before;
-        self.last = before;
+        self.before = LocalDot::new(replica, before);
+        self.last = self.before;
         self.clock_before.clone_from(&self.clock);
         self.covered = false;
         self.draft.begin(self.seed);
@@ -48,9 +60,10 @@ impl Tx {
     /// # Panics
     /// When the replica has written [`MAX_COUNTER`] items to the document.
     pub(crate) fn dot(&mut self) -> LocalDot {
-        assert!(self.last < MAX_COUNTER, "a replica may write at most {MAX_COUNTER} items to one document");
-        self.last += 1;
-        LocalDot::new(self.replica, self.last)
+        let used = self.last.counter();
+        assert!(used < MAX_COUNTER, "a replica may write at most {MAX_COUNTER} items to one document");
+        self.last = LocalDot::new(self.replica, used + 1);
+        self.last
     }
 
     pub(crate) fn stamp(&mut self) -> Stamp {
@@ -59,7 +72,7 @@ impl Tx {
 
     /// Whether `dot` was minted in this transaction.
     pub(crate) fn minted(&self, dot: LocalDot) -> bool {
-        dot.replica() == self.replica && dot.counter() > self.before
+        self.before < dot && dot <= self.last
     }
 
     /// Whether `dot` is of this replica, of this or an earlier transaction.
@@ -67,14 +80,19 @@ impl Tx {
         dot.replica() == self.replica
     }
 
+    /// Whether all dots of this replica come before `dot`, which is another's, in the order that is the same everywhere.
+    pub(crate) fn comes_before(&self, dot: LocalDot) -> bool {
+        !self.own(dot) && self.table.id(dot.replica()) > self.table.id(self.replica)
+    }
+
     pub(crate) fn table(&self) -> &ReplicaTable {
         &self.table
     }
 
-    /// Covers a live dot that leaves the state at `place`; `content` writes what undoing must bring back.
-    pub(crate) fn take(&mut self, place: PlaceId, dot: LocalDot, content: impl FnOnce() -> Bytes) {
+    /// Covers a live dot that leaves the state at `place`, with the content that undoing must bring back.
+    pub(crate) fn take(&mut self, place: PlaceId, dot: LocalDot, content: &impl Content) {
         if self.cover(place, dot) {
-            self.draft.keep(place, dot, content());
+            content.keep(&mut self.draft, place, dot);
         }
     }
 
@@ -99,6 +117,6 @@ impl Tx {
 
     /// The dots minted: `before + 1 ..= last`.
     pub(crate) fn range(&self) -> (u64, u64) {
-        (self.before + 1, self.last)
+        (self.before.counter() + 1, self.last.counter())
     }
 }

@@ -42,18 +42,14 @@ impl GCounter {
 
 impl Mut<'_, GCounter> {
     /// Adds `by`. Adding 0 does nothing.
+    #[inline]
     pub fn inc(&mut self, by: u64) {
         if by == 0 {
             return;
         }
         let removable = self.removable;
         let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
-        pieces.amend(
-            place,
-            tx,
-            |tx, dot| !removable || tx.minted(dot),
-            |old| old.copied().unwrap_or(0).saturating_add(by),
-        );
+        pieces.amend(place, tx, removable, |old| old.copied().unwrap_or(0).saturating_add(by));
     }
 }
 

@@ -45,28 +45,26 @@ impl PnCounter {
 
 impl Mut<'_, PnCounter> {
     /// Adds `by`.
+    #[inline]
     pub fn inc(&mut self, by: u64) {
         self.add(i64::try_from(by).unwrap_or(i64::MAX));
     }
 
     /// Subtracts `by`.
+    #[inline]
     pub fn dec(&mut self, by: u64) {
         self.add(i64::try_from(by).map_or(i64::MIN, |by| -by));
     }
 
     /// Adds `by`, which may be negative. Adding 0 does nothing.
+    #[inline]
     pub fn add(&mut self, by: i64) {
         if by == 0 {
             return;
         }
         let removable = self.removable;
         let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
-        pieces.amend(
-            place,
-            tx,
-            |tx, dot| !removable || tx.minted(dot),
-            |old| old.copied().unwrap_or(0).saturating_add(by),
-        );
+        pieces.amend(place, tx, removable, |old| old.copied().unwrap_or(0).saturating_add(by));
     }
 }
 

@@ -11,7 +11,6 @@ use super::branch::Branch;
 use super::tree::offset;
 use super::{Bytes, DeltaTree, TreeWriter};
 use crate::causal::{CausalContext, Dots, LocalDot};
-use crate::store::write_value;
 
 /// A place in a draft.
 pub(crate) type PlaceId = u32;
@@ -24,8 +23,10 @@ const NONE: PlaceId = u32::MAX;
 const NOBODYS: LocalDot = LocalDot::from_bits(0);
 /// Up to so many children are looked through one by one.
 const LINEAR: u32 = 8;
-/// Lists longer than this, in bytes, are not kept for the next transaction.
-const KEPT: usize = 4096;
+/// The lists of a transaction that wrote more than so many items, or so many bytes of keys and contents, are not kept for
+/// the next one.
+const KEPT: usize = 128;
+const KEPT_BYTES: usize = 4096;
 
 /// A place that a handle has been narrowed to.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +52,9 @@ struct Put {
 /// What left the state and comes back if the transaction is undone.
 #[derive(Debug)]
 enum Taken {
+    Number(LocalDot, Number),
     Item(LocalDot, Bytes),
-    Below(DeltaTree),
+    Below(Box<DeltaTree>),
 }
 
 /// A content that is not among the others yet.
@@ -70,10 +72,50 @@ pub(crate) enum Number {
     Unsigned(u64),
 }
 
+impl Number {
+    /// Its bytes, as few as it takes: as MessagePack has it the marker, then the number in as many bytes as the marker
+    /// says.
+    pub(crate) fn encode(self) -> Bytes {
+        let (number, marker, width) = match self {
+            Self::Unsigned(number) => unsigned(number),
+            Self::Signed(number) => match u64::try_from(number) {
+                Ok(number) => unsigned(number),
+                Err(_) => negative(number),
+            },
+        };
+        let mut bytes = [0; 24];
+        bytes[0] = marker;
+        bytes[1..9].copy_from_slice(&number.unbounded_shl(64 - 8 * width).to_be_bytes());
+        Bytes::from_buf_and_len(bytes, 1 + width as usize)
+    }
+}
+
+fn unsigned(number: u64) -> (u64, u8, u32) {
+    let (marker, width) = match number {
+        0..=0x7f => (number as u8, 0),
+        0x80..=0xff => (0xcc, 1),
+        0x100..=0xffff => (0xcd, 2),
+        0x1_0000..=0xffff_ffff => (0xce, 4),
+        _ => (0xcf, 8),
+    };
+    (number, marker, width)
+}
+
+fn negative(number: i64) -> (u64, u8, u32) {
+    let (marker, width) = match number {
+        -0x20.. => (number as u8, 0),
+        -0x80.. => (0xd0, 1),
+        -0x8000.. => (0xd1, 2),
+        -0x8000_0000.. => (0xd2, 4),
+        _ => (0xd3, 8),
+    };
+    (number as u64, marker, width)
+}
+
 /// The draft of a delta.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    /// The root first, parents before their children.
+    /// The root first, parents before their children. Between transactions there is none.
     places: Vec<Opened>,
     keys: Bytes,
     /// INVARIANT: ascending by dot.
@@ -91,6 +133,18 @@ pub(crate) struct Draft {
 impl Draft {
     /// Begins anew.
     pub(crate) fn begin(&mut self, seed: u64) {
+        debug_assert!(self.places.is_empty(), "what the last transaction wrote is cleared away");
+        self.secret.get_or_insert_with(|| SharedSeed::from_u64(seed));
+        self.places.push(Opened { parent: NONE, previous: NONE, newest: NONE, children: 0, key: (0, 0) });
+    }
+
+    /// Clears everything away, and gives memory back after a transaction that was not small.
+    pub(crate) fn rest(&mut self) {
+        let items = self.places.len() + self.puts.len() + self.covers.len() + self.taken.len();
+        if items > KEPT || self.keys.len() + self.contents.len() > KEPT_BYTES {
+            *self = Self { secret: self.secret.take(), ..Self::default() };
+            return;
+        }
         self.places.clear();
         self.keys.clear();
         self.puts.clear();
@@ -99,23 +153,6 @@ impl Draft {
         self.taken.clear();
         self.index.clear();
         self.late = None;
-        self.secret.get_or_insert_with(|| SharedSeed::from_u64(seed));
-        self.places.push(Opened { parent: NONE, previous: NONE, newest: NONE, children: 0, key: (0, 0) });
-    }
-
-    /// Gives memory back after a transaction that was not small.
-    pub(crate) fn rest(&mut self) {
-        let lists = [
-            self.places.capacity() * size_of::<Opened>(),
-            self.puts.capacity() * size_of::<Put>(),
-            self.covers.capacity() * size_of::<(PlaceId, LocalDot)>(),
-            self.taken.capacity() * size_of::<(PlaceId, Taken)>(),
-            self.keys.capacity(),
-            self.contents.capacity(),
-        ];
-        if lists.iter().any(|bytes| *bytes > KEPT) {
-            *self = Self { secret: self.secret.take(), ..Self::default() };
-        }
     }
 
     fn key(&self, at: PlaceId) -> &[u8] {
@@ -175,6 +212,7 @@ impl Draft {
     }
 
     /// As `put`, of a number that may soon be written anew.
+    #[inline]
     pub(crate) fn put_number(&mut self, place: PlaceId, dot: LocalDot, number: Number) {
         match &mut self.late {
             Some(late) if late.dot == dot => late.number = number,
@@ -186,12 +224,16 @@ impl Draft {
     }
 
     /// Puts the late number among the others.
+    #[inline]
     fn settle(&mut self) {
+        if self.late.is_some() {
+            self.put_late();
+        }
+    }
+
+    fn put_late(&mut self) {
         if let Some(Late { place, dot, number }) = self.late.take() {
-            self.put(place, dot, |out| match number {
-                Number::Signed(number) => write_value(&number, out),
-                Number::Unsigned(number) => write_value(&number, out),
-            });
+            self.put(place, dot, |out| out.extend_from_slice(&number.encode()));
         }
     }
 
@@ -238,10 +280,15 @@ impl Draft {
         self.taken.push((place, Taken::Item(dot, content)));
     }
 
+    /// As `keep`, of a number.
+    pub(crate) fn keep_number(&mut self, place: PlaceId, dot: LocalDot, number: Number) {
+        self.taken.push((place, Taken::Number(dot, number)));
+    }
+
     /// Keeps what was below a place, should the transaction be undone.
     pub(crate) fn keep_below(&mut self, place: PlaceId, tree: DeltaTree) {
         if !tree.is_empty() {
-            self.taken.push((place, Taken::Below(tree)));
+            self.taken.push((place, Taken::Below(Box::new(tree))));
         }
     }
 
@@ -256,6 +303,7 @@ impl Draft {
         for (place, taken) in &self.taken {
             let branch = &mut branches[*place as usize];
             match taken {
+                Taken::Number(dot, number) => branch.carried.push((*dot, number.encode())),
                 Taken::Item(dot, content) => branch.carried.push((*dot, content.clone())),
                 Taken::Below(tree) => branch.absorb(Branch::from_node(tree.root())),
             }
@@ -274,9 +322,21 @@ impl Draft {
         root.into_tree()
     }
 
-    /// Writes the draft into `tree`. Yields the places at and below which nothing is carried, with the way to them, if
-    /// there are any: what lies there may be empty. Its nodes say nothing else.
-    pub(crate) fn seal(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
+    /// The draft as a tree. With it the places at and below which nothing is carried, and the way to them, if there are
+    /// any: what lies there may be empty. Its nodes say nothing else.
+    #[inline]
+    pub(crate) fn seal(&mut self) -> (DeltaTree, Option<Box<DeltaTree>>) {
+        match (&self.late, &self.puts[..], &self.covers[..]) {
+            (Some(late), [], [] | [_]) if self.places.len() == 1 => {
+                let covered = self.covers.first().map(|(_, dot)| *dot);
+                (DeltaTree::of_one(late.dot, late.number.encode(), covered), None)
+            }
+            _ => self.seal_any(),
+        }
+    }
+
+    #[inline(never)]
+    fn seal_any(&mut self) -> (DeltaTree, Option<Box<DeltaTree>>) {
         self.settle();
         self.puts.retain(|put| put.content.is_some());
         let counts = self.counts();
@@ -289,9 +349,11 @@ impl Draft {
             self.puts.sort_by_key(|put| position[put.place as usize]);
             self.covers.sort_by_key(|(place, _)| position[*place as usize]);
         }
-        tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
+        let tree = DeltaTree::written(|writer| self.write(writer, &counts, order.as_deref()));
         let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
-        counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())))
+        let hollow =
+            counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())));
+        (tree, hollow)
     }
 
     /// How much is carried and covered at and below each place.

@@ -65,6 +65,21 @@ impl DeltaTree {
         tree
     }
 
+    /// The tree of a root that carries one content and covers at most one dot.
+    #[inline]
+    pub(crate) fn of_one(dot: LocalDot, content: Bytes, covered: Option<LocalDot>) -> Self {
+        let covers = usize::from(covered.is_some());
+        let covered = covered.map_or(0, LocalDot::bits);
+        let root = Place { end: 1, key_end: 0, carried_end: 1, cover_end: offset(covers) };
+        Self {
+            places: SmallVec::from_buf_and_len([root; 2], 1),
+            carried: SmallVec::from_buf([(dot, offset(content.len()))]),
+            covers: SmallVec::from_buf_and_len([(covered, covered)], covers),
+            keys: Bytes::new(),
+            contents: content,
+        }
+    }
+
     /// Has `write` write this tree, in which there is nothing yet.
     pub(crate) fn fill<E>(&mut self, write: impl FnOnce(&mut TreeWriter<'_>) -> E) -> E {
         debug_assert!(self.places.len() == 1 && self.is_empty(), "a tree is written once");

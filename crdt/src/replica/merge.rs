@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Replica, row_in};
-use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaIndex, Version};
+use super::{Replica, count, row_in};
+use crate::causal::{CausalContext, MAX_REPLICAS, Version};
 use crate::delta::{Delta, Parts};
-use crate::store::{Crdt, Join};
+use crate::store::{Crdt, Join, Rows};
 
 /// What became of a merged delta.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,16 +52,19 @@ impl<T: Crdt> Replica<T> {
     }
 
     fn merge_parts(&mut self, delta: Arc<Parts>) -> Result<Merged, Refused> {
-        if self.knows(&delta) {
+        let mut rows = Rows::of(&self.tx.table, &delta.table);
+        if delta.events.iter().all(|run| self.known_in(rows.row(run.replica)) >= run.last) {
             return Ok(Merged::AlreadyKnown);
         }
-        let new_rows = self.new_rows(&delta);
+        let new_rows = rows.absent().count();
         // One row is left for ourselves.
         if self.tx.table.len() + self.pending.new_rows() + new_rows >= MAX_REPLICAS {
             return Err(Refused::TooManyReplicas);
         }
-        let missing = self.missing_for(&delta);
-        if !missing.is_empty() {
+        let implied = delta.events.iter().map(|run| (run.replica, run.first - 1));
+        let mut needs = delta.deps.iter().copied().chain(implied);
+        if needs.any(|(row, needed)| self.known_in(rows.row(row)) < needed) {
+            let missing = self.missing_for(&delta);
             if !self.pending.holds(&delta) {
                 if !self.pending.has_room(delta.weight()) {
                     return Err(Refused::BufferFull { waiting: self.pending.len(), missing });
@@ -70,22 +73,9 @@ impl<T: Crdt> Replica<T> {
             }
             return Ok(Merged::Pending(missing));
         }
-        self.apply(&delta);
+        self.apply(delta, rows);
         self.apply_waiting();
         Ok(Merged::Applied)
-    }
-
-    /// Whether nothing in the delta is new.
-    fn knows(&self, delta: &Parts) -> bool {
-        delta.events.iter().all(|run| self.known_to(delta.table.id(run.replica)) >= run.last)
-    }
-
-    /// How many replica ids the delta's table has that ours lacks.
-    fn new_rows(&self, delta: &Parts) -> usize {
-        if self.tx.table.extends(&delta.table) {
-            return 0;
-        }
-        delta.table.ids().iter().filter(|&&id| self.tx.table.row(id).is_none()).count()
     }
 
     /// What the delta depends on and is not known.
@@ -96,56 +86,58 @@ impl<T: Crdt> Replica<T> {
     }
 
     fn apply_waiting(&mut self) {
-        loop {
+        while self.pending.len() > 0 {
             let mut pending = std::mem::take(&mut self.pending);
             let ready = pending.take_ready(|id| self.known_to(id));
             self.pending = pending;
-            match ready {
-                Some(delta) => self.apply(&delta),
-                None => return,
-            }
+            let Some(delta) = ready else { return };
+            let rows = Rows::of(&self.tx.table, &delta.table);
+            self.apply(delta, rows);
         }
     }
 
     /// Joins a delta whose dependencies are known.
-    fn apply(&mut self, delta: &Arc<Parts>) {
-        self.adopt(delta);
+    fn apply(&mut self, delta: Arc<Parts>, rows: Rows) {
+        self.join(&delta, rows);
         if delta.is_state {
             self.ring.restart(&self.known);
         } else {
-            let table = Arc::clone(&self.tx.table);
-            self.ring.push(Arc::clone(delta), |delta, row| row_in(&table, delta, row));
+            let table = &self.tx.table;
+            self.ring.push(delta, || count(&self.state), |delta, row| row_in(table, delta, row));
         }
     }
 
     /// Joins state and version, and leaves the ring alone.
     pub(super) fn adopt(&mut self, delta: &Parts) {
-        if !self.tx.table.extends(&delta.table) {
-            for &id in delta.table.ids() {
-                self.intern(id);
-            }
+        self.join(delta, Rows::of(&self.tx.table, &delta.table));
+    }
+
+    fn join(&mut self, delta: &Parts, mut rows: Rows) {
+        for (theirs, ours) in rows.absent() {
+            *ours = self.add_row(delta.table.id(theirs));
         }
-        let rows: Vec<ReplicaIndex> =
-            delta.events.iter().map(|run| row_in(&self.tx.table, delta, run.replica)).collect();
+        if delta.is_state {
+            self.ring.note(delta, delta.weight());
+        }
+        let runs = || delta.events.iter().map(|run| (run, rows.row(run.replica)));
         let covered = delta.covered();
-        let overlaps =
-            delta.events.iter().zip(&rows).any(|(run, &row)| self.known[row as usize] >= run.first);
+        let overlaps = runs().any(|(run, row)| self.known[row as usize] >= run.first);
         let carried =
             if covered.is_empty() && !overlaps { CausalContext::default() } else { delta.carried() };
         let tx = &mut self.tx;
-        let mut join = Join::new(&self.known, &tx.table, &delta.table, &carried, &mut tx.clock, tx.seed);
+        let mut join = Join::new(&self.known, &tx.table, &rows, &carried, &mut tx.clock, tx.seed);
         join.below(&mut self.state, delta.tree.root());
         if overlaps {
             // At its root a delta covers all its own events that it does not carry. What it covers further down has
             // been dropped already, so only the rest needs a walk: removals, as a rule, which are nowhere.
             let mut known_events = CausalContext::default();
-            for (run, &row) in delta.events.iter().zip(&rows) {
+            for (run, row) in runs() {
                 known_events.insert_run(run.replica, run.first, run.last.min(self.known[row as usize]));
             }
             let rest = known_events.difference(&carried).difference(&covered);
             join.drop_covered(&mut self.state, rest.as_dots());
         }
-        for (run, &row) in delta.events.iter().zip(&rows) {
+        for (run, row) in runs() {
             self.learn(row, run.last);
         }
     }
@@ -163,8 +155,6 @@ impl<T: Crdt> Replica<T> {
             return;
         }
         self.epoch = self.epoch.wrapping_add(news);
-        if !self.raised.contains(&row) {
-            self.raised.push(row);
-        }
+        self.raised.insert(row);
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::causal::{ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::Parts;
-use crate::store::{Crdt, View};
+use crate::store::{Crdt, DotStore, View};
 use pending::Pending;
 use ring::{RING_BYTES, Ring};
 
@@ -35,7 +35,7 @@ pub struct Replica<T: Crdt> {
     /// Between transactions: the clock, and the table of the replica ids that occur.
     tx: Tx,
     /// The rows raised by others since our last transaction: what our next one depends on beside our own past.
-    raised: Vec<ReplicaIndex>,
+    raised: Raised,
     /// How many dots of others are known: equal for two of our transactions if nothing came in between, also where we
     /// were decoded or rebuilt between them.
     epoch: u64,
@@ -80,7 +80,7 @@ impl<T: Crdt> Replica<T> {
             known: Vec::new(),
             state: T::State::default(),
             tx: Tx::new(seed),
-            raised: Vec::new(),
+            raised: Raised::default(),
             epoch: 0,
             ring: Ring::new(RING_BYTES),
             pending: Pending::default(),
@@ -160,11 +160,14 @@ impl<T: Crdt> Replica<T> {
         missing
     }
 
-    /// How much heap the recent deltas may take, in bytes; the default is 4 MiB. With 0 every
+    /// How much heap the recent deltas may take at most, in bytes; the default is 4 MiB. With 0 every
     /// [`delta_since`](Self::delta_since) but that of an up-to-date peer is [`Since::Forgotten`].
+    ///
+    /// They take less where the value is small: once they outweigh it, sending the [`state`](Self::state) costs no more
+    /// than they do. About twice its weight is remembered, and some kilobytes in any case.
     pub fn set_history_bytes(&mut self, bytes: usize) {
-        let table = Arc::clone(&self.tx.table);
-        self.ring.set_capacity(bytes, |delta, row| row_in(&table, delta, row));
+        let table = &self.tx.table;
+        self.ring.set_capacity(bytes, |delta, row| row_in(table, delta, row));
     }
 
     /// The row of `id`, interned if it is new.
@@ -172,9 +175,18 @@ impl<T: Crdt> Replica<T> {
         if let Some(row) = self.tx.table.row(id) {
             return row;
         }
-        let row = Arc::make_mut(&mut self.tx.table).intern(id);
-        self.known.resize(self.tx.table.len(), 0);
-        row
+        self.add_row(id)
+    }
+
+    /// The row of an id that is new.
+    fn add_row(&mut self, id: ReplicaId) -> ReplicaIndex {
+        self.known.push(0);
+        Arc::make_mut(&mut self.tx.table).push(id)
+    }
+
+    /// How much is known of a row, which may be absent.
+    fn known_in(&self, row: ReplicaIndex) -> u64 {
+        self.known.get(row as usize).copied().unwrap_or(0)
     }
 
     fn known_to(&self, id: ReplicaId) -> u64 {
@@ -185,6 +197,39 @@ impl<T: Crdt> Replica<T> {
     #[doc(hidden)]
     pub fn observe_stamp(&mut self, stamp: Stamp) {
         self.tx.clock.observe(stamp);
+    }
+}
+
+/// How many live dots there are.
+fn count(state: &impl DotStore) -> usize {
+    let mut live = 0;
+    state.dots(&mut |_| live += 1);
+    live
+}
+
+/// A set of rows.
+#[derive(Debug, Default)]
+struct Raised {
+    rows: Vec<ReplicaIndex>,
+    /// By row: whether it is among `rows`.
+    has: Vec<bool>,
+}
+
+impl Raised {
+    fn insert(&mut self, row: ReplicaIndex) {
+        let at = row as usize;
+        if self.has.len() <= at {
+            self.has.resize(at + 1, false);
+        }
+        if !std::mem::replace(&mut self.has[at], true) {
+            self.rows.push(row);
+        }
+    }
+
+    /// Takes all rows out.
+    fn drain(&mut self) -> impl Iterator<Item = ReplicaIndex> {
+        let has = &mut self.has;
+        self.rows.drain(..).inspect(|row| has[*row as usize] = false)
     }
 }
 

@@ -6,22 +6,45 @@ use std::sync::Arc;
 use crate::causal::ReplicaIndex;
 use crate::delta::Parts;
 
-/// How much heap a ring keeps: 4 MiB, about 40 000 small changes.
+/// How much heap a ring keeps at most: 4 MiB, about 40 000 small changes.
 pub(crate) const RING_BYTES: usize = 4 * 1024 * 1024;
+/// How much it keeps however little is alive.
+const LEAST_BYTES: usize = 4 * 1024;
+/// What a live dot takes at least, on its way to a peer.
+const DOT_BYTES: usize = 128;
 
 /// Recent deltas, oldest first, and the version below which they are forgotten.
+///
+/// Once they weigh more than the state, sending the state costs no more than sending them: so about twice its weight is
+/// kept, of which there is an estimate.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    deltas: VecDeque<Arc<Parts>>,
+    /// With their weights.
+    deltas: VecDeque<(Arc<Parts>, usize)>,
     weight: usize,
     capacity: usize,
     /// By row of the replica's table: events up to here are not, or not all, in `deltas`.
     base: Vec<u64>,
+    /// About how many dots are alive, rather more, and what one weighs.
+    live: usize,
+    dot_weight: usize,
+    /// What has come into the state since the live dots were counted.
+    came: usize,
+    came_dots: usize,
 }
 
 impl Ring {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { deltas: VecDeque::new(), weight: 0, capacity, base: Vec::new() }
+        Self {
+            deltas: VecDeque::new(),
+            weight: 0,
+            capacity,
+            base: Vec::new(),
+            live: 0,
+            dot_weight: DOT_BYTES,
+            came: 0,
+            came_dots: 0,
+        }
     }
 
     /// Forgets all deltas: of everything known, only the state remains.
@@ -40,17 +63,46 @@ impl Ring {
         self.trim(row_of);
     }
 
-    /// Keeps a delta. `row_of` finds a delta's row in the replica's table.
-    pub(crate) fn push(&mut self, delta: Arc<Parts>, row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {
-        self.weight += delta.weight();
-        self.deltas.push_back(delta);
+    /// Takes note of what comes into the state.
+    pub(crate) fn note(&mut self, delta: &Parts, weight: usize) {
+        let carried = delta.tree.count_carried();
+        let covered: u64 = delta.tree.cover_runs().map(|(_, first, last)| last - first + 1).sum();
+        self.came += weight;
+        self.came_dots += carried;
+        self.live += carried.saturating_sub(usize::try_from(covered).unwrap_or(usize::MAX));
+    }
+
+    /// Keeps a delta. `count` counts the live dots, `row_of` finds a delta's row in the replica's table.
+    pub(crate) fn push(
+        &mut self,
+        delta: Arc<Parts>,
+        count: impl FnOnce() -> usize,
+        row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex,
+    ) {
+        let weight = delta.weight();
+        self.note(&delta, weight);
+        self.weight += weight;
+        self.deltas.push_back((delta, weight));
+        // Counting walks the state: so it waits until several times as much has come in.
+        if self.came >= 4 * self.state_weight().max(LEAST_BYTES) {
+            self.live = count();
+            // What is seldom written may be large: a dot's weight falls only bit by bit.
+            self.dot_weight = (self.came / self.came_dots.max(1)).max(self.dot_weight / 2).max(DOT_BYTES);
+            self.came = 0;
+            self.came_dots = 0;
+        }
         self.trim(row_of);
     }
 
+    fn state_weight(&self) -> usize {
+        self.live.saturating_mul(self.dot_weight)
+    }
+
     fn trim(&mut self, row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {
-        while self.weight > self.capacity {
-            let Some(oldest) = self.deltas.pop_front() else { break };
-            self.weight -= oldest.weight();
+        let room = self.state_weight().saturating_mul(2).max(LEAST_BYTES).min(self.capacity);
+        while self.weight > room {
+            let Some((oldest, weight)) = self.deltas.pop_front() else { break };
+            self.weight -= weight;
             for run in &oldest.events {
                 let row = row_of(&oldest, run.replica) as usize;
                 if self.base.len() <= row {
@@ -66,6 +118,54 @@ impl Ring {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Parts>> {
-        self.deltas.iter()
+        self.deltas.iter().map(|(delta, _)| delta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AddWinsMap, AddWinsSet, Limits, LwwRegister, MvRegister, Replica, ReplicaId, Since};
+
+    fn id(byte: u8) -> ReplicaId {
+        ReplicaId::from_bytes([byte; 16])
+    }
+
+    #[test]
+    fn a_register_that_is_overwritten_keeps_no_history_to_speak_of() {
+        let mut title = Replica::<LwwRegister<u64>>::new(id(1));
+        for n in 0..10_000_u64 {
+            let _ = title.update(|title| title.set(n));
+        }
+        assert!((LEAST_BYTES / 2..2 * LEAST_BYTES).contains(&title.ring.weight));
+    }
+
+    #[test]
+    fn what_grows_remembers_as_much_as_it_weighs() {
+        for step in [1, 40] {
+            let mut set = Replica::<AddWinsSet<u64>>::new(id(1));
+            let mut written = 0;
+            for n in (0..12_000).step_by(step) {
+                written += set.update(|set| set.extend(n..n + step as u64)).1.size_hint();
+                if n.is_multiple_of(400) {
+                    let least = set.state().size_hint().min(written).min(RING_BYTES);
+                    assert!(set.ring.weight + 1024 >= least, "{} of {least} at {n}", set.ring.weight);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn small_changes_among_large_values_are_remembered() {
+        type Texts = Replica<AddWinsMap<u32, MvRegister<String>>>;
+        let mut texts = Texts::new(id(1));
+        (0..20_u32).for_each(|n| drop(texts.update(|texts| texts.at(n).set("x".repeat(100_000)))));
+        let before = texts.version();
+        assert!(matches!(texts.delta_since(&before), Since::UpToDate));
+        let mut texts = Texts::decode(id(1), &texts.encode(), &Limits::trusted()).unwrap();
+        for n in 0..1_000 {
+            let _ = texts.update(|texts| texts.at(99_u32).set(n.to_string()));
+        }
+        assert!(matches!(texts.delta_since(&before), Since::Delta(_)));
     }
 }

@@ -27,7 +27,7 @@ impl<T: Crdt> Replica<T> {
     /// What a replica at `version` lacks of what is known here. Exact, and in proportion to the difference, as long as
     /// the difference is remembered.
     pub fn delta_since(&self, version: &Version) -> Since<T> {
-        let theirs: Vec<u64> = self.tx.table.ids().iter().map(|&id| version.get(id)).collect();
+        let theirs: Vec<u64> = self.tx.table.ids().map(|&id| version.get(id)).collect();
         if self.known.iter().zip(&theirs).all(|(known, theirs)| known <= theirs) {
             return Since::UpToDate;
         }
@@ -162,16 +162,17 @@ impl<T: Crdt> Replica<T> {
 
     /// Takes in a slice of a state.
     pub(crate) fn adopt_slice(&mut self, slice: &Parts) -> Result<(), DecodeError> {
-        for &id in slice.table.ids() {
-            self.intern(id);
+        let mut rows = Rows::of(&self.tx.table, &slice.table);
+        for (theirs, ours) in rows.absent() {
+            *ours = self.add_row(slice.table.id(theirs));
         }
+        self.ring.note(slice, slice.weight());
         let tx = &mut self.tx;
         let none = CausalContext::default();
-        let join = Join::new(&self.known, &tx.table, &slice.table, &none, &mut tx.clock, tx.seed);
+        let join = Join::new(&self.known, &tx.table, &rows, &none, &mut tx.clock, tx.seed);
         join.below_unchecked(&mut self.state, slice.tree.root(), slice.tree.count_carried())?;
         for run in &slice.events {
-            let row = row_in(&self.tx.table, slice, run.replica);
-            self.learn(row, run.last);
+            self.learn(rows.row(run.replica), run.last);
         }
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Replica, row_in};
+use super::{Replica, count, row_in};
 use crate::causal::{CausalContext, HybridClock};
-use crate::delta::{Delta, Parts, Run, add_dependency};
-use crate::store::{Crdt, DotStore, Join, Mut};
+use crate::delta::{Delta, Parts, Run};
+use crate::store::{Crdt, DotStore, Join, Mut, Rows};
 
 impl<T: Crdt> Replica<T> {
     /// One transaction: everything `write` does becomes visible at once, here and everywhere. Yields what the closure
@@ -36,7 +36,7 @@ impl<T: Crdt> Replica<T> {
         &mut self,
         write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> Result<R, E>,
     ) -> Result<(R, Delta<T>), E> {
-        let me = self.intern(self.id);
+        let me = self.me.unwrap_or_else(|| self.intern(self.id));
         self.me = Some(me);
         self.tx.begin(me, self.known[me as usize]);
         let attempt = Attempt { replica: self, is_done: false };
@@ -53,7 +53,8 @@ impl<T: Crdt> Replica<T> {
         // What comes back was observed before; the clock needs no news of it.
         let mut clock = HybridClock::default();
         let table = &self.tx.table;
-        let mut join = Join::new(&[], table, table, &carried, &mut clock, self.tx.seed);
+        let rows = Rows::default();
+        let mut join = Join::new(&[], table, &rows, &carried, &mut clock, self.tx.seed);
         join.below(&mut self.state, inverse.root());
         self.tx.draft.rest();
     }
@@ -79,38 +80,40 @@ impl<T: Crdt> Attempt<'_, T> {
         // longer be undone.
         self.replica.tx.close();
         let replica = &mut *self.replica;
-        let mut delta = Arc::new(Parts::empty(Arc::clone(&replica.tx.table)));
-        let parts = Arc::get_mut(&mut delta).expect("nobody else has it yet");
-        let hollow = replica.tx.draft.seal(&mut parts.tree);
+        let (tree, hollow) = replica.tx.draft.seal();
         replica.tx.draft.rest();
         self.is_done = true;
         if let Some(hollow) = hollow {
             replica.state.prune(hollow.root());
         }
+        let table = Arc::clone(&replica.tx.table);
         let (first, last) = replica.tx.range();
         if last < first {
-            return Delta::from_parts(delta);
+            return Delta::from_parts(Arc::new(Parts::empty(table)));
         }
         let me = replica.me.expect("set when the transaction began");
-        parts.author_epoch = Some(replica.epoch);
         // Everything our last transaction depended on is implied by our own run; beside it stand what came in since,
         // and whatever is covered, so that a cover outside the past can be told at the door.
-        for row in replica.raised.drain(..) {
-            add_dependency(&mut parts.deps, row, replica.known[row as usize]);
-        }
-        let mut covered_rows = SmallVec::<[u32; 4]>::new();
-        for (row, _, _) in parts.tree.cover_runs() {
-            if row != me && !covered_rows.contains(&row) {
-                covered_rows.push(row);
+        for (row, _, _) in tree.cover_runs() {
+            if row != me {
+                replica.raised.insert(row);
             }
         }
-        for row in covered_rows {
-            add_dependency(&mut parts.deps, row, replica.known[row as usize]);
-        }
-        parts.events.push(Run { replica: me, first, last });
+        let delta = Arc::new(Parts {
+            table,
+            deps: replica.raised.drain().map(|row| (row, replica.known[row as usize])).collect(),
+            events: SmallVec::from_buf([Run { replica: me, first, last }]),
+            tree,
+            is_state: false,
+            author_epoch: Some(replica.epoch),
+        });
         replica.known[me as usize] = last;
         let table = &replica.tx.table;
-        replica.ring.push(Arc::clone(&delta), |delta, row| row_in(table, delta, row));
+        replica.ring.push(
+            Arc::clone(&delta),
+            || count(&replica.state),
+            |delta, row| row_in(table, delta, row),
+        );
         Delta::from_parts(delta)
     }
 }

@@ -6,6 +6,8 @@
 
 use std::ops::Deref;
 
+use rmp::decode::read_int;
+
 use super::{Value, decode_value, try_encode_value, write_value};
 use crate::causal::LocalDot;
 use crate::delta::{Bytes, Draft, Number, PlaceId};
@@ -24,6 +26,14 @@ pub(crate) trait Content: Clone + Send + Sync + 'static {
     /// As `write`.
     fn put(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
         draft.put(place, dot, |out| self.write(out));
+    }
+
+    /// Keeps it, should the transaction be undone.
+    ///
+    /// # Panics
+    /// As `write`.
+    fn keep(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
+        draft.keep(place, dot, self.encode());
     }
 
     /// What `write` writes.
@@ -49,21 +59,32 @@ pub(crate) trait Content: Clone + Send + Sync + 'static {
     }
 }
 
-/// Content of this crate's own, which has one encoding and no other.
+/// Numbers of this crate's own, which have one encoding and no other.
 macro_rules! one_encoding {
     ($($content:ty: $number:expr),*) => {
         $(impl Content for $content {
+            #[inline]
             fn put(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
                 draft.put_number(place, dot, $number(*self));
             }
 
-            fn write(&self, out: &mut Bytes) {
-                write_value(self, out);
+            #[inline]
+            fn keep(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
+                draft.keep_number(place, dot, $number(*self));
             }
 
-            fn decode(bytes: &[u8]) -> Result<Self, String> {
-                let content: Self = decode_value(bytes)?;
-                if content.encode()[..] == *bytes { Ok(content) } else { Err("it is not in its canonical encoding".into()) }
+            fn write(&self, out: &mut Bytes) {
+                out.extend_from_slice(&self.encode());
+            }
+
+            fn encode(&self) -> Bytes {
+                $number(*self).encode()
+            }
+
+            fn decode(mut bytes: &[u8]) -> Result<Self, String> {
+                let all = bytes;
+                let content: Self = read_int(&mut bytes).map_err(|why| why.to_string())?;
+                if content.encode()[..] == *all { Ok(content) } else { Err("it is not in its canonical encoding".into()) }
             }
         })*
     };

@@ -5,24 +5,74 @@
 //! The delta says so by dots: what it *covers* without carrying it has been replaced or removed; what it *carries* is
 //! taken in unless this replica knows the dot, for a dot known and absent has been removed here.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
+
+use smallvec::SmallVec;
 
 use super::value::{checked_key, decode_key, in_key};
 use super::{Content, DotStore, Key};
 use crate::causal::{CausalContext, Dots, HybridClock, LocalDot, ReplicaIndex, ReplicaTable, Stamp};
 use crate::delta::{Mismatch, Node};
 
-/// A row of the replica's table that the delta's table lacks.
+/// A row that is not there.
 const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
+
+/// Where the rows of a delta's table are in a replica's. Empty where both are the same.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Rows(SmallVec<[ReplicaIndex; 4]>);
+
+impl Rows {
+    /// Where the rows of `foreign` are in `table`, as far as that has its ids.
+    pub(crate) fn of(table: &ReplicaTable, foreign: &ReplicaTable) -> Self {
+        if table.extends(foreign) {
+            return Self::default();
+        }
+        Self(foreign.ids().map(|&id| table.row(id).unwrap_or(ABSENT)).collect())
+    }
+
+    /// Where a row is. One that is absent lies behind all others.
+    pub(crate) fn row(&self, row: ReplicaIndex) -> ReplicaIndex {
+        if self.0.is_empty() { row } else { self.0[row as usize] }
+    }
+
+    /// The rows that are absent, to be found a place.
+    pub(crate) fn absent(&mut self) -> impl Iterator<Item = (ReplicaIndex, &mut ReplicaIndex)> {
+        (0..).zip(&mut self.0).filter(|(_, ours)| **ours == ABSENT)
+    }
+}
+
+/// From a replica's rows to a delta's.
+enum Theirs {
+    /// By our row.
+    Most(Vec<ReplicaIndex>),
+    /// Pairs, in order of our rows: a small delta must not cost as much as there are replicas.
+    Few(SmallVec<[(ReplicaIndex, ReplicaIndex); 2]>),
+}
+
+impl Theirs {
+    fn of(ours: &Rows, table: &ReplicaTable) -> Self {
+        let pairs = ours.0.iter().copied().zip(0..);
+        if table.len() > 16 * ours.0.len() {
+            let mut few: SmallVec<_> = pairs.collect();
+            few.sort_unstable();
+            return Self::Few(few);
+        }
+        let mut most = vec![ABSENT; table.len()];
+        pairs.for_each(|(ours, theirs)| most[ours as usize] = theirs);
+        Self::Most(most)
+    }
+}
 
 /// One delta being joined into one state.
 pub struct Join<'a> {
     /// What the replica knows: by row, the counter. Empty when a failed update is undone, where all is taken in again.
     known: &'a [u64],
     table: &'a ReplicaTable,
-    /// From the delta's rows to ours, and back. Empty where both are the same.
-    ours: Vec<ReplicaIndex>,
-    theirs: Vec<ReplicaIndex>,
+    /// From the delta's rows to ours.
+    ours: &'a Rows,
+    /// And back; made when it is first needed.
+    theirs: OnceCell<Theirs>,
     /// All dots the delta carries, in its rows.
     carried: &'a CausalContext,
     clock: &'a mut HybridClock,
@@ -40,20 +90,13 @@ impl<'a> Join<'a> {
     pub(crate) fn new(
         known: &'a [u64],
         table: &'a ReplicaTable,
-        foreign: &ReplicaTable,
+        ours: &'a Rows,
         carried: &'a CausalContext,
         clock: &'a mut HybridClock,
         seed: u64,
     ) -> Self {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        if !table.extends(foreign) {
-            ours = rows_in(table, foreign);
-            theirs = vec![ABSENT; table.len()];
-            for (their_row, &our_row) in ours.iter().enumerate() {
-                theirs[our_row as usize] = their_row as ReplicaIndex;
-            }
-        }
         let (unchecked, wrong, taken) = (false, None, 0);
+        let theirs = OnceCell::new();
         Self { known, table, ours, theirs, carried, clock, seed, unchecked, wrong, taken }
     }
 
@@ -108,19 +151,45 @@ impl<'a> Join<'a> {
 
     /// A dot of the delta as it is called here; `None` if it is known already.
     pub(crate) fn admit(&self, dot: LocalDot) -> Option<LocalDot> {
-        let dot = if self.ours.is_empty() { dot } else { crate::delta::translate(dot, &self.ours) };
+        let dot = LocalDot::new(self.ours.row(dot.replica()), dot.counter());
         let known = self.known.get(dot.replica() as usize).copied().unwrap_or(0);
         (dot.counter() > known).then_some(dot)
     }
 
     /// Whether the delta lets a live dot of ours stand that `cover` may name.
     pub(crate) fn stands(&self, cover: Dots<'_>, dot: LocalDot) -> bool {
-        let dot = match self.theirs.get(dot.replica() as usize) {
-            None if self.theirs.is_empty() => dot,
-            None | Some(&ABSENT) => return true,
-            Some(&row) => LocalDot::new(row, dot.counter()),
-        };
+        let Some(row) = self.row_there(dot.replica()) else { return true };
+        let dot = LocalDot::new(row, dot.counter());
         !cover.contains(dot) || self.carried.contains(dot)
+    }
+
+    /// The runs of a cover, as they are called here, each with the row it has there.
+    pub(crate) fn runs_here<'c>(
+        &self,
+        cover: Dots<'c>,
+    ) -> impl Iterator<Item = (ReplicaIndex, LocalDot, LocalDot)> + use<'c, '_> {
+        cover.runs().map(|(there, first, last)| {
+            let row = self.ours.row(there);
+            (there, LocalDot::new(row, first), LocalDot::new(row, last))
+        })
+    }
+
+    /// Whether the delta carries a dot, in its rows.
+    pub(crate) fn carries(&self, dot: LocalDot) -> bool {
+        self.carried.contains(dot)
+    }
+
+    /// Where a row of ours is in the delta's table.
+    fn row_there(&self, row: ReplicaIndex) -> Option<ReplicaIndex> {
+        if self.ours.0.is_empty() {
+            return Some(row);
+        }
+        match self.theirs.get_or_init(|| Theirs::of(self.ours, self.table)) {
+            Theirs::Most(theirs) => theirs.get(row as usize).copied().filter(|there| *there != ABSENT),
+            Theirs::Few(theirs) => {
+                theirs.binary_search_by_key(&row, |&(ours, _)| ours).ok().map(|at| theirs[at].1)
+            }
+        }
     }
 
     /// Joins the node of the delta that speaks about `state`: first its cover, then what it carries.
@@ -132,8 +201,12 @@ impl<'a> Join<'a> {
     /// Drops the live dots that `cover` names, in the delta's rows, and the delta does not carry.
     pub(crate) fn drop_covered<S: DotStore>(&mut self, state: &mut S, cover: Dots<'_>) {
         if !cover.is_empty() {
-            state.retain(&mut |dot| self.stands(cover, dot));
+            state.drop_covered(cover, self);
         }
+    }
+
+    pub(crate) fn table(&self) -> &ReplicaTable {
+        self.table
     }
 
     /// The order of dots that is the same everywhere.
@@ -150,5 +223,5 @@ impl<'a> Join<'a> {
 /// Where the rows of `foreign` are in `table`, which has all of its ids.
 pub(crate) fn rows_in(table: &ReplicaTable, foreign: &ReplicaTable) -> Vec<ReplicaIndex> {
     let row = |&id| table.row(id).expect("the replica interned every id of the delta");
-    foreign.ids().iter().map(row).collect()
+    foreign.ids().map(row).collect()
 }

@@ -6,8 +6,11 @@
 use smallvec::SmallVec;
 
 use super::{Content, Join, Mut};
-use crate::causal::{LocalDot, Tx};
+use crate::causal::{Dots, LocalDot, ReplicaTable, Tx};
 use crate::delta::{Mismatch, Node, PlaceId, TreeWriter, leaf};
+
+/// So many items are looked through one by one.
+const FEW: usize = 8;
 
 /// Dots with content of type `C`.
 #[derive(Clone, Debug)]
@@ -40,6 +43,39 @@ impl<C> Leaf<C> {
         self.items.iter().for_each(|(dot, _)| each(*dot));
     }
 
+    /// Where in the order a dot stands or would stand.
+    fn position(&self, dot: LocalDot, table: &ReplicaTable) -> usize {
+        let id = table.id(dot.replica());
+        self.items.partition_point(|(there, _)| {
+            if there.replica() == dot.replica() {
+                *there < dot
+            } else {
+                table.is_before(there.replica(), &id)
+            }
+        })
+    }
+
+    pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+        let few = self.items.len() <= FEW;
+        for (there, first, last) in join.runs_here(cover) {
+            // A run of few dots is found by its place, so that it costs the same however many replicas there are.
+            let from = if few { 0 } else { self.position(first, join.table()) };
+            let found = &self.items[from..];
+            let is_long = found.get(FEW).is_some_and(|(dot, _)| (first..=last).contains(dot));
+            if few || is_long {
+                return self.items.retain(|(dot, _)| join.stands(cover, *dot));
+            }
+            let mut at = from;
+            while let Some((dot, _)) = self.items.get(at).filter(|(dot, _)| (first..=last).contains(dot)) {
+                if join.carries(LocalDot::new(there, dot.counter())) {
+                    at += 1;
+                } else {
+                    self.items.remove(at);
+                }
+            }
+        }
+    }
+
     pub(crate) fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
         self.items.retain(|(dot, _)| keep(*dot));
     }
@@ -64,7 +100,7 @@ impl<C: Content> Leaf<C> {
                 let Some(content) = join.content::<C>(bytes) else { return };
                 join.took();
                 seen(&content, join);
-                let at = self.items.partition_point(|(there, _)| join.compare(*there, dot).is_lt());
+                let at = self.position(dot, join.table());
                 self.insert_at(dot, content, at);
             }
         }
@@ -87,40 +123,57 @@ impl<C: Content> Leaf<C> {
     pub(crate) fn add(&mut self, content: C, place: PlaceId, tx: &mut Tx) {
         let dot = tx.dot();
         content.put(&mut tx.draft, place, dot);
-        let table = tx.table();
-        let at = self.items.partition_point(|(there, _)| table.compare(*there, dot).is_lt());
+        let at = self.position(dot, tx.table());
         self.insert_at(dot, content, at);
     }
 
     /// Takes out what is there, as a removal or before writing anew.
     pub(crate) fn cover(&mut self, place: PlaceId, tx: &mut Tx) {
         for (dot, content) in self.items.drain(..) {
-            tx.take(place, dot, || content.encode());
+            tx.take(place, dot, &content);
         }
     }
 
-    /// Changes the newest content of this replica that `may` be changed: in place while it is of this transaction,
-    /// otherwise as a new item that covers it. `None` from `may` leaves an item alone.
+    /// Changes the newest content of this replica: in place while it is of this transaction, otherwise as a new item
+    /// that covers it, or beside it if what was there before must be `left`.
+    #[inline]
     pub(crate) fn amend(
         &mut self,
         place: PlaceId,
         tx: &mut Tx,
-        may: impl Fn(&Tx, LocalDot) -> bool,
+        left: bool,
         change: impl Fn(Option<&C>) -> C,
     ) {
-        let newest = self.items.iter().rposition(|(dot, _)| tx.own(*dot) && may(tx, *dot));
-        match newest {
-            Some(at) if tx.minted(self.items[at].0) => {
-                let (dot, content) = &mut self.items[at];
+        match self.items.last_mut() {
+            Some((dot, content)) if tx.minted(*dot) => {
                 *content = change(Some(content));
                 content.put(&mut tx.draft, place, *dot);
             }
-            Some(at) => {
-                let (dot, old) = self.items.remove(at);
-                tx.take(place, dot, || old.encode());
-                self.add(change(Some(&old)), place, tx);
+            _ => self.amend_any(place, tx, left, change),
+        }
+    }
+
+    /// As `amend`, wherever the content stands.
+    #[inline(never)]
+    fn amend_any(&mut self, place: PlaceId, tx: &mut Tx, left: bool, change: impl Fn(Option<&C>) -> C) {
+        let end = self.items.partition_point(|(dot, _)| !tx.comes_before(*dot));
+        let newest = self.items[..end].last_mut().filter(|(dot, _)| tx.own(*dot));
+        match newest {
+            Some((dot, content)) if tx.minted(*dot) => {
+                *content = change(Some(content));
+                content.put(&mut tx.draft, place, *dot);
             }
-            None => self.add(change(None), place, tx),
+            Some((dot, content)) if !left => {
+                let (new, changed) = (tx.dot(), change(Some(content)));
+                tx.take(place, *dot, content);
+                changed.put(&mut tx.draft, place, new);
+                (*dot, *content) = (new, changed);
+            }
+            _ => {
+                let (dot, content) = (tx.dot(), change(None));
+                content.put(&mut tx.draft, place, dot);
+                self.items.insert(end, (dot, content));
+            }
         }
     }
 }
@@ -143,6 +196,10 @@ macro_rules! leaf_store {
     ($field:ident: $content:ty) => {
         fn retain(&mut self, keep: &mut dyn FnMut($crate::causal::LocalDot) -> bool) {
             self.$field.retain(keep);
+        }
+
+        fn drop_covered(&mut self, cover: $crate::causal::Dots<'_>, join: &$crate::store::Join<'_>) {
+            self.$field.drop_covered(cover, join);
         }
 
         fn dots(&self, each: &mut dyn FnMut($crate::causal::LocalDot)) {

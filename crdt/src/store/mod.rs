@@ -16,7 +16,7 @@ mod view;
 
 pub(crate) use content::{Content, Written};
 pub use join::Join;
-pub(crate) use join::rows_in;
+pub(crate) use join::{Rows, rows_in};
 pub(crate) use keyed::Keyed;
 pub use leaf::Leaf;
 pub(crate) use leaf::leaf_store;

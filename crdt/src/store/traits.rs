@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serializer;
 
 use super::{Join, Mut};
-use crate::causal::LocalDot;
+use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 
 /// A replicated type: what a [`Replica`](crate::Replica) can hold and an [`AddWinsMap`](crate::AddWinsMap) can nest.
@@ -38,6 +38,12 @@ pub trait DotStore: Default + Send + Sync + 'static {
 
     /// Drops every live dot for which `keep` says no, here and below, and what is empty then.
     fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool);
+
+    /// Drops the live dots, here and below, that `cover` names and the delta does not carry, and what is empty then.
+    /// [`Join::below`] calls it.
+    fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+        self.retain(&mut |dot| join.stands(cover, dot));
+    }
 
     /// Names every live dot, here and below.
     fn dots(&self, each: &mut dyn FnMut(LocalDot));
