@@ -322,23 +322,30 @@ impl Draft {
         root.into_tree()
     }
 
-    /// The draft as a tree. With it the places at and below which nothing is carried, and the way to them, if there are
-    /// any: what lies there may be empty. Its nodes say nothing else.
+    /// Writes the draft into `tree`. Yields the places at and below which nothing is carried, with the way to them, if
+    /// there are any: what lies there may be empty. Its nodes say nothing else.
     #[inline]
-    pub(crate) fn seal(&mut self) -> (DeltaTree, Option<Box<DeltaTree>>) {
+    pub(crate) fn seal(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
         match (&self.late, &self.puts[..], &self.covers[..]) {
             (Some(late), [], [] | [_]) if self.places.len() == 1 => {
                 let covered = self.covers.first().map(|(_, dot)| *dot);
-                (DeltaTree::of_one(late.dot, late.number.encode(), covered), None)
+                tree.fill_one(late.dot, late.number.encode(), covered);
+                None
             }
-            _ => self.seal_any(),
+            _ => self.seal_any(tree),
         }
     }
 
     #[inline(never)]
-    fn seal_any(&mut self) -> (DeltaTree, Option<Box<DeltaTree>>) {
+    fn seal_any(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
         self.settle();
-        self.puts.retain(|put| put.content.is_some());
+        if self.puts.iter().any(|put| put.content.is_none()) {
+            self.puts.retain(|put| put.content.is_some());
+        }
+        if self.places.len() == 1 {
+            tree.fill(|writer| write_own(writer, &self.covers, &self.puts, &self.contents));
+            return None;
+        }
         let counts = self.counts();
         let order = self.order();
         if let Some(order) = &order {
@@ -349,11 +356,9 @@ impl Draft {
             self.puts.sort_by_key(|put| position[put.place as usize]);
             self.covers.sort_by_key(|(place, _)| position[*place as usize]);
         }
-        let tree = DeltaTree::written(|writer| self.write(writer, &counts, order.as_deref()));
+        tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
         let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
-        let hollow =
-            counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())));
-        (tree, hollow)
+        counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())))
     }
 
     /// How much is carried and covered at and below each place.
@@ -399,13 +404,15 @@ impl Draft {
     }
 
     fn write(&self, writer: &mut TreeWriter<'_>, counts: &[(u32, u32)], order: Option<&[PlaceId]>) {
-        writer.reserve([
-            self.places.len(),
-            self.puts.len(),
-            self.covers.len(),
-            self.keys.len(),
-            self.contents.len(),
-        ]);
+        if self.places.len() > LINEAR as usize {
+            writer.reserve([
+                self.places.len(),
+                self.puts.len(),
+                self.covers.len(),
+                self.keys.len(),
+                self.contents.len(),
+            ]);
+        }
         let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
         self.walk(
             writer,
@@ -413,21 +420,10 @@ impl Draft {
             |place| counts[place as usize] != (0, 0),
             |writer, place| {
                 let covered = covers.iter().take_while(|(at, _)| *at == place).count();
-                match covers[..covered] {
-                    [] => {}
-                    [(_, dot)] => writer.cover(Dots::new(&[(dot.bits(), dot.bits())])),
-                    ref many => {
-                        let dots = many.iter().map(|(_, dot)| *dot).collect();
-                        writer.cover(CausalContext::from_dots(dots).as_dots());
-                    }
-                }
-                covers = &covers[covered..];
-                while let [Put { dot, place: at, content: Some((from, to)) }, rest @ ..] = puts
-                    && *at == place
-                {
-                    writer.carry(*dot, &self.contents[*from as usize..*to as usize]);
-                    puts = rest;
-                }
+                let carried = puts.iter().take_while(|put| put.place == place).count();
+                let own_covers = covers.split_off(..covered).unwrap_or_default();
+                let own_puts = puts.split_off(..carried).unwrap_or_default();
+                write_own(writer, own_covers, own_puts, &self.contents);
             },
         );
     }
@@ -480,6 +476,23 @@ impl Draft {
         }
         while let Some(opened) = open.pop() {
             writer.close(&opened);
+        }
+    }
+}
+
+/// Writes what one place covers and carries.
+fn write_own(writer: &mut TreeWriter<'_>, covers: &[(PlaceId, LocalDot)], puts: &[Put], contents: &[u8]) {
+    match covers {
+        [] => {}
+        [(_, dot)] => writer.cover(Dots::new(&[(dot.bits(), dot.bits())])),
+        many => {
+            let dots = many.iter().map(|(_, dot)| *dot).collect();
+            writer.cover(CausalContext::from_dots(dots).as_dots());
+        }
+    }
+    for put in puts {
+        if let Some((from, to)) = put.content {
+            writer.carry(put.dot, &contents[from as usize..to as usize]);
         }
     }
 }

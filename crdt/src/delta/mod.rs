@@ -159,6 +159,18 @@ impl Parts {
         }
     }
 
+    /// Has it say nothing again, in the rows of `table`.
+    pub(crate) fn clear(&mut self, table: &Arc<ReplicaTable>) {
+        if !Arc::ptr_eq(&self.table, table) {
+            self.table = Arc::clone(table);
+        }
+        self.deps.clear();
+        self.events.clear();
+        self.tree.clear();
+        self.is_state = false;
+        self.author_epoch = None;
+    }
+
     /// The dots it brings.
     pub(crate) fn event_context(&self) -> CausalContext {
         let mut events = CausalContext::default();

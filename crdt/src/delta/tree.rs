@@ -65,19 +65,26 @@ impl DeltaTree {
         tree
     }
 
-    /// The tree of a root that carries one content and covers at most one dot.
+    /// Has the root of this tree, in which there is nothing yet, carry one content and cover at most one dot.
     #[inline]
-    pub(crate) fn of_one(dot: LocalDot, content: Bytes, covered: Option<LocalDot>) -> Self {
-        let covers = usize::from(covered.is_some());
-        let covered = covered.map_or(0, LocalDot::bits);
-        let root = Place { end: 1, key_end: 0, carried_end: 1, cover_end: offset(covers) };
-        Self {
-            places: SmallVec::from_buf_and_len([root; 2], 1),
-            carried: SmallVec::from_buf([(dot, offset(content.len()))]),
-            covers: SmallVec::from_buf_and_len([(covered, covered)], covers),
-            keys: Bytes::new(),
-            contents: content,
+    pub(crate) fn fill_one(&mut self, dot: LocalDot, content: Bytes, covered: Option<LocalDot>) {
+        self.places[0] =
+            Place { end: 1, key_end: 0, carried_end: 1, cover_end: u32::from(covered.is_some()) };
+        self.carried.push((dot, offset(content.len())));
+        if let Some(dot) = covered {
+            self.covers.push((dot.bits(), dot.bits()));
         }
+        self.contents = content;
+    }
+
+    /// Takes out all there is.
+    pub(crate) fn clear(&mut self) {
+        self.places.truncate(1);
+        self.places[0] = Place { end: 1, ..Place::default() };
+        self.carried.clear();
+        self.covers.clear();
+        self.keys.clear();
+        self.contents.clear();
     }
 
     /// Has `write` write this tree, in which there is nothing yet.

@@ -10,6 +10,8 @@ use crate::delta::Parts;
 pub(crate) const RING_BYTES: usize = 4 * 1024 * 1024;
 /// How much it keeps however little is alive.
 const LEAST_BYTES: usize = 4 * 1024;
+/// How much a delta may weigh whose memory is used again.
+const SPARE_BYTES: usize = 1024;
 /// What a live dot takes at least, on its way to a peer.
 const DOT_BYTES: usize = 128;
 
@@ -23,6 +25,8 @@ pub(crate) struct Ring {
     deltas: VecDeque<(Arc<Parts>, usize)>,
     weight: usize,
     capacity: usize,
+    /// A small delta that was forgotten and that nobody else has: the next one takes its memory.
+    spare: Option<Arc<Parts>>,
     /// By row of the replica's table: events up to here are not, or not all, in `deltas`.
     base: Vec<u64>,
     /// About how many dots are alive, rather more, and what one weighs.
@@ -39,6 +43,7 @@ impl Ring {
             deltas: VecDeque::new(),
             weight: 0,
             capacity,
+            spare: None,
             base: Vec::new(),
             live: 0,
             dot_weight: DOT_BYTES,
@@ -61,6 +66,11 @@ impl Ring {
     ) {
         self.capacity = capacity;
         self.trim(row_of);
+    }
+
+    /// A delta whose memory is used again.
+    pub(crate) fn take_spare(&mut self) -> Option<Arc<Parts>> {
+        self.spare.take()
     }
 
     /// Takes note of what comes into the state.
@@ -109,6 +119,9 @@ impl Ring {
                     self.base.resize(row + 1, 0);
                 }
                 self.base[row] = self.base[row].max(run.last);
+            }
+            if weight <= SPARE_BYTES && Arc::strong_count(&oldest) == 1 {
+                self.spare = Some(oldest);
             }
         }
     }

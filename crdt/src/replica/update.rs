@@ -3,8 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::{Replica, count, row_in};
 use crate::causal::{CausalContext, HybridClock};
 use crate::delta::{Delta, Parts, Run};
@@ -80,33 +78,34 @@ impl<T: Crdt> Attempt<'_, T> {
         // longer be undone.
         self.replica.tx.close();
         let replica = &mut *self.replica;
-        let (tree, hollow) = replica.tx.draft.seal();
+        let table = &replica.tx.table;
+        let spare = replica.ring.take_spare();
+        let mut delta = spare.unwrap_or_else(|| Arc::new(Parts::empty(Arc::clone(table))));
+        let parts = Arc::make_mut(&mut delta);
+        parts.clear(table);
+        let hollow = replica.tx.draft.seal(&mut parts.tree);
         replica.tx.draft.rest();
         self.is_done = true;
         if let Some(hollow) = hollow {
             replica.state.prune(hollow.root());
         }
-        let table = Arc::clone(&replica.tx.table);
         let (first, last) = replica.tx.range();
         if last < first {
-            return Delta::from_parts(Arc::new(Parts::empty(table)));
+            return Delta::from_parts(delta);
         }
         let me = replica.me.expect("set when the transaction began");
         // Everything our last transaction depended on is implied by our own run; beside it stand what came in since,
         // and whatever is covered, so that a cover outside the past can be told at the door.
-        for (row, _, _) in tree.cover_runs() {
+        for (row, _, _) in parts.tree.cover_runs() {
             if row != me {
                 replica.raised.insert(row);
             }
         }
-        let delta = Arc::new(Parts {
-            table,
-            deps: replica.raised.drain().map(|row| (row, replica.known[row as usize])).collect(),
-            events: SmallVec::from_buf([Run { replica: me, first, last }]),
-            tree,
-            is_state: false,
-            author_epoch: Some(replica.epoch),
-        });
+        if !replica.raised.rows.is_empty() {
+            parts.deps.extend(replica.raised.drain().map(|row| (row, replica.known[row as usize])));
+        }
+        parts.events.push(Run { replica: me, first, last });
+        parts.author_epoch = Some(replica.epoch);
         replica.known[me as usize] = last;
         let table = &replica.tx.table;
         replica.ring.push(

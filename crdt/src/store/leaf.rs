@@ -156,7 +156,11 @@ impl<C: Content> Leaf<C> {
     /// As `amend`, wherever the content stands.
     #[inline(never)]
     fn amend_any(&mut self, place: PlaceId, tx: &mut Tx, left: bool, change: impl Fn(Option<&C>) -> C) {
-        let end = self.items.partition_point(|(dot, _)| !tx.comes_before(*dot));
+        // Where our own end.
+        let end = match self.items.last() {
+            Some((dot, _)) if tx.own(*dot) => self.items.len(),
+            _ => self.items.partition_point(|(dot, _)| !tx.comes_before(*dot)),
+        };
         let newest = self.items[..end].last_mut().filter(|(dot, _)| tx.own(*dot));
         match newest {
             Some((dot, content)) if tx.minted(*dot) => {
