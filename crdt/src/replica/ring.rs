@@ -76,7 +76,12 @@ impl Ring {
     /// Takes note of what comes into the state.
     pub(crate) fn note(&mut self, delta: &Parts, weight: usize) {
         let carried = delta.tree.count_carried();
-        let covered: u64 = delta.tree.cover_runs().map(|(_, first, last)| last - first + 1).sum();
+        // A state covers all it has ever known, most of which has long been gone.
+        let covered = if delta.is_state {
+            0
+        } else {
+            delta.tree.cover_runs().map(|(_, first, last)| last - first + 1).sum::<u64>()
+        };
         self.came += weight;
         self.came_dots += carried;
         self.live += carried.saturating_sub(usize::try_from(covered).unwrap_or(usize::MAX));
