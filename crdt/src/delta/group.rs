@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Branch, Parts, Run, add_dependency};
-use crate::causal::{CausalContext, ReplicaIndex, ReplicaTable};
+use super::{Branch, Parts, Run};
+use crate::causal::{CausalContext, LocalDot, ReplicaIndex, ReplicaTable};
 
 /// Several deltas, joined.
 pub(crate) struct Group {
@@ -34,7 +34,7 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>]) -> Group {
     let mut uncarried = Vec::with_capacity(deltas.len());
     let mut events = Vec::with_capacity(deltas.len());
     let mut tree = Branch::default();
-    let mut deps = SmallVec::new();
+    let mut needs = Vec::new();
     for (at, delta) in deltas.iter().enumerate() {
         let rows = rows.get(at).map_or(&[][..], |rows| rows);
         let row = |row: ReplicaIndex| rows.get(row as usize).copied().unwrap_or(row);
@@ -48,7 +48,7 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>]) -> Group {
         }
         uncarried.push(own_events.difference(&carried));
         events.push(own_events);
-        delta.deps.iter().for_each(|&(at, counter)| add_dependency(&mut deps, row(at), counter));
+        needs.extend(delta.deps.iter().map(|&(at, counter)| (row(at), counter)));
         tree.absorb(own);
     }
     tree.join_equal_keys();
@@ -56,14 +56,12 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>]) -> Group {
     // covers what it carries, so a cover here and content below it are always of different deltas.
     let uncarried = CausalContext::from_contexts(&uncarried);
     tree.drop_dead(&uncarried);
-    let events: SmallVec<[Run; 1]> = CausalContext::from_contexts(&events)
-        .runs()
-        .map(|(replica, first, last)| Run { replica, first, last })
-        .collect();
-    // What another delta of the group brings need not be there before.
-    deps.retain(|(row, counter)| {
-        *counter > 0
-            && !events.iter().any(|run| run.replica == *row && run.first <= *counter && *counter <= run.last)
-    });
+    let events = CausalContext::from_contexts(&events);
+    // The largest of each row. What another delta of the group brings need not be there before.
+    needs.sort_unstable_by(|a, b| b.cmp(a));
+    needs.dedup_by_key(|(row, _)| *row);
+    needs.retain(|&(row, counter)| counter > 0 && !events.contains(LocalDot::new(row, counter)));
+    let deps = SmallVec::from_slice(&needs);
+    let events = events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
     Group { deps, events, tree, uncarried }
 }

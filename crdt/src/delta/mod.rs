@@ -235,7 +235,7 @@ impl Parts {
     }
 }
 
-pub(crate) fn add_dependency(deps: &mut SmallVec<[(ReplicaIndex, u64); 2]>, row: ReplicaIndex, counter: u64) {
+fn add_dependency(deps: &mut SmallVec<[(ReplicaIndex, u64); 2]>, row: ReplicaIndex, counter: u64) {
     match deps.iter_mut().find(|(known, _)| *known == row) {
         Some((_, at)) => *at = (*at).max(counter),
         None => deps.push((row, counter)),
