@@ -7,6 +7,7 @@
 //! ```
 //! Where the columns are compressed, `who` is 2 more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::DecodeError;
@@ -15,7 +16,7 @@ use super::compress::compress;
 use super::packed::number;
 use super::reader::{Children, Reader};
 use super::writer::{Rows, delta_columns};
-use crate::causal::{ReplicaId, ReplicaTable};
+use crate::causal::ReplicaId;
 use crate::delta::{Delta, check_tree};
 use crate::store::{Crdt, DotStore};
 
@@ -38,27 +39,33 @@ use crate::store::{Crdt, DotStore};
 /// # Ok::<(), tombolo_crdt::DecodeError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct SessionNames(ReplicaTable);
+pub struct SessionNames {
+    ids: Vec<ReplicaId>,
+    numbers: BTreeMap<ReplicaId, u64>,
+}
 
 impl SessionNames {
     /// These ids, in this order. One that stands twice counts where it stands first.
     #[must_use]
     pub fn new(ids: impl IntoIterator<Item = ReplicaId>) -> Self {
-        let mut table = ReplicaTable::default();
+        let mut names = Self::default();
         for id in ids {
-            table.intern(id);
+            names.numbers.entry(id).or_insert_with(|| {
+                names.ids.push(id);
+                names.ids.len() as u64 - 1
+            });
         }
-        Self(table)
+        names
     }
 
     /// The ids, in their order.
     #[must_use]
     pub fn ids(&self) -> &[ReplicaId] {
-        self.0.ids()
+        &self.ids
     }
 
     pub(super) fn has(&self, id: ReplicaId) -> bool {
-        self.0.row(id).is_some()
+        self.numbers.contains_key(&id)
     }
 
     pub(super) fn get(&self, number: u64) -> Option<ReplicaId> {
@@ -78,7 +85,7 @@ impl<T: Crdt> Delta<T> {
         let mut out = Vec::with_capacity(8 + packed.as_ref().unwrap_or(&columns).len());
         let told = |row| {
             let id = self.parts.table.id(row);
-            names.0.row(id).map(u64::from).ok_or(id)
+            names.numbers.get(&id).copied().ok_or(id)
         };
         let compressed = u64::from(packed.is_some()) << 1;
         match rows.used[..] {

@@ -92,29 +92,49 @@ fn array(out: &mut Vec<u8>, len: usize) {
 
 /// The rows a message uses, in order of replica id.
 pub(super) struct Rows {
-    pub(super) used: Vec<ReplicaIndex>,
-    wire: Vec<u32>,
+    pub(super) used: SmallVec<[ReplicaIndex; 2]>,
+    wire: Wire,
+}
+
+/// Where a row of a replica's table is in the message.
+enum Wire {
+    /// By row.
+    Most(Vec<ReplicaIndex>),
+    /// Pairs, in order of row: a small delta must not cost as much as there are replicas.
+    Few(SmallVec<[(ReplicaIndex, ReplicaIndex); 2]>),
 }
 
 impl Rows {
     pub(super) fn of(parts: &Parts) -> Self {
-        let mut is_used = vec![false; parts.table.len()];
-        parts.deps.iter().for_each(|(row, _)| is_used[*row as usize] = true);
-        parts.events.iter().for_each(|run| is_used[run.replica as usize] = true);
-        parts.tree.each_carried(|dot| is_used[dot.replica() as usize] = true);
-        parts.tree.cover_runs().for_each(|(row, _, _)| is_used[row as usize] = true);
-        let mut used: Vec<ReplicaIndex> =
-            (0..parts.table.len() as ReplicaIndex).filter(|&row| is_used[row as usize]).collect();
-        used.sort_unstable_by_key(|&row| parts.table.id(row));
-        let mut wire = vec![u32::MAX; parts.table.len()];
-        for (at, &row) in used.iter().enumerate() {
-            wire[row as usize] = at as u32;
+        let mut used: SmallVec<[ReplicaIndex; 2]> = SmallVec::new();
+        let is_small = parts.deps.len() + parts.events.len() + parts.tree.names() < parts.table.len();
+        if is_small {
+            each_row(parts, |row| used.push(row));
+            used.sort_unstable();
+            used.dedup();
+        } else {
+            let mut is_used = vec![false; parts.table.len()];
+            each_row(parts, |row| is_used[row as usize] = true);
+            used.extend((0..).zip(is_used).filter_map(|(row, is_used)| is_used.then_some(row)));
         }
+        used.sort_unstable_by_key(|&row| parts.table.id(row));
+        let wire = if is_small {
+            let mut few: SmallVec<_> = used.iter().copied().zip(0..).collect();
+            few.sort_unstable();
+            Wire::Few(few)
+        } else {
+            let mut most = vec![ReplicaIndex::MAX; parts.table.len()];
+            used.iter().zip(0..).for_each(|(&row, at)| most[row as usize] = at);
+            Wire::Most(most)
+        };
         Self { used, wire }
     }
 
     pub(super) fn wire(&self, row: ReplicaIndex) -> ReplicaIndex {
-        self.wire[row as usize]
+        match &self.wire {
+            Wire::Most(most) => most[row as usize],
+            Wire::Few(few) => few[few.partition_point(|(used, _)| *used < row)].1,
+        }
     }
 
     pub(super) fn dot(&self, dot: LocalDot) -> LocalDot {
@@ -140,6 +160,14 @@ pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
     // A state covers its whole version: it goes without saying.
     delta_node(&mut columns, rows, root, if parts.is_state { Dots::new(&[]) } else { root.cover() });
     columns.finish(&events, &deps)
+}
+
+/// Names every row that the message uses, some more than once.
+fn each_row(parts: &Parts, mut each: impl FnMut(ReplicaIndex)) {
+    parts.deps.iter().for_each(|(row, _)| each(*row));
+    parts.events.iter().for_each(|run| each(run.replica));
+    parts.tree.each_carried(|dot| each(dot.replica()));
+    parts.tree.cover_runs().for_each(|(row, _, _)| each(row));
 }
 
 fn delta_node<'p>(columns: &mut Columns<'p>, rows: &Rows, node: Node<'p>, cover: Dots<'p>) {

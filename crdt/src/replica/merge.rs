@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Replica, count, row_in};
-use crate::causal::{CausalContext, MAX_REPLICAS, Version};
+use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaIndex, Version};
 use crate::delta::{Delta, Parts};
 use crate::store::{Crdt, Join, Rows};
 

@@ -17,7 +17,7 @@ use crate::causal::{ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::Parts;
 use crate::store::{Crdt, DotStore, View};
 use pending::Pending;
-use ring::{RING_BYTES, Ring};
+use ring::Ring;
 
 /// One replica of a `T`: the value, the [`Version`] it has reached, and the [`ReplicaId`] under which it writes.
 ///
@@ -82,7 +82,7 @@ impl<T: Crdt> Replica<T> {
             tx: Tx::new(seed),
             raised: Raised::default(),
             epoch: 0,
-            ring: Ring::new(RING_BYTES),
+            ring: Ring::new(),
             pending: Pending::default(),
         }
     }
@@ -160,11 +160,11 @@ impl<T: Crdt> Replica<T> {
         missing
     }
 
-    /// How much heap the recent deltas may take at most, in bytes; the default is 4 MiB. With 0 every
-    /// [`delta_since`](Self::delta_since) but that of an up-to-date peer is [`Since::Forgotten`].
+    /// How much heap the recent deltas may take, in bytes. With 0 every [`delta_since`](Self::delta_since) but that of an
+    /// up-to-date peer is [`Since::Forgotten`].
     ///
-    /// They take less where the value is small: once they outweigh it, sending the [`state`](Self::state) costs no more
-    /// than they do. About twice its weight is remembered, and some kilobytes in any case.
+    /// By default as much as follows from the value, between some kilobytes and 4 MiB: about twice what it weighs. Once they
+    /// outweigh it, sending the [`state`](Self::state) costs no more than they do.
     pub fn set_history_bytes(&mut self, bytes: usize) {
         let table = &self.tx.table;
         self.ring.set_capacity(bytes, |delta, row| row_in(table, delta, row));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::causal::ReplicaIndex;
 use crate::delta::Parts;
 
-/// How much heap a ring keeps at most: 4 MiB, about 40 000 small changes.
-pub(crate) const RING_BYTES: usize = 4 * 1024 * 1024;
+/// How much heap a ring keeps however much is alive: 4 MiB, about 40 000 small changes.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How much it keeps however little is alive.
 const LEAST_BYTES: usize = 4 * 1024;
 /// How much a delta may weigh whose memory is used again.
@@ -24,7 +24,8 @@ pub(crate) struct Ring {
     /// With their weights.
     deltas: VecDeque<(Arc<Parts>, usize)>,
     weight: usize,
-    capacity: usize,
+    /// How much is kept; `None`: it follows from what is alive.
+    fixed: Option<usize>,
     /// A small delta that was forgotten and that nobody else has: the next one takes its memory.
     spare: Option<Arc<Parts>>,
     /// By row of the replica's table: events up to here are not, or not all, in `deltas`.
@@ -38,11 +39,11 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             deltas: VecDeque::new(),
             weight: 0,
-            capacity,
+            fixed: None,
             spare: None,
             base: Vec::new(),
             live: 0,
@@ -64,7 +65,7 @@ impl Ring {
         capacity: usize,
         row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex,
     ) {
-        self.capacity = capacity;
+        self.fixed = Some(capacity);
         self.trim(row_of);
     }
 
@@ -114,7 +115,8 @@ impl Ring {
     }
 
     fn trim(&mut self, row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {
-        let room = self.state_weight().saturating_mul(2).max(LEAST_BYTES).min(self.capacity);
+        let follows = || self.state_weight().saturating_mul(2).clamp(LEAST_BYTES, MOST_BYTES);
+        let room = self.fixed.unwrap_or_else(follows);
         while self.weight > room {
             let Some((oldest, weight)) = self.deltas.pop_front() else { break };
             self.weight -= weight;
@@ -166,7 +168,7 @@ mod tests {
             for n in (0..12_000).step_by(step) {
                 written += set.update(|set| set.extend(n..n + step as u64)).1.size_hint();
                 if n.is_multiple_of(400) {
-                    let least = set.state().size_hint().min(written).min(RING_BYTES);
+                    let least = set.state().size_hint().min(written).min(MOST_BYTES);
                     assert!(set.ring.weight + 1024 >= least, "{} of {least} at {n}", set.ring.weight);
                 }
             }

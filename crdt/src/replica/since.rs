@@ -8,7 +8,7 @@ use super::{Replica, row_in};
 use crate::causal::{CausalContext, Dot, ReplicaId, ReplicaIndex, Version};
 use crate::codec::{self, DecodeError, Decoding, EncodedState, Limits};
 use crate::delta::{Delta, DeltaTree, Parts, Run, group};
-use crate::store::{Crdt, DotStore, Join, rows_in};
+use crate::store::{Crdt, DotStore, Join, Rows, rows_in};
 
 /// What a peer at some version lacks.
 #[derive(Debug, Clone)]
