@@ -1,7 +1,10 @@
 //! What hostile bytes may cost: an allocator that counts stands under this program, so it has one test.
 
 use peak_alloc::PeakAlloc;
-use tombolo_crdt::{Crdt, Delta, Limits, MvRegister, Opaque, Replica, ReplicaId};
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, Crdt, Decoding, Delta, EncodedState, Limits, MvRegister, Opaque, Replica,
+    ReplicaId,
+};
 use tombolo_tests::model::wire::{Message, Node, array, bin, varint};
 
 #[global_allocator]
@@ -127,6 +130,39 @@ fn bombs() -> Vec<(&'static str, Message)> {
     ]
 }
 
+/// 100 MB, slice by slice: beside the replica it takes memory for one slice, and for lists that grow.
+fn a_large_state_is_read_in_slices() {
+    type Pages = AddWinsMap<u32, MvRegister<String>>;
+    let mut pages = Replica::<Pages>::new(ReplicaId::from_bytes([1; 16]));
+    let mut random = 1_u64;
+    for part in 0..100_u32 {
+        pages.update(|pages| {
+            for page in 0..500 {
+                let mut text = String::with_capacity(2_000);
+                while text.len() < 2_000 {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    text.push(char::from(32 + (random >> 33) as u8 % 90));
+                }
+                pages.at(part * 500 + page).set(text);
+            }
+        });
+    }
+    let (version, bytes) = (pages.version(), pages.encode());
+    drop(pages);
+    let limits = Limits { bytes: usize::MAX, memory: 1 << 30, ..Limits::default() };
+    let state = EncodedState::open::<Pages>(&bytes, &limits).unwrap();
+    assert!(state.len() > 300, "{} slices", state.len());
+    let mut decoding = Decoding::new(Replica::<Pages>::new(ReplicaId::from_bytes([2; 16])), &limits);
+    for slice in &state {
+        let before = MEMORY.current_usage();
+        let (_, peak) = peak(|| decoding.take(slice.unwrap()).unwrap());
+        let kept = MEMORY.current_usage() - before;
+        assert!(peak < kept + 8 * MIB, "a slice took {peak}, of which {kept} stay");
+    }
+    let again = decoding.finish();
+    assert_eq!((again.len(), again.version()), (50_000, version));
+}
+
 #[test]
 fn hostile_bytes_take_no_more_than_the_limits_say() {
     let limits = Limits::default();
@@ -165,6 +201,17 @@ fn hostile_bytes_take_no_more_than_the_limits_say() {
         let (_, taken) = peak(|| Replica::<Opaque>::decode(id, &state, &small).is_ok());
         assert!(taken < 4 * MIB, "{what}: a state took {taken}");
     }
+
+    // A body that unpacks to more than is allowed is not unpacked.
+    let (_, delta) = Replica::<AddWinsSet<u32>>::new(ReplicaId::from_bytes([1; 16]))
+        .update(|set| set.extend((0..100_000_u32).map(|n| n * 3)));
+    let packed = delta.encode_body();
+    for memory in [0, 64 * 1024, MIB] {
+        let (ok, taken) = decode::<Opaque>(&packed, &Limits { memory, ..limits });
+        assert!(!ok && taken < 2 * memory + 256 * 1024, "with {memory} it took {taken}");
+    }
+
+    a_large_state_is_read_in_slices();
 
     // Nothing of a message that is too long is looked at.
     let long = vec![0x92; MIB];
