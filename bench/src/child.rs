@@ -12,7 +12,8 @@ pub fn run(workload: &str, system: &str, counted: bool) -> ExitCode {
         eprintln!("no such workload or system");
         return ExitCode::FAILURE;
     };
-    let mut meter = Meter::new(if counted { Mode::Counted } else { Mode::Timed });
+    let mode = if counted { Mode::Counted } else { Mode::Timed };
+    let mut meter = Meter::new(mode, system.plain_len());
     match (workload.run)(system, &mut meter) {
         Ok(()) => {}
         Err(Stop::Na(why)) => meter.na("all", why),

@@ -84,15 +84,16 @@ fn measured<R>(work: impl FnOnce() -> R) -> R {
 pub struct Meter {
     mode: Mode,
     times: HashMap<String, Duration>,
+    plain_len: fn(&[u8]) -> usize,
 }
 
 impl Meter {
-    /// A meter that tells what `mode` says.
-    pub fn new(mode: Mode) -> Self {
+    /// A meter that tells what `mode` says; `plain_len` says how long bytes would be if they were not compressed.
+    pub fn new(mode: Mode, plain_len: fn(&[u8]) -> usize) -> Self {
         if mode == Mode::Counted {
             heap::enable();
         }
-        Self { mode, times: HashMap::new() }
+        Self { mode, times: HashMap::new(), plain_len }
     }
 
     /// Announces work that is not measured, so that the parent's patience starts anew.
@@ -124,11 +125,12 @@ impl Meter {
         result
     }
 
-    /// Tells the bytes a section gave: as they are, and compressed. The time of the section with compressing and
+    /// Tells the bytes a section gave: as they are, raw if they are compressed, and compressed (again) by us. The time of the section with compressing and
     /// decompressing added is told as `section.zstd.cpu`.
     pub fn bytes<'b>(&mut self, name: &str, messages: impl IntoIterator<Item = &'b [u8]>) {
         let messages: Vec<&[u8]> = messages.into_iter().collect();
-        let raw: usize = messages.iter().map(|bytes| bytes.len()).sum();
+        let shipped: usize = messages.iter().map(|bytes| bytes.len()).sum();
+        let plain: usize = messages.iter().map(|bytes| (self.plain_len)(bytes)).sum();
         let cpu = ProcessTime::now();
         let packed: Vec<Vec<u8>> = messages
             .iter()
@@ -138,7 +140,10 @@ impl Meter {
             black_box(zstd::bulk::decompress(packed, bytes.len()).expect("it was just compressed"));
         }
         let cpu = cpu.elapsed();
-        self.value(name, "bytes", raw as f64, Unit::Bytes);
+        self.value(name, "bytes", shipped as f64, Unit::Bytes);
+        if plain != shipped {
+            self.value(name, "raw.bytes", plain as f64, Unit::Bytes);
+        }
         self.value(name, "zstd.bytes", packed.iter().map(Vec::len).sum::<usize>() as f64, Unit::Bytes);
         if let Some(&section) = self.times.get(name) {
             self.value(name, "zstd.cpu", (section + cpu).as_nanos() as f64, Unit::Ns);

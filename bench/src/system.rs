@@ -27,6 +27,11 @@ pub trait System: Sync {
         Some(self.name())
     }
 
+    /// How long a message or file of its would be if it did not compress: for those that do.
+    fn plain_len(&self) -> fn(&[u8]) -> usize {
+        <[u8]>::len
+    }
+
     /// Whether it has anything to do with a workload. A peer that cannot do it takes part and says why.
     fn takes_part(&self, _workload: &str) -> bool {
         true

@@ -1,11 +1,12 @@
 //! Tombolo, through its public interface, with default settings.
 //!
 //! A difference is what `delta_since` gives; where it answers that too much has been forgotten, the state is sent, as the
-//! documentation says. Differences travel as bodies: the peers' carry no checksum either.
+//! documentation says. Differences travel as bodies: the peers' carry no checksum either. What is sent in an established
+//! session, edits and pushes, calls by number the one replica id that the receiver has met before.
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Limits, MvRegister, PnCounter, Replica, ReplicaId, Scalar,
-    Since, Version,
+    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Envelope, EnvelopeKind, Limits, MvRegister, PnCounter, Replica,
+    ReplicaId, Scalar, SessionNames, Since, Version, plain,
 };
 
 use crate::system::{
@@ -22,6 +23,10 @@ impl System for Tombolo {
 
     fn package(&self) -> Option<&'static str> {
         Some("tombolo-crdt")
+    }
+
+    fn plain_len(&self) -> fn(&[u8]) -> usize {
+        plain_len
     }
 
     fn remarks(&self) -> &'static [Remark] {
@@ -57,6 +62,10 @@ impl System for TomboloDoc {
         Some("tombolo-crdt")
     }
 
+    fn plain_len(&self) -> fn(&[u8]) -> usize {
+        plain_len
+    }
+
     fn remarks(&self) -> &'static [Remark] {
         &[Remark { place: "nested", same_promise: true, text: "a `Doc`: no schema" }]
     }
@@ -87,7 +96,7 @@ struct Record {
 }
 
 /// A replica of one of the types above.
-struct Of<T: Crdt>(Replica<T>);
+struct Of<T: Crdt>(Replica<T>, SessionNames);
 
 /// A full-width id.
 fn id(replica: u64) -> ReplicaId {
@@ -99,10 +108,11 @@ fn id(replica: u64) -> ReplicaId {
 /// The first byte of a difference: what follows.
 const DELTA: u8 = 0;
 const STATE: u8 = 1;
+const NAMED: u8 = 2;
 
 impl<T: Crdt> Of<T> {
     fn new(replica: u64) -> Self {
-        Self(Replica::new(id(replica)))
+        Self(Replica::new(id(replica)), session())
     }
 }
 
@@ -110,6 +120,29 @@ fn message<T: Crdt>(delta: &Delta<T>) -> Vec<u8> {
     let mut bytes = vec![DELTA];
     bytes.extend(delta.encode_body());
     bytes
+}
+
+/// What both ends of a session know: who writes.
+fn session() -> SessionNames {
+    SessionNames::new([1, 2].map(id))
+}
+
+fn in_session<T: Crdt>(delta: &Delta<T>, names: &SessionNames) -> Vec<u8> {
+    let mut bytes = vec![NAMED];
+    bytes.extend(delta.encode_in(names));
+    bytes
+}
+
+/// How long a message would be without compression.
+fn plain_len(message: &[u8]) -> usize {
+    let all = Limits::trusted();
+    let plain = match message.split_first() {
+        Some((&DELTA, body)) => plain(&Envelope::seal(EnvelopeKind::Delta, body), &all),
+        Some((&STATE, state)) => plain(state, &all),
+        Some((b'T', _)) => plain(message, &all).map(|plain| [&[0; 14], &plain[..]].concat()),
+        _ => None,
+    };
+    plain.map_or(message.len(), |plain| plain.len())
 }
 
 impl<T: Crdt> Replicated for Of<T> {
@@ -143,6 +176,7 @@ impl<T: Crdt> Replicated for Of<T> {
         let delta = match bytes.split_first() {
             None => return,
             Some((&STATE, state)) => Delta::decode_state(state, &limits),
+            Some((&NAMED, body)) => Delta::decode_in(body, &self.1, &limits),
             Some((_, body)) => Delta::decode_body(body, &limits),
         };
         self.0.merge(delta.expect("it is a difference")).expect("nothing is missing");
@@ -224,7 +258,7 @@ impl Map for Of<Registers> {
                 Some(joined) => assert!(joined.append(&delta), "they follow one another"),
             }
         }
-        Ok(joined.iter().map(|delta| Message::Difference(message(delta))).collect())
+        Ok(joined.iter().map(|delta| Message::Difference(in_session(delta, &self.1))).collect())
     }
 }
 
@@ -256,7 +290,7 @@ impl Records for Of<AddWinsMap<String, Record>> {
     fn edit(&mut self, record: usize, field: usize, value: i64) -> Vec<u8> {
         let (_, delta) =
             self.0.update(|records| set_field(&mut records.at(record_key(record)), field, value));
-        message(&delta)
+        in_session(&delta, &self.1)
     }
 
     fn record(&mut self, record: usize) -> [i64; 10] {
@@ -291,7 +325,7 @@ impl Records for Of<Doc> {
 
     fn edit(&mut self, record: usize, field: usize, value: i64) -> Vec<u8> {
         let (_, delta) = self.0.update(|doc| doc.map(&record_key(record)).register(FIELDS[field]).set(value));
-        message(&delta)
+        in_session(&delta, &self.1)
     }
 
     fn record(&mut self, record: usize) -> [i64; 10] {

@@ -10,7 +10,7 @@ use super::packed::Expected;
 use super::writer::{Shared, head, shape};
 use super::{DecodeError, Limits, SessionNames};
 use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
-use crate::delta::{DeltaTree, Parts, Run, TreeBuilder};
+use crate::delta::{Bytes, DeltaTree, Parts, Run, TreeBuilder};
 use crate::store::MAX_DEPTH;
 
 /// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
@@ -670,7 +670,7 @@ struct Above {
 impl Columns<'_> {
     /// Puts the tree together. An error says what was expected.
     fn tree(&self, order: Children) -> Result<(DeltaTree, Shared), &'static str> {
-        let mut tree = TreeBuilder::new(self.shapes.len(), self.dots.len(), self.covers, self.contents);
+        let mut tree = TreeBuilder::new(self.shapes.len(), self.dots.len());
         let mut keys = Keys::new(self.keys, self.key_lengths);
         let (mut dots, mut lengths) = (self.dots.iter(), self.content_lengths.iter());
         let (mut content_end, mut cover_end) = (0, 0);
@@ -719,8 +719,8 @@ impl Columns<'_> {
         if content_end < self.contents.len() {
             return Err("the end of the message");
         }
-        tree.set_keys(keys.all);
-        Ok((tree.finish(), keys.shared))
+        let (covers, contents) = (SmallVec::from_slice(self.covers), Bytes::from_slice(self.contents));
+        Ok((tree.finish(Bytes::from_vec(keys.all), covers, contents), keys.shared))
     }
 }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::branch::Branch;
 use super::tree::offset;
-use super::{Bytes, DeltaTree, TreeWriter};
+use super::{Bytes, DeltaTree, TreeBuilder, TreeWriter};
 use crate::causal::{CausalContext, Dots, LocalDot};
 
 /// A place in a draft.
@@ -37,7 +37,15 @@ struct Opened {
     /// The newest one below it, and how many there are.
     newest: PlaceId,
     children: u32,
+    /// The newest one below it that is in the index, with all before it.
+    indexed: PlaceId,
     key: (u32, u32),
+}
+
+impl Opened {
+    fn new(parent: PlaceId, previous: PlaceId, key: (u32, u32)) -> Self {
+        Self { parent, previous, newest: NONE, children: 0, indexed: NONE, key }
+    }
 }
 
 /// Content written under a dot of this transaction.
@@ -125,8 +133,10 @@ pub(crate) struct Draft {
     taken: Vec<(PlaceId, Taken)>,
     /// A number that changes often while the transaction goes on: encoded only when something else is written.
     late: Option<Late>,
-    /// All places by parent and key, once some parent has many children.
-    index: HashTable<PlaceId>,
+    /// Places by parent and key, of parents that have many children; with their hashes.
+    index: HashTable<(u64, PlaceId)>,
+    /// Whether something has left the state: a place may be there then for what is not in the state.
+    has_removed: bool,
     secret: Option<SharedSeed>,
 }
 
@@ -135,7 +145,7 @@ impl Draft {
     pub(crate) fn begin(&mut self, seed: u64) {
         debug_assert!(self.places.is_empty(), "what the last transaction wrote is cleared away");
         self.secret.get_or_insert_with(|| SharedSeed::from_u64(seed));
-        self.places.push(Opened { parent: NONE, previous: NONE, newest: NONE, children: 0, key: (0, 0) });
+        self.places.push(Opened::new(NONE, NONE, (0, 0)));
     }
 
     /// Clears everything away, and gives memory back after a transaction that was not small.
@@ -152,6 +162,7 @@ impl Draft {
         self.covers.clear();
         self.taken.clear();
         self.index.clear();
+        self.has_removed = false;
         self.late = None;
     }
 
@@ -173,42 +184,57 @@ impl Draft {
             }
             (at != NONE).then_some(at)
         } else {
-            let is_it = |&at: &PlaceId| self.places[at as usize].parent == parent && self.key(at) == key;
-            self.index.find(self.hash(parent, key), is_it).copied()
+            self.index_below(parent);
+            let key = &self.keys[start..];
+            let is_it =
+                |&(_, at): &(u64, PlaceId)| self.places[at as usize].parent == parent && self.key(at) == key;
+            self.index.find(hash(self.secret.as_ref(), parent, key), is_it).map(|(_, at)| *at)
         };
         if let Some(known) = known {
             self.keys.truncate(start);
             return known;
         }
+        self.open(parent, start)
+    }
+
+    /// As `child`, for the key of an entry that is not in the state, but is from now on.
+    pub(crate) fn child_of_new(&mut self, parent: PlaceId, write: impl FnOnce(&mut Bytes)) -> PlaceId {
+        if self.has_removed {
+            return self.child(parent, write);
+        }
+        // What has a place is in the state, so this has none, and need not be looked for.
+        let start = self.keys.len();
+        write(&mut self.keys);
+        self.open(parent, start)
+    }
+
+    /// As `child`, for the key of an entry that has left the state.
+    pub(crate) fn child_of_removed(&mut self, parent: PlaceId, write: impl FnOnce(&mut Bytes)) -> PlaceId {
+        self.has_removed = true;
+        self.child(parent, write)
+    }
+
+    /// A new place, whose key begins at `start`.
+    fn open(&mut self, parent: PlaceId, start: usize) -> PlaceId {
         let at = offset(self.places.len());
         let key = (offset(start), offset(self.keys.len()));
-        self.places.push(Opened { parent, previous: newest, newest: NONE, children: 0, key });
         let above = &mut self.places[parent as usize];
-        above.newest = at;
+        let previous = std::mem::replace(&mut above.newest, at);
         above.children += 1;
-        if above.children > LINEAR {
-            self.put_into_index(parent);
-        }
+        self.places.push(Opened::new(parent, previous, key));
         at
     }
 
-    fn hash(&self, parent: PlaceId, key: &[u8]) -> u64 {
-        hash(self.secret.as_ref(), parent, key)
-    }
-
-    /// Puts the newest place below `parent` into the index; all of them when there have just become many.
-    fn put_into_index(&mut self, parent: PlaceId) {
-        let Opened { mut newest, children, .. } = self.places[parent as usize];
-        let many = if children == LINEAR + 1 { children } else { 1 };
-        let Self { places, keys, index, secret, .. } = self;
-        let hash_of = |&at: &PlaceId| {
-            let Opened { parent, key: (from, to), .. } = places[at as usize];
-            hash(secret.as_ref(), parent, &keys[from as usize..to as usize])
-        };
-        for _ in 0..many {
-            index.insert_unique(hash_of(&newest), newest, hash_of);
-            newest = places[newest as usize].previous;
+    /// Puts the places below `parent` into the index, as far as they are not in it.
+    fn index_below(&mut self, parent: PlaceId) {
+        let Opened { newest, indexed, .. } = self.places[parent as usize];
+        let mut at = newest;
+        while at != indexed {
+            let hash = hash(self.secret.as_ref(), parent, self.key(at));
+            self.index.insert_unique(hash, (hash, at), |(hash, _)| *hash);
+            at = self.places[at as usize].previous;
         }
+        self.places[parent as usize].indexed = newest;
     }
 
     /// As `put`, of a number that may soon be written anew.
@@ -356,7 +382,11 @@ impl Draft {
             self.puts.sort_by_key(|put| position[put.place as usize]);
             self.covers.sort_by_key(|(place, _)| position[*place as usize]);
         }
-        tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
+        if order.is_none() && counts[1..].iter().all(|count| *count != (0, 0)) {
+            *tree = self.straight();
+        } else {
+            tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
+        }
         let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
         counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())))
     }
@@ -401,6 +431,33 @@ impl Draft {
             }
         }
         Some(order)
+    }
+
+    /// The tree of a draft whose places stand in pre-order and all say something: keys are where they must be already.
+    fn straight(&self) -> DeltaTree {
+        let mut tree = TreeBuilder::new(self.places.len(), self.puts.len());
+        let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
+        let mut contents = Bytes::with_capacity(self.contents.len());
+        let mut covered: SmallVec<[(u64, u64); 1]> = SmallVec::with_capacity(covers.len());
+        let mut open: SmallVec<[PlaceId; 8]> = SmallVec::new();
+        for (place, opened) in (0..).zip(&self.places) {
+            while open.last().is_some_and(|last| *last != opened.parent) {
+                tree.close(open.pop().unwrap_or_default());
+            }
+            open.push(place);
+            let count = covers.iter().take_while(|(at, _)| *at == place).count();
+            add_covers(covers.split_off(..count).unwrap_or_default(), |runs| covered.extend_from_slice(runs));
+            while let Some((put, rest)) = puts.split_first().filter(|(put, _)| put.place == place) {
+                if let Some((from, to)) = put.content.filter(|(from, to)| from < to) {
+                    contents.extend_from_slice(&self.contents[from as usize..to as usize]);
+                }
+                tree.carry(put.dot, offset(contents.len()));
+                puts = rest;
+            }
+            tree.node(opened.key.1, offset(covered.len()));
+        }
+        open.into_iter().rev().for_each(|place| tree.close(place));
+        tree.finish(Bytes::from_slice(&self.keys), covered, contents)
     }
 
     fn write(&self, writer: &mut TreeWriter<'_>, counts: &[(u32, u32)], order: Option<&[PlaceId]>) {
@@ -482,17 +539,21 @@ impl Draft {
 
 /// Writes what one place covers and carries.
 fn write_own(writer: &mut TreeWriter<'_>, covers: &[(PlaceId, LocalDot)], puts: &[Put], contents: &[u8]) {
-    match covers {
-        [] => {}
-        [(_, dot)] => writer.cover(Dots::new(&[(dot.bits(), dot.bits())])),
-        many => {
-            let dots = many.iter().map(|(_, dot)| *dot).collect();
-            writer.cover(CausalContext::from_dots(dots).as_dots());
-        }
-    }
+    add_covers(covers, |runs| writer.cover(Dots::new(runs)));
     for put in puts {
         if let Some((from, to)) = put.content {
             writer.carry(put.dot, &contents[from as usize..to as usize]);
+        }
+    }
+}
+
+/// Hands over the runs that one place covers, if there are any.
+fn add_covers(covers: &[(PlaceId, LocalDot)], add: impl FnOnce(&[(u64, u64)])) {
+    match covers {
+        [] => {}
+        [(_, dot)] => add(&[(dot.bits(), dot.bits())]),
+        many => {
+            add(CausalContext::from_dots(many.iter().map(|(_, dot)| *dot).collect()).as_dots().intervals())
         }
     }
 }

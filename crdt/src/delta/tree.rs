@@ -217,50 +217,41 @@ impl<'t> Flat<'t> {
     }
 }
 
-/// A tree from its columns, node by node in pre-order.
+/// A tree whose keys, covers and contents are there already, node by node in pre-order.
 pub(crate) struct TreeBuilder {
-    tree: DeltaTree,
+    places: SmallVec<[Place; 2]>,
+    carried: SmallVec<[(LocalDot, u32); 1]>,
 }
 
 impl TreeBuilder {
-    /// With room for so many nodes and carried dots; all covers and contents.
-    pub(crate) fn new(nodes: usize, carried: usize, covers: &[(u64, u64)], contents: &[u8]) -> Self {
-        Self {
-            tree: DeltaTree {
-                places: SmallVec::with_capacity(nodes),
-                carried: SmallVec::with_capacity(carried),
-                covers: SmallVec::from_slice(covers),
-                keys: Bytes::new(),
-                contents: Bytes::from_slice(contents),
-            },
-        }
-    }
-
-    /// All keys.
-    pub(crate) fn set_keys(&mut self, keys: Vec<u8>) {
-        self.tree.keys = Bytes::from_vec(keys);
+    /// With room for so many nodes and carried dots.
+    pub(crate) fn new(nodes: usize, carried: usize) -> Self {
+        Self { places: SmallVec::with_capacity(nodes), carried: SmallVec::with_capacity(carried) }
     }
 
     /// A dot that the next node carries, with where its content ends.
+    #[inline]
     pub(crate) fn carry(&mut self, dot: LocalDot, content_end: u32) {
-        self.tree.carried.push((dot, content_end));
+        self.carried.push((dot, content_end));
     }
 
-    /// The next node; says which it is.
+    /// The next node, with where its key and what it covers end; says which it is.
+    #[inline]
     pub(crate) fn node(&mut self, key_end: u32, cover_end: u32) -> u32 {
-        let at = self.tree.places.len() as u32;
-        let carried_end = self.tree.carried.len() as u32;
-        self.tree.places.push(Place { end: at + 1, key_end, carried_end, cover_end });
+        let at = self.places.len() as u32;
+        let carried_end = self.carried.len() as u32;
+        self.places.push(Place { end: at + 1, key_end, carried_end, cover_end });
         at
     }
 
     /// What comes next lies no longer below this node.
     pub(crate) fn close(&mut self, node: u32) {
-        self.tree.places[node as usize].end = self.tree.places.len() as u32;
+        self.places[node as usize].end = self.places.len() as u32;
     }
 
-    pub(crate) fn finish(self) -> DeltaTree {
-        self.tree
+    /// INVARIANT: as those of [`DeltaTree`].
+    pub(crate) fn finish(self, keys: Bytes, covers: SmallVec<[(u64, u64); 1]>, contents: Bytes) -> DeltaTree {
+        DeltaTree { places: self.places, carried: self.carried, covers, keys, contents }
     }
 }
 

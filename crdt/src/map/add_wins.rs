@@ -129,8 +129,16 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     /// transaction ends is it listed without.
     pub fn entry(self, key: impl Into<K>) -> V::Mut<'a> {
         let key = key.into();
-        let place = self.tx.draft.child(self.place, |out| write_key(&key, out));
-        let state = self.state.entries.entry_or_default(key, self.tx.seed);
+        // The key is written before anything of the state changes: it may refuse.
+        let entries = &mut self.state.entries;
+        let (place, slot) = match entries.search(&key) {
+            Ok(slot) => (self.tx.draft.child(self.place, |out| write_key(&key, out)), slot),
+            Err(gap) => {
+                let place = self.tx.draft.child_of_new(self.place, |out| write_key(&key, out));
+                (place, entries.fill(gap, key, self.tx.seed))
+            }
+        };
+        let state = self.state.entries.slot_mut(slot);
         Mut { state, place, tx: self.tx, removable: true, depth: deeper(self.depth) }.into()
     }
 
@@ -145,7 +153,7 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
         K: Borrow<Q>,
     {
         let Some((key, value)) = self.state.entries.remove_entry(key) else { return false };
-        let below = self.tx.draft.child(self.place, |out| write_key(&key, out));
+        let below = self.tx.draft.child_of_removed(self.place, |out| write_key(&key, out));
         reset(&value, below, self.tx)
     }
 

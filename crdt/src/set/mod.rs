@@ -67,8 +67,15 @@ impl<K: Key> Elements<K> {
     }
 
     fn add(&mut self, element: K, place: PlaceId, tx: &mut Tx) {
-        let below = tx.draft.child(place, |key| write_key(&element, key));
-        let added_by = self.added_by.entry_or_default(element, tx.seed);
+        // The key is written before anything of the state changes: it may refuse.
+        let (below, slot) = match self.added_by.search(&element) {
+            Ok(slot) => (tx.draft.child(place, |key| write_key(&element, key)), slot),
+            Err(gap) => {
+                let below = tx.draft.child_of_new(place, |key| write_key(&element, key));
+                (below, self.added_by.fill(gap, element, tx.seed))
+            }
+        };
+        let added_by = self.added_by.slot_mut(slot);
         added_by.cover(below, tx);
         added_by.add((), below, tx);
     }
@@ -78,7 +85,7 @@ impl<K: Key> Elements<K> {
         K: Borrow<Q>,
     {
         let Some((element, mut added_by)) = self.added_by.remove_entry(element) else { return false };
-        let below = tx.draft.child(place, |key| write_key(&element, key));
+        let below = tx.draft.child_of_removed(place, |key| write_key(&element, key));
         added_by.cover(below, tx);
         true
     }

@@ -39,7 +39,7 @@ pub(crate) struct Slot {
 }
 
 /// Where an entry would be: its hash if there is an index, otherwise its place.
-struct Gap(u64);
+pub(crate) struct Gap(u64);
 
 /// What finds entries when they are many.
 #[derive(Clone)]
@@ -130,8 +130,8 @@ impl<K: Ord, S> Keyed<K, S> {
 }
 
 impl<K: Ord + Hash, S> Keyed<K, S> {
-    /// Where `key` is, or would be.
-    fn search<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Result<Slot, Gap>
+    /// Where `key` is, or would be as long as nothing comes or goes.
+    pub(crate) fn search<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Result<Slot, Gap>
     where
         K: Borrow<Q>,
     {
@@ -185,17 +185,16 @@ impl<K: Ord + Hash, S> Keyed<K, S> {
     {
         match self.search(&key) {
             Ok(slot) => slot,
-            Err(gap) => self.push(gap, (key, S::default()), seed),
+            Err(gap) => self.fill(gap, key, seed),
         }
     }
 
-    /// The value under `key`, which comes into being if there is none.
-    pub(crate) fn entry_or_default(&mut self, key: K, seed: u64) -> &mut S
+    /// Puts a key where the search for it ended, with the value that is nothing yet.
+    pub(crate) fn fill(&mut self, gap: Gap, key: K, seed: u64) -> Slot
     where
         S: Default,
     {
-        let slot = self.occupy(key, seed);
-        self.slot_mut(slot)
+        self.push(gap, (key, S::default()), seed)
     }
 
     fn push(&mut self, Gap(mut gap): Gap, entry: (K, S), seed: u64) -> Slot {
@@ -374,6 +373,15 @@ mod tests {
             K: Borrow<Q>,
         {
             self.search(key).ok().map(|slot| self.slot_mut(slot))
+        }
+
+        /// The value under `key`, which comes into being if there is none.
+        fn entry_or_default(&mut self, key: K, seed: u64) -> &mut S
+        where
+            S: Default,
+        {
+            let slot = self.occupy(key, seed);
+            self.slot_mut(slot)
         }
 
         /// Puts `state` under `key`, and gives what was there.
