@@ -124,20 +124,28 @@ fn read_text(bytes: &[u8]) -> Option<&str> {
 
 /// A key, as [`write_key`] or another encoder wrote it.
 pub(crate) fn decode_key<K: Key>(bytes: &[u8]) -> Result<K, String> {
-    if TypeId::of::<K>() == TypeId::of::<String>()
-        && let Some(text) = read_text(bytes)
-        && let Some(key) = (&mut Some(text.to_owned()) as &mut dyn Any).downcast_mut::<Option<K>>()
-    {
-        return Ok(key.take().expect("it was put there"));
+    match text_key(bytes) {
+        Some(key) => Ok(key),
+        None => decode_value(bytes),
     }
-    decode_value(bytes)
+}
+
+/// A key that is text, as [`write_text`] wrote it; `None` if it is not, or keys are not text.
+fn text_key<K: Key>(bytes: &[u8]) -> Option<K> {
+    if TypeId::of::<K>() != TypeId::of::<String>() {
+        return None;
+    }
+    let mut text = Some(read_text(bytes)?.to_owned());
+    (&mut text as &mut dyn Any).downcast_mut::<Option<K>>()?.take()
 }
 
 /// A key from outside. Two encodings of one key would be two places for it elsewhere, so there is one.
 pub(crate) fn checked_key<K: Key>(bytes: &[u8]) -> Result<K, Mismatch> {
-    let key: K = decode_key(bytes).map_err(in_key)?;
-    let is_text = TypeId::of::<K>() == TypeId::of::<String>() && read_text(bytes).is_some();
-    if is_text || encode_value(&key)[..] == *bytes {
+    if let Some(key) = text_key(bytes) {
+        return Ok(key);
+    }
+    let key: K = decode_value(bytes).map_err(in_key)?;
+    if encode_value(&key)[..] == *bytes {
         Ok(key)
     } else {
         Err(in_key("it is not in its canonical encoding".into()))
