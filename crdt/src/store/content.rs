@@ -8,6 +8,7 @@ use std::ops::Deref;
 
 use rmp::decode::read_int;
 
+use super::value::{read_known, write_known};
 use super::{Value, decode_value, try_encode_value, write_value};
 use crate::causal::LocalDot;
 use crate::delta::{Bytes, Draft, Number, PlaceId};
@@ -128,6 +129,9 @@ impl<V: Value> Content for Written<V> {
             Some(bytes) => out.extend_from_slice(bytes),
             None => {
                 let start = out.len();
+                if write_known(&self.value, out) {
+                    return;
+                }
                 write_value(&self.value, out);
                 debug_assert!(
                     decode_value::<V>(&out[start..]).is_ok(),
@@ -138,6 +142,9 @@ impl<V: Value> Content for Written<V> {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if let Some(value) = read_known(bytes) {
+            return Ok(Self { value, original: None });
+        }
         let value: V = decode_value(bytes)?;
         let same = try_encode_value(&value).is_ok_and(|again| again[..] == *bytes);
         Ok(Self { value, original: (!same).then(|| Box::new(Bytes::from_slice(bytes))) })

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use crate::delta::{Bytes, Mismatch};
+use crate::delta::{Bytes, Mismatch, Number};
 
 /// What a register can hold: any plain value that serde can write and read.
 ///
@@ -84,9 +84,8 @@ impl io::Write for Out<'_> {
 /// As [`encode_value`]; in debug builds also if the key does not come back as it was.
 pub(crate) fn write_key<K: Key>(key: &K, out: &mut Bytes) {
     let start = out.len();
-    match (key as &dyn Any).downcast_ref::<String>() {
-        Some(text) => write_text(text, out),
-        None => write_value(key, out),
+    if !write_known(key, out) {
+        write_value(key, out);
     }
     debug_assert!(
         decode_value::<K>(&out[start..]).is_ok_and(|back| back == *key),
@@ -122,26 +121,69 @@ fn read_text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(text).ok()
 }
 
+/// Writes values of common types as serde does, but faster; says whether it is one.
+pub(crate) fn write_known<V: 'static>(value: &V, out: &mut Bytes) -> bool {
+    let value = value as &dyn Any;
+    if let Some(number) = value.downcast_ref::<i64>() {
+        out.extend_from_slice(&Number::Signed(*number).encode());
+    } else if let Some(number) = value.downcast_ref::<u64>() {
+        out.extend_from_slice(&Number::Unsigned(*number).encode());
+    } else if let Some(text) = value.downcast_ref::<String>() {
+        write_text(text, out);
+    } else {
+        return false;
+    }
+    true
+}
+
+/// What [`write_known`] writes; `None` if it is not that, or not of such a type.
+pub(crate) fn read_known<V: 'static>(bytes: &[u8]) -> Option<V> {
+    let of = TypeId::of::<V>();
+    if of == TypeId::of::<i64>() {
+        let number = read_number(bytes).and_then(|number| i64::try_from(number).ok());
+        (&mut number.filter(|number| Number::Signed(*number).encode()[..] == *bytes) as &mut dyn Any)
+            .downcast_mut::<Option<V>>()?
+            .take()
+    } else if of == TypeId::of::<u64>() {
+        let number = read_number(bytes).and_then(|number| u64::try_from(number).ok());
+        (&mut number.filter(|number| Number::Unsigned(*number).encode()[..] == *bytes) as &mut dyn Any)
+            .downcast_mut::<Option<V>>()?
+            .take()
+    } else if of == TypeId::of::<String>() {
+        (&mut read_text(bytes).map(str::to_owned) as &mut dyn Any).downcast_mut::<Option<V>>()?.take()
+    } else {
+        None
+    }
+}
+
+/// A whole number in MessagePack.
+fn read_number(bytes: &[u8]) -> Option<i128> {
+    let (marker, rest) = bytes.split_first()?;
+    let unsigned = || rest.iter().fold(0_i128, |number, byte| (number << 8) | i128::from(*byte));
+    let signed = || {
+        let number = unsigned();
+        if rest[0] < 0x80 { number } else { number - (1 << (8 * rest.len())) }
+    };
+    match (marker, rest.len()) {
+        (0..=0x7f, 0) => Some(i128::from(*marker)),
+        (0xe0..=0xff, 0) => Some(i128::from(*marker as i8)),
+        (0xcc, 1) | (0xcd, 2) | (0xce, 4) | (0xcf, 8) => Some(unsigned()),
+        (0xd0, 1) | (0xd1, 2) | (0xd2, 4) | (0xd3, 8) => Some(signed()),
+        _ => None,
+    }
+}
+
 /// A key, as [`write_key`] or another encoder wrote it.
 pub(crate) fn decode_key<K: Key>(bytes: &[u8]) -> Result<K, String> {
-    match text_key(bytes) {
+    match read_known(bytes) {
         Some(key) => Ok(key),
         None => decode_value(bytes),
     }
 }
 
-/// A key that is text, as [`write_text`] wrote it; `None` if it is not, or keys are not text.
-fn text_key<K: Key>(bytes: &[u8]) -> Option<K> {
-    if TypeId::of::<K>() != TypeId::of::<String>() {
-        return None;
-    }
-    let mut text = Some(read_text(bytes)?.to_owned());
-    (&mut text as &mut dyn Any).downcast_mut::<Option<K>>()?.take()
-}
-
 /// A key from outside. Two encodings of one key would be two places for it elsewhere, so there is one.
 pub(crate) fn checked_key<K: Key>(bytes: &[u8]) -> Result<K, Mismatch> {
-    if let Some(key) = text_key(bytes) {
+    if let Some(key) = read_known(bytes) {
         return Ok(key);
     }
     let key: K = decode_value(bytes).map_err(in_key)?;
@@ -174,4 +216,53 @@ pub(crate) fn view_seq<T: Serialize, S: Serializer>(
         seq.serialize_element(&item)?;
     }
     seq.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_as_serde_has_it<V: Value + PartialEq + std::fmt::Debug>(value: &V) {
+        let mut fast = Bytes::new();
+        assert!(write_known(value, &mut fast));
+        assert_eq!(fast, encode_value(value));
+        assert_eq!(read_known::<V>(&fast).as_ref().or(decode_value(&fast).ok().as_ref()), Some(value));
+        // Another encoding of the same value is none of ours.
+        for end in 0..fast.len() {
+            assert_eq!(read_known::<V>(&fast[..end]), None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_its_shortest_form_is_left_to_serde() {
+        for bytes in [
+            &[0xcc, 5][..],
+            &[0xcd, 0, 200],
+            &[0xd0, 5],
+            &[0xd1, 0xff, 0xff],
+            &[0xd3, 0, 0, 0, 0, 0, 0, 0, 9],
+        ] {
+            assert_eq!(read_known::<i64>(bytes), None, "{bytes:02x?}");
+            assert!(decode_value::<i64>(bytes).is_ok(), "{bytes:02x?}");
+        }
+        assert_eq!(read_known::<String>(&[0xd9, 3, b'f', b'i', b'g']), None);
+        assert_eq!(read_known::<String>(&[0xa1, 0xff]), None);
+        assert_eq!(read_known::<u64>(&[0xff]), None);
+        assert_eq!(read_known::<u32>(&[5]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn common_values_are_written_as_serde_writes_them(
+            signed in any::<i64>(), unsigned in any::<u64>(), shift in 0..64_u32, text in ".{0,300}",
+        ) {
+            is_as_serde_has_it(&signed);
+            is_as_serde_has_it(&(signed >> shift));
+            is_as_serde_has_it(&unsigned);
+            is_as_serde_has_it(&(unsigned >> shift));
+            is_as_serde_has_it(&text);
+        }
+    }
 }
