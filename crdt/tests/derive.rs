@@ -1,5 +1,7 @@
 //! `#[derive(Crdt)]` as an application uses it.
 
+#![cfg(feature = "derive")]
+
 use tombolo_crdt::{AddWinsMap, AddWinsSet, Crdt, MvRegister, PnCounter, Replica, ReplicaId};
 
 #[derive(Crdt)]
