@@ -10,14 +10,12 @@
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::ops::RangeBounds;
 
-use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
-use hashbrown::HashTable;
-
-use super::order::{GONE, Iter, LazyOrder, Order, Range, SLOTS, before_end, before_start};
+use super::index::Index;
+use super::order::{GONE, Order, SLOTS};
+use super::walk::{Iter, Range, before_end, before_start};
 
 /// Up to how many entries have no index. Above, it goes again at half of this.
 const SMALL: usize = 8;
@@ -33,25 +31,13 @@ pub(crate) struct Keyed<K, S> {
 /// Where an entry is, until entries come or go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot {
-    at: u32,
+    pub(super) at: u32,
     /// Of the key, if there is an index.
-    hash: u64,
+    pub(super) hash: u64,
 }
 
 /// Where an entry would be: its hash if there is an index, otherwise its place.
 pub(crate) struct Gap(u64);
-
-/// What finds entries when they are many.
-#[derive(Clone)]
-struct Index {
-    /// INVARIANT: names every slot once, under the hash of its key.
-    slots: HashTable<u32>,
-    seed: u64,
-    /// Made from `seed`. The shared seed of the crate would be known to everybody, and with it keys that collide
-    /// whatever `seed` is.
-    secret: SharedSeed,
-    order: LazyOrder,
-}
 
 impl<K, S> Default for Keyed<K, S> {
     fn default() -> Self {
@@ -293,56 +279,6 @@ impl<K: Ord + Hash, S> Keyed<K, S> {
     }
 }
 
-impl Index {
-    fn new<K: Hash, S>(entries: &[(K, S)], seed: u64) -> Box<Self> {
-        let secret = SharedSeed::from_u64(seed);
-        let mut index = Box::new(Self { slots: HashTable::new(), seed, secret, order: LazyOrder::default() });
-        index.rebuild(entries);
-        index
-    }
-
-    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        let mut hasher = FoldHasher::with_seed(self.seed, &self.secret);
-        key.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    /// Builds the table with room for half as many entries more. Faster than letting it grow, which asks for the hashes
-    /// in the order of the table.
-    fn rebuild<K: Hash, S>(&mut self, entries: &[(K, S)]) {
-        let mut slots = HashTable::with_capacity(entries.len() + entries.len() / 2 + 1);
-        for (at, (key, _)) in (0..).zip(entries) {
-            slots.insert_unique(self.hash(key), at, |_| unreachable!("there is room for all"));
-        }
-        self.slots = slots;
-    }
-
-    /// Takes in `slot`, which comes after the slots of `entries`.
-    fn add<K: Hash, S>(&mut self, entries: &[(K, S)], slot: Slot) {
-        if self.slots.len() == self.slots.capacity() {
-            self.rebuild(entries);
-        }
-        self.slots.insert_unique(slot.hash, slot.at, |_| unreachable!("room was made"));
-        self.order.add(slot.at);
-    }
-
-    /// Forgets `slot`, and gives its number to the last of the `entries`.
-    fn forget<K: Hash, S>(&mut self, entries: &[(K, S)], slot: Slot) {
-        let last = entries.len() as u32 - 1;
-        let find = |hash, wanted| {
-            let bucket = self.slots.find_bucket_index(hash, |&at| at == wanted);
-            bucket.expect("a key must have one hash, and a slot may not be used after entries came or went")
-        };
-        let bucket = find(slot.hash, slot.at);
-        if slot.at != last {
-            let moved = find(self.hash(&entries[last as usize].0), last);
-            *self.slots.get_bucket_mut(moved).expect("it was found there") = slot.at;
-        }
-        self.slots.get_bucket_entry(bucket).expect("it was found there").remove();
-        self.order.remove(slot.at);
-    }
-}
-
 /// Gives memory back if less than a quarter of it is in use.
 pub(super) fn shrink<T>(items: &mut Vec<T>) {
     if items.len() < items.capacity().div_ceil(4) {
@@ -356,6 +292,10 @@ mod tests {
     use std::ops::Bound;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+    use std::hash::Hasher as _;
+
+    use foldhash::SharedSeed;
+    use foldhash::fast::FoldHasher;
     use proptest::prelude::*;
 
     use super::*;

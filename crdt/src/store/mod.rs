@@ -3,6 +3,7 @@
 //! Applications meet [`Crdt`] and [`Mut`] here; the rest is for implementing types (`#[derive(Crdt)]` writes it).
 
 mod content;
+mod index;
 mod join;
 mod keyed;
 mod leaf;
@@ -13,6 +14,7 @@ mod traits;
 mod unknown;
 mod value;
 mod view;
+mod walk;
 
 pub(crate) use content::{Content, Written};
 pub use join::Join;
