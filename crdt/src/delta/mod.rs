@@ -9,6 +9,7 @@ mod branch;
 mod door;
 mod draft;
 mod group;
+mod number;
 mod tree;
 
 use std::fmt;
@@ -23,8 +24,9 @@ use crate::store::{Crdt, Opaque};
 pub(crate) use branch::Branch;
 pub use door::Mismatch;
 pub(crate) use door::{check_tree, leaf};
-pub(crate) use draft::{Draft, Number, PlaceId, ROOT};
+pub(crate) use draft::{Draft, PlaceId, ROOT};
 pub(crate) use group::group;
+pub(crate) use number::Number;
 pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
 pub(crate) use tree::{Flat, NO_NODE, TreeBuilder};
 

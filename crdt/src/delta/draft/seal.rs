@@ -1,0 +1,219 @@
+//! How a draft becomes a tree.
+
+use smallvec::SmallVec;
+
+use super::{Draft, LINEAR, NOBODYS, NONE, PlaceId, Put, ROOT};
+use crate::causal::{CausalContext, Dots, LocalDot};
+use crate::delta::tree::offset;
+use crate::delta::{Bytes, DeltaTree, TreeBuilder, TreeWriter};
+
+impl Draft {
+    /// Writes the draft into `tree`. Yields the places at and below which nothing is carried, with the way to them, if
+    /// there are any: what lies there may be empty. Its nodes say nothing else.
+    #[inline]
+    pub(crate) fn seal(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
+        match (&self.late, &self.puts[..], &self.covers[..]) {
+            (Some(late), [], [] | [_]) if self.places.len() == 1 => {
+                let covered = self.covers.first().map(|(_, dot)| *dot);
+                tree.fill_one(late.dot, late.number.encode(), covered);
+                None
+            }
+            _ => self.seal_any(tree),
+        }
+    }
+
+    #[inline(never)]
+    fn seal_any(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
+        self.settle();
+        if self.puts.iter().any(|put| put.content.is_none()) {
+            self.puts.retain(|put| put.content.is_some());
+        }
+        if self.places.len() == 1 {
+            tree.fill(|writer| write_own(writer, &self.covers, &self.puts, &self.contents));
+            return None;
+        }
+        let counts = self.counts();
+        let order = self.order();
+        if let Some(order) = &order {
+            let mut position = vec![0; self.places.len()];
+            for (at, &place) in (0_u32..).zip(order) {
+                position[place as usize] = at;
+            }
+            self.puts.sort_by_key(|put| position[put.place as usize]);
+            self.covers.sort_by_key(|(place, _)| position[*place as usize]);
+        }
+        if order.is_none() && counts[1..].iter().all(|count| *count != (0, 0)) {
+            *tree = self.straight();
+        } else {
+            tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
+        }
+        let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
+        counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())))
+    }
+
+    /// How much is carried and covered at and below each place.
+    fn counts(&self) -> SmallVec<[(u32, u32); 8]> {
+        let mut counts: SmallVec<[(u32, u32); 8]> = SmallVec::from_elem((0, 0), self.places.len());
+        self.puts.iter().for_each(|put| counts[put.place as usize].0 += 1);
+        self.covers.iter().for_each(|(place, _)| counts[*place as usize].1 += 1);
+        for at in (1..self.places.len()).rev() {
+            let (carried, covered) = counts[at];
+            let above = &mut counts[self.places[at].parent as usize];
+            *above = (above.0 + carried, above.1 + covered);
+        }
+        counts
+    }
+
+    /// The places in pre-order; `None` if they, and what belongs to them, stand in it already.
+    fn order(&self) -> Option<Vec<PlaceId>> {
+        let follows = |at: usize| {
+            let parent = self.places[at].parent;
+            let mut above = at as PlaceId - 1;
+            while above != parent && above != ROOT {
+                above = self.places[above as usize].parent;
+            }
+            above == parent
+        };
+        let puts_follow = || self.puts.is_sorted_by_key(|put| put.place);
+        let covers_follow = || self.covers.is_sorted_by_key(|(place, _)| *place);
+        if (1..self.places.len()).all(follows) && puts_follow() && covers_follow() {
+            return None;
+        }
+        let mut order = Vec::with_capacity(self.places.len());
+        let mut next = vec![ROOT];
+        while let Some(at) = next.pop() {
+            order.push(at);
+            // The newest lies lowest in the stack, so that the oldest comes first.
+            let mut child = self.places[at as usize].newest;
+            while child != NONE {
+                next.push(child);
+                child = self.places[child as usize].previous;
+            }
+        }
+        Some(order)
+    }
+
+    /// The tree of a draft whose places stand in pre-order and all say something: keys are where they must be already.
+    fn straight(&self) -> DeltaTree {
+        let mut tree = TreeBuilder::new(self.places.len(), self.puts.len());
+        let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
+        let mut contents = Bytes::with_capacity(self.contents.len());
+        let mut covered: SmallVec<[(u64, u64); 1]> = SmallVec::with_capacity(covers.len());
+        let mut open: SmallVec<[PlaceId; 8]> = SmallVec::new();
+        for (place, opened) in (0..).zip(&self.places) {
+            while open.last().is_some_and(|last| *last != opened.parent) {
+                tree.close(open.pop().unwrap_or_default());
+            }
+            open.push(place);
+            let count = covers.iter().take_while(|(at, _)| *at == place).count();
+            add_covers(covers.split_off(..count).unwrap_or_default(), |runs| covered.extend_from_slice(runs));
+            while let Some((put, rest)) = puts.split_first().filter(|(put, _)| put.place == place) {
+                if let Some((from, to)) = put.content.filter(|(from, to)| from < to) {
+                    contents.extend_from_slice(&self.contents[from as usize..to as usize]);
+                }
+                tree.carry(put.dot, offset(contents.len()));
+                puts = rest;
+            }
+            tree.node(opened.key.1, offset(covered.len()));
+        }
+        open.into_iter().rev().for_each(|place| tree.close(place));
+        tree.finish(Bytes::from_slice(&self.keys), covered, contents)
+    }
+
+    fn write(&self, writer: &mut TreeWriter<'_>, counts: &[(u32, u32)], order: Option<&[PlaceId]>) {
+        if self.places.len() > LINEAR as usize {
+            writer.reserve([
+                self.places.len(),
+                self.puts.len(),
+                self.covers.len(),
+                self.keys.len(),
+                self.contents.len(),
+            ]);
+        }
+        let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
+        self.walk(
+            writer,
+            order,
+            |place| counts[place as usize] != (0, 0),
+            |writer, place| {
+                let covered = covers.iter().take_while(|(at, _)| *at == place).count();
+                let carried = puts.iter().take_while(|put| put.place == place).count();
+                let own_covers = covers.split_off(..covered).unwrap_or_default();
+                let own_puts = puts.split_off(..carried).unwrap_or_default();
+                write_own(writer, own_covers, own_puts, &self.contents);
+            },
+        );
+    }
+
+    fn hollow(&self, counts: &[(u32, u32)], order: Option<&[PlaceId]>) -> DeltaTree {
+        let mut leads = vec![false; self.places.len()];
+        for at in (1..self.places.len()).rev() {
+            leads[at] |= counts[at].0 == 0;
+            leads[self.places[at].parent as usize] |= leads[at];
+        }
+        DeltaTree::written(|writer| {
+            self.walk(
+                writer,
+                order,
+                |place| leads[place as usize],
+                |writer, place| {
+                    if place != ROOT {
+                        writer.cover(Dots::new(&[(NOBODYS.bits(), NOBODYS.bits())]));
+                    }
+                },
+            );
+        })
+    }
+
+    /// Writes the places that are `wanted`, each with what `own` writes of it. Whatever lies above a wanted one is wanted.
+    fn walk(
+        &self,
+        writer: &mut TreeWriter<'_>,
+        order: Option<&[PlaceId]>,
+        wanted: impl Fn(PlaceId) -> bool,
+        mut own: impl FnMut(&mut TreeWriter<'_>, PlaceId),
+    ) {
+        own(writer, ROOT);
+        let mut open: SmallVec<[_; 8]> = SmallVec::new();
+        let mut at = ROOT;
+        for next in 1..self.places.len() {
+            let place = order.map_or(next as PlaceId, |order| order[next]);
+            if !wanted(place) {
+                continue;
+            }
+            let parent = self.places[place as usize].parent;
+            while at != parent {
+                let opened = open.pop().expect("a place that is written comes after its parent");
+                writer.close(&opened);
+                at = self.places[at as usize].parent;
+            }
+            open.push(writer.open(self.key(place)));
+            at = place;
+            own(writer, place);
+        }
+        while let Some(opened) = open.pop() {
+            writer.close(&opened);
+        }
+    }
+}
+
+/// Writes what one place covers and carries.
+fn write_own(writer: &mut TreeWriter<'_>, covers: &[(PlaceId, LocalDot)], puts: &[Put], contents: &[u8]) {
+    add_covers(covers, |runs| writer.cover(Dots::new(runs)));
+    for put in puts {
+        if let Some((from, to)) = put.content {
+            writer.carry(put.dot, &contents[from as usize..to as usize]);
+        }
+    }
+}
+
+/// Hands over the runs that one place covers, if there are any.
+fn add_covers(covers: &[(PlaceId, LocalDot)], add: impl FnOnce(&[(u64, u64)])) {
+    match covers {
+        [] => {}
+        [(_, dot)] => add(&[(dot.bits(), dot.bits())]),
+        many => {
+            add(CausalContext::from_dots(many.iter().map(|(_, dot)| *dot).collect()).as_dots().intervals())
+        }
+    }
+}
