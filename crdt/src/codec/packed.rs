@@ -1,9 +1,30 @@
 //! Whole numbers in as few bytes as they need, and runs of dots told apart from what was to be expected.
 
+use smallvec::SmallVec;
+
 use crate::causal::MAX_COUNTER;
 
+/// Where numbers are written.
+pub(super) trait Sink {
+    fn push(&mut self, byte: u8);
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        Self::push(self, byte);
+    }
+}
+
+impl<A: smallvec::Array<Item = u8>> Sink for SmallVec<A> {
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        Self::push(self, byte);
+    }
+}
+
 /// A number in groups of seven bits, the lowest first; all but the last have the high bit set.
-pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn number(out: &mut impl Sink, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -29,7 +50,7 @@ pub(super) struct Expected {
 
 impl Expected {
     /// Writes a run of a row.
-    pub(super) fn write(&mut self, out: &mut Vec<u8>, row: u64, first: u64, last: u64) {
+    pub(super) fn write(&mut self, out: &mut impl Sink, row: u64, first: u64, last: u64) {
         let is_other = row != self.row;
         if is_other {
             *self = Self { row, counter: 0 };

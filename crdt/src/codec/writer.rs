@@ -56,8 +56,9 @@ type WireRuns = SmallVec<[WireRun; 2]>;
 /// The body of a delta.
 pub(super) fn write_delta(parts: &Parts) -> Vec<u8> {
     let rows = Rows::of(parts);
-    let mut out = Vec::new();
-    write_body(&mut out, parts, &rows.used, &delta_columns(&rows, parts));
+    let columns = delta_columns(&rows, parts);
+    let mut out = Vec::with_capacity(8 + 18 * rows.used.len() + columns.len());
+    write_body(&mut out, parts, &rows.used, &columns);
     out
 }
 
@@ -181,20 +182,23 @@ fn delta_node<'p>(columns: &mut Columns<'p>, rows: &Rows, node: Node<'p>, cover:
     }
 }
 
+/// A column; that of a small change takes no allocation.
+type Column = SmallVec<[u8; 16]>;
+
 /// The columns of a tree, being written: node by node, in pre-order.
 pub(super) struct Columns<'p> {
-    shape: Vec<u8>,
-    dots: Vec<u8>,
+    shape: Column,
+    dots: Column,
     /// The run of carried dots that is growing.
     run: Option<WireRun>,
     /// The runs of carried dots.
     runs: WireRuns,
     expected: Expected,
-    covers: Vec<u8>,
+    covers: Column,
     expected_cover: Expected,
-    content_lengths: Vec<u8>,
+    content_lengths: Column,
     /// Of all nodes but the root.
-    pub(super) keys: Vec<&'p [u8]>,
+    pub(super) keys: SmallVec<[&'p [u8]; 4]>,
     contents: Vec<u8>,
 }
 
@@ -202,15 +206,15 @@ impl<'p> Columns<'p> {
     pub(super) fn new(events: &[WireRun]) -> Self {
         let (row, first) = events.first().map_or((0, 1), |&(row, first, _)| (u64::from(row), first));
         Self {
-            shape: Vec::new(),
-            dots: Vec::new(),
+            shape: Column::new(),
+            dots: Column::new(),
             run: None,
             runs: SmallVec::new(),
             expected: Expected { row, counter: first },
-            covers: Vec::new(),
+            covers: Column::new(),
             expected_cover: Expected { row, counter: first.saturating_sub(1) },
-            content_lengths: Vec::new(),
-            keys: Vec::new(),
+            content_lengths: Column::new(),
+            keys: SmallVec::new(),
             contents: Vec::new(),
         }
     }
@@ -306,22 +310,22 @@ impl<'p> Columns<'p> {
                 number(&mut out, counter);
             }
         }
-        out.extend(self.shape);
+        out.extend_from_slice(&self.shape);
         if !in_order {
-            out.extend(self.dots);
+            out.extend_from_slice(&self.dots);
         }
-        out.extend(self.covers);
+        out.extend_from_slice(&self.covers);
         for (at, key) in self.keys.iter().enumerate() {
             if shared.is_some() {
                 number(&mut out, shares(at) as u64);
             }
             number(&mut out, (key.len() - shares(at)) as u64);
         }
-        out.extend(self.content_lengths);
+        out.extend_from_slice(&self.content_lengths);
         for (at, key) in self.keys.iter().enumerate() {
             out.extend_from_slice(&key[shares(at)..]);
         }
-        out.extend(self.contents);
+        out.extend_from_slice(&self.contents);
         out
     }
 }
@@ -329,7 +333,7 @@ impl<'p> Columns<'p> {
 /// How many bytes each key shares with the one before it.
 #[derive(Default)]
 pub(super) struct Shared {
-    pub(super) lengths: Vec<u32>,
+    pub(super) lengths: SmallVec<[u32; 4]>,
     sum: u64,
 }
 
