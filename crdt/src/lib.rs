@@ -218,8 +218,8 @@ pub use causal::{
 #[doc(hidden)]
 pub use codec::plain;
 pub use codec::{
-    DecodeError, Decoding, EncodedSlices, EncodedState, Envelope, EnvelopeKind, FORMAT, Limits, SessionNames,
-    Slice,
+    DecodeError, Decoding, EncodedSlices, EncodedState, Envelope, EnvelopeKind, FORMAT, InspectedBody,
+    InspectedNode, InspectedRun, Inspection, Limits, SessionNames, Slice, readable,
 };
 pub use counter::{GCounter, PnCounter};
 pub use delta::{Delta, Mismatch, Node, TreeWriter};

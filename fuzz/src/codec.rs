@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Dot, EnableWinsFlag, Envelope, EnvelopeKind, FORMAT, GCounter,
-    GSet, Kind, Limits, LwwRegister, Merged, MvRegister, Opaque, PnCounter, Replica, ReplicaId, Scalar,
-    Since, Stamp, Version, plain,
+    GSet, Inspection, Kind, Limits, LwwRegister, Merged, MvRegister, Opaque, PnCounter, Replica, ReplicaId,
+    Scalar, Since, Stamp, Version, plain,
 };
 
 use crate::memory::within;
@@ -161,8 +161,21 @@ fn same(ours: &[u8], taken: &[u8]) -> bool {
     taken[4] < FORMAT || plain(ours, &all) == plain(taken, &all)
 }
 
+/// Looks at a message as somebody does who does not know what it is. What was taken for one has nothing wrong with it.
+fn inspected(bytes: &[u8], limits: &Limits, is_taken: bool) {
+    let found = within(bound(limits, bytes), "inspecting a message", || Inspection::of(bytes, limits));
+    if let Ok(found) = found {
+        assert!(!found.to_string().is_empty());
+    }
+    if is_taken {
+        let found = Inspection::of(bytes, &Limits::default()).expect("it is one");
+        assert!(found.is_sound(), "what decodes is described as wrong: {found}");
+    }
+}
+
 fn delta_of<T: Subject>(bytes: &[u8], limits: &Limits) {
     let decoded = within(bound(limits, bytes), "decoding a delta", || Delta::<T>::decode(bytes, limits));
+    inspected(bytes, limits, decoded.is_ok());
     let Ok(delta) = decoded else { return };
     assert!(same(&delta.encode(), bytes), "a delta has one encoding");
     let _ = (delta.is_empty(), delta.len(), delta.deps(), delta.events(), delta.size_hint());
@@ -203,6 +216,7 @@ fn state_of<T: Subject>(bytes: &[u8], limits: &Limits) {
     let id = ReplicaId::from_bytes([9; 16]);
     let decoded =
         within(bound(limits, bytes), "decoding a state", || Delta::<T>::decode_state(bytes, limits));
+    inspected(bytes, limits, decoded.is_ok());
     let Ok(state) = decoded else {
         assert!(Replica::<T>::decode(id, bytes, limits).is_err(), "a state decodes in both ways or in none");
         return;
@@ -232,6 +246,7 @@ fn state_of<T: Subject>(bytes: &[u8], limits: &Limits) {
 pub fn envelope(data: &[u8]) {
     let Some((&choice, bytes)) = data.split_first() else { return };
     let limits = limits(choice);
+    inspected(bytes, &limits, false);
     for kind in [EnvelopeKind::State, EnvelopeKind::Delta] {
         let opened = within(BESIDE, "opening an envelope", || Envelope::open(kind, bytes, &limits));
         if let Ok(body) = opened {

@@ -198,38 +198,13 @@ impl<T: Crdt> Decoding<T> {
         };
         reader.finish()?;
         check_tree(&parts)?;
-        self.follow(&parts)?;
+        follow(&mut self.reached, &parts)?;
         if slice.format > 1
             && let Some(cut) = slice.cut
         {
             check_cut(&parts, cut)?;
         }
         Ok((parts, reader.memory()))
-    }
-
-    /// Checks that the events are those that follow on what has been read.
-    fn follow(&mut self, parts: &Parts) -> Result<(), Mismatch> {
-        if parts.tree.cover_runs().next().is_some() {
-            return Err(Mismatch::Shape(
-                "a cover in a state, which covers its whole version without saying so",
-            ));
-        }
-        if !parts.deps.is_empty() {
-            return Err(Mismatch::Events);
-        }
-        for run in &parts.events {
-            let replica = parts.table.id(run.replica);
-            let follows = match self.reached {
-                Some(Dot { replica: last, counter }) if last == replica => run.first == counter + 1,
-                Some(Dot { replica: last, .. }) => last < replica && run.first == 1,
-                None => run.first == 1,
-            };
-            if !follows {
-                return Err(Mismatch::Events);
-            }
-            self.reached = Some(Dot { replica, counter: run.last });
-        }
-        Ok(())
     }
 
     /// The replica with all that has been read. Recent deltas are not part of a state: to peers behind this version it
@@ -242,6 +217,29 @@ impl<T: Crdt> Decoding<T> {
         self.replica.forget_recent();
         self.replica
     }
+}
+
+/// Checks that a slice is one, and that its events are those that follow on `reached`, which they move.
+pub(super) fn follow(reached: &mut Option<Dot>, parts: &Parts) -> Result<(), Mismatch> {
+    if parts.tree.cover_runs().next().is_some() {
+        return Err(Mismatch::Shape("a cover in a state, which covers its whole version without saying so"));
+    }
+    if !parts.deps.is_empty() {
+        return Err(Mismatch::Events);
+    }
+    for run in &parts.events {
+        let replica = parts.table.id(run.replica);
+        let follows = match *reached {
+            Some(Dot { replica: last, counter }) if last == replica => run.first == counter + 1,
+            Some(Dot { replica: last, .. }) => last < replica && run.first == 1,
+            None => run.first == 1,
+        };
+        if !follows {
+            return Err(Mismatch::Events);
+        }
+        *reached = Some(Dot { replica, counter: run.last });
+    }
+    Ok(())
 }
 
 /// A state has one form: a slice ends with the item with which it has come to weigh enough.

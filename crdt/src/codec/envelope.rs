@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{DecodeError, Limits};
 
 const MAGIC: [u8; 4] = *b"TMBL";
-const HEADER: usize = 14;
+pub(super) const HEADER: usize = 14;
 
 /// The format this program writes, and the newest it reads.
 pub const FORMAT: u8 = 2;
@@ -63,20 +63,16 @@ impl Envelope {
         limits: &Limits,
     ) -> Result<(u8, &'b [u8]), DecodeError> {
         limits.check_bytes(bytes.len())?;
-        let (header, body) = bytes.split_at_checked(HEADER).ok_or(DecodeError::NotOurs)?;
-        if header[..4] != MAGIC {
-            return Err(DecodeError::NotOurs);
-        }
-        let (format, found) = (header[4], header[5]);
+        let Header { format, kind: found, length, checksum } =
+            Header::read(bytes).ok_or(DecodeError::NotOurs)?;
+        let body = &bytes[HEADER..];
         if format == 0 || format > FORMAT {
             return Err(DecodeError::Format { found: format });
         }
-        let word =
-            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        if word(6) as usize != body.len() {
+        if length as usize != body.len() {
             return Err(DecodeError::Length);
         }
-        if word(10) != checksum(format, found, body) {
+        if checksum != self::checksum(format, found, body) {
             return Err(DecodeError::Checksum);
         }
         if found != kind as u8 {
@@ -97,7 +93,25 @@ impl Envelope {
     }
 }
 
-fn checksum(format: u8, kind: u8, body: &[u8]) -> u32 {
+/// What stands before a body. Nothing of it has been checked but that it is one of ours.
+pub(super) struct Header {
+    pub(super) format: u8,
+    pub(super) kind: u8,
+    pub(super) length: u32,
+    pub(super) checksum: u32,
+}
+
+impl Header {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let header = bytes.first_chunk::<HEADER>()?;
+        let word =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let is_ours = header[..4] == MAGIC;
+        is_ours.then(|| Self { format: header[4], kind: header[5], length: word(6), checksum: word(10) })
+    }
+}
+
+pub(super) fn checksum(format: u8, kind: u8, body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&[format, kind]);
     hasher.update(body);

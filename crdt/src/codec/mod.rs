@@ -9,11 +9,14 @@
 mod compress;
 mod decoding;
 mod envelope;
+mod inspect;
 mod limits;
 mod packed;
+mod readable;
 mod reader;
 mod serial;
 mod session;
+mod shown;
 mod slices;
 mod writer;
 
@@ -25,7 +28,9 @@ use crate::store::{Crdt, DotStore};
 
 pub use decoding::{Decoding, EncodedSlices, EncodedState, Slice};
 pub use envelope::{Envelope, EnvelopeKind, FORMAT};
+pub use inspect::{InspectedBody, InspectedNode, InspectedRun, Inspection};
 pub use limits::Limits;
+pub use readable::readable;
 use reader::{Children, Reader};
 pub use session::SessionNames;
 use slices::Slices;

@@ -30,6 +30,7 @@ pub(super) enum Children {
 }
 
 /// A position in bytes from outside, and what may still be spent on them.
+#[derive(Clone)]
 pub(super) struct Reader<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -60,7 +61,7 @@ impl<'b> Reader<'b> {
         DecodeError::Malformed { at: self.at, expected }
     }
 
-    fn spend(&mut self, heap: usize) -> Result<(), DecodeError> {
+    pub(super) fn spend(&mut self, heap: usize) -> Result<(), DecodeError> {
         let limit = DecodeError::Limit { what: "memory", limit: self.limits.memory };
         self.memory = self.memory.checked_sub(heap).ok_or(limit)?;
         Ok(())
@@ -106,7 +107,7 @@ impl<'b> Reader<'b> {
         if len > self.left() { Err(DecodeError::Length) } else { Ok(len) }
     }
 
-    fn bin(&mut self, expected: &'static str) -> Result<&'b [u8], DecodeError> {
+    pub(super) fn bin(&mut self, expected: &'static str) -> Result<&'b [u8], DecodeError> {
         let (len, least) = match self.marker()? {
             Marker::Bin8 => (self.be(1)?, 0),
             Marker::Bin16 => (self.be(2)?, 1 << 8),
@@ -117,7 +118,7 @@ impl<'b> Reader<'b> {
         self.take(len)
     }
 
-    fn uint(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
+    pub(super) fn uint(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
         let (number, least) = match self.marker()? {
             Marker::FixPos(number) => (u64::from(number), 0),
             Marker::U8 => (self.be(1)?, 1 << 7),
@@ -209,14 +210,24 @@ impl<'b> Reader<'b> {
     pub(super) fn skip_body(&mut self) -> Result<&'b [u8], DecodeError> {
         let start = self.at;
         let parts = self.array("the body of a message")?;
+        self.skip_parts(parts)?;
+        Ok(&self.bytes[start..self.at])
+    }
+
+    /// As [`skip_body`](Self::skip_body), of a body without its head.
+    pub(super) fn skip_parts(&mut self, parts: usize) -> Result<(), DecodeError> {
         for _ in 0..self.array("the replica table")? {
             self.bin("a replica id")?;
         }
         if parts == 3 {
             self.uint("how long the columns are")?;
         }
-        self.bin("the columns of a message")?;
-        Ok(&self.bytes[start..self.at])
+        self.bin("the columns of a message").map(drop)
+    }
+
+    /// Goes to where another reader of the same bytes is.
+    pub(super) fn go_to(&mut self, other: &Self) {
+        self.at = other.at;
     }
 
     pub(super) fn at(&self) -> usize {
@@ -260,14 +271,19 @@ impl<'b> Reader<'b> {
         packed: &[u8],
         children: Children,
     ) -> Result<Parts, DecodeError> {
+        let columns = self.unpacked(length, packed)?;
+        self.columns_of(table, &columns, length, children)
+    }
+
+    /// Columns that are compressed. They are in memory for as long as they are read, so there is as much left.
+    pub(super) fn unpacked(&mut self, length: usize, packed: &[u8]) -> Result<Vec<u8>, DecodeError> {
         if length < LEAST || length <= packed.len() || length / MAX_RATIO > packed.len() {
             return Err(self.malformed("columns that were worth compressing"));
         }
-        // For as long as the columns are read.
         self.spend(length)?;
         let columns = decompress(packed, length).ok_or(DecodeError::Compressed)?;
         self.memory += length;
-        self.columns_of(table, &columns, length, children)
+        Ok(columns)
     }
 
     /// A body whose names are those of a session.
@@ -317,7 +333,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads columns; `beside` is the memory that they take themselves.
-    fn columns_of(
+    pub(super) fn columns_of(
         &mut self,
         table: ReplicaTable,
         columns: &[u8],
@@ -334,12 +350,12 @@ impl<'b> Reader<'b> {
         self.memory = inner.memory + beside;
         // Rows are what joining a message costs its receiver for ever.
         if used.iter().any(|used| !used) {
-            return Err(self.malformed("no replica in the table that the message does not use"));
+            return Err(inner.malformed("no replica in the table that the message does not use"));
         }
         Ok(parts)
     }
 
-    fn names(&mut self) -> Result<ReplicaTable, DecodeError> {
+    pub(super) fn names(&mut self) -> Result<ReplicaTable, DecodeError> {
         let replicas = self.array("the replica table")?;
         self.table(replicas, |reader| {
             let id = reader.bin("a replica id")?.try_into();

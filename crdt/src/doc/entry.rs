@@ -37,6 +37,19 @@ macro_rules! kinds {
                     _ => None,
                 }
             }
+
+            /// The kind with this code in keys.
+            pub(crate) fn with_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$kind),)*
+                    _ => None,
+                }
+            }
+
+            /// The name of its type.
+            pub(crate) fn type_name(self) -> Cow<'static, str> {
+                match self { $(Self::$kind => <$type as Crdt>::type_name(),)* }
+            }
         }
 
         #[derive(Clone, Debug)]
