@@ -43,7 +43,7 @@ use crate::space::Secret;
 use crate::store::{Store, StoreError, Stored, Write};
 use crate::{DocId, PeerId};
 use book::{Book, Source};
-use directory::Directory;
+pub(crate) use directory::Directory;
 use document::Us;
 use gossip::Seal;
 use handshake::Credentials;
@@ -54,6 +54,7 @@ use undo::Doomed;
 use versions::Versions;
 
 pub use directory::Listed;
+pub(crate) use directory::list as listed_in;
 pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, Transport};
 pub use frame::{MAX_FRAME, decodes_as_frame};
 pub use gossip::MAX_PAYLOAD;

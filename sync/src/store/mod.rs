@@ -8,19 +8,24 @@
 //! |---|---|
 //! | [`RedbStore`] | the default: one file in a folder, under a lock |
 //! | [`MemoryStore`] | the same behaviour without a disk, with faults on request; for tests and simulations |
+//! | [`InspectedStore`] | what is in a store's file, also if it is damaged, and what of it can be saved |
 //! | [`GroupCommit`] | runs either on a thread of its own and makes waiting batches durable together |
 
 mod error;
 mod group;
+mod inspect;
 mod memory;
 mod redb;
+mod salvage;
 
 use std::path::Path;
 
 pub use self::error::StoreError;
 pub use self::group::{Batch, Completion, GroupCommit};
+pub use self::inspect::{InspectedDocument, InspectedEntry, InspectedStore, Opened};
 pub use self::memory::MemoryStore;
 pub use self::redb::RedbStore;
+pub use self::salvage::Salvaged;
 use tombolo_crdt::{Dot, ReplicaId};
 
 use crate::DocId;

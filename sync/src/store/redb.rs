@@ -20,6 +20,8 @@
 
 mod backup;
 mod file;
+mod look;
+mod overlay;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, StorageBacke
 
 use self::file::StoreFile;
 use super::error::panic_message;
-use super::{Backup, Store, StoreError, Stored, Write, check_sizes};
+use super::{Backup, InspectedStore, Store, StoreError, Stored, Write, check_sizes};
 use crate::DocId;
 
 /// The database's name in its folder.
@@ -111,6 +113,11 @@ impl RedbStore {
     /// Creates the file `path` with what `writes` leave behind.
     pub(super) fn write_file(path: &Path, writes: &[Write]) -> Result<(), StoreError> {
         guarded(|| backup::write(path, |transaction| tables::apply(transaction, writes)))
+    }
+
+    /// All of a store's file that can be read, without changing it.
+    pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
+        guarded(|| look::look(path))
     }
 
     fn with_opener(opener: Opener) -> Result<Self, StoreError> {

@@ -27,20 +27,20 @@ pub(super) const FORMAT_KEY: &str = "format";
 const COMMITS_KEY: &str = "commits";
 
 /// A document, and the first dot of a slice.
-type SliceKey = (&'static [u8; 16], &'static [u8; 16], u64);
+pub(super) type SliceKey = (&'static [u8; 16], &'static [u8; 16], u64);
 
-const SLICES: TableDefinition<'_, SliceKey, &[u8]> = TableDefinition::new("slices");
+pub(super) const SLICES: TableDefinition<'_, SliceKey, &[u8]> = TableDefinition::new("slices");
 /// Of format 1: a document's state as one value.
-const SNAPSHOTS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("snapshots");
+pub(super) const SNAPSHOTS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("snapshots");
 /// INVARIANT: a document's sequence numbers are `0..n`. A snapshot removes the log with it, so numbers start again.
-const LOG: TableDefinition<'_, (&[u8; 16], u64), &[u8]> = TableDefinition::new("log");
-const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
+pub(super) const LOG: TableDefinition<'_, (&[u8; 16], u64), &[u8]> = TableDefinition::new("log");
+pub(super) const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 
-const SEAL_BYTES: usize = 8;
+pub(super) const SEAL_BYTES: usize = 8;
 
 /// A table's part of the seal.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     /// Of format 1.
     Snapshot,
     Log(u64),
@@ -73,7 +73,7 @@ fn write_sealed(place: &mut [u8], kind: Kind, key: &[u8], value: &[u8]) {
     body.copy_from_slice(value);
 }
 
-fn open_sealed<'a>(sealed: &'a [u8], kind: Kind, key: &[u8]) -> Result<&'a [u8], StoreError> {
+pub(super) fn open_sealed<'a>(sealed: &'a [u8], kind: Kind, key: &[u8]) -> Result<&'a [u8], StoreError> {
     match sealed.split_first_chunk::<SEAL_BYTES>() {
         Some((head, value)) if *head == seal(kind, key, value) => Ok(value),
         _ => {

@@ -1,0 +1,335 @@
+//! Reading a file that may be damaged, entry by entry, and without changing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
+use tombolo_crdt::Dot;
+
+use super::overlay::Overlay;
+use super::tables::{self, Kind};
+use super::{CACHE_BYTES, guarded, refusal};
+use crate::DocId;
+use crate::store::{InspectedDocument, InspectedEntry, InspectedStore, Opened, StoreError, WHOLE};
+
+/// All of the file that can be read.
+pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
+    let bytes = std::fs::metadata(path)?.len();
+    if bytes == 0 {
+        return Err(StoreError::Damaged(format!("{} is empty", path.display())));
+    }
+    let (file, mut problems) = File::open(path)?;
+    let meta = file.read(|transaction| {
+        let meta = transaction.open_table(tables::META).map_err(refusal)?;
+        let format = meta.get(tables::FORMAT_KEY).map_err(refusal)?;
+        Ok(format.map(|format| format.value()))
+    });
+    let format = meta.unwrap_or_else(|why| {
+        problems.push(format!("its format cannot be read: {why}"));
+        None
+    });
+    if let Some(found) = format.and_then(|format| u32::try_from(format).ok()).filter(|f| *f > tables::FORMAT)
+    {
+        return Err(StoreError::Format { found, known: tables::FORMAT });
+    }
+    let mut documents = BTreeMap::<DocId, InspectedDocument>::new();
+    let mut covered = BTreeSet::new();
+    let log = file.walk::<Log>(&[], &mut problems);
+    let known: Vec<DocId> = log.entries.keys().map(|(doc, _)| DocId::from_bytes(*doc)).collect();
+    let slices = file.walk::<Slices>(&known, &mut problems);
+    covered.extend(slices.covered);
+    for ((doc, replica, counter), sealed) in slices.entries {
+        let start = Dot { replica: tombolo_crdt::ReplicaId::from_bytes(replica), counter };
+        let document = documents.entry(DocId::from_bytes(doc)).or_default();
+        document.slices.push(entry(start, &sealed, Kind::Slice(start), &doc));
+    }
+    if format == Some(1) {
+        let snapshots = file.walk::<Snapshots>(&known, &mut problems);
+        covered.extend(snapshots.covered);
+        for (doc, sealed) in snapshots.entries {
+            let document = documents.entry(DocId::from_bytes(doc)).or_default();
+            document.slices.push(entry(WHOLE, &sealed, Kind::Snapshot, &doc));
+        }
+    }
+    for ((doc, sequence), sealed) in log.entries {
+        let document = documents.entry(DocId::from_bytes(doc)).or_default();
+        document.log.push(entry(sequence, &sealed, Kind::Log(sequence), &doc));
+    }
+    for (id, document) in &mut documents {
+        document.has_all_slices = document.slices.is_empty() || covered.contains(id);
+    }
+    let records = file.walk::<Records>(&[], &mut problems).entries.into_iter();
+    let records = records.map(|(name, sealed)| {
+        let key = name.clone();
+        entry(name, &sealed, Kind::Record, key.as_bytes())
+    });
+    let records = records.collect();
+    Ok(InspectedStore { bytes, format, opened: file.how, documents, records, problems })
+}
+
+fn entry<K>(key: K, sealed: &[u8], kind: Kind, of: &[u8]) -> InspectedEntry<K> {
+    let content = tables::open_sealed(sealed, kind, of).ok().map(<[u8]>::to_vec);
+    InspectedEntry { key, bytes: sealed.len().saturating_sub(tables::SEAL_BYTES), content }
+}
+
+/// A file that redb has opened in one way or another.
+struct File {
+    database: Reading,
+    how: Opened,
+}
+
+enum Reading {
+    AsItIs(ReadOnlyDatabase),
+    Repaired(Database),
+}
+
+impl File {
+    /// Opens it in the first way that works, and says why others did not.
+    fn open(path: &Path) -> Result<(Self, Vec<String>), StoreError> {
+        let builder = || {
+            let mut builder = Builder::new();
+            builder.set_cache_size(CACHE_BYTES);
+            builder
+        };
+        let as_it_is = guarded(|| builder().open_read_only(path).map_err(refusal));
+        let mut problems = Vec::new();
+        let mut ways: Vec<(Opened, Result<Reading, StoreError>)> =
+            vec![(Opened::AsItIs, as_it_is.map(Reading::AsItIs))];
+        if let (_, Err(StoreError::Locked(_))) = ways[0] {
+            return Err(StoreError::Locked(path.to_owned()));
+        }
+        if ways[0].1.is_err() {
+            let repaired = guarded(|| builder().create_with_backend(Overlay::open(path)?).map_err(refusal));
+            ways.push((Opened::Repaired, repaired.map(Reading::Repaired)));
+            // As one that somebody else is writing: then redb reads what the header points to, and needs nothing else.
+            let unchecked = guarded(|| {
+                let mut builder = builder();
+                builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
+                builder.open_read_only_with_backend(Overlay::open(path)?).map_err(refusal)
+            });
+            ways.push((Opened::Unchecked, unchecked.map(Reading::AsItIs)));
+        }
+        for (how, opened) in ways {
+            match opened.and_then(|database| {
+                let file = Self { database, how };
+                // That there is a table of ours in it is the least.
+                file.read(|transaction| transaction.open_table(tables::META).map(drop).map_err(refusal))?;
+                Ok(file)
+            }) {
+                // Not to have been closed is no damage.
+                Ok(file) if how == Opened::Repaired => return Ok((file, Vec::new())),
+                Ok(file) => return Ok((file, problems)),
+                Err(why) => problems.push(format!("{how}, it cannot be read: {why}")),
+            }
+        }
+        Err(StoreError::Damaged(problems.join("; ")))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        guarded(|| {
+            let transaction = match &self.database {
+                Reading::AsItIs(database) => database.begin_read(),
+                Reading::Repaired(database) => database.begin_read(),
+            };
+            read(&transaction.map_err(refusal)?)
+        })
+    }
+
+    /// Reads a table from the front; and where that does not go on, from the back and from in between, wherever an entry of
+    /// one of the documents `known`, or of any other, may begin.
+    fn walk<W: Walk>(&self, known: &[DocId], problems: &mut Vec<String>) -> Walked<W::Own> {
+        let mut walked = Walked { entries: BTreeMap::new(), covered: BTreeSet::new() };
+        let expected = self
+            .read(|transaction| transaction.open_table(W::TABLE).map_err(refusal)?.len().map_err(refusal));
+        if let Err(why) = self.pass::<W>(&mut walked, None, false) {
+            problems.push(format!("of the table `{}` not all can be read: {why}", W::NAME));
+            let _ = self.pass::<W>(&mut walked, None, true);
+            for start in known.iter().map(|doc| *doc.as_bytes()).chain((0..=255).map(first)) {
+                let _ = self.pass::<W>(&mut walked, Some(W::start(start)), false);
+            }
+        } else if expected.as_ref().is_ok_and(|expected| walked.entries.len() as u64 != *expected) {
+            // Something is missing and left no trace of where, so nothing is certain to be all there.
+            walked.covered.clear();
+        }
+        match expected {
+            Ok(expected) if expected > walked.entries.len() as u64 => problems.push(format!(
+                "of the {expected} entries of the table `{}`, {} were found",
+                W::NAME,
+                walked.entries.len()
+            )),
+            _ => {}
+        }
+        walked
+    }
+
+    /// Reads entries one after the other until an end or something that cannot be read.
+    fn pass<W: Walk>(
+        &self,
+        walked: &mut Walked<W::Own>,
+        from: Option<W::Own>,
+        backwards: bool,
+    ) -> Result<(), StoreError> {
+        let mut last: Option<W::Own> = None;
+        self.read(|transaction| {
+            let table = transaction.open_table(W::TABLE).map_err(refusal)?;
+            let mut range = match &from {
+                Some(from) => table.range(W::key(from)..),
+                None => table.iter(),
+            }
+            .map_err(refusal)?;
+            loop {
+                let entry = if backwards { range.next_back() } else { range.next() };
+                let entry = entry.transpose().map_err(refusal)?;
+                let next = entry.as_ref().map(|(key, _)| W::own(key.value()));
+                if let (Some(last), Some(next)) = (&last, &next)
+                    && (if backwards { last <= next } else { next <= last })
+                {
+                    return Err(StoreError::Damaged("its keys are out of order".to_owned()));
+                }
+                let docs = (last.as_ref().and_then(W::doc), next.as_ref().and_then(W::doc));
+                if let (Some(done), true) = (docs.0, docs.0 != docs.1) {
+                    walked.covered.insert(done);
+                }
+                let (Some((_, sealed)), Some(next)) = (entry, next) else { return Ok(()) };
+                if from.is_some() && docs.1.is_some_and(|doc| walked.covered.contains(&doc)) {
+                    return Ok(());
+                }
+                walked.entries.insert(next.clone(), sealed.value().to_vec());
+                last = Some(next);
+            }
+        })
+    }
+}
+
+/// The first id that begins with this byte.
+fn first(byte: u8) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[0] = byte;
+    id
+}
+
+/// What was read of a table.
+struct Walked<O> {
+    /// The entries, sealed.
+    entries: BTreeMap<O, Vec<u8>>,
+    /// The documents of which all entries were read.
+    covered: BTreeSet<DocId>,
+}
+
+/// A table that can be walked.
+trait Walk {
+    type Key: redb::Key + 'static;
+    /// A key for keeping.
+    type Own: Ord + Clone;
+    const NAME: &'static str;
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]>;
+
+    fn own(key: <Self::Key as redb::Value>::SelfType<'_>) -> Self::Own;
+    fn key(own: &Self::Own) -> <Self::Key as redb::Value>::SelfType<'_>;
+    /// The document that an entry belongs to.
+    fn doc(own: &Self::Own) -> Option<DocId>;
+    /// Where entries of this document begin.
+    fn start(doc: [u8; 16]) -> Self::Own;
+}
+
+struct Slices;
+
+impl Walk for Slices {
+    type Key = tables::SliceKey;
+    type Own = ([u8; 16], [u8; 16], u64);
+    const NAME: &'static str = "slices";
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::SLICES;
+
+    fn own((doc, replica, counter): (&[u8; 16], &[u8; 16], u64)) -> Self::Own {
+        (*doc, *replica, counter)
+    }
+
+    fn key((doc, replica, counter): &Self::Own) -> (&[u8; 16], &[u8; 16], u64) {
+        (doc, replica, *counter)
+    }
+
+    fn doc((doc, ..): &Self::Own) -> Option<DocId> {
+        Some(DocId::from_bytes(*doc))
+    }
+
+    fn start(doc: [u8; 16]) -> Self::Own {
+        (doc, [0; 16], 0)
+    }
+}
+
+struct Log;
+
+impl Walk for Log {
+    type Key = (&'static [u8; 16], u64);
+    type Own = ([u8; 16], u64);
+    const NAME: &'static str = "log";
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::LOG;
+
+    fn own((doc, sequence): (&[u8; 16], u64)) -> Self::Own {
+        (*doc, sequence)
+    }
+
+    fn key((doc, sequence): &Self::Own) -> (&[u8; 16], u64) {
+        (doc, *sequence)
+    }
+
+    fn doc((doc, _): &Self::Own) -> Option<DocId> {
+        Some(DocId::from_bytes(*doc))
+    }
+
+    fn start(doc: [u8; 16]) -> Self::Own {
+        (doc, 0)
+    }
+}
+
+struct Snapshots;
+
+impl Walk for Snapshots {
+    type Key = &'static [u8; 16];
+    type Own = [u8; 16];
+    const NAME: &'static str = "snapshots";
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::SNAPSHOTS;
+
+    fn own(doc: &[u8; 16]) -> Self::Own {
+        *doc
+    }
+
+    fn key(doc: &Self::Own) -> &[u8; 16] {
+        doc
+    }
+
+    fn doc(doc: &Self::Own) -> Option<DocId> {
+        Some(DocId::from_bytes(*doc))
+    }
+
+    fn start(doc: [u8; 16]) -> Self::Own {
+        doc
+    }
+}
+
+struct Records;
+
+impl Walk for Records {
+    type Key = &'static str;
+    type Own = String;
+    const NAME: &'static str = "records";
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::RECORDS;
+
+    fn own(name: &str) -> Self::Own {
+        name.to_owned()
+    }
+
+    fn key(name: &Self::Own) -> &str {
+        name
+    }
+
+    fn doc(_: &Self::Own) -> Option<DocId> {
+        None
+    }
+
+    /// Records are of no document, but their names have first letters too.
+    fn start(doc: [u8; 16]) -> Self::Own {
+        char::from(doc[0]).to_string()
+    }
+}
