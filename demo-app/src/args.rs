@@ -88,6 +88,8 @@ pub enum Verb {
     Backup(BackupArgs),
     /// Make a home of a backup, where there is none; the one that was backed up must not run again
     Restore(RestoreArgs),
+    /// Print what is in a file of ours, also in a damaged one: a message, a store, a backup, a ticket, a home's folder
+    Inspect(InspectArgs),
     /// Print everything as indented JSON
     Export,
     /// Measure what things cost, and print it
@@ -308,6 +310,24 @@ pub struct BackupArgs {
 pub struct RestoreArgs {
     /// What `backup` wrote
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A file, the folder of a home that is not in use, or a ticket
+    pub file: PathBuf,
+    /// Show the content of one document of a store, by its name or the beginning of its id
+    #[arg(long, value_name = "NAME-OR-ID")]
+    pub document: Option<String>,
+    /// Show everything, not only the beginning of what is long
+    #[arg(long)]
+    pub full: bool,
+    /// Write what is right in a damaged store to a new file, for `restore`
+    #[arg(long, value_name = "OUT")]
+    pub salvage: Option<PathBuf>,
+    /// Save also parts of documents that nobody else has any more; where somebody has them, the two would differ for ever
+    #[arg(long, requires = "salvage")]
+    pub parts: bool,
 }
 
 /// What `tombolo demo` takes.

@@ -12,7 +12,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::home::Home;
 use crate::output::{Output, write, write_line};
 use crate::request::{Request, Whom};
-use crate::{demo, figures, follow, membership, shell, up};
+use crate::{demo, figures, follow, inspect, membership, shell, up};
 
 /// Does what the command line says.
 ///
@@ -50,6 +50,7 @@ pub async fn perform(home: &Home, output: Output, verb: Verb) -> Result<()> {
         Verb::Init(args) => return membership::init(home, output, args).await,
         Verb::Join(args) => return membership::join(home, output, args).await,
         Verb::Restore(args) => return membership::restore(home, output, &args.file).await,
+        Verb::Inspect(args) => return inspect::inspect(output, &args),
         Verb::Watch(args) => return follow::watch(home, output, args.name).await,
         Verb::Status(args) if args.watch => return follow::status(home, output).await,
         Verb::Export => {

@@ -49,6 +49,10 @@ pub enum Code {
     Timeout,
     /// The home's content is not what this program wrote.
     Damaged,
+    /// The file is none that this program writes.
+    NotOurs,
+    /// No document of a store is meant, or more than one.
+    UnknownDocument,
     /// The disk refused a write, and it was undone.
     NotDurable,
     /// The node ended before it answered, so the write was taken or not.
@@ -122,6 +126,12 @@ impl From<tombolo_sync::Error> for Failure {
             _ => Code::Failed,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(store_code(&error), error.to_string())
     }
 }
 

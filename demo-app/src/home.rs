@@ -8,7 +8,7 @@ use tombolo_sync::{Node, NodeBuilder};
 use crate::failure::{Code, Failure, Result};
 
 /// The store's file, whose presence makes a folder a home.
-const STORE: &str = "tombolo.redb";
+pub const STORE: &str = "tombolo.redb";
 
 /// A home, and how long to wait for it while another command uses it.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //!                       └────▶ home::open (no node runs) ──────────────────────────────┴──▶ execute
 //! ```
 //!
-//! Each verb is one [`Request`](request::Request) (`init`, `join`, `restore` and `up` excepted), answered by one function,
+//! Each verb is one [`Request`](request::Request) (`init`, `join`, `restore`, `inspect` and `up` excepted), answered by one function,
 //! [`execute`](execute::execute), either in the node that runs on the home or, where none runs, in the command itself.
 //! The answer is JSON; `output` prints it, or says it for people.
 //!
@@ -24,6 +24,7 @@ mod failure;
 mod figures;
 mod follow;
 mod home;
+mod inspect;
 mod local;
 mod membership;
 mod name;

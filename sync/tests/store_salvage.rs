@@ -239,7 +239,7 @@ fn whatever_is_garbled_only_what_was_written_is_saved() {
     let original = fs::read(folder.path().join(FILE)).unwrap();
     quiet();
     let (mut opened, mut whole) = (0, 0);
-    let seeds = 24;
+    let seeds = 16;
     for seed in 0..seeds {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut bytes = original.clone();

@@ -11,6 +11,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::request::Request;
 
 pub use human::status;
+pub use table::table;
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]

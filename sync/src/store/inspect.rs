@@ -26,6 +26,8 @@ pub struct InspectedStore {
     pub documents: BTreeMap<DocId, InspectedDocument>,
     /// The named records. Some are secret: values are not for printing.
     pub records: Vec<InspectedEntry<String>>,
+    /// How many more records there should be.
+    pub records_missing: u64,
     /// What is wrong with the file; what is wrong with an entry stands there.
     pub problems: Vec<String>,
 }

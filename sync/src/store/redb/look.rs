@@ -59,13 +59,21 @@ pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
     for (id, document) in &mut documents {
         document.has_all_slices = document.slices.is_empty() || covered.contains(id);
     }
-    let records = file.walk::<Records>(&[], &mut problems).entries.into_iter();
-    let records = records.map(|(name, sealed)| {
+    let named = file.walk::<Records>(&[], &mut problems);
+    let records = named.entries.into_iter().map(|(name, sealed)| {
         let key = name.clone();
         entry(name, &sealed, Kind::Record, key.as_bytes())
     });
     let records = records.collect();
-    Ok(InspectedStore { bytes, format, opened: file.how, documents, records, problems })
+    Ok(InspectedStore {
+        bytes,
+        format,
+        opened: file.how,
+        documents,
+        records,
+        records_missing: named.missing,
+        problems,
+    })
 }
 
 fn entry<K>(key: K, sealed: &[u8], kind: Kind, of: &[u8]) -> InspectedEntry<K> {
@@ -139,7 +147,7 @@ impl File {
     /// Reads a table from the front; and where that does not go on, from the back and from in between, wherever an entry of
     /// one of the documents `known`, or of any other, may begin.
     fn walk<W: Walk>(&self, known: &[DocId], problems: &mut Vec<String>) -> Walked<W::Own> {
-        let mut walked = Walked { entries: BTreeMap::new(), covered: BTreeSet::new() };
+        let mut walked = Walked { entries: BTreeMap::new(), covered: BTreeSet::new(), missing: 0 };
         let expected = self
             .read(|transaction| transaction.open_table(W::TABLE).map_err(refusal)?.len().map_err(refusal));
         if let Err(why) = self.pass::<W>(&mut walked, None, false) {
@@ -152,13 +160,14 @@ impl File {
             // Something is missing and left no trace of where, so nothing is certain to be all there.
             walked.covered.clear();
         }
-        match expected {
-            Ok(expected) if expected > walked.entries.len() as u64 => problems.push(format!(
-                "of the {expected} entries of the table `{}`, {} were found",
-                W::NAME,
-                walked.entries.len()
-            )),
-            _ => {}
+        if let Ok(expected) = expected {
+            let found = walked.entries.len() as u64;
+            walked.missing = expected.saturating_sub(found);
+            if walked.missing > 0 {
+                let table = W::NAME;
+                problems
+                    .push(format!("of the {expected} entries of the table `{table}`, {found} were found"));
+            }
         }
         walked
     }
@@ -215,6 +224,8 @@ struct Walked<O> {
     entries: BTreeMap<O, Vec<u8>>,
     /// The documents of which all entries were read.
     covered: BTreeSet<DocId>,
+    /// How many more there should be.
+    missing: u64,
 }
 
 /// A table that can be walked.
