@@ -24,7 +24,7 @@ fn snapshot(number: u8, snapshot: &[u8]) -> Write {
 
 fn slices(number: u8, slices: &[(u8, Option<&[u8]>)]) -> Write {
     let slices = slices.iter().map(|(of, slice)| (start(*of), slice.map(Vec::from))).collect();
-    Write::Snapshot { doc: doc(number), slices }
+    Write::Snapshot { doc: doc(number), all: false, slices }
 }
 
 /// The first dot of a slice.
@@ -148,6 +148,11 @@ fn slices_that_are_not_written_again_stay<H: Home>() {
         assert_eq!(found.log, [b"e"]);
         assert_eq!(store.documents().unwrap(), [doc(1)], "without a slice and a record there is no document");
     });
+    let all = Write::Snapshot { doc: doc(1), all: true, slices: vec![(start(7), Some(b"f".to_vec()))] };
+    let commits: [&[Write]; 2] = [&[slices(1, &[(3, Some(b"c")), (1, Some(b"a"))])], &[all]];
+    holding::<H>(&commits, |store| {
+        assert_eq!(store.document(doc(1)).unwrap().unwrap().slices, [(start(7), b"f".to_vec())]);
+    });
 }
 
 fn a_removed_document_is_gone_and_can_come_again<H: Home>() {
@@ -223,7 +228,7 @@ fn what_is_too_large_is_refused_with_all_that_came_along<H: Home>() {
     let long_name = "x".repeat(MAX_NAME_BYTES + 1);
     for too_large in [
         Write::Append { doc: doc(1), record: huge() },
-        Write::Snapshot { doc: doc(1), slices: vec![(start(1), None), (start(2), Some(huge()))] },
+        Write::Snapshot { doc: doc(1), all: false, slices: vec![(start(1), None), (start(2), Some(huge()))] },
         Write::Put { key: "huge".to_owned(), value: huge() },
         put(&long_name, b""),
         Write::Delete { key: long_name.clone() },

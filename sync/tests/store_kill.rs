@@ -84,7 +84,7 @@ fn child_counts() {
         ];
         if number % 50 == 49 {
             let start = Dot { replica: ReplicaId::from_bytes([1; 16]), counter: 1 };
-            writes.push(Write::Snapshot { doc: counted(), slices: vec![(start, Some(next))] });
+            writes.push(Write::Snapshot { doc: counted(), all: false, slices: vec![(start, Some(next))] });
         }
         store.commit(&writes).unwrap();
         say(number);

@@ -48,9 +48,9 @@ fn any_write() -> impl Strategy<Value = Write> {
     let key = || "[ab]{0,2}";
     prop_oneof![
         4 => (doc(), bytes()).prop_map(|(doc, record)| Write::Append { doc, record }),
-        2 => (doc(), prop::collection::vec((0..4u8, prop::option::of(bytes())), 0..3)).prop_map(|(doc, slices)| {
+        2 => (doc(), any::<bool>(), prop::collection::vec((0..4u8, prop::option::of(bytes())), 0..3)).prop_map(|(doc, all, slices)| {
             let slices = slices.into_iter().map(|(of, slice)| (start(of), slice)).collect();
-            Write::Snapshot { doc, slices }
+            Write::Snapshot { doc, all, slices }
         }),
         1 => doc().prop_map(|doc| Write::Remove { doc }),
         2 => (key(), bytes()).prop_map(|(key, value)| Write::Put { key, value }),
@@ -208,7 +208,7 @@ fn sample(folder: &Path) -> (PathBuf, Content) {
         let mut writes = vec![append(number, &[step; 300]), append(number, &[step; 3])];
         if step % 7 == 0 {
             let slices = vec![(start(1), Some(vec![step; 9000])), (start(2), Some(vec![step; 20]))];
-            writes.push(Write::Snapshot { doc: doc(number), slices });
+            writes.push(Write::Snapshot { doc: doc(number), all: false, slices });
         }
         writes.push(Write::Put { key: format!("record {step}"), value: vec![step; 50] });
         store.commit(&writes).unwrap();

@@ -40,7 +40,7 @@ fn write(store: &mut RedbStore, number: u8, elements: u32, records: u32) -> Hist
         numbers.update(|all| all.extend(scattered(elements)));
         numbers.update(|all| all.remove(&0));
         let slices = numbers.slices(&[]).into_iter().map(|(start, slice)| (start, Some(slice))).collect();
-        store.commit(&[Write::Snapshot { doc: doc(number), slices }]).unwrap();
+        store.commit(&[Write::Snapshot { doc: doc(number), all: false, slices }]).unwrap();
     }
     let mut been = vec![(numbers.version(), numbers.encode())];
     for n in 0..records {

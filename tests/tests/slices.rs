@@ -174,6 +174,35 @@ fn a_slice_that_is_missing_doubled_or_of_another_state_is_refused() {
 }
 
 #[test]
+fn a_cut_before_the_first_dot_of_all_ids_is_none() {
+    let mut set = Replica::<AddWinsSet<u64>>::new(id(0));
+    set.update(|set| set.extend(0..20_000_u64));
+    let nowhere = Dot { replica: id(0), counter: 0 };
+    let slices = set.slices(&[nowhere]);
+    assert_eq!(slices, set.slices(&[]));
+    assert_eq!(reassembled::<AddWinsSet<u64>>(&slices).unwrap().encode(), set.encode());
+}
+
+#[test]
+fn no_more_replicas_than_allowed_are_read_also_in_many_slices() {
+    let mut all = Replica::<AddWinsSet<String>>::new(id(50));
+    for of in 1..=4 {
+        let mut one = Replica::<AddWinsSet<String>>::new(id(of));
+        let long = "z".repeat(1_000);
+        all.merge(one.update(|set| set.extend((0..300).map(|n| format!("{of} {n} {long}")))).1).unwrap();
+    }
+    let read = |replicas| {
+        let limits = Limits { replicas, ..Limits::default() };
+        let decoded = Replica::<AddWinsSet<String>>::decode(id(9), &all.encode(), &limits);
+        let state = Delta::<AddWinsSet<String>>::decode_state(&all.encode(), &limits).is_ok();
+        let read = Replica::<AddWinsSet<String>>::new(id(9)).read_state(&all.encode(), &limits).is_ok();
+        assert_eq!((state, read), (decoded.is_ok(), decoded.is_ok()));
+        decoded.is_ok()
+    };
+    assert!(read(4) && read(usize::MAX) && !read(3) && !read(0));
+}
+
+#[test]
 fn a_state_has_one_form() {
     // Two slices of a set, cut after the first of three elements, which weighs little.
     let element = |n: u8| vec![0xa1, b'a' + n];

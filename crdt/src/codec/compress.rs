@@ -25,7 +25,9 @@ pub(super) fn compress(columns: &[u8]) -> Option<Vec<u8>> {
 /// What [`compress`] compressed, which was `length` bytes; `None` if it was not.
 #[cfg(feature = "zstd")]
 pub(super) fn decompress(packed: &[u8], length: usize) -> Option<Vec<u8>> {
-    zstd::bulk::decompress(packed, length).ok().filter(|columns| columns.len() == length)
+    // One frame and nothing behind it: the decoder itself would take several, and skip some.
+    let is_one = zstd::zstd_safe::find_frame_compressed_size(packed) == Ok(packed.len());
+    is_one.then(|| zstd::bulk::decompress(packed, length).ok())?.filter(|columns| columns.len() == length)
 }
 
 #[cfg(not(feature = "zstd"))]

@@ -182,10 +182,10 @@ impl<T: Crdt> Decoding<T> {
     pub fn take<'b>(&mut self, slice: impl Into<Slice<'b>>) -> Result<(), DecodeError> {
         let (parts, memory) = self.read(slice.into())?;
         self.limits.memory = memory;
-        if self.replica.replicas() + parts.events.len() > self.limits.replicas + 1 {
+        self.replica.adopt_slice(&parts)?;
+        if self.replica.replicas() > self.limits.replicas {
             return Err(DecodeError::Limit { what: "replicas", limit: self.limits.replicas });
         }
-        self.replica.adopt_slice(&parts)?;
         Ok(())
     }
 
@@ -268,16 +268,28 @@ fn check_cut(parts: &Parts, cut: Cut) -> Result<(), DecodeError> {
     }
 }
 
-/// Reads a state as a delta that depends on nothing.
-pub(super) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Delta<T>, DecodeError> {
+/// Reads a state as a delta that depends on nothing. `seed` is for hash tables, and not known to who wrote the bytes; without
+/// one there are none but that of the replica ids, whose number is limited.
+pub(crate) fn decode_state<T: Crdt>(
+    bytes: &[u8],
+    limits: &Limits,
+    seed: Option<u64>,
+) -> Result<Delta<T>, DecodeError> {
     let state = EncodedState::open::<T>(bytes, limits)?;
-    let mut decoding = Decoding::new(Replica::<T>::new(ReplicaId::from_bytes([0; 16])), limits);
-    if state.len() > 1 {
-        for slice in &state {
-            decoding.take(slice?)?;
+    let nobody = ReplicaId::from_bytes([0; 16]);
+    match seed {
+        Some(seed) if state.len() > 1 => {
+            return joined(&state, Replica::<T>::with_hash_seed(nobody, seed), limits);
         }
-        return Ok(decoding.finish().state());
+        None if state.len() > 1 => {
+            let seed = u64::from(crc32fast::hash(bytes)) << 32 | bytes.len() as u64;
+            let untyped = joined(&state, Replica::<Opaque>::with_hash_seed(nobody, seed), limits)?;
+            T::State::check(untyped.parts.tree.root())?;
+            return Ok(Delta::from_parts(untyped.parts));
+        }
+        _ => {}
     }
+    let mut decoding = Decoding::new(Replica::<T>::new(nobody), limits);
     let mut parts = Parts::empty(Arc::default());
     for slice in &state {
         parts = decoding.read(slice?)?.0;
@@ -287,4 +299,17 @@ pub(super) fn decode_state<T: Crdt>(bytes: &[u8], limits: &Limits) -> Result<Del
     let known = parts.event_context();
     parts.tree.cover_at_root(&known);
     Ok(Delta::from_parts(Arc::new(parts)))
+}
+
+/// The slices of a state, joined in a replica that knows nothing.
+fn joined<T: Crdt>(
+    state: &EncodedState<'_>,
+    empty: Replica<T>,
+    limits: &Limits,
+) -> Result<Delta<T>, DecodeError> {
+    let mut decoding = Decoding::new(empty, limits);
+    for slice in state {
+        decoding.take(slice?)?;
+    }
+    Ok(decoding.finish().state())
 }

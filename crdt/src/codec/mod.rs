@@ -26,6 +26,7 @@ use crate::causal::Dot;
 use crate::delta::{Delta, Mismatch, Parts, check_tree};
 use crate::store::{Crdt, DotStore};
 
+pub(crate) use decoding::decode_state;
 pub use decoding::{Decoding, EncodedSlices, EncodedState, Slice};
 pub use envelope::{Envelope, EnvelopeKind, FORMAT};
 pub use inspect::{InspectedBody, InspectedNode, InspectedRun, Inspection};
@@ -129,12 +130,14 @@ impl<T: Crdt> Delta<T> {
         self.parts.is_state.then(|| encode_state(&T::type_name(), &self.parts))
     }
 
-    /// Reads a state as a delta, ready to be merged.
+    /// Reads a state as a delta, ready to be merged. A replica reads large ones faster: [`Replica::read_state`].
+    ///
+    /// [`Replica::read_state`]: crate::Replica::read_state
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_state(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
-        decoding::decode_state(bytes, limits)
+        decode_state(bytes, limits, None)
     }
 }
 

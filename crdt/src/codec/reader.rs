@@ -277,7 +277,7 @@ impl<'b> Reader<'b> {
 
     /// Columns that are compressed. They are in memory for as long as they are read, so there is as much left.
     pub(super) fn unpacked(&mut self, length: usize, packed: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        if length < LEAST || length <= packed.len() || length / MAX_RATIO > packed.len() {
+        if length < LEAST || length <= packed.len() || length > MAX_RATIO.saturating_mul(packed.len()) {
             return Err(self.malformed("columns that were worth compressing"));
         }
         self.spend(length)?;

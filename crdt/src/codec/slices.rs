@@ -97,7 +97,9 @@ impl<'p> Slices<'p> {
         let row = |dot: &Dot| {
             let row = self.parts.table.row(dot.replica)?;
             let row = self.rows.used.iter().position(|&used| used == row)?;
-            (dot.counter <= self.known[row]).then(|| LocalDot::new(row as ReplicaIndex, dot.counter))
+            (1..=self.known[row])
+                .contains(&dot.counter)
+                .then(|| LocalDot::new(row as ReplicaIndex, dot.counter))
         };
         let mut old: Vec<LocalDot> = before.iter().filter_map(row).collect();
         old.push(LocalDot::new(0, 1));

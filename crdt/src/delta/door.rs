@@ -105,7 +105,7 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
 }
 
 /// Whether a key occurs twice below one node.
-fn repeats_a_key(node: Node<'_>) -> bool {
+pub(crate) fn repeats_a_key(node: Node<'_>) -> bool {
     // Hashes tell nearly all keys apart. Who makes them collide makes us look at the keys.
     let mut hashes: SmallVec<[u64; 2]> = node.children().map(|(key, _)| hash(key)).collect();
     hashes.sort_unstable();

@@ -23,7 +23,7 @@ use crate::store::{Crdt, Opaque};
 
 pub(crate) use branch::Branch;
 pub use door::Mismatch;
-pub(crate) use door::{check_tree, leaf};
+pub(crate) use door::{check_tree, leaf, repeats_a_key};
 pub(crate) use draft::{Draft, PlaceId, ROOT};
 pub(crate) use group::group;
 pub(crate) use number::Number;

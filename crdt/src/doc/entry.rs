@@ -207,7 +207,7 @@ impl Mut<'_, DocEntry> {
         let code = kind as u8;
         let Ok(at) = self.state.typed.binary_search_by_key(&code, Typed::code) else { return false };
         let typed = self.state.typed.remove(at);
-        let below = self.tx.draft.child(self.place, |key| key.push(code));
+        let below = self.tx.draft.child_of_removed(self.place, |key| key.push(code));
         each!(&typed, value => reset(&**value, below, self.tx))
     }
 }

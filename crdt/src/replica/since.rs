@@ -152,6 +152,14 @@ impl<T: Crdt> Replica<T> {
         Ok(decoding.finish())
     }
 
+    /// Reads what [`encode`](Self::encode) wrote as a delta for this replica to merge.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn read_state(&self, bytes: &[u8], limits: &Limits) -> Result<Delta<T>, DecodeError> {
+        codec::decode_state(bytes, limits, Some(self.tx.seed))
+    }
+
     /// The state in slices, for a store that keeps each by itself: the first dot of each and its bytes, for
     /// [`Decoding`]. They are cut where they were cut `before`, if they have not become far too large or small, so that
     /// only those change in which something changed. Of the order of 100 KiB each.

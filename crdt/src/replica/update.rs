@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Replica, count, row_in};
 use crate::causal::{CausalContext, HybridClock};
-use crate::delta::{Delta, Parts, Run};
+use crate::delta::{Delta, Parts, Run, repeats_a_key};
 use crate::store::{Crdt, DotStore, Join, Mut, Rows};
 
 impl<T: Crdt> Replica<T> {
@@ -84,6 +84,10 @@ impl<T: Crdt> Attempt<'_, T> {
         let parts = Arc::make_mut(&mut delta);
         parts.clear(table);
         let hollow = replica.tx.draft.seal(&mut parts.tree);
+        debug_assert!(
+            !repeats_a_key(parts.tree.root()),
+            "others refuse a delta in which one key has two places"
+        );
         replica.tx.draft.rest();
         self.is_done = true;
         if let Some(hollow) = hollow {

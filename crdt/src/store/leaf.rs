@@ -56,7 +56,7 @@ impl<C> Leaf<C> {
     }
 
     pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
-        let few = self.items.len() <= FEW;
+        let few = self.items.len() <= FEW || cover.intervals().len() > FEW;
         for (there, first, last) in join.runs_here(cover) {
             // A run of few dots is found by its place, so that it costs the same however many replicas there are.
             let from = if few { 0 } else { self.position(first, join.table()) };
@@ -95,14 +95,24 @@ impl<C: Content> Leaf<C> {
         join: &mut Join<'_>,
         mut seen: impl FnMut(&C, &mut Join<'_>),
     ) {
+        // Many are sorted once: to make room for each would take time with their square.
+        let many = node.carried().len() > FEW;
         for (dot, bytes) in node.carried() {
             if let Some(dot) = join.admit(dot) {
                 let Some(content) = join.content::<C>(bytes) else { return };
                 join.took();
                 seen(&content, join);
-                let at = self.position(dot, join.table());
-                self.insert_at(dot, content, at);
+                if many {
+                    self.items.push((dot, content));
+                } else {
+                    let at = self.position(dot, join.table());
+                    self.insert_at(dot, content, at);
+                }
             }
+        }
+        if many {
+            self.items.sort_by(|(a, _), (b, _)| join.compare(*a, *b));
+            self.items.dedup_by_key(|(dot, _)| *dot);
         }
     }
 

@@ -32,14 +32,16 @@ impl Crdt for Opaque {
 
 impl DotStore for Opaque {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        let before = self.items.len();
         for (dot, content) in node.carried() {
             if let Some(dot) = join.admit(dot) {
-                let at = self.items.partition_point(|(there, _)| join.compare(*there, dot).is_lt());
-                if self.items.get(at).is_none_or(|(there, _)| *there != dot) {
-                    self.items.insert(at, (dot, Bytes::from_slice(content)));
-                    join.took();
-                }
+                self.items.push((dot, Bytes::from_slice(content)));
+                join.took();
             }
+        }
+        if self.items.len() > before.max(1) {
+            self.items.sort_by(|(a, _), (b, _)| join.compare(*a, *b));
+            self.items.dedup_by_key(|(dot, _)| *dot);
         }
         for (key, child) in node.children() {
             let known = self.children.entry(Bytes::from_slice(key)).or_default();

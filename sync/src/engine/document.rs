@@ -82,7 +82,7 @@ impl<T: Crdt> Document for Replica<T> {
     ) -> Result<(Merged, Option<Vec<u8>>), MergeError> {
         let delta = match content {
             Content::Delta(bytes) => Delta::<T>::decode_body(bytes, limits),
-            Content::State(bytes) => Delta::<T>::decode_state(bytes, limits),
+            Content::State(bytes) => self.read_state(bytes, limits),
             Content::Named(bytes, names) => Delta::<T>::decode_in(bytes, names, limits),
         };
         let delta = delta.map_err(MergeError::Bytes)?;

@@ -8,7 +8,7 @@ use super::document::Document;
 use super::effect::{Batch, BatchId, Effect, Event};
 use super::frame::{ContentKind, Hash, content_hash};
 use super::{Engine, ISOLATED};
-use crate::store::{Stored, Write};
+use crate::store::{Stored, WHOLE, Write};
 use crate::{DocId, PeerId};
 
 /// A log shorter than this, in bytes, is not worth a new snapshot: 64 KiB.
@@ -55,7 +55,9 @@ impl Slot {
 
     /// Writes the state as the snapshot, as far as it is not on disk already.
     fn snapshot(&mut self, doc: DocId) -> Write {
-        let starts: Vec<Dot> = self.slices.iter().map(|(start, _)| *start).collect();
+        let all = self.slices.is_empty();
+        let starts: Vec<Dot> =
+            self.slices.iter().map(|(start, _)| *start).filter(|start| *start != WHOLE).collect();
         let slices = self.body.slices(&starts);
         let mut gone: BTreeMap<Dot, Hash> = self.slices.drain(..).collect();
         let mut changed = Vec::new();
@@ -69,7 +71,7 @@ impl Slot {
             }
         }
         changed.extend(gone.into_keys().map(|start| (start, None)));
-        Write::Snapshot { doc, slices: changed }
+        Write::Snapshot { doc, all, slices: changed }
     }
 
     /// Whether it can be written.

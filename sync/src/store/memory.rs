@@ -134,9 +134,12 @@ impl Content {
             Write::Append { doc, record } => {
                 self.documents.entry(*doc).or_default().log.push(record.as_slice().into());
             }
-            Write::Snapshot { doc, slices } => {
+            Write::Snapshot { doc, all, slices } => {
                 let document = self.documents.entry(*doc).or_default();
                 document.log.clear();
+                if *all {
+                    document.slices.clear();
+                }
                 for (start, slice) in slices {
                     match slice {
                         Some(bytes) => document.slices.insert(*start, bytes.as_slice().into()),
@@ -163,7 +166,7 @@ impl Content {
     fn writes(&self) -> Vec<Write> {
         let documents = self.documents.iter().flat_map(|(doc, document)| {
             let slices = document.slices.iter().map(|(start, bytes)| (*start, Some(bytes.to_vec())));
-            let snapshot = Write::Snapshot { doc: *doc, slices: slices.collect() };
+            let snapshot = Write::Snapshot { doc: *doc, all: true, slices: slices.collect() };
             let log = document.log.iter().map(|bytes| Write::Append { doc: *doc, record: bytes.to_vec() });
             [snapshot].into_iter().chain(log)
         });

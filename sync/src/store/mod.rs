@@ -53,6 +53,8 @@ pub enum Write {
     Snapshot {
         /// The document.
         doc: DocId,
+        /// Whether these are all there are: what else there may be of the snapshot is removed.
+        all: bool,
         /// The slices in which something changed, by their first dots; `None` removes one.
         slices: Vec<(Dot, Option<Vec<u8>>)>,
     },

@@ -75,7 +75,7 @@ impl InspectedDocument {
         let taken = &self.slices[..slices];
         let content = |slice: &super::InspectedEntry<Dot>| (slice.key, slice.content.clone());
         if slices > 0 {
-            writes.push(Write::Snapshot { doc, slices: taken.iter().map(content).collect() });
+            writes.push(Write::Snapshot { doc, all: true, slices: taken.iter().map(content).collect() });
         }
         let records = log.iter().filter_map(|&at| self.log[at].content.clone());
         writes.extend(records.map(|record| Write::Append { doc, record }));

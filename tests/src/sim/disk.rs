@@ -104,7 +104,9 @@ impl Disk {
         let (doc, deltas) = match write {
             Write::Append { doc, record } => (doc, vec![record]),
             // A slice is the body of a delta, too.
-            Write::Snapshot { doc, slices } => (doc, slices.iter().flat_map(|(_, slice)| slice).collect()),
+            Write::Snapshot { doc, slices, .. } => {
+                (doc, slices.iter().flat_map(|(_, slice)| slice).collect())
+            }
             Write::Remove { doc } => {
                 self.versions.remove(doc);
                 return;

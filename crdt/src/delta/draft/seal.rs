@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Draft, LINEAR, NOBODYS, NONE, PlaceId, Put, ROOT};
+use super::{Draft, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
 use crate::causal::{CausalContext, Dots, LocalDot};
 use crate::delta::tree::offset;
 use crate::delta::{Bytes, DeltaTree, TreeBuilder, TreeWriter};
@@ -42,7 +42,12 @@ impl Draft {
             self.puts.sort_by_key(|put| position[put.place as usize]);
             self.covers.sort_by_key(|(place, _)| position[*place as usize]);
         }
-        if order.is_none() && counts[1..].iter().all(|count| *count != (0, 0)) {
+        // A key whose writing was broken off leaves a gap between its neighbours.
+        let is_straight = || {
+            let adjoin = |pair: &[Opened]| pair[0].key.1 == pair[1].key.0;
+            counts[1..].iter().all(|count| *count != (0, 0)) && self.places.windows(2).all(adjoin)
+        };
+        if order.is_none() && is_straight() {
             *tree = self.straight();
         } else {
             tree.fill(|writer| self.write(writer, &counts, order.as_deref()));

@@ -194,9 +194,12 @@ pub(super) fn apply(transaction: &WriteTransaction, writes: &[Write]) -> Result<
                 let mut place = log.insert_reserve(key, SEAL_BYTES + record.len()).map_err(refusal)?;
                 write_sealed(place.as_mut(), Kind::Log(sequence), doc.as_bytes(), record);
             }
-            Write::Snapshot { doc, slices: changed } => {
+            Write::Snapshot { doc, all, slices: changed } => {
                 drop_log(&mut log, *doc)?;
                 next.insert(*doc, 0);
+                if *all {
+                    slices.retain_in(all_slices(doc), |_, _| false).map_err(refusal)?;
+                }
                 for (start, slice) in changed {
                     match slice {
                         Some(bytes) => insert_slice(&mut slices, *doc, *start, bytes)?,

@@ -311,7 +311,7 @@ fn any_write(random: &mut ChaCha8Rng) -> Write {
                 .filter(|_| random.random_bool(0.4))
                 .collect();
             slices.push((Dot { replica: ReplicaId::from_bytes([9; 16]), counter: 1 }, Some(bytes)));
-            Write::Snapshot { doc, slices }
+            Write::Snapshot { doc, all: false, slices }
         }
         8 => Write::Remove { doc },
         9..11 => Write::Put { key, value: bytes },
