@@ -68,8 +68,8 @@ fn record(n: u32) -> (String, Vec<u8>) {
     (format!("record/{n}"), vec![n as u8; 30 + n as usize])
 }
 
-/// A store in `folder`, closed.
-fn written(folder: &Path) -> Vec<History> {
+/// A store in `folder`, closed; and its file as `kill -9` would have left it.
+fn written(folder: &Path) -> (Vec<History>, Vec<u8>) {
     let mut store = RedbStore::open(folder).unwrap();
     let histories = vec![
         write(&mut store, 1, 30_000, 0),
@@ -82,7 +82,8 @@ fn written(folder: &Path) -> Vec<History> {
         let (key, value) = record(n);
         store.commit(&[Write::Put { key, value }]).unwrap();
     }
-    histories
+    let killed = fs::read(folder.join(FILE)).unwrap();
+    (histories, killed)
 }
 
 /// The document that a store holds.
@@ -122,7 +123,7 @@ fn check(file: &Path, histories: &[History], seed: u64) -> Vec<DocId> {
 #[test]
 fn a_store_without_damage_is_described_and_saved_as_it_is() {
     let folder = tempdir().unwrap();
-    let histories = written(folder.path());
+    let (histories, _) = written(folder.path());
     let file = folder.path().join(FILE);
     let before = fs::read(&file).unwrap();
     let found = InspectedStore::open(&file).unwrap();
@@ -152,7 +153,8 @@ fn a_store_that_is_in_use_or_is_none_is_refused() {
     for bytes in [&b""[..], b"redb", &[0; 10_000], &fs::read(&file).unwrap()[..3_000]] {
         let other = folder.path().join("other");
         fs::write(&other, bytes).unwrap();
-        assert!(matches!(InspectedStore::open(&other), Err(StoreError::Damaged(_))));
+        let refused = InspectedStore::open(&other);
+        assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
         assert!(fs::read(&other).unwrap() == bytes);
     }
 }
@@ -174,7 +176,7 @@ fn a_store_that_was_not_closed_is_read_and_stays_as_it_is() {
 #[test]
 fn of_a_document_with_a_wrong_slice_a_part_is_saved_only_when_asked_for() {
     let folder = tempdir().unwrap();
-    let histories = written(folder.path());
+    let (histories, _) = written(folder.path());
     let file = folder.path().join(FILE);
     let whole = InspectedStore::open(&file).unwrap();
     let slices = whole.documents[&doc(1)].slices.len();
@@ -235,19 +237,15 @@ fn a_part_of_a_state_is_nothing_that_a_replica_ever_was() {
 #[test]
 fn whatever_is_garbled_only_what_was_written_is_saved() {
     let folder = tempdir().unwrap();
-    let histories = written(folder.path());
+    let (histories, killed) = written(folder.path());
     let original = fs::read(folder.path().join(FILE)).unwrap();
     quiet();
-    let (mut opened, mut whole) = (0, 0);
+    let (mut opened, mut whole, mut unchecked) = (0, 0, 0);
     let seeds = 16;
     for seed in 0..seeds {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut bytes = original.clone();
-        // Every fourth file was not closed, as far as its header tells.
-        let closed = !seed.is_multiple_of(4);
-        if !closed {
-            bytes[9] |= 2;
-        }
+        // Every fourth file was not closed.
+        let mut bytes = if seed % 4 == 0 { killed.clone() } else { original.clone() };
         for _ in 0..random.random_range(1..=8) {
             let at = random.random_range(if seed % 10 == 9 { 0 } else { 512 }..bytes.len());
             let end = (at + random.random_range(1..=200)).min(bytes.len());
@@ -258,12 +256,16 @@ fn whatever_is_garbled_only_what_was_written_is_saved() {
         let out = folder.path().join(format!("out {seed}"));
         if let Ok(found) = InspectedStore::open(&file) {
             opened += 1;
+            unchecked += u32::from(found.opened == Opened::Unchecked);
             found.salvage(&out, false).unwrap();
             whole += check(&out, &histories, seed).len();
         }
         assert!(fs::read(&file).unwrap() == bytes, "seed {seed}: the file was changed");
     }
-    println!("of {seeds} files {opened} could be read, with {whole} documents as they last were");
+    println!(
+        "of {seeds} files {opened} could be read, {unchecked} only unchecked, with {whole} documents as they last were"
+    );
+    assert!(unchecked > 0);
     assert!(opened > seeds * 3 / 4, "{opened}");
     assert!(whole > 2 * opened as usize, "{whole} of {opened} files");
 }

@@ -82,12 +82,12 @@ pub(super) fn salvage(
 }
 
 fn row(title: &str, saved: &Salvaged) -> Vec<String> {
-    let became = match (saved.is_part, saved.slices + saved.records) {
-        (true, 0) => "left out",
-        (true, _) => "a part",
-        (false, _) if saved.is_whole() => "whole",
-        (false, 0) => "nothing",
-        (false, _) => "as it once was",
+    let became = match (saved.slices, saved.records) {
+        _ if saved.is_whole() => "whole",
+        (0, 0) if saved.is_part => "left out",
+        (0, 0) => "nothing",
+        (1.., _) if saved.is_part => "a part",
+        _ => "as it once was",
     };
     let [slices, slices_lost, records, records_lost] =
         [saved.slices, saved.slices_lost, saved.records, saved.records_lost].map(grouped);

@@ -204,7 +204,7 @@ impl Known<'_> {
             }
         }
         if !has_all_slices {
-            wrong_ones.push("slices may be missing".to_owned());
+            wrong_ones.push("slices may be missing or old".to_owned());
         }
         if wrong_ones.is_empty() {
             wrong_ones.push("log records are missing".to_owned());

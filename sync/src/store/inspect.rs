@@ -71,7 +71,7 @@ pub struct InspectedEntry<K> {
 pub struct InspectedDocument {
     /// Its slices, by their first dots.
     pub slices: Vec<InspectedEntry<Dot>>,
-    /// Whether it is certain that no slice is missing from the list, right or wrong.
+    /// Whether it is certain that no slice is missing from the list, right or wrong, or older than the others.
     pub has_all_slices: bool,
     /// The records of its log.
     pub log: Vec<InspectedEntry<u64>>,

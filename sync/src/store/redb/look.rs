@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase};
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
-use tombolo_crdt::Dot;
+use tombolo_crdt::{Dot, ReplicaId};
 
 use super::overlay::Overlay;
 use super::tables::{self, Kind};
@@ -34,30 +34,33 @@ pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
         return Err(StoreError::Format { found, known: tables::FORMAT });
     }
     let mut documents = BTreeMap::<DocId, InspectedDocument>::new();
-    let mut covered = BTreeSet::new();
     let log = file.walk::<Log>(&[], &mut problems);
     let known: Vec<DocId> = log.entries.keys().map(|(doc, _)| DocId::from_bytes(*doc)).collect();
-    let slices = file.walk::<Slices>(&known, &mut problems);
-    covered.extend(slices.covered);
-    for ((doc, replica, counter), sealed) in slices.entries {
-        let start = Dot { replica: tombolo_crdt::ReplicaId::from_bytes(replica), counter };
-        let document = documents.entry(DocId::from_bytes(doc)).or_default();
-        document.slices.push(entry(start, &sealed, Kind::Slice(start), &doc));
-    }
-    if format == Some(1) {
+    let (covered, all_are_covered) = if format == Some(1) {
         let snapshots = file.walk::<Snapshots>(&known, &mut problems);
-        covered.extend(snapshots.covered);
         for (doc, sealed) in snapshots.entries {
             let document = documents.entry(DocId::from_bytes(doc)).or_default();
             document.slices.push(entry(WHOLE, &sealed, Kind::Snapshot, &doc));
         }
-    }
+        (snapshots.covered, snapshots.is_whole)
+    } else {
+        let slices = file.walk::<Slices>(&known, &mut problems);
+        for ((doc, replica, counter), sealed) in slices.entries {
+            let start = Dot { replica: ReplicaId::from_bytes(replica), counter };
+            let document = documents.entry(DocId::from_bytes(doc)).or_default();
+            document.slices.push(entry(start, &sealed, Kind::Slice(start), &doc));
+        }
+        (slices.covered, slices.is_whole)
+    };
     for ((doc, sequence), sealed) in log.entries {
         let document = documents.entry(DocId::from_bytes(doc)).or_default();
         document.log.push(entry(sequence, &sealed, Kind::Log(sequence), &doc));
     }
+    // Unchecked, a page may also be what stood there before: right as it is, and not of this state.
+    let is_checked = file.how != Opened::Unchecked;
     for (id, document) in &mut documents {
-        document.has_all_slices = document.slices.is_empty() || covered.contains(id);
+        document.has_all_slices =
+            is_checked && (covered.contains(id) || (document.slices.is_empty() && all_are_covered));
     }
     let named = file.walk::<Records>(&[], &mut problems);
     let records = named.entries.into_iter().map(|(name, sealed)| {
@@ -95,39 +98,19 @@ enum Reading {
 impl File {
     /// Opens it in the first way that works, and says why others did not.
     fn open(path: &Path) -> Result<(Self, Vec<String>), StoreError> {
-        let builder = || {
-            let mut builder = Builder::new();
-            builder.set_cache_size(CACHE_BYTES);
-            builder
-        };
-        let as_it_is = guarded(|| builder().open_read_only(path).map_err(refusal));
         let mut problems = Vec::new();
-        let mut ways: Vec<(Opened, Result<Reading, StoreError>)> =
-            vec![(Opened::AsItIs, as_it_is.map(Reading::AsItIs))];
-        if let (_, Err(StoreError::Locked(_))) = ways[0] {
-            return Err(StoreError::Locked(path.to_owned()));
-        }
-        if ways[0].1.is_err() {
-            let repaired = guarded(|| builder().create_with_backend(Overlay::open(path)?).map_err(refusal));
-            ways.push((Opened::Repaired, repaired.map(Reading::Repaired)));
-            // As one that somebody else is writing: then redb reads what the header points to, and needs nothing else.
-            let unchecked = guarded(|| {
-                let mut builder = builder();
-                builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-                builder.open_read_only_with_backend(Overlay::open(path)?).map_err(refusal)
-            });
-            ways.push((Opened::Unchecked, unchecked.map(Reading::AsItIs)));
-        }
-        for (how, opened) in ways {
-            match opened.and_then(|database| {
+        for how in [Opened::AsItIs, Opened::Repaired, Opened::Unchecked] {
+            let opened = guarded(|| Reading::open(path, how)).and_then(|database| {
                 let file = Self { database, how };
                 // That there is a table of ours in it is the least.
                 file.read(|transaction| transaction.open_table(tables::META).map(drop).map_err(refusal))?;
                 Ok(file)
-            }) {
+            });
+            match opened {
                 // Not to have been closed is no damage.
                 Ok(file) if how == Opened::Repaired => return Ok((file, Vec::new())),
                 Ok(file) => return Ok((file, problems)),
+                Err(StoreError::Locked(_)) => return Err(StoreError::Locked(path.to_owned())),
                 Err(why) => problems.push(format!("{how}, it cannot be read: {why}")),
             }
         }
@@ -147,7 +130,8 @@ impl File {
     /// Reads a table from the front; and where that does not go on, from the back and from in between, wherever an entry of
     /// one of the documents `known`, or of any other, may begin.
     fn walk<W: Walk>(&self, known: &[DocId], problems: &mut Vec<String>) -> Walked<W::Own> {
-        let mut walked = Walked { entries: BTreeMap::new(), covered: BTreeSet::new(), missing: 0 };
+        let mut walked =
+            Walked { entries: BTreeMap::new(), covered: BTreeSet::new(), missing: 0, is_whole: false };
         let expected = self
             .read(|transaction| transaction.open_table(W::TABLE).map_err(refusal)?.len().map_err(refusal));
         if let Err(why) = self.pass::<W>(&mut walked, None, false) {
@@ -156,7 +140,9 @@ impl File {
             for start in known.iter().map(|doc| *doc.as_bytes()).chain((0..=255).map(first)) {
                 let _ = self.pass::<W>(&mut walked, Some(W::start(start)), false);
             }
-        } else if expected.as_ref().is_ok_and(|expected| walked.entries.len() as u64 != *expected) {
+        } else if expected.as_ref().is_ok_and(|expected| walked.entries.len() as u64 == *expected) {
+            walked.is_whole = true;
+        } else {
             // Something is missing and left no trace of where, so nothing is certain to be all there.
             walked.covered.clear();
         }
@@ -218,6 +204,24 @@ fn first(byte: u8) -> [u8; 16] {
     id
 }
 
+impl Reading {
+    fn open(path: &Path, how: Opened) -> Result<Self, StoreError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        match how {
+            Opened::AsItIs => builder.open_read_only(path).map(Self::AsItIs),
+            Opened::Repaired => builder.create_with_backend(Overlay::open(path)?).map(Self::Repaired),
+            Opened::Unchecked => {
+                // As one that others may write at the same time: then redb reads what the header points to, and does without
+                // the list of free pages.
+                builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
+                builder.open_read_only_with_backend(Overlay::open_as_closed(path)?).map(Self::AsItIs)
+            }
+        }
+        .map_err(refusal)
+    }
+}
+
 /// What was read of a table.
 struct Walked<O> {
     /// The entries, sealed.
@@ -226,6 +230,8 @@ struct Walked<O> {
     covered: BTreeSet<DocId>,
     /// How many more there should be.
     missing: u64,
+    /// Whether every entry was read.
+    is_whole: bool,
 }
 
 /// A table that can be walked.

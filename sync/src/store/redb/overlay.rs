@@ -15,6 +15,10 @@ use crate::store::StoreError;
 
 const PAGE: u64 = 4096;
 
+/// In redb's header: the byte of flags, and the one that says that the file was not closed.
+const FLAGS: u64 = 9;
+const NOT_CLOSED: u8 = 2;
+
 /// What a file holds, with what was written since on top. So redb can repair a file that must stay as it is, and no
 /// copy of it is made.
 ///
@@ -39,6 +43,15 @@ impl Overlay {
         let below = FileBackend::new(File::open(path)?).map_err(refusal)?;
         let length = below.len()?;
         Ok(Self { below, changes: Mutex::new(Changes { length, below: length, pages: BTreeMap::new() }) })
+    }
+
+    /// As if it had been closed. redb refuses one that was not if it does not find everything in it right.
+    pub(super) fn open_as_closed(path: &Path) -> Result<Self, StoreError> {
+        let overlay = Self::open(path)?;
+        let mut flags = [0];
+        overlay.read(FLAGS, &mut flags)?;
+        overlay.write(FLAGS, &[flags[0] & !NOT_CLOSED])?;
+        Ok(overlay)
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
@@ -143,9 +156,8 @@ impl StorageBackend for Overlay {
         Ok(())
     }
 
-    /// As if another had it: to redb a file that was not closed is then one that is being written, and may be read.
     fn query_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
-        Ok(true)
+        Ok(false)
     }
 }
 

@@ -371,6 +371,9 @@ fn a_store_of_format_1_is_read_and_becomes_one_of_today() {
             .unwrap();
         transaction.commit().unwrap();
     }
+    let seen = RedbStore::look(&path).unwrap();
+    assert!(seen.is_sound() && seen.format == Some(1), "{:?}", seen.problems);
+    assert_eq!(seen.documents[&doc(1)].slices[0].content.as_deref(), Some(&state[..]));
     for _ in 0..2 {
         let store = RedbStore::open(folder.path()).unwrap();
         let found = store.document(doc(1)).unwrap().unwrap();
