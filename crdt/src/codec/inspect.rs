@@ -55,6 +55,8 @@ pub struct InspectedBody {
     pub head: Option<u8>,
     /// What is wrong with it, and where.
     pub problem: Option<String>,
+    /// Whether the slice before it could not be read, so that nothing is known of what this one follows on.
+    after_lost: bool,
     /// What it says, if it could be read. It may be that, and wrong.
     parts: Option<Parts>,
 }
@@ -109,7 +111,6 @@ impl Inspection {
             let what = if says as usize > are { "it is cut off" } else { "something follows it" };
             found.problems.push(format!("its length says {says} bytes, and there are {are}: {what}"));
         }
-        // What follows on the message is not of it.
         let body = &body[..body.len().min(header.length as usize)];
         if header.checksum != checksum(header.format, header.kind, body) {
             found.problems.push("the checksum is wrong: bytes were changed".to_owned());
@@ -183,7 +184,9 @@ impl Inspection {
 
     /// Reads the next body; says whether it is known where it ends.
     fn body(&mut self, reader: &mut Reader<'_>, is_bare: bool, reached: Option<&mut Option<Dot>>) -> bool {
-        let mut body = InspectedBody { at: HEADER + reader.at(), ..InspectedBody::default() };
+        let after_lost = self.bodies.last().is_some_and(|body| body.parts.is_none());
+        let at = HEADER + reader.at();
+        let mut body = InspectedBody { at, after_lost, ..InspectedBody::default() };
         if let Err(why) = reader.spend(2 * size_of::<InspectedBody>()) {
             self.problems.push(format!("byte {}: {why}; what follows was not read", body.at));
             return false;
@@ -273,7 +276,6 @@ impl InspectedBody {
     /// type, empty if it is not known: it says what some keys and contents mean.
     pub fn each_node(&self, type_name: &str, each: &mut dyn FnMut(InspectedNode) -> ControlFlow<()>) {
         if let Some(parts) = &self.parts {
-            // Whoever has enough has all there is to have.
             let _ = walk(parts, parts.tree.root(), 0, (String::new(), Cow::Borrowed(type_name)), each);
         }
     }
@@ -284,7 +286,7 @@ impl InspectedBody {
         reader: &mut Reader<'_>,
         base: usize,
         is_bare: bool,
-        reached: Option<&mut Option<Dot>>,
+        mut reached: Option<&mut Option<Dot>>,
     ) -> bool {
         let start = reader.at();
         let order = if reached.is_some() { Children::ByDot } else { Children::Any };
@@ -292,6 +294,11 @@ impl InspectedBody {
         let ends = if is_bare { end.skip_parts(2) } else { end.skip_body().map(drop) };
         match self.parts(reader, base, is_bare, order) {
             Ok(parts) => {
+                if let (true, Some(reached), Some(run)) =
+                    (self.after_lost, &mut reached, parts.events.first())
+                {
+                    **reached = Some(Dot { replica: parts.table.id(run.replica), counter: run.first - 1 });
+                }
                 let wrong = check_tree(&parts)
                     .and_then(|()| reached.map_or(Ok(()), |reached| follow(reached, &parts)))
                     .err();

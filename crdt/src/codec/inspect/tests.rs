@@ -123,6 +123,7 @@ fn a_slice_that_is_wrong_does_not_hide_the_others() {
     assert_eq!(found.bodies.len(), slices);
     assert!(found.problems[0].contains("checksum"));
     assert!(found.bodies[1].problem.is_some() && found.bodies[1].items() == 0);
+    assert!(found.bodies[2].problem.is_none(), "{:?}", found.bodies[2].problem);
     assert_eq!(found.bodies[3].items(), whole.bodies[3].items());
     // Cut off in the third: it and what follows cannot be read, and what is before can.
     let found = inspect(&bytes[..whole.bodies[2].at + 100]);
