@@ -2,7 +2,6 @@
 
 use std::any::{Any, TypeId};
 use std::hash::Hash;
-use std::io;
 
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
@@ -55,27 +54,8 @@ pub(crate) fn try_encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Bytes
 }
 
 fn try_write_value<V: Serialize + ?Sized>(value: &V, out: &mut Bytes) -> Result<(), String> {
-    let mut serializer = rmp_serde::Serializer::new(Out(out)).with_struct_map();
+    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
     value.serialize(&mut serializer).map_err(|why| why.to_string())
-}
-
-/// Where values are encoded to, a few bytes at a time.
-struct Out<'o>(&'o mut Bytes);
-
-impl io::Write for Out<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match bytes {
-            [byte] => self.0.push(*byte),
-            _ if bytes.len() <= 8 => self.0.extend(bytes.iter().copied()),
-            _ => self.0.extend_from_slice(bytes),
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Encodes a key behind what is there.
