@@ -141,7 +141,7 @@ impl Meter {
         }
         let cpu = cpu.elapsed();
         self.value(name, "bytes", shipped as f64, Unit::Bytes);
-        if plain != shipped {
+        if plain > shipped {
             self.value(name, "raw.bytes", plain as f64, Unit::Bytes);
         }
         self.value(name, "zstd.bytes", packed.iter().map(Vec::len).sum::<usize>() as f64, Unit::Bytes);

@@ -63,6 +63,12 @@ pub enum DecodeError {
     /// It ends before it is complete, or goes on after.
     #[error("the message is cut off, or something follows it")]
     Length,
+    /// It uses what only a newer program knows.
+    #[error("it uses features of a newer program (bits {bits:#04x} of its head); update this one")]
+    Feature {
+        /// The bits of the head that are not known.
+        bits: u8,
+    },
     /// What is compressed does not unpack.
     #[error("the compressed part does not unpack: it was damaged, or this program was built without `zstd`")]
     Compressed,

@@ -394,8 +394,9 @@ impl<'b> Reader<'b> {
         order: Children,
     ) -> Result<Parts, DecodeError> {
         let flags = self.take(1)?[0];
-        if flags > head::ONE | head::DEPS | head::IN_ORDER | head::SHARED {
-            return Err(self.malformed("a feature this program knows"));
+        let unknown = flags & !(head::ONE | head::DEPS | head::IN_ORDER | head::SHARED);
+        if unknown != 0 {
+            return Err(DecodeError::Feature { bits: unknown });
         }
         let mut parts = Parts::empty(Arc::new(table));
         self.events(&mut parts, flags, used)?;

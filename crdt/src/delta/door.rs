@@ -183,6 +183,6 @@ mod tests {
         assert!(short(5, &[0x80, 0]).is_err());
         assert!(short(5, &[7, 1, 0]).is_err());
         assert!(short(5, &[0, 0]).is_err());
-        assert!(short(0x15, &[0]).is_err(), "a feature nobody knows");
+        assert_eq!(short(0x15, &[0]).unwrap_err(), DecodeError::Feature { bits: 0x10 });
     }
 }
