@@ -1,0 +1,417 @@
+//! Reads the columns of a message, and puts the tree together.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Children, Reader};
+use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
+use crate::codec::DecodeError;
+use crate::codec::packed::Expected;
+use crate::codec::writer::{Shared, head, shape};
+use crate::delta::{Bytes, DeltaTree, Parts, Run, TreeBuilder};
+use crate::store::MAX_DEPTH;
+
+/// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
+const NODE_BYTES: usize = 2 * (16 + size_of::<Shape>() + 24);
+/// What a carried dot takes: in a tree, while it is read, and at the door, where all are listed and joined to a context.
+const ITEM_BYTES: usize = 2 * (16 + 8 + 8 + 16 + 4);
+/// What a run that is covered takes: in a tree, while it is read, and in the context of all that the door checks.
+const COVER_BYTES: usize = 2 * (16 + 16 + 16);
+
+/// What a node says of itself.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    carried: u32,
+    covers: u32,
+    children: u32,
+    /// How long its content is, if it says so itself.
+    content: Option<u32>,
+}
+
+impl Reader<'_> {
+    pub(super) fn columns(
+        &mut self,
+        table: ReplicaTable,
+        used: &mut [bool],
+        order: Children,
+    ) -> Result<Parts, DecodeError> {
+        let flags = self.take(1)?[0];
+        let unknown = flags & !(head::ONE | head::DEPS | head::IN_ORDER | head::SHARED);
+        if unknown != 0 {
+            return Err(DecodeError::Feature { bits: unknown });
+        }
+        let mut parts = Parts::empty(Arc::new(table));
+        self.events(&mut parts, flags, used)?;
+        if flags & head::DEPS != 0 {
+            self.deps(&mut parts, used)?;
+        }
+        let shapes = self.shapes()?;
+        let carried: usize = shapes.iter().map(|shape| shape.carried as usize).sum();
+        let dots = self.dots(carried, flags, &parts.events, used)?;
+        let covers = self.covers(&shapes, &parts.events, used)?;
+        let mut key_lengths = Vec::with_capacity(shapes.len() - 1);
+        let (mut previous, mut sum) = (0, 0);
+        for _ in 1..shapes.len() {
+            let shared = if flags & head::SHARED == 0 { 0 } else { self.number("how much keys share")? };
+            let own = self.count("the length of a key")?;
+            if shared > previous as u64 {
+                return Err(self.malformed("no more shared than there is"));
+            }
+            previous = shared as usize + own;
+            self.spend(2 * previous)?;
+            sum += previous as u64;
+            key_lengths.push((shared as u32, own as u32));
+        }
+        if sum > u64::from(u32::MAX) {
+            return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
+        }
+        let mut content_lengths = Vec::with_capacity(carried);
+        for shape in &shapes {
+            for _ in 0..shape.carried {
+                content_lengths.push(match shape.content {
+                    Some(length) => length as usize,
+                    None => self.count("the length of a content")?,
+                });
+            }
+        }
+        let own: usize = key_lengths.iter().map(|(_, own)| *own as usize).sum();
+        let keys = self.take(own)?;
+        let contents = self.take(self.left())?;
+        self.spend(2 * contents.len())?;
+        let columns = Columns {
+            shapes: &shapes,
+            dots: &dots,
+            covers: &covers,
+            key_lengths: &key_lengths,
+            content_lengths: &content_lengths,
+            keys,
+            contents,
+        };
+        let (tree, shared) = columns.tree(order).map_err(|expected| self.malformed(expected))?;
+        parts.tree = tree;
+        let told = || shared.lengths.iter().eq(key_lengths.iter().map(|(shared, _)| shared));
+        if shared.pays() != (flags & head::SHARED != 0) || (shared.pays() && !told()) {
+            return Err(self.malformed("keys told by all that they share, where that pays"));
+        }
+        Ok(parts)
+    }
+
+    fn events(&mut self, parts: &mut Parts, flags: u8, used: &mut [bool]) -> Result<(), DecodeError> {
+        if flags & head::ONE != 0 {
+            let replica = self.row(0, used.len())?;
+            let first = self.counter()?;
+            used[0] = true;
+            parts.events.push(Run { replica, first, last: first });
+            return Ok(());
+        }
+        let runs = self.count("how many runs of events")?;
+        // As runs, and once more as a context where the message is a state.
+        self.spend(runs * 4 * size_of::<Run>())?;
+        for _ in 0..runs {
+            let row = self.number("a row of the replica table")?;
+            let replica = self.row(row, used.len())?;
+            let first = self.counter()?;
+            let last = self.last(first)?;
+            // Ascending, and with a gap between: there is one way to write a set of dots.
+            let in_order =
+                |run: &Run| replica > run.replica || (replica == run.replica && first > run.last + 1);
+            if !parts.events.last().is_none_or(in_order) || (runs == 1 && replica == 0 && first == last) {
+                return Err(self.malformed("runs of events in ascending order"));
+            }
+            used[replica as usize] = true;
+            parts.events.push(Run { replica, first, last });
+        }
+        Ok(())
+    }
+
+    fn deps(&mut self, parts: &mut Parts, used: &mut [bool]) -> Result<(), DecodeError> {
+        let deps = self.count("how many dependencies")?;
+        if deps == 0 {
+            return Err(self.malformed("a dependency"));
+        }
+        self.spend(deps * 2 * size_of::<(ReplicaIndex, u64)>())?;
+        for _ in 0..deps {
+            let row = self.number("a row of the replica table")?;
+            let row = self.row(row, used.len())?;
+            if parts.deps.last().is_some_and(|&(last, _)| last >= row) {
+                return Err(self.malformed("dependencies in ascending order"));
+            }
+            used[row as usize] = true;
+            let counter = self.counter()?;
+            parts.deps.push((row, counter));
+        }
+        Ok(())
+    }
+
+    /// What the nodes say of themselves, in pre-order.
+    fn shapes(&mut self) -> Result<Vec<Shape>, DecodeError> {
+        let mut shapes = Vec::new();
+        // How many children are still to come, at each depth.
+        let mut open: SmallVec<[u32; 8]> = SmallVec::new();
+        loop {
+            let shape = self.shape(shapes.is_empty())?;
+            self.spend(
+                NODE_BYTES + shape.carried as usize * ITEM_BYTES + shape.covers as usize * COVER_BYTES,
+            )?;
+            shapes.push(shape);
+            if shape.children > 0 {
+                if open.len() == MAX_DEPTH {
+                    return Err(DecodeError::Limit { what: "nesting", limit: MAX_DEPTH });
+                }
+                open.push(shape.children);
+            } else {
+                while let Some(children) = open.last_mut() {
+                    *children -= 1;
+                    if *children > 0 {
+                        break;
+                    }
+                    open.pop();
+                }
+            }
+            if open.is_empty() {
+                return Ok(shapes);
+            }
+        }
+    }
+
+    fn shape(&mut self, is_root: bool) -> Result<Shape, DecodeError> {
+        let told = self.number("the shape of a node")?;
+        let (kind, above) = (told & 3, told >> 2);
+        let small = |reader: &Self, number: u64| {
+            if number > reader.bytes.len() as u64 { Err(DecodeError::Length) } else { Ok(number as u32) }
+        };
+        let mut shape = Shape { carried: 0, covers: 0, children: 0, content: None };
+        match kind {
+            shape::ITEM | shape::ITEM_AND_COVER => {
+                shape.carried = 1;
+                shape.covers = u32::from(kind == shape::ITEM_AND_COVER);
+                shape.content = Some(small(self, above)?);
+            }
+            shape::CHILDREN => {
+                shape.children = small(self, above)?;
+                if shape.children == 0 && !is_root {
+                    return Err(self.malformed("a node that says something"));
+                }
+            }
+            _ => {
+                if above == 0 || above > 7 {
+                    return Err(self.malformed("the shape of a node"));
+                }
+                for (which, count) in [
+                    (shape::CARRIES, &mut shape.carried),
+                    (shape::COVERS, &mut shape.covers),
+                    (shape::HAS_CHILDREN, &mut shape.children),
+                ] {
+                    if above & which != 0 {
+                        *count = self.count("how many there are")? as u32;
+                        if *count == 0 {
+                            return Err(self.malformed("the shape of a node in its shortest form"));
+                        }
+                    }
+                }
+                if matches!((shape.carried, shape.covers, shape.children), (1, 0 | 1, 0) | (0, 0, _)) {
+                    return Err(self.malformed("the shape of a node in its shortest form"));
+                }
+            }
+        }
+        Ok(shape)
+    }
+
+    /// The carried dots, in the order of the nodes.
+    fn dots(
+        &mut self,
+        carried: usize,
+        flags: u8,
+        events: &[Run],
+        used: &mut [bool],
+    ) -> Result<Vec<LocalDot>, DecodeError> {
+        let mut dots = Vec::with_capacity(carried);
+        let too_many = "as many dots as are carried";
+        if flags & head::IN_ORDER != 0 {
+            for run in events {
+                if run.last - run.first >= (carried - dots.len()) as u64 {
+                    return Err(self.malformed(too_many));
+                }
+                dots.extend((run.first..=run.last).map(|counter| LocalDot::new(run.replica, counter)));
+            }
+            return if dots.len() == carried { Ok(dots) } else { Err(self.malformed(too_many)) };
+        }
+        let mut expected = expected(events, 0);
+        // As long as they are the same.
+        let mut same = events.iter();
+        let mut in_order = true;
+        while dots.len() < carried {
+            let (replica, first, last, is_next) = self.run(&mut expected, used)?;
+            if last - first >= (carried - dots.len()) as u64 || (is_next && !dots.is_empty()) {
+                return Err(self.malformed(too_many));
+            }
+            in_order &= same.next() == Some(&Run { replica, first, last });
+            dots.extend((first..=last).map(|counter| LocalDot::new(replica, counter)));
+        }
+        if in_order && same.next().is_none() {
+            return Err(
+                self.malformed("dots that are told because they are not those of the events in order")
+            );
+        }
+        Ok(dots)
+    }
+
+    /// The runs that nodes cover, in the order of the nodes.
+    fn covers(
+        &mut self,
+        shapes: &[Shape],
+        events: &[Run],
+        used: &mut [bool],
+    ) -> Result<Vec<(u64, u64)>, DecodeError> {
+        let count: usize = shapes.iter().map(|shape| shape.covers as usize).sum();
+        let mut covers: Vec<(u64, u64)> = Vec::with_capacity(count);
+        let mut expected = expected(events, 1);
+        for shape in shapes {
+            let start = covers.len();
+            for _ in 0..shape.covers {
+                let (replica, first, last, _) = self.run(&mut expected, used)?;
+                let run = (LocalDot::new(replica, first).bits(), LocalDot::new(replica, last).bits());
+                // Ascending, and with a gap between.
+                if covers.len() > start && covers[covers.len() - 1].1 + 1 >= run.0 {
+                    return Err(self.malformed("runs of dots in ascending order"));
+                }
+                covers.push(run);
+            }
+        }
+        Ok(covers)
+    }
+
+    /// A run of dots: row, first, last, and whether it only goes on where the last one ended.
+    fn run(
+        &mut self,
+        expected: &mut Expected,
+        used: &mut [bool],
+    ) -> Result<(ReplicaIndex, u64, u64, bool), DecodeError> {
+        let told = self.number("a run of dots")?;
+        let other = if told & 1 == 1 { Some(self.number("a row of the replica table")?) } else { None };
+        let Some((row, first)) = expected.read(told, other) else {
+            return Err(self.malformed("a dot"));
+        };
+        let replica = self.row(row, used.len())?;
+        used[replica as usize] = true;
+        let last = self.last(first)?;
+        expected.counter = last + 1;
+        Ok((replica, first, last, told == 0))
+    }
+}
+
+/// What the first run of dots is expected to be.
+fn expected(events: &[Run], before: u64) -> Expected {
+    let (row, first) = events.first().map_or((0, 1), |run| (u64::from(run.replica), run.first));
+    Expected { row, counter: first.saturating_sub(before) }
+}
+
+/// The columns of a tree, to be put together. There is as much in each as the shapes say, but for contents.
+struct Columns<'b> {
+    shapes: &'b [Shape],
+    dots: &'b [LocalDot],
+    covers: &'b [(u64, u64)],
+    key_lengths: &'b [(u32, u32)],
+    content_lengths: &'b [usize],
+    keys: &'b [u8],
+    contents: &'b [u8],
+}
+
+/// A node of which not all children have come.
+struct Above {
+    node: u32,
+    left: u32,
+    /// The first dot at or below it, so far, and that of the last child.
+    first: Option<LocalDot>,
+    last: Option<LocalDot>,
+}
+
+impl Columns<'_> {
+    /// Puts the tree together. An error says what was expected.
+    fn tree(&self, order: Children) -> Result<(DeltaTree, Shared), &'static str> {
+        let mut tree = TreeBuilder::new(self.shapes.len(), self.dots.len());
+        let mut keys = Keys::new(self.keys, self.key_lengths);
+        let (mut dots, mut lengths) = (self.dots.iter(), self.content_lengths.iter());
+        let (mut content_end, mut cover_end) = (0, 0);
+        let mut above: SmallVec<[Above; 8]> = SmallVec::new();
+        for (nth, shape) in self.shapes.iter().enumerate() {
+            if nth > 0 {
+                keys.next(nth - 1);
+            }
+            cover_end += shape.covers;
+            let mut first = None;
+            let mut previous = None;
+            for (&dot, length) in dots.by_ref().zip(lengths.by_ref()).take(shape.carried as usize) {
+                if previous.is_some_and(|previous| previous >= dot) {
+                    return Err("carried dots in ascending order");
+                }
+                previous = Some(dot);
+                first = first.or(previous);
+                content_end += length;
+                if content_end > self.contents.len() {
+                    return Err("the content of a dot");
+                }
+                tree.carry(dot, content_end as u32);
+            }
+            let node = tree.node(keys.end, cover_end);
+            if shape.children > 0 {
+                above.push(Above { node, left: shape.children, first, last: None });
+                continue;
+            }
+            let mut below = first;
+            while let Some(parent) = above.last_mut() {
+                if parent.last.is_none() {
+                    parent.first = [parent.first, below].into_iter().flatten().min();
+                } else if order == Children::ByDot && below <= parent.last {
+                    return Err("children in the order of their first dots");
+                }
+                parent.last = below;
+                parent.left -= 1;
+                if parent.left > 0 {
+                    break;
+                }
+                below = parent.first;
+                tree.close(parent.node);
+                above.pop();
+            }
+        }
+        if content_end < self.contents.len() {
+            return Err("the end of the message");
+        }
+        let (covers, contents) = (SmallVec::from_slice(self.covers), Bytes::from_slice(self.contents));
+        Ok((tree.finish(Bytes::from_vec(keys.all), covers, contents), keys.shared))
+    }
+}
+
+/// Keys, each told by what it shares with the one before.
+struct Keys<'b> {
+    own: &'b [u8],
+    lengths: &'b [(u32, u32)],
+    all: Vec<u8>,
+    /// Where the last one begins and ends.
+    start: u32,
+    end: u32,
+    /// What they share indeed.
+    shared: Shared,
+}
+
+impl<'b> Keys<'b> {
+    fn new(own: &'b [u8], lengths: &'b [(u32, u32)]) -> Self {
+        let all = Vec::with_capacity(own.len());
+        Self { own, lengths, all, start: 0, end: 0, shared: Shared::default() }
+    }
+
+    fn next(&mut self, nth: usize) {
+        let (shared, own) = self.lengths[nth];
+        let (key, rest) = self.own.split_at(own as usize);
+        self.own = rest;
+        let previous = &self.all[(self.start + shared) as usize..self.end as usize];
+        let more = previous.iter().zip(key).take_while(|(a, b)| a == b).count();
+        self.shared.add(shared as usize + more);
+        let from = self.start as usize;
+        self.all.extend_from_within(from..from + shared as usize);
+        self.all.extend_from_slice(key);
+        (self.start, self.end) = (self.end, self.all.len() as u32);
+    }
+}
