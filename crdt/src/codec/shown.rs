@@ -18,7 +18,7 @@ impl fmt::Display for Inspection {
             kind => format!("message of kind {kind}"),
         };
         let old = if self.format < FORMAT { ", an older one" } else { "" };
-        writeln!(f, "a {kind} of {} bytes in format {}{old}", grouped(self.bytes as u64), self.format)?;
+        writeln!(f, "a {kind} of {} bytes in format {}{old}", self.bytes, self.format)?;
         if !self.type_name.is_empty() {
             writeln!(f, "type      {}", self.type_name)?;
         }
@@ -28,12 +28,7 @@ impl fmt::Display for Inspection {
         let slices = self.bodies.len();
         for (nth, body) in (1..).zip(&self.bodies) {
             if self.kind == EnvelopeKind::State as u8 {
-                writeln!(
-                    f,
-                    "slice {nth} of {slices}, at byte {}, {} bytes",
-                    body.at,
-                    grouped(body.bytes as u64)
-                )?;
+                writeln!(f, "slice {nth} of {slices}, at byte {}, {} bytes", body.at, body.bytes)?;
             }
             body.write(f, &self.type_name)?;
         }
@@ -57,13 +52,8 @@ impl InspectedBody {
             writeln!(f, "  replicas  {}", list(ids, is_full))?;
         }
         match self.uncompressed {
-            Some(length) => writeln!(
-                f,
-                "  columns   {} bytes, compressed to {}",
-                grouped(length as u64),
-                grouped(self.columns as u64)
-            )?,
-            None => writeln!(f, "  columns   {} bytes", grouped(self.columns as u64))?,
+            Some(length) => writeln!(f, "  columns   {} bytes, compressed to {}", length, self.columns)?,
+            None => writeln!(f, "  columns   {} bytes", self.columns)?,
         }
         if self.head.is_some_and(|head| head != 0) {
             writeln!(f, "  flags     {}", self.flags().join(", "))?;
@@ -75,7 +65,7 @@ impl InspectedBody {
         if self.deps().next().is_some() {
             writeln!(f, "  deps      {}", list(self.deps().map(|dot| format!("{dot:?}")), is_full))?;
         }
-        let (nodes, items) = (grouped(self.nodes() as u64), grouped(self.items() as u64));
+        let (nodes, items) = (self.nodes(), self.items());
         writeln!(f, "  tree      nodes: {nodes}, items: {items}")?;
         self.write_tree(f, type_name, is_full)
     }
@@ -93,7 +83,7 @@ impl InspectedBody {
         result?;
         match self.nodes() - shown {
             0 => Ok(()),
-            more => writeln!(f, "    … and {} more; --full shows all", grouped(more as u64)),
+            more => writeln!(f, "    … and {} more; --full shows all", more),
         }
     }
 }
@@ -123,7 +113,7 @@ fn write_node(f: &mut fmt::Formatter<'_>, node: &InspectedNode, is_full: bool) -
             }
             match items.len() - some {
                 0 => Ok(()),
-                more => writeln!(f, "{:indent$}  … and {} more", "", grouped(more as u64)),
+                more => writeln!(f, "{:indent$}  … and {} more", "", more),
             }
         }
     }
@@ -151,17 +141,4 @@ fn list(items: impl Iterator<Item = String>, is_full: bool) -> String {
         text.push_str(&item);
     }
     if text.is_empty() { "none".to_owned() } else { text }
-}
-
-/// A number with a space between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }

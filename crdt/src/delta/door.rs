@@ -4,7 +4,6 @@ use std::hash::Hasher as _;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
-use smallvec::SmallVec;
 
 use super::{Node, Parts};
 use crate::causal::{CausalContext, Dots, LocalDot};
@@ -105,9 +104,15 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
 }
 
 /// Whether a key occurs twice below one node.
-pub(crate) fn repeats_a_key(node: Node<'_>) -> bool {
+pub(crate) fn repeats_a_key(root: Node<'_>) -> bool {
+    repeats_below(root, &mut Vec::new())
+}
+
+/// `hashes` is room to work in: one list for all nodes.
+fn repeats_below(node: Node<'_>, hashes: &mut Vec<u64>) -> bool {
     // Hashes tell nearly all keys apart. Who makes them collide makes us look at the keys.
-    let mut hashes: SmallVec<[u64; 2]> = node.children().map(|(key, _)| hash(key)).collect();
+    hashes.clear();
+    hashes.extend(node.children().map(|(key, _)| hash(key)));
     hashes.sort_unstable();
     if hashes.windows(2).any(|pair| pair[0] == pair[1]) {
         let mut keys: Vec<&[u8]> = node.children().map(|(key, _)| key).collect();
@@ -116,7 +121,7 @@ pub(crate) fn repeats_a_key(node: Node<'_>) -> bool {
             return true;
         }
     }
-    node.children().any(|(_, child)| child.has_children() && repeats_a_key(child))
+    node.children().any(|(_, child)| child.has_children() && repeats_below(child, hashes))
 }
 
 fn hash(key: &[u8]) -> u64 {

@@ -23,7 +23,7 @@ const NONE: PlaceId = u32::MAX;
 /// A dot that nobody writes, for counters begin at 1. A node that covers it stays in a tree and drops nothing.
 const NOBODYS: LocalDot = LocalDot::from_bits(0);
 /// Up to so many children are looked through one by one.
-const LINEAR: u32 = 8;
+const LINEAR: u32 = 16;
 /// The lists of a transaction that wrote more than so many items, or so many bytes of keys and contents, are not kept for
 /// the next one.
 const KEPT: usize = 128;
