@@ -253,7 +253,7 @@ impl Paths {
             }
             *last = at;
         }
-        let mut columns = Columns::new(events);
+        let mut columns = Columns::new(events, 0);
         self.write(slices, items, first_row, 0, &mut columns);
         for part in self.parts.drain(..) {
             self.part[part.node as usize] = NONE;
@@ -292,14 +292,16 @@ impl Paths {
         columns: &mut Columns<'p>,
     ) {
         let part = &self.parts[part as usize];
+        let of_slice = |dot: LocalDot| LocalDot::new(dot.replica() - first_row, dot.counter());
+        if part.children == 0 && part.items.0 == part.items.1 && part.items.0 != NONE {
+            let item = &items[part.items.0 as usize];
+            return columns.item(of_slice(item.dot), slices.tree.content(item.at));
+        }
         let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> = SmallVec::new();
         let mut at = part.items.0;
         while at != NONE {
             let item = &items[at as usize];
-            carried.push((
-                LocalDot::new(item.dot.replica() - first_row, item.dot.counter()),
-                slices.tree.content(item.at),
-            ));
+            carried.push((of_slice(item.dot), slices.tree.content(item.at)));
             at = self.next_item[at as usize];
         }
         columns.node(&carried, &[], part.children as usize);

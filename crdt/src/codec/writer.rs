@@ -17,7 +17,7 @@ use super::compress::compress;
 use super::packed::{Expected, number};
 use super::slices::Slices;
 use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
-use crate::delta::{Node, Parts};
+use crate::delta::Parts;
 
 /// Writing into memory cannot fail.
 const INTO_MEMORY: &str = "writing into memory cannot fail";
@@ -100,7 +100,7 @@ pub(super) struct Rows {
 /// Where a row of a replica's table is in the message.
 enum Wire {
     /// By row.
-    Most(Vec<ReplicaIndex>),
+    Most(SmallVec<[ReplicaIndex; 4]>),
     /// Pairs, in order of row: a small delta must not cost as much as there are replicas.
     Few(SmallVec<[(ReplicaIndex, ReplicaIndex); 2]>),
 }
@@ -114,7 +114,7 @@ impl Rows {
             used.sort_unstable();
             used.dedup();
         } else {
-            let mut is_used = vec![false; parts.table.len()];
+            let mut is_used: SmallVec<[bool; 16]> = SmallVec::from_elem(false, parts.table.len());
             each_row(parts, |row| is_used[row as usize] = true);
             used.extend((0..).zip(is_used).filter_map(|(row, is_used)| is_used.then_some(row)));
         }
@@ -128,7 +128,7 @@ impl Rows {
             few.sort_unstable();
             Wire::Few(few)
         } else {
-            let mut most = vec![ReplicaIndex::MAX; parts.table.len()];
+            let mut most = SmallVec::from_elem(ReplicaIndex::MAX, parts.table.len());
             used.iter().zip(0..).for_each(|(&row, at)| most[row as usize] = at);
             Wire::Most(most)
         };
@@ -148,8 +148,8 @@ impl Rows {
 
     /// Runs as they are called in the message, in its order.
     fn runs(&self, dots: Dots<'_>) -> WireRuns {
-        let mut runs: WireRuns =
-            dots.runs().map(|(row, first, last)| (self.wire(row), first, last)).collect();
+        let mut runs = WireRuns::new();
+        dots.runs().for_each(|(row, first, last)| runs.push((self.wire(row), first, last)));
         runs.sort_unstable();
         runs
     }
@@ -160,10 +160,24 @@ pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
     let mut deps: SmallVec<[_; 4]> =
         parts.deps.iter().map(|&(row, counter)| (rows.wire(row), counter)).collect();
     deps.sort_unstable();
-    let mut columns = Columns::new(&events);
-    let root = parts.tree.root();
-    // A state covers its whole version: it goes without saying.
-    delta_node(&mut columns, rows, root, if parts.is_state { Dots::new(&[]) } else { root.cover() });
+    let tree = parts.tree.flat();
+    let mut columns = Columns::new(&events, tree.content_bytes());
+    for node in 0..tree.nodes() as u32 {
+        if node > 0 {
+            columns.keys.push(tree.key(node));
+        }
+        let carried = tree.carried(node);
+        // A state covers its whole version: it goes without saying.
+        let cover = if parts.is_state { Dots::new(&[]) } else { tree.cover(node) };
+        if carried.len() == 1 && cover.is_empty() && !tree.has_children(node) {
+            columns.item(rows.dot(tree.dot(carried.start)), tree.content(carried.start));
+            continue;
+        }
+        let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> =
+            carried.map(|at| (rows.dot(tree.dot(at)), tree.content(at))).collect();
+        carried.sort_unstable_by_key(|(dot, _)| *dot);
+        columns.node(&carried, &rows.runs(cover), tree.children(node).count());
+    }
     columns.finish(&events, &deps)
 }
 
@@ -173,17 +187,6 @@ fn each_row(parts: &Parts, mut each: impl FnMut(ReplicaIndex)) {
     parts.events.iter().for_each(|run| each(run.replica));
     parts.tree.each_carried(|dot| each(dot.replica()));
     parts.tree.cover_runs().for_each(|(row, _, _)| each(row));
-}
-
-fn delta_node<'p>(columns: &mut Columns<'p>, rows: &Rows, node: Node<'p>, cover: Dots<'p>) {
-    let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> =
-        node.carried().map(|(dot, content)| (rows.dot(dot), content)).collect();
-    carried.sort_unstable_by_key(|(dot, _)| *dot);
-    columns.node(&carried, &rows.runs(cover), node.children().count());
-    for (key, child) in node.children() {
-        columns.keys.push(key);
-        delta_node(columns, rows, child, child.cover());
-    }
 }
 
 /// A column; that of a small change takes no allocation.
@@ -207,7 +210,8 @@ pub(super) struct Columns<'p> {
 }
 
 impl<'p> Columns<'p> {
-    pub(super) fn new(events: &[WireRun]) -> Self {
+    /// With room for so many bytes of contents.
+    pub(super) fn new(events: &[WireRun], contents: usize) -> Self {
         let (row, first) = events.first().map_or((0, 1), |&(row, first, _)| (u64::from(row), first));
         Self {
             shape: Column::new(),
@@ -219,7 +223,7 @@ impl<'p> Columns<'p> {
             expected_cover: Expected { row, counter: first.saturating_sub(1) },
             content_lengths: Column::new(),
             keys: SmallVec::new(),
-            contents: Vec::new(),
+            contents: Vec::with_capacity(contents),
         }
     }
 
@@ -253,6 +257,13 @@ impl<'p> Columns<'p> {
         for &(row, first, last) in covers {
             self.expected_cover.write(&mut self.covers, row.into(), first, last);
         }
+    }
+
+    /// The next node, if it carries one dot and there is no more to it.
+    pub(super) fn item(&mut self, dot: LocalDot, content: &[u8]) {
+        number(&mut self.shape, (content.len() as u64) << 2 | shape::ITEM);
+        self.dot(dot);
+        self.contents.extend_from_slice(content);
     }
 
     fn dot(&mut self, dot: LocalDot) {

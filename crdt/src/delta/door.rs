@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
-use super::{Node, Parts};
+use super::{DeltaTree, Flat, Node, Parts};
 use crate::causal::{CausalContext, Dots, LocalDot};
 
 /// Why bytes that decode are still not a delta or state of the type asked for.
@@ -91,7 +91,7 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
     if covered.runs().any(|(row, _, last)| last > past[row as usize]) {
         return Err(Mismatch::WildCover);
     }
-    if repeats_a_key(parts.tree.root()) {
+    if repeats_a_key(&parts.tree) {
         return Err(Mismatch::KeyTwice);
     }
     // Whether any dot is both covered and carried is soon told; whether the one lies below the other takes a walk.
@@ -104,24 +104,23 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
 }
 
 /// Whether a key occurs twice below one node.
-pub(crate) fn repeats_a_key(root: Node<'_>) -> bool {
-    repeats_below(root, &mut Vec::new())
+pub(crate) fn repeats_a_key(tree: &DeltaTree) -> bool {
+    let (tree, mut hashes) = (tree.flat(), Vec::new());
+    (0..tree.nodes() as u32).any(|node| tree.has_children(node) && repeats_below(tree, node, &mut hashes))
 }
 
 /// `hashes` is room to work in: one list for all nodes.
-fn repeats_below(node: Node<'_>, hashes: &mut Vec<u64>) -> bool {
+fn repeats_below(tree: Flat<'_>, node: u32, hashes: &mut Vec<u64>) -> bool {
     // Hashes tell nearly all keys apart. Who makes them collide makes us look at the keys.
     hashes.clear();
-    hashes.extend(node.children().map(|(key, _)| hash(key)));
+    hashes.extend(tree.children(node).map(|child| hash(tree.key(child))));
     hashes.sort_unstable();
-    if hashes.windows(2).any(|pair| pair[0] == pair[1]) {
-        let mut keys: Vec<&[u8]> = node.children().map(|(key, _)| key).collect();
-        keys.sort_unstable();
-        if keys.windows(2).any(|pair| pair[0] == pair[1]) {
-            return true;
-        }
+    if !hashes.windows(2).any(|pair| pair[0] == pair[1]) {
+        return false;
     }
-    node.children().any(|(_, child)| child.has_children() && repeats_below(child, hashes))
+    let mut keys: Vec<&[u8]> = tree.children(node).map(|child| tree.key(child)).collect();
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn hash(key: &[u8]) -> u64 {

@@ -26,9 +26,9 @@ pub use door::Mismatch;
 pub(crate) use door::{check_tree, leaf, repeats_a_key};
 pub(crate) use draft::{Draft, PlaceId, ROOT};
 pub(crate) use group::group;
-pub(crate) use number::Number;
+pub(crate) use number::{Number, read_signed, read_unsigned};
 pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
-pub(crate) use tree::{Flat, NO_NODE, TreeBuilder};
+pub(crate) use tree::{Counted, Flat, NO_NODE};
 
 /// About what a row of a replica table takes.
 const ROW_BYTES: usize = 64;

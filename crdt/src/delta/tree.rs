@@ -3,6 +3,8 @@
 //! A tree is flat: its nodes in pre-order, what they carry, cover and are called in one list each. So a small change is
 //! one allocation and a large one five, and reading goes straight through memory.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::Mismatch;
@@ -130,7 +132,13 @@ impl DeltaTree {
 
     /// The tree as the lists it consists of.
     pub(crate) fn flat(&self) -> Flat<'_> {
-        Flat { places: &self.places, carried: &self.carried, keys: &self.keys, contents: &self.contents }
+        Flat {
+            places: &self.places,
+            carried: &self.carried,
+            covers: &self.covers,
+            keys: &self.keys,
+            contents: &self.contents,
+        }
     }
 
     /// Has the root of a tree without covers cover these dots.
@@ -164,6 +172,7 @@ impl DeltaTree {
 pub(crate) struct Flat<'t> {
     places: &'t [Place],
     carried: &'t [(LocalDot, u32)],
+    covers: &'t [(u64, u64)],
     keys: &'t [u8],
     contents: &'t [u8],
 }
@@ -181,6 +190,45 @@ impl<'t> Flat<'t> {
     pub(crate) fn key(self, node: u32) -> &'t [u8] {
         let start = if node == 0 { 0 } else { self.places[node as usize - 1].key_end };
         &self.keys[start as usize..self.places[node as usize].key_end as usize]
+    }
+
+    /// The nodes right below one.
+    pub(crate) fn children(self, node: u32) -> impl Iterator<Item = u32> + 't {
+        let (mut next, end) = (node + 1, self.places[node as usize].end);
+        std::iter::from_fn(move || {
+            let at = next;
+            (at < end).then(|| {
+                next = self.places[at as usize].end;
+                at
+            })
+        })
+    }
+
+    /// Whether there are nodes below.
+    pub(crate) fn has_children(self, node: u32) -> bool {
+        self.places[node as usize].end > node + 1
+    }
+
+    /// What a node carries: the numbers of its carried dots.
+    pub(crate) fn carried(self, node: u32) -> Range<u32> {
+        let start = if node == 0 { 0 } else { self.places[node as usize - 1].carried_end };
+        start..self.places[node as usize].carried_end
+    }
+
+    /// A carried dot.
+    pub(crate) fn dot(self, carried: u32) -> LocalDot {
+        self.carried[carried as usize].0
+    }
+
+    /// What a node covers.
+    pub(crate) fn cover(self, node: u32) -> Dots<'t> {
+        let start = if node == 0 { 0 } else { self.places[node as usize - 1].cover_end };
+        Dots::new(&self.covers[start as usize..self.places[node as usize].cover_end as usize])
+    }
+
+    /// How many bytes all contents take.
+    pub(crate) fn content_bytes(self) -> usize {
+        self.contents.len()
     }
 
     /// The content of a carried dot.
@@ -217,41 +265,60 @@ impl<'t> Flat<'t> {
     }
 }
 
-/// A tree whose keys, covers and contents are there already, node by node in pre-order.
-pub(crate) struct TreeBuilder {
+/// A tree whose keys, covers and contents come in one piece each, and whose nodes and carried dots have been counted.
+pub(crate) struct Counted {
     places: SmallVec<[Place; 2]>,
     carried: SmallVec<[(LocalDot, u32); 1]>,
 }
 
-impl TreeBuilder {
-    /// With room for so many nodes and carried dots.
+/// Writes the nodes and carried dots of such a tree, in pre-order.
+pub(crate) struct TreeBuilder<'t> {
+    places: &'t mut [Place],
+    carried: &'t mut [(LocalDot, u32)],
+    nodes: usize,
+    items: usize,
+}
+
+impl Counted {
     pub(crate) fn new(nodes: usize, carried: usize) -> Self {
-        Self { places: SmallVec::with_capacity(nodes), carried: SmallVec::with_capacity(carried) }
+        let nothing = (LocalDot::from_bits(0), 0);
+        Self {
+            places: SmallVec::from_elem(Place::default(), nodes),
+            carried: SmallVec::from_elem(nothing, carried),
+        }
     }
 
+    pub(crate) fn builder(&mut self) -> TreeBuilder<'_> {
+        TreeBuilder { places: &mut self.places, carried: &mut self.carried, nodes: 0, items: 0 }
+    }
+
+    /// INVARIANT: as those of [`DeltaTree`]; and the builder was given as many nodes and carried dots as counted.
+    pub(crate) fn finish(self, keys: Bytes, covers: SmallVec<[(u64, u64); 1]>, contents: Bytes) -> DeltaTree {
+        DeltaTree { places: self.places, carried: self.carried, covers, keys, contents }
+    }
+}
+
+impl TreeBuilder<'_> {
     /// A dot that the next node carries, with where its content ends.
     #[inline]
     pub(crate) fn carry(&mut self, dot: LocalDot, content_end: u32) {
-        self.carried.push((dot, content_end));
+        self.carried[self.items] = (dot, content_end);
+        self.items += 1;
     }
 
     /// The next node, with where its key and what it covers end; says which it is.
     #[inline]
     pub(crate) fn node(&mut self, key_end: u32, cover_end: u32) -> u32 {
-        let at = self.places.len() as u32;
-        let carried_end = self.carried.len() as u32;
-        self.places.push(Place { end: at + 1, key_end, carried_end, cover_end });
+        let at = self.nodes as u32;
+        self.nodes += 1;
+        self.places[at as usize] = Place { end: at + 1, key_end, carried_end: self.items as u32, cover_end };
         at
     }
 
     /// What comes next lies no longer below this node.
+    #[inline]
     pub(crate) fn close(&mut self, node: u32) {
-        self.places[node as usize].end = self.places.len() as u32;
-    }
-
-    /// INVARIANT: as those of [`DeltaTree`].
-    pub(crate) fn finish(self, keys: Bytes, covers: SmallVec<[(u64, u64); 1]>, contents: Bytes) -> DeltaTree {
-        DeltaTree { places: self.places, carried: self.carried, covers, keys, contents }
+        self.places[node as usize].end = self.nodes as u32;
     }
 }
 

@@ -84,10 +84,7 @@ impl<T: Crdt> Attempt<'_, T> {
         let parts = Arc::make_mut(&mut delta);
         parts.clear(table);
         let hollow = replica.tx.draft.seal(&mut parts.tree);
-        debug_assert!(
-            !repeats_a_key(parts.tree.root()),
-            "others refuse a delta in which one key has two places"
-        );
+        debug_assert!(!repeats_a_key(&parts.tree), "others refuse a delta in which one key has two places");
         replica.tx.draft.rest();
         self.is_done = true;
         if let Some(hollow) = hollow {

@@ -6,12 +6,10 @@
 
 use std::ops::Deref;
 
-use rmp::decode::read_int;
-
 use super::value::{read_known, write_known};
 use super::{Value, decode_value, try_encode_value, write_value};
 use crate::causal::LocalDot;
-use crate::delta::{Bytes, Draft, Number, PlaceId};
+use crate::delta::{Bytes, Draft, Number, PlaceId, read_signed, read_unsigned};
 
 /// What a leaf holds under a dot. `encode` after `decode` gives the bytes that `decode` took.
 pub(crate) trait Content: Clone + Send + Sync + 'static {
@@ -62,7 +60,7 @@ pub(crate) trait Content: Clone + Send + Sync + 'static {
 
 /// Numbers of this crate's own, which have one encoding and no other.
 macro_rules! one_encoding {
-    ($($content:ty: $number:expr),*) => {
+    ($($content:ty: $number:expr, $read:expr);*) => {
         $(impl Content for $content {
             #[inline]
             fn put(&self, draft: &mut Draft, place: PlaceId, dot: LocalDot) {
@@ -75,22 +73,20 @@ macro_rules! one_encoding {
             }
 
             fn write(&self, out: &mut Bytes) {
-                out.extend_from_slice(&self.encode());
+                $number(*self).write(out);
             }
 
             fn encode(&self) -> Bytes {
                 $number(*self).encode()
             }
 
-            fn decode(mut bytes: &[u8]) -> Result<Self, String> {
-                let all = bytes;
-                let content: Self = read_int(&mut bytes).map_err(|why| why.to_string())?;
-                if content.encode()[..] == *all { Ok(content) } else { Err("it is not in its canonical encoding".into()) }
+            fn decode(bytes: &[u8]) -> Result<Self, String> {
+                $read(bytes).ok_or_else(|| "it is no whole number in as few bytes as it takes".into())
             }
         })*
     };
 }
-one_encoding!(u64: Number::Unsigned, i64: Number::Signed);
+one_encoding!(u64: Number::Unsigned, read_unsigned; i64: Number::Signed, read_signed);
 
 /// Nothing to say beside the dot.
 impl Content for () {

@@ -44,7 +44,13 @@ impl<C> Leaf<C> {
     }
 
     /// Where in the order a dot stands or would stand.
+    #[inline]
     fn position(&self, dot: LocalDot, table: &ReplicaTable) -> usize {
+        if self.items.is_empty() { 0 } else { self.position_among(dot, table) }
+    }
+
+    #[inline(never)]
+    fn position_among(&self, dot: LocalDot, table: &ReplicaTable) -> usize {
         let id = table.id(dot.replica());
         self.items.partition_point(|(there, _)| {
             if there.replica() == dot.replica() {

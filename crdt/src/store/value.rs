@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use crate::delta::{Bytes, Mismatch, Number};
+use crate::delta::{Bytes, Mismatch, Number, read_signed, read_unsigned};
 
 /// What a register can hold: any plain value that serde can write and read.
 ///
@@ -105,9 +105,9 @@ fn read_text(bytes: &[u8]) -> Option<&str> {
 pub(crate) fn write_known<V: 'static>(value: &V, out: &mut Bytes) -> bool {
     let value = value as &dyn Any;
     if let Some(number) = value.downcast_ref::<i64>() {
-        out.extend_from_slice(&Number::Signed(*number).encode());
+        Number::Signed(*number).write(out);
     } else if let Some(number) = value.downcast_ref::<u64>() {
-        out.extend_from_slice(&Number::Unsigned(*number).encode());
+        Number::Unsigned(*number).write(out);
     } else if let Some(text) = value.downcast_ref::<String>() {
         write_text(text, out);
     } else {
@@ -120,36 +120,13 @@ pub(crate) fn write_known<V: 'static>(value: &V, out: &mut Bytes) -> bool {
 pub(crate) fn read_known<V: 'static>(bytes: &[u8]) -> Option<V> {
     let of = TypeId::of::<V>();
     if of == TypeId::of::<i64>() {
-        let number = read_number(bytes).and_then(|number| i64::try_from(number).ok());
-        (&mut number.filter(|number| Number::Signed(*number).encode()[..] == *bytes) as &mut dyn Any)
-            .downcast_mut::<Option<V>>()?
-            .take()
+        (&mut read_signed(bytes) as &mut dyn Any).downcast_mut::<Option<V>>()?.take()
     } else if of == TypeId::of::<u64>() {
-        let number = read_number(bytes).and_then(|number| u64::try_from(number).ok());
-        (&mut number.filter(|number| Number::Unsigned(*number).encode()[..] == *bytes) as &mut dyn Any)
-            .downcast_mut::<Option<V>>()?
-            .take()
+        (&mut read_unsigned(bytes) as &mut dyn Any).downcast_mut::<Option<V>>()?.take()
     } else if of == TypeId::of::<String>() {
         (&mut read_text(bytes).map(str::to_owned) as &mut dyn Any).downcast_mut::<Option<V>>()?.take()
     } else {
         None
-    }
-}
-
-/// A whole number in MessagePack.
-fn read_number(bytes: &[u8]) -> Option<i128> {
-    let (marker, rest) = bytes.split_first()?;
-    let unsigned = || rest.iter().fold(0_i128, |number, byte| (number << 8) | i128::from(*byte));
-    let signed = || {
-        let number = unsigned();
-        if rest[0] < 0x80 { number } else { number - (1 << (8 * rest.len())) }
-    };
-    match (marker, rest.len()) {
-        (0..=0x7f, 0) => Some(i128::from(*marker)),
-        (0xe0..=0xff, 0) => Some(i128::from(*marker as i8)),
-        (0xcc, 1) | (0xcd, 2) | (0xce, 4) | (0xcf, 8) => Some(unsigned()),
-        (0xd0, 1) | (0xd1, 2) | (0xd2, 4) | (0xd3, 8) => Some(signed()),
-        _ => None,
     }
 }
 

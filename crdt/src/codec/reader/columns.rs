@@ -9,7 +9,7 @@ use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
 use crate::codec::DecodeError;
 use crate::codec::packed::Expected;
 use crate::codec::writer::{Shared, head, shape};
-use crate::delta::{Bytes, DeltaTree, Parts, Run, TreeBuilder};
+use crate::delta::{Bytes, Counted, DeltaTree, Parts, Run};
 use crate::store::MAX_DEPTH;
 
 /// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
@@ -330,7 +330,8 @@ struct Above {
 impl Columns<'_> {
     /// Puts the tree together. An error says what was expected.
     fn tree(&self, order: Children) -> Result<(DeltaTree, Shared), &'static str> {
-        let mut tree = TreeBuilder::new(self.shapes.len(), self.dots.len());
+        let mut counted = Counted::new(self.shapes.len(), self.dots.len());
+        let mut tree = counted.builder();
         let mut keys = Keys::new(self.keys, self.key_lengths);
         let (mut dots, mut lengths) = (self.dots.iter(), self.content_lengths.iter());
         let (mut content_end, mut cover_end) = (0, 0);
@@ -380,7 +381,7 @@ impl Columns<'_> {
             return Err("the end of the message");
         }
         let (covers, contents) = (SmallVec::from_slice(self.covers), Bytes::from_slice(self.contents));
-        Ok((tree.finish(Bytes::from_vec(keys.all), covers, contents), keys.shared))
+        Ok((counted.finish(Bytes::from_vec(keys.all), covers, contents), keys.shared))
     }
 }
 

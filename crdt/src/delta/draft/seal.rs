@@ -2,10 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::{Draft, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
+use super::{Draft, KEPT_BYTES, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
 use crate::causal::{CausalContext, Dots, LocalDot};
 use crate::delta::tree::offset;
-use crate::delta::{Bytes, DeltaTree, TreeBuilder, TreeWriter};
+use crate::delta::{Bytes, Counted, DeltaTree, TreeWriter};
 
 impl Draft {
     /// Writes the draft into `tree`. Yields the places at and below which nothing is carried, with the way to them, if
@@ -47,13 +47,15 @@ impl Draft {
             let adjoin = |pair: &[Opened]| pair[0].key.1 == pair[1].key.0;
             counts[1..].iter().all(|count| *count != (0, 0)) && self.places.windows(2).all(adjoin)
         };
+        let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
+        let hollow =
+            counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())));
         if order.is_none() && is_straight() {
             *tree = self.straight();
         } else {
             tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
         }
-        let is_hollow = |&(carried, _): &(u32, u32)| carried == 0;
-        counts[1..].iter().any(is_hollow).then(|| Box::new(self.hollow(&counts, order.as_deref())))
+        hollow
     }
 
     /// How much is carried and covered at and below each place.
@@ -98,13 +100,15 @@ impl Draft {
         Some(order)
     }
 
-    /// The tree of a draft whose places stand in pre-order and all say something: keys are where they must be already.
-    fn straight(&self) -> DeltaTree {
-        let mut tree = TreeBuilder::new(self.places.len(), self.puts.len());
+    /// The tree of a draft whose places stand in pre-order and all say something: keys are where they must be already, and
+    /// contents mostly. Takes them out if there are many.
+    fn straight(&mut self) -> DeltaTree {
+        let mut counted = Counted::new(self.places.len(), self.puts.len());
+        let mut tree = counted.builder();
         let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
-        let mut contents = Bytes::with_capacity(self.contents.len());
         let mut covered: SmallVec<[(u64, u64); 1]> = SmallVec::with_capacity(covers.len());
         let mut open: SmallVec<[PlaceId; 8]> = SmallVec::new();
+        let (mut contents_end, mut moved) = (0, false);
         for (place, opened) in (0..).zip(&self.places) {
             while open.last().is_some_and(|last| *last != opened.parent) {
                 tree.close(open.pop().unwrap_or_default());
@@ -113,16 +117,26 @@ impl Draft {
             let count = covers.iter().take_while(|(at, _)| *at == place).count();
             add_covers(covers.split_off(..count).unwrap_or_default(), |runs| covered.extend_from_slice(runs));
             while let Some((put, rest)) = puts.split_first().filter(|(put, _)| put.place == place) {
-                if let Some((from, to)) = put.content.filter(|(from, to)| from < to) {
-                    contents.extend_from_slice(&self.contents[from as usize..to as usize]);
-                }
-                tree.carry(put.dot, offset(contents.len()));
+                let (from, to) = put.content.unwrap_or_default();
+                moved |= from != contents_end;
+                contents_end += to - from;
+                tree.carry(put.dot, contents_end);
                 puts = rest;
             }
             tree.node(opened.key.1, offset(covered.len()));
         }
         open.into_iter().rev().for_each(|place| tree.close(place));
-        tree.finish(Bytes::from_slice(&self.keys), covered, contents)
+        let contents = if moved || contents_end as usize != self.contents.len() {
+            let spans = self.puts.iter().filter_map(|put| put.content);
+            let mut contents = Bytes::with_capacity(contents_end as usize);
+            spans.for_each(|(from, to)| {
+                contents.extend_from_slice(&self.contents[from as usize..to as usize])
+            });
+            contents
+        } else {
+            taken(&mut self.contents)
+        };
+        counted.finish(taken(&mut self.keys), covered, contents)
     }
 
     fn write(&self, writer: &mut TreeWriter<'_>, counts: &[(u32, u32)], order: Option<&[PlaceId]>) {
@@ -199,6 +213,18 @@ impl Draft {
         while let Some(opened) = open.pop() {
             writer.close(&opened);
         }
+    }
+}
+
+/// What is in a list that is not used any more: the list itself if it is a large one, which is not kept for the next
+/// transaction anyway, and as long as it must be.
+fn taken(list: &mut Bytes) -> Bytes {
+    if list.len() > KEPT_BYTES {
+        let mut taken = std::mem::take(list);
+        taken.shrink_to_fit();
+        taken
+    } else {
+        Bytes::from_slice(list)
     }
 }
 
