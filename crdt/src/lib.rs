@@ -221,14 +221,14 @@ pub use codec::{
     DecodeError, Decoding, EncodedSlices, EncodedState, Envelope, EnvelopeKind, FORMAT, InspectedBody,
     InspectedNode, InspectedRun, Inspection, Limits, SessionNames, Slice, readable,
 };
-pub use counter::{GCounter, PnCounter};
+pub use counter::{BoundedCounter, GCounter, NoRights, PnCounter};
 pub use delta::{Delta, Mismatch, Node, TreeWriter};
 pub use doc::{Doc, DocEntry, Kind, Scalar};
-pub use flag::EnableWinsFlag;
-pub use map::AddWinsMap;
-pub use register::{LwwRegister, MvRegister};
+pub use flag::{DisableWinsFlag, EnableWinsFlag};
+pub use map::{AddWinsMap, GMap, LwwMap};
+pub use register::{LwwRegister, MaxRegister, MinRegister, MvRegister};
 pub use replica::{Merged, Refused, Replica, Since};
-pub use set::{AddWinsSet, GSet};
+pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{Crdt, DotStore, Join, Key, MAX_DEPTH, Mut, Opaque, UnknownFields, Value, View};
 #[cfg(feature = "derive")]
 pub use tombolo_crdt_derive::Crdt;

@@ -6,10 +6,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Doc, EnableWinsFlag, GCounter, GSet, LwwRegister, Mut, MvRegister,
-    PnCounter, Scalar,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
+    LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, PnCounter, RemoveWinsSet, Scalar,
+    TwoPhaseSet,
 };
-use tombolo_tests::model::program::{World, programs};
+use tombolo_tests::model::program::{World, id, programs};
 use tombolo_tests::model::{cases, laws};
 
 /// How many programs a law is tried with.
@@ -82,6 +83,44 @@ fn on_set(set: &mut Mut<'_, AddWinsSet<u8>>, op: &SetOp) {
         SetOp::Add(element) => set.add(*element),
         SetOp::Remove(element) => drop(set.remove(element)),
         SetOp::Clear => set.clear(),
+    }
+}
+
+fn on_remove_wins(set: &mut Mut<'_, RemoveWinsSet<u8>>, op: &SetOp) {
+    match op {
+        SetOp::Add(element) => set.add(*element),
+        SetOp::Remove(element) => drop(set.remove(*element)),
+        SetOp::Clear => set.clear(),
+    }
+}
+
+fn on_two_phase(set: &mut Mut<'_, TwoPhaseSet<u8>>, op: &SetOp) {
+    match op {
+        SetOp::Add(element) => drop(set.add(*element)),
+        SetOp::Remove(element) => drop(set.remove(*element)),
+        SetOp::Clear => set.extend(0..4_u8),
+    }
+}
+
+fn on_lww_map(map: &mut Mut<'_, LwwMap<u8, String>>, op: &MapOp<u8>) {
+    match op {
+        MapOp::At(key, value) => map.set(*key, format!("a value too long to stand inline, {value}")),
+        MapOp::Open(key) | MapOp::Remove(key) => drop(map.remove(*key)),
+        MapOp::Clear => map.clear(),
+    }
+}
+
+/// Adds, takes, or passes on to somebody.
+fn escrow_op() -> impl Strategy<Value = (u8, u8, u8)> + Clone {
+    (0..3_u8, 0..9_u8, 0..5_u8)
+}
+
+fn on_bounded(counter: &mut Mut<'_, BoundedCounter>, (what, by, to): &(u8, u8, u8)) {
+    let by = u64::from(*by);
+    match what {
+        0 => counter.inc(by),
+        1 => drop(counter.dec(by)),
+        _ => drop(counter.transfer(by, id(*to))),
     }
 }
 
@@ -269,12 +308,47 @@ laws!(enable_wins_flag, EnableWinsFlag, any::<bool>(), |flag, on| if *on {
 } else {
     flag.disable()
 });
+laws!(disable_wins_flag, DisableWinsFlag, any::<bool>(), |flag, on| if *on {
+    flag.enable()
+} else {
+    flag.disable()
+});
+laws!(bounded_counter, BoundedCounter, escrow_op(), on_bounded);
+laws!(max_register, MaxRegister<u8>, any::<u8>(), |register, value| register.set(*value));
+laws!(min_register, MinRegister<u8>, any::<u8>(), |register, value| register.set(*value));
+laws!(remove_wins_set, RemoveWinsSet<u8>, set_op(), on_remove_wins);
+laws!(two_phase_set, TwoPhaseSet<u8>, set_op(), on_two_phase);
+laws!(lww_map, LwwMap<u8, String>, map_op(small()), on_lww_map);
 laws!(lww_register, LwwRegister<u8>, register_op(), on_lww);
 laws!(mv_register, MvRegister<u8>, register_op(), on_mv);
 laws!(g_set, GSet<u8>, small(), |set, element| set.add(*element));
 laws!(add_wins_set, AddWinsSet<u8>, set_op(), on_set);
 laws!(map_of_counters, AddWinsMap<u8, PnCounter>, map_op(-5..5_i64), |map, op| {
     on_map(map, op, |counter, by| counter.add(*by));
+});
+laws!(grow_only_map_of_counters, GMap<u8, PnCounter>, (small(), -5..5_i64), |map, (key, by)| {
+    map.at(*key).add(*by);
+});
+laws!(grow_only_map_of_bounded, GMap<u8, BoundedCounter>, (0..3_u8, escrow_op()), |map, (key, op)| {
+    on_bounded(&mut map.at(*key), op);
+});
+laws!(map_of_grow_only_maps, AddWinsMap<u8, GMap<u8, PnCounter>>, map_op((small(), -5..5_i64)), |map, op| {
+    on_map(map, op, |map, (key, by)| map.at(*key).add(*by));
+});
+laws!(map_of_disable_wins_flags, AddWinsMap<u8, DisableWinsFlag>, map_op(any::<bool>()), |map, op| {
+    on_map(map, op, |flag, on| if *on { flag.enable() } else { flag.disable() });
+});
+laws!(map_of_max_registers, AddWinsMap<u8, MaxRegister<u8>>, map_op(any::<u8>()), |map, op| {
+    on_map(map, op, |register, value| register.set(*value));
+});
+laws!(map_of_remove_wins_sets, AddWinsMap<u8, RemoveWinsSet<u8>>, map_op(set_op()), |map, op| {
+    on_map(map, op, on_remove_wins);
+});
+laws!(map_of_two_phase_sets, AddWinsMap<u8, TwoPhaseSet<u8>>, map_op(set_op()), |map, op| {
+    on_map(map, op, on_two_phase);
+});
+laws!(map_of_lww_maps, AddWinsMap<u8, LwwMap<u8, String>>, map_op(map_op(small())), |map, op| {
+    on_map(map, op, on_lww_map);
 });
 laws!(map_of_grow_only, AddWinsMap<u8, GSet<u8>>, map_op(small()), |map, op| {
     on_map(map, op, |set, element| set.add(*element));

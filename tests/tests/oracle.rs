@@ -8,13 +8,16 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Doc, EnableWinsFlag, GCounter, GSet, Kind, LwwRegister, MvRegister,
-    PnCounter, Replica, Scalar, Version,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
+    Kind, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Replica,
+    Scalar, TwoPhaseSet, Version,
 };
 use tombolo_tests::model::cases;
-use tombolo_tests::model::definitions::{Deed, Place, added, counted, latest, values};
+use tombolo_tests::model::definitions::{
+    Deed, Place, added, agreed, counted, escrowed, latest, latest_kept, never_banned, offered, values,
+};
 use tombolo_tests::model::history::History;
-use tombolo_tests::model::program::{Apply, Step, World, programs};
+use tombolo_tests::model::program::{Apply, REPLICAS, Step, World, id, programs};
 
 /// How many executions each type is tried with.
 const CASES: u32 = 48;
@@ -215,6 +218,243 @@ proptest! {
     }
 
     #[test]
+    fn a_flag_is_enabled_if_no_disabling_stands_beside_an_enabling(
+        program in programs(any::<bool>(), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<DisableWinsFlag, _>(
+            replicas,
+            &program,
+            |flag, on| if *on { flag.enable() } else { flag.disable() },
+            |on, _, _| if *on { Deed::Add(place([])) } else { Deed::Ban(place([])) },
+            |history, visible, flag| assert_eq!(flag.value(), !agreed(history, visible).is_empty()),
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_removed_takes_the_disablings_it_saw(
+        program in programs(below(any::<bool>()), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, DisableWinsFlag>, _>(
+            replicas,
+            &program,
+            |map, (key, op)| match op {
+                Some(true) => map.at(*key).enable(),
+                Some(false) => map.at(*key).disable(),
+                None => drop(map.remove(key)),
+            },
+            |(key, op), _, _| match op {
+                Some(true) => Deed::Add(place([key])),
+                Some(false) => Deed::Ban(place([key])),
+                None => Deed::Remove(place([key])),
+            },
+            |history, visible, map| {
+                let read: BTreeSet<_> =
+                    map.iter().filter(|(_, flag)| flag.value()).map(|(key, _)| place([key])).collect();
+                assert_eq!(read, agreed(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn an_element_is_in_if_no_removal_stands_beside_an_adding(
+        program in programs(below((0..4_u8, 0..5_u8)), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, RemoveWinsSet<u8>>, _>(
+            replicas,
+            &program,
+            |map, (key, op)| match op {
+                Some((element, 0..2)) => drop(map.at(*key).remove(*element)),
+                Some((element, _)) => map.at(*key).add(*element),
+                None => drop(map.remove(key)),
+            },
+            |(key, op), _, _| match op {
+                Some((element, 0..2)) => Deed::Ban(place([key, element])),
+                Some((element, _)) => Deed::Add(place([key, element])),
+                None => Deed::Remove(place([key])),
+            },
+            |history, visible, map| {
+                let read: BTreeSet<_> = map
+                    .iter()
+                    .flat_map(|(key, set)| {
+                        assert_eq!(set.len(), set.iter().count());
+                        set.iter().map(move |element| place([key, element]))
+                    })
+                    .collect();
+                assert_eq!(read, agreed(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn an_element_that_was_removed_never_comes_back(
+        program in programs(below((0..4_u8, 0..5_u8)), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, TwoPhaseSet<u8>>, _>(
+            replicas,
+            &program,
+            |map, (key, op)| match op {
+                Some((element, 0..2)) => drop(map.at(*key).remove(*element)),
+                Some((element, _)) => drop(map.at(*key).add(*element)),
+                None => drop(map.remove(key)),
+            },
+            |(key, op), _, _| match op {
+                Some((element, 0..2)) => Deed::Ban(place([key, element])),
+                Some((element, _)) => Deed::Add(place([key, element])),
+                None => Deed::Remove(place([key])),
+            },
+            |history, visible, map| {
+                let read: BTreeSet<_> = map
+                    .iter()
+                    .flat_map(|(key, set)| {
+                        assert_eq!(set.len(), set.iter().count());
+                        set.iter().map(move |element| place([key, element]))
+                    })
+                    .collect();
+                assert_eq!(read, never_banned(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_of_what_was_written(
+        program in programs(0..50_u8, STEPS),
+        replicas in 2..5_u8,
+    ) {
+        fn deed(value: &u8) -> Deed {
+            Deed::Offer(place([]), (*value).into())
+        }
+        follow::<MaxRegister<u8>, _>(
+            replicas,
+            &program,
+            |register, value| register.set(*value),
+            |value, _, _| deed(value),
+            |history, visible, register| {
+                let offered = offered(history, visible).remove(&place([])).unwrap_or_default();
+                assert_eq!(register.value().map(|value| i64::from(*value)), offered.last().copied());
+            },
+        );
+        follow::<MinRegister<u8>, _>(
+            replicas,
+            &program,
+            |register, value| register.set(*value),
+            |value, _, _| deed(value),
+            |history, visible, register| {
+                let offered = offered(history, visible).remove(&place([])).unwrap_or_default();
+                assert_eq!(register.value().map(|value| i64::from(*value)), offered.first().copied());
+            },
+        );
+    }
+
+    #[test]
+    fn a_removal_takes_exactly_the_values_it_saw_however_small(
+        program in programs(below(0..20_u8), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<AddWinsMap<u8, MaxRegister<u8>>, _>(
+            replicas,
+            &program,
+            |map, (key, op)| match op {
+                Some(value) => map.at(*key).set(*value),
+                None => drop(map.remove(key)),
+            },
+            |(key, op), _, _| match op {
+                Some(value) => Deed::Offer(place([key]), (*value).into()),
+                None => Deed::Remove(place([key])),
+            },
+            |history, visible, map| {
+                let read: BTreeMap<_, _> = map
+                    .iter()
+                    .map(|(key, register)| (place([key]), i64::from(*register.value().unwrap())))
+                    .collect();
+                let largest = offered(history, visible).into_iter();
+                let largest: BTreeMap<_, _> =
+                    largest.map(|(place, offered)| (place, *offered.last().unwrap())).collect();
+                assert_eq!(read, largest);
+            },
+        );
+    }
+
+    #[test]
+    fn of_a_key_the_last_write_or_removal_counts(
+        program in programs(below(0..99_u8), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<LwwMap<u8, u8>, _>(
+            replicas,
+            &program,
+            |map, (key, value)| match value {
+                Some(value) => map.set(*key, *value),
+                None => drop(map.remove(*key)),
+            },
+            |(key, value), author, _| match value {
+                // Of several writes of one transaction only the last can be seen, and it has the stamp that is read. A
+                // removal of what is not there is none, and then there is nothing to be read.
+                Some(value) => {
+                    let stamp = author.stamp(key).unwrap_or_default();
+                    Deed::Stamp(place([key]), stamp, value.to_string())
+                }
+                None => Deed::Unset(place([key]), author.removed_at(key).unwrap_or_default()),
+            },
+            |history, visible, map| {
+                let read: BTreeMap<_, _> =
+                    map.iter().map(|(key, value)| (place([key]), value.to_string())).collect();
+                assert_eq!(read, latest_kept(history, visible));
+                assert_eq!(map.len(), read.len());
+            },
+        );
+    }
+
+    #[test]
+    fn keys_that_stay_hold_the_sums_of_what_was_added(
+        program in programs((key(), -9..9_i64), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<GMap<u8, PnCounter>, _>(
+            replicas,
+            &program,
+            |map, (key, by)| map.at(*key).add(*by),
+            |(key, by), _, _| Deed::Count(place([key]), *by),
+            |history, visible, map| {
+                let read: BTreeMap<_, _> =
+                    map.iter().map(|(key, counter)| (place([key]), counter.value())).collect();
+                assert_eq!(read, counted(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn nobody_takes_what_others_may_take(
+        program in programs(escrow(), STEPS),
+        replicas in 2..5_u8,
+    ) {
+        follow::<BoundedCounter<-3>, _>(
+            replicas,
+            &program,
+            |counter, op| match *op {
+                Escrow::Add(by) => counter.inc(by.into()),
+                Escrow::Take(by) => drop(counter.dec(by.into())),
+                Escrow::Pass(by, to) => drop(counter.transfer(by.into(), id(to))),
+            },
+            |op, _, _| match *op {
+                Escrow::Add(by) => Deed::Count(place([]), by.into()),
+                Escrow::Take(by) => Deed::Take(by.into()),
+                Escrow::Pass(by, to) => Deed::Pass(by.into(), id(to)),
+            },
+            |history, visible, counter| {
+                assert_eq!(counter.value(), escrowed(history, visible) - 3);
+                assert!(counter.value() >= -3);
+                assert_eq!(counter.overdraft(), 0);
+                let rights: u64 = counter.holders().iter().map(|(_, rights)| rights).sum();
+                assert_eq!(rights, u64::try_from(counter.value() + 3).unwrap(), "rights to all there is");
+            },
+        );
+    }
+
+    #[test]
     fn removing_a_key_takes_exactly_the_increments_it_saw(
         program in programs(below(-9..9_i64), STEPS),
         replicas in 2..5_u8,
@@ -316,6 +556,21 @@ proptest! {
             },
         );
     }
+}
+
+#[derive(Debug, Clone)]
+enum Escrow {
+    Add(u8),
+    Take(u8),
+    Pass(u8, u8),
+}
+
+fn escrow() -> impl Strategy<Value = Escrow> + Clone {
+    prop_oneof![
+        2 => (0..9_u8).prop_map(Escrow::Add),
+        3 => (0..9_u8).prop_map(Escrow::Take),
+        3 => ((0..6_u8), (0..REPLICAS + 1)).prop_map(|(by, to)| Escrow::Pass(by, to)),
+    ]
 }
 
 #[derive(Debug, Clone)]

@@ -38,6 +38,7 @@ fn expand(schema: &Schema) -> Tokens {
     let type_name = &schema.type_name;
     let (state_ident, handle_ident) = (state_ident(schema), handle_ident(schema));
     let names: Vec<_> = schema.fields.iter().map(|field| &field.ident).collect();
+    let replicated: Vec<_> = schema.fields.iter().map(|field| &field.replicated).collect();
     let types: Vec<_> = schema.fields.iter().map(|field| &field.written).collect();
     quote! {
         #state
@@ -47,6 +48,8 @@ fn expand(schema: &Schema) -> Tokens {
         impl ::tombolo_crdt::Crdt for #ident {
             type State = #state_ident;
             type Mut<'a> = #handle_ident<'a>;
+
+            const REMOVABLE: bool = true #(&& <#replicated as ::tombolo_crdt::Crdt>::REMOVABLE)*;
 
             fn type_name() -> ::std::borrow::Cow<'static, str> {
                 ::std::borrow::Cow::Borrowed(#type_name)
@@ -131,8 +134,8 @@ fn expand_store(schema: &Schema) -> Tokens {
                 self.__unknown.carry(wanted, writer);
             }
 
-            fn is_empty(&self) -> bool {
-                #(#krate::DotStore::is_empty(&self.#idents) &&)* self.__unknown.is_empty()
+            fn is_bottom(&self) -> bool {
+                #(#krate::DotStore::is_bottom(&self.#idents) &&)* self.__unknown.is_empty()
             }
 
             fn prune(&mut self, node: #krate::Node<'_>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HybridClock, LocalDot, MAX_COUNTER, ReplicaIndex, ReplicaTable, Stamp};
+use super::{HybridClock, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable, Stamp};
 use crate::delta::{Draft, PlaceId};
 use crate::store::Content;
 
@@ -83,6 +83,15 @@ impl Tx {
     /// Whether all dots of this replica come before `dot`, which is another's, in the order that is the same everywhere.
     pub(crate) fn comes_before(&self, dot: LocalDot) -> bool {
         !self.own(dot) && self.table.id(dot.replica()) > self.table.id(self.replica)
+    }
+
+    /// The row of this replica, and its id.
+    pub(crate) fn row(&self) -> ReplicaIndex {
+        self.replica
+    }
+
+    pub(crate) fn id(&self) -> ReplicaId {
+        self.table.id(self.replica)
     }
 
     pub(crate) fn table(&self) -> &ReplicaTable {

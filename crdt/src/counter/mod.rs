@@ -1,7 +1,9 @@
 //! Numbers that many add to at once.
 
+mod bounded;
 mod g_counter;
 mod pn_counter;
 
+pub use bounded::{BoundedCounter, NoRights};
 pub use g_counter::GCounter;
 pub use pn_counter::PnCounter;

@@ -197,7 +197,7 @@ impl DocEntry {
     }
 
     fn drop_empty(&mut self) {
-        self.typed.retain(|typed| each!(typed, value => !value.is_empty()));
+        self.typed.retain(|typed| each!(typed, value => !value.is_bottom()));
     }
 }
 
@@ -236,7 +236,7 @@ impl DotStore for DocEntry {
             let at = self.place(code);
             each!(&mut self.typed[at], value => {
                 join.below(&mut **value, child);
-                if value.is_empty() {
+                if value.is_bottom() {
                     self.typed.remove(at);
                 }
             });
@@ -259,7 +259,7 @@ impl DotStore for DocEntry {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    fn is_bottom(&self) -> bool {
         self.typed.is_empty()
     }
 

@@ -198,8 +198,8 @@ impl DotStore for Doc {
         self.entries.carry(wanted, writer);
     }
 
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    fn is_bottom(&self) -> bool {
+        self.entries.is_bottom()
     }
 
     fn prune(&mut self, node: Node<'_>) {

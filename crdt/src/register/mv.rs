@@ -93,6 +93,6 @@ impl<V: Value> DotStore for MvRegister<V> {
     leaf_store!(values: Written<V>);
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        view_seq(self.values(), serializer)
+        view_seq(self.values().len(), self.values(), serializer)
     }
 }

@@ -2,9 +2,14 @@
 
 mod add_wins;
 mod grow_only;
+mod marked;
+mod remove_wins;
+mod two_phase;
 
 pub use add_wins::AddWinsSet;
 pub use grow_only::GSet;
+pub use remove_wins::RemoveWinsSet;
+pub use two_phase::TwoPhaseSet;
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -134,7 +139,7 @@ impl<K: Key> Elements<K> {
     }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        view_seq(self.iter(), serializer)
+        view_seq(self.len(), self.iter(), serializer)
     }
 }
 
@@ -168,7 +173,7 @@ macro_rules! element_store {
             self.elements.carry(wanted, writer);
         }
 
-        fn is_empty(&self) -> bool {
+        fn is_bottom(&self) -> bool {
             self.elements.is_empty()
         }
 

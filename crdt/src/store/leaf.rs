@@ -39,6 +39,11 @@ impl<C> Leaf<C> {
         self.items.iter().map(|(_, content)| content)
     }
 
+    /// As `iter`, with the dots.
+    pub(crate) fn iter_dots(&self) -> impl Iterator<Item = (LocalDot, &C)> {
+        self.items.iter().map(|(dot, content)| (*dot, content))
+    }
+
     pub(crate) fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
         self.items.iter().for_each(|(dot, _)| each(*dot));
     }
@@ -150,6 +155,17 @@ impl<C: Content> Leaf<C> {
         }
     }
 
+    /// Takes out what is there and `is_meant`.
+    pub(crate) fn cover_some(&mut self, place: PlaceId, tx: &mut Tx, is_meant: impl Fn(&C) -> bool) {
+        self.items.retain(|(dot, content)| {
+            let is_meant = is_meant(content);
+            if is_meant {
+                tx.take(place, *dot, content);
+            }
+            !is_meant
+        });
+    }
+
     /// Changes the newest content of this replica: in place while it is of this transaction, otherwise as a new item
     /// that covers it, or beside it if what was there before must be `left`.
     #[inline]
@@ -234,7 +250,7 @@ macro_rules! leaf_store {
             self.$field.carry(wanted, writer);
         }
 
-        fn is_empty(&self) -> bool {
+        fn is_bottom(&self) -> bool {
             self.$field.is_empty()
         }
 

@@ -46,7 +46,7 @@ impl DotStore for Opaque {
         for (key, child) in node.children() {
             let known = self.children.entry(Bytes::from_slice(key)).or_default();
             join.below(known, child);
-            if known.is_empty() {
+            if known.is_bottom() {
                 self.children.remove(key);
             }
         }
@@ -56,7 +56,7 @@ impl DotStore for Opaque {
         self.items.retain(|(dot, _)| keep(*dot));
         self.children.retain(|_, child| {
             child.retain(keep);
-            !child.is_empty()
+            !child.is_bottom()
         });
     }
 
@@ -74,7 +74,7 @@ impl DotStore for Opaque {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    fn is_bottom(&self) -> bool {
         self.items.is_empty() && self.children.is_empty()
     }
 

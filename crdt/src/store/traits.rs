@@ -20,6 +20,9 @@ pub trait Crdt: Sized + 'static {
     /// `BoardMut`, with one method a field.
     type Mut<'a>: From<Mut<'a, Self::State>>;
 
+    /// Whether it may stand below a map key that can be removed. Where it may not, such a map does not compile.
+    const REMOVABLE: bool = true;
+
     /// The name of the type, the same at every replica and in every build. Opening a document as another type is
     /// refused by this name.
     fn type_name() -> Cow<'static, str>;
@@ -51,8 +54,8 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// Writes every live dot that is `wanted`, with its content.
     fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>);
 
-    /// Whether it holds no live dot. What is empty does not exist: a map has no entry for it.
-    fn is_empty(&self) -> bool;
+    /// Whether it holds no live dot: the bottom of its lattice. A map has no entry for what is.
+    fn is_bottom(&self) -> bool;
 
     /// Drops map entries below `node` that a transaction opened and left empty.
     fn prune(&mut self, node: Node<'_>) {

@@ -15,7 +15,7 @@ impl UnknownFields {
     pub fn take_in(&mut self, name: &[u8], node: Node<'_>, join: &mut Join<'_>) {
         let field = self.0.entry(Bytes::from_slice(name)).or_default();
         join.below(field, node);
-        if field.is_empty() {
+        if field.is_bottom() {
             self.0.remove(name);
         }
     }
@@ -24,7 +24,7 @@ impl UnknownFields {
     pub fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
         self.0.retain(|_, field| {
             field.retain(keep);
-            !field.is_empty()
+            !field.is_bottom()
         });
     }
 

@@ -165,10 +165,11 @@ pub(crate) fn in_key(why: String) -> Mismatch {
 }
 
 pub(crate) fn view_seq<T: Serialize, S: Serializer>(
-    items: impl ExactSizeIterator<Item = T>,
+    len: usize,
+    items: impl Iterator<Item = T>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let mut seq = serializer.serialize_seq(Some(items.len()))?;
+    let mut seq = serializer.serialize_seq(Some(len))?;
     for item in items {
         seq.serialize_element(&item)?;
     }

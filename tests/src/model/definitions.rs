@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tombolo_crdt::Stamp;
+use tombolo_crdt::{ReplicaId, Stamp};
 
-use super::history::History;
+use super::history::{History, Operation};
 
 /// Where in a document something stands: keys, names, types of values, from the outside in.
 pub type Place = Vec<String>;
@@ -23,12 +23,22 @@ pub enum Deed {
     Set(Place, String),
     /// A write to a last-writer-wins register, with the stamp its author gave it.
     Stamp(Place, Stamp, String),
+    /// A removal of an element, or the disabling of a flag, of the kind that wins.
+    Ban(Place),
+    /// A write to a register that holds the largest or smallest value.
+    Offer(Place, i64),
+    /// The removal of a key of a last-writer-wins map, with the stamp its author gave it.
+    Unset(Place, Stamp),
+    /// A taking from a counter that has a bound.
+    Take(u64),
+    /// A passing on of rights to such takings.
+    Pass(u64, ReplicaId),
     /// The removal of everything at a place and below: of an element, a key, a name; the disabling of a flag, the clearing
     /// of a register, a set or a map.
     Remove(Place),
 }
 
-use Deed::{Add, Count, Remove, Set};
+use Deed::{Add, Ban, Count, Offer, Pass, Remove, Set, Take, Unset};
 
 fn removes(later: &Deed, place: &Place) -> bool {
     matches!(later, Remove(from) if place.starts_with(from))
@@ -105,4 +115,130 @@ pub fn latest(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, (St
         }
     }
     latest
+}
+
+/// Remove-wins sets, disable-wins flags: what was added, where of the addings and removals that nothing later undoes none is a
+/// removal. A later adding or removal of the same undoes, and so does the removal of a key above.
+#[must_use]
+pub fn agreed(history: &History<Deed>, visible: &[usize]) -> BTreeSet<Place> {
+    let is_mark = |deed: &Deed| matches!(deed, Add(_) | Ban(_));
+    let undoes = |later: &Deed, mark: &Deed| match (later, mark) {
+        (Add(there) | Ban(there), Add(place) | Ban(place)) => there == place,
+        (later, Add(place) | Ban(place)) => removes(later, place),
+        _ => false,
+    };
+    let (mut added, mut banned) = (BTreeSet::new(), BTreeSet::new());
+    for mark in history.standing(visible, is_mark, undoes) {
+        match &mark.what {
+            Add(place) => added.insert(place.clone()),
+            Ban(place) => banned.insert(place.clone()),
+            _ => unreachable!("only addings and removals were asked for"),
+        };
+    }
+    added.difference(&banned).cloned().collect()
+}
+
+/// Two-phase sets: what was added and never removed. An adding whose author saw that the element was removed is none, nor is
+/// a removal whose author did not see it in. What the removal of a key above undoes has never been.
+#[must_use]
+pub fn never_banned(history: &History<Deed>, visible: &[usize]) -> BTreeSet<Place> {
+    let state = |operations: &[&Operation<Deed>], place: &Place| {
+        // Those that no removal of a key above comes after.
+        let stands = |of: &&&Operation<Deed>| {
+            !operations.iter().any(|later| removes(&later.what, place) && history.is_before(of, later))
+        };
+        let standing: Vec<_> = operations.iter().filter(stands).collect();
+        let was = |deed: &Deed| standing.iter().any(|operation| operation.what == *deed);
+        (was(&Add(place.clone())), was(&Ban(place.clone())))
+    };
+    let counting = history.counting(|operation, before| match &operation.what {
+        Add(place) => !state(before, place).1,
+        Ban(place) => state(before, place) == (true, false),
+        _ => true,
+    });
+    let operations: Vec<_> =
+        visible.iter().filter(|at| counting.contains(at)).map(|&at| history.operation(at)).collect();
+    let places = operations.iter().filter_map(|operation| match &operation.what {
+        Add(place) => Some(place.clone()),
+        _ => None,
+    });
+    places.filter(|place| state(&operations, place) == (true, false)).collect()
+}
+
+/// Registers of the largest or smallest value: the visible writes that no visible removal of a key above comes after.
+#[must_use]
+pub fn offered(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, BTreeSet<i64>> {
+    let is_offer = |deed: &Deed| matches!(deed, Offer(..));
+    let undoes = |later: &Deed, offer: &Deed| matches!(offer, Offer(place, _) if removes(later, place));
+    let mut offered: BTreeMap<Place, BTreeSet<i64>> = BTreeMap::new();
+    for offer in history.standing(visible, is_offer, undoes) {
+        if let Offer(place, value) = &offer.what {
+            offered.entry(place.clone()).or_default().insert(*value);
+        }
+    }
+    offered
+}
+
+/// Last-writer-wins maps: of the visible writes and removals of a key that no visible write or removal of it comes after, the
+/// one with the largest stamp, and of equal stamps that of the largest replica id; if it is a write. A removal whose author did
+/// not see the key in is none.
+#[must_use]
+pub fn latest_kept(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, String> {
+    fn of(deed: &Deed) -> Option<(&Place, Stamp, Option<&String>)> {
+        match deed {
+            Deed::Stamp(place, stamp, value) => Some((place, *stamp, Some(value))),
+            Unset(place, stamp) => Some((place, *stamp, None)),
+            _ => None,
+        }
+    }
+    let value = |operations: &[&Operation<Deed>], place: &Place| {
+        let is_here =
+            |operation: &Operation<Deed>| of(&operation.what).is_some_and(|(there, ..)| there == place);
+        let undoes = |later: &Operation<Deed>| is_here(later) || removes(&later.what, place);
+        let stands = |write: &Operation<Deed>| {
+            !operations.iter().any(|later| undoes(later) && history.is_before(write, later))
+        };
+        let standing = operations.iter().filter(|operation| is_here(operation) && stands(operation));
+        let last = standing.max_by_key(|write| (of(&write.what).map(|(_, stamp, _)| stamp), write.author))?;
+        of(&last.what)?.2.cloned()
+    };
+    let counting = history.counting(|operation, before| match &operation.what {
+        Unset(place, _) => value(before, place).is_some(),
+        _ => true,
+    });
+    let operations: Vec<_> =
+        visible.iter().filter(|at| counting.contains(at)).map(|&at| history.operation(at)).collect();
+    let places: BTreeSet<_> =
+        operations.iter().filter_map(|write| Some(of(&write.what)?.0.clone())).collect();
+    places.into_iter().filter_map(|place| Some((place.clone(), value(&operations, &place)?))).collect()
+}
+
+/// Counters with a bound: the sum of what was added, less what was taken by who held rights to it. Rights are had by adding and
+/// by being passed some that their owner held; taking and passing on use them up.
+#[must_use]
+pub fn escrowed(history: &History<Deed>, visible: &[usize]) -> i64 {
+    let rights = |of: ReplicaId, operations: &[&Operation<Deed>]| -> i64 {
+        let change = |operation: &&Operation<Deed>| match operation.what {
+            Count(_, by) if operation.author == of => by,
+            Take(by) if operation.author == of => -i64::try_from(by).unwrap(),
+            Pass(by, to) => {
+                let by = i64::try_from(by).unwrap();
+                by * (i64::from(to == of) - i64::from(operation.author == of))
+            }
+            _ => 0,
+        };
+        operations.iter().map(change).sum()
+    };
+    let counting = history.counting(|operation, before| match operation.what {
+        Take(by) | Pass(by, _) => rights(operation.author, before) >= i64::try_from(by).unwrap(),
+        _ => true,
+    });
+    let counted = visible.iter().filter(|at| counting.contains(at)).map(|&at| &history.operation(at).what);
+    counted
+        .map(|deed| match deed {
+            Count(_, by) => *by,
+            Take(by) => -i64::try_from(*by).unwrap(),
+            _ => 0,
+        })
+        .sum()
 }

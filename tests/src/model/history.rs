@@ -11,6 +11,7 @@ pub struct Operation<O> {
     pub what: O,
     /// Who did it.
     pub author: ReplicaId,
+    at: usize,
     /// Everything that happened before it: what its author had seen, and what came earlier in the same transaction.
     before: BTreeSet<usize>,
 }
@@ -43,7 +44,7 @@ impl<O> History<O> {
         let first = self.operations.len();
         for what in operations {
             let at = self.operations.len();
-            self.operations.push(Operation { what, author, before: before.clone() });
+            self.operations.push(Operation { what, author, at, before: before.clone() });
             before.insert(at);
         }
         self.transactions.push((first..self.operations.len(), author, counter));
@@ -69,10 +70,30 @@ impl<O> History<O> {
         &self.operations[at]
     }
 
+    /// As [`happened_before`](Self::happened_before), of operations.
+    #[must_use]
+    pub fn is_before(&self, earlier: &Operation<O>, later: &Operation<O>) -> bool {
+        later.before.contains(&earlier.at)
+    }
+
     /// Whether the first happened before the second.
     #[must_use]
     pub fn happened_before(&self, earlier: usize, later: usize) -> bool {
         self.operations[later].before.contains(&earlier)
+    }
+
+    /// The operations that count, of all there are: those that `counts`, given an operation and those before it that count.
+    pub fn counting(&self, counts: impl Fn(&Operation<O>, &[&Operation<O>]) -> bool) -> BTreeSet<usize> {
+        let mut counting = BTreeSet::new();
+        // Operations come after everything that happened before them.
+        for (at, operation) in self.operations.iter().enumerate() {
+            let before: Vec<_> =
+                operation.before.intersection(&counting).map(|&at| &self.operations[at]).collect();
+            if counts(operation, &before) {
+                counting.insert(at);
+            }
+        }
+        counting
     }
 
     /// Of the visible operations that `is_write` accepts, those for which no visible later one `undoes` them.

@@ -84,7 +84,7 @@ pub struct World<T: Crdt, O> {
 }
 
 /// The id made of one byte. The larger the byte, the larger or the smaller the id: rows and ids are not in step.
-fn id(number: u8) -> ReplicaId {
+pub fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number.wrapping_mul(151); 16])
 }
 

@@ -1,0 +1,277 @@
+//! A counter that never goes below its bound, at any replica, without anybody asking anybody.
+//!
+//! *Merge rule*: the value is the bound, plus everything that was added, less everything that was taken. *Concurrent pair*:
+//! both count; two that take at once take from rights of their own, so that all of it was there. *Metadata*: one ledger a
+//! replica that wrote: two numbers, and one for each replica it ever passed rights to. *Lost on conflict*: nothing; but taking
+//! is refused where the rights are elsewhere. *Source*: Balegas et al. 2015 (escrow after O'Neil 1986).
+//!
+//! Who adds holds the right to take as much, and can pass it on. Rights are what a replica has *been told* it holds, so two live
+//! continuations of one replica id, a copied or rolled-back store, can spend the same rights twice: the value then misses the
+//! bound by at most the rights that id held when it was copied, and [`overdraft`](BoundedCounter::overdraft) says by how much.
+//! Rights of a replica that is lost are lost with it: before a device is retired it passes them on.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, Serializer};
+use smallvec::SmallVec;
+
+use crate::causal::{ReplicaId, ReplicaIndex};
+use crate::delta::Node;
+use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Written, leaf_store};
+
+/// A counter that never goes below `MIN`: stock, seats, credit.
+///
+/// ```
+/// use tombolo_crdt::{BoundedCounter, Replica, ReplicaId};
+///
+/// let mut ann = Replica::<BoundedCounter>::new(ReplicaId::from_bytes([1; 16]));
+/// let mut bob = Replica::<BoundedCounter>::new(ReplicaId::from_bytes([2; 16]));
+/// // Ann has five seats to sell, and lets Bob sell two of them.
+/// let (sold, delta) = ann.update(|seats| {
+///     seats.inc(5);
+///     seats.transfer(2, ReplicaId::from_bytes([2; 16]))
+/// });
+/// sold?;
+/// bob.merge(delta)?;
+/// // At the same time:
+/// let (hers, ann_sold) = ann.update(|seats| seats.dec(3));
+/// let (his, bob_sold) = bob.update(|seats| seats.dec(2));
+/// assert!(hers.is_ok() && his.is_ok());
+/// // A third would have been one too many somewhere.
+/// let refused = bob.update(|seats| seats.dec(1)).0.unwrap_err();
+/// assert_eq!((refused.held, refused.elsewhere), (0, vec![(ReplicaId::from_bytes([1; 16]), 3)]));
+/// ann.merge(bob_sold)?;
+/// bob.merge(ann_sold)?;
+/// assert_eq!((ann.value(), bob.value()), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// For a bound above, count what is left. It cannot stand below a map entry that can be removed: a removal would take additions
+/// that others have rights from. That does not compile:
+///
+/// ```compile_fail
+/// use tombolo_crdt::{AddWinsMap, BoundedCounter, Replica, ReplicaId};
+///
+/// let mut stock = Replica::<AddWinsMap<String, BoundedCounter>>::new(ReplicaId::from_bytes([1; 16]));
+/// let _ = stock.update(|stock| stock.at("apples").inc(1));
+/// ```
+///
+/// In a [`GMap`](crate::GMap) it can.
+#[derive(Clone, Default, Debug)]
+pub struct BoundedCounter<const MIN: i64 = 0> {
+    ledgers: Leaf<Written<Ledger>>,
+    /// The ids of the replicas that have ledgers, by row.
+    owners: SmallVec<[(ReplicaIndex, ReplicaId); 1]>,
+}
+
+/// What one replica did, all in all.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+#[serde(from = "Told", into = "Told")]
+struct Ledger {
+    added: u64,
+    taken: u64,
+    /// INVARIANT: ascending, each receiver once.
+    passed_on: Vec<(ReplicaId, u64)>,
+}
+
+/// A ledger as it is encoded: an array.
+#[derive(Serialize, Deserialize)]
+struct Told(u64, u64, Vec<(ReplicaId, u64)>);
+
+impl From<Told> for Ledger {
+    fn from(Told(added, taken, mut passed_on): Told) -> Self {
+        passed_on.sort_by_key(|(to, _)| *to);
+        passed_on.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                earlier.1 = earlier.1.saturating_add(later.1);
+            }
+            same
+        });
+        Self { added, taken, passed_on }
+    }
+}
+
+impl From<Ledger> for Told {
+    fn from(ledger: Ledger) -> Self {
+        Self(ledger.added, ledger.taken, ledger.passed_on)
+    }
+}
+
+/// Why something was not taken or passed on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this replica holds rights to {held}, not to {wanted}; others, as far as is known here, to {}: {}",
+    elsewhere.iter().fold(0_u64, |sum, (_, held)| sum.saturating_add(*held)),
+    if elsewhere.is_empty() { "somebody must add first" } else { "one of them can transfer some" }
+)]
+pub struct NoRights {
+    /// How much was asked for.
+    pub wanted: u64,
+    /// To how much this replica holds rights.
+    pub held: u64,
+    /// Who else holds rights, as far as is known here, and to how much; the most first.
+    pub elsewhere: Vec<(ReplicaId, u64)>,
+}
+
+impl<const MIN: i64> BoundedCounter<MIN> {
+    /// The value: `MIN` for a new one. O(replicas that wrote).
+    #[must_use]
+    pub fn value(&self) -> i64 {
+        self.exact().clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    fn exact(&self) -> i128 {
+        let sum = |ledger: &Written<Ledger>| i128::from(ledger.added) - i128::from(ledger.taken);
+        i128::from(MIN) + self.ledgers.iter().map(sum).sum::<i128>()
+    }
+
+    /// By how much the bound is missed. Never by anything, unless one replica id had two continuations (a copied or
+    /// rolled-back store) that spent the same rights.
+    #[must_use]
+    pub fn overdraft(&self) -> u64 {
+        u64::try_from(i128::from(MIN) - self.exact()).unwrap_or(0)
+    }
+
+    /// To how much a replica holds rights, as far as is known here. It may have spent or passed on some of them meanwhile; its
+    /// own are exact at the replica itself. O(replicas that wrote).
+    #[must_use]
+    pub fn rights(&self, of: ReplicaId) -> u64 {
+        let mut rights = 0_i128;
+        for (owner, ledger) in self.ledgers() {
+            if owner == of {
+                let passed_on: i128 = ledger.passed_on.iter().map(|(_, amount)| i128::from(*amount)).sum();
+                rights += i128::from(ledger.added) - i128::from(ledger.taken) - passed_on;
+            }
+            if let Ok(at) = ledger.passed_on.binary_search_by_key(&of, |(to, _)| *to) {
+                rights += i128::from(ledger.passed_on[at].1);
+            }
+        }
+        rights.clamp(0, u64::MAX.into()) as u64
+    }
+
+    /// Who holds rights, as far as is known here, and to how much; the most first.
+    #[must_use]
+    pub fn holders(&self) -> Vec<(ReplicaId, u64)> {
+        let mut ids: Vec<ReplicaId> = Vec::new();
+        for (owner, ledger) in self.ledgers() {
+            ids.push(owner);
+            ids.extend(ledger.passed_on.iter().map(|(to, _)| *to));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let mut holders: Vec<_> = ids.into_iter().map(|id| (id, self.rights(id))).collect();
+        holders.retain(|(_, rights)| *rights > 0);
+        holders.sort_by_key(|&(id, rights)| (std::cmp::Reverse(rights), id));
+        holders
+    }
+
+    fn ledgers(&self) -> impl Iterator<Item = (ReplicaId, &Ledger)> {
+        self.ledgers.iter_dots().filter_map(|(dot, ledger)| Some((self.owner(dot.replica())?, &**ledger)))
+    }
+
+    fn owner(&self, row: ReplicaIndex) -> Option<ReplicaId> {
+        self.owners.iter().find(|(there, _)| *there == row).map(|(_, id)| *id)
+    }
+}
+
+impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
+    /// Adds `by`, and to the rights of this replica as much. Its own sum stops at `u64::MAX`.
+    pub fn inc(&mut self, by: u64) {
+        if by > 0 {
+            self.change(|ledger| ledger.added = ledger.added.saturating_add(by));
+        }
+    }
+
+    /// Takes `by`, if this replica holds the rights to.
+    ///
+    /// # Errors
+    /// If it does not: says how much it holds and who holds more. Nothing is changed then.
+    pub fn dec(&mut self, by: u64) -> Result<(), NoRights> {
+        self.spend(by, |ledger| ledger.taken = ledger.taken.saturating_add(by))
+    }
+
+    /// Passes rights to `by` on to another replica. They are gone here at once, and there when it hears of it.
+    ///
+    /// # Errors
+    /// As [`dec`](Self::dec).
+    pub fn transfer(&mut self, by: u64, to: ReplicaId) -> Result<(), NoRights> {
+        let is_own = to == self.tx.id();
+        self.spend(by, |ledger| {
+            if !is_own {
+                match ledger.passed_on.binary_search_by_key(&to, |(known, _)| *known) {
+                    Ok(at) => {
+                        let amount = &mut ledger.passed_on[at].1;
+                        *amount = amount.saturating_add(by);
+                    }
+                    Err(at) => ledger.passed_on.insert(at, (to, by)),
+                }
+            }
+        })
+    }
+
+    /// To how much this replica holds rights.
+    #[must_use]
+    pub fn own_rights(&self) -> u64 {
+        self.state.rights(self.tx.id())
+    }
+
+    fn spend(&mut self, by: u64, change: impl Fn(&mut Ledger)) -> Result<(), NoRights> {
+        let held = self.own_rights();
+        if by > held {
+            let own = self.tx.id();
+            let elsewhere = self.state.holders().into_iter().filter(|(id, _)| *id != own).collect();
+            return Err(NoRights { wanted: by, held, elsewhere });
+        }
+        if by > 0 {
+            self.change(change);
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: impl Fn(&mut Ledger)) {
+        debug_assert!(!self.removable, "what may not be removed does not compile below a map entry");
+        let (row, id) = (self.tx.row(), self.tx.id());
+        if self.state.owner(row).is_none() {
+            self.state.owners.push((row, id));
+        }
+        let (ledgers, place, tx) = Leaf::parts(self, |counter| &mut counter.ledgers);
+        ledgers.amend(place, tx, false, |old| {
+            let mut ledger = old.map(|old| Ledger::clone(old)).unwrap_or_default();
+            change(&mut ledger);
+            ledger.into()
+        });
+    }
+}
+
+impl<const MIN: i64> Crdt for BoundedCounter<MIN> {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    const REMOVABLE: bool = false;
+
+    fn type_name() -> Cow<'static, str> {
+        match MIN {
+            0 => Cow::Borrowed("BoundedCounter"),
+            min => format!("BoundedCounter<{min}>").into(),
+        }
+    }
+}
+
+impl<const MIN: i64> DotStore for BoundedCounter<MIN> {
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.ledgers.take_in(node, join, |_, _| {});
+        for (dot, _) in self.ledgers.iter_dots() {
+            let row = dot.replica();
+            if self.owners.iter().all(|(known, _)| *known != row) {
+                self.owners.push((row, join.table().id(row)));
+            }
+        }
+    }
+
+    leaf_store!(ledgers: Written<Ledger>);
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.value())
+    }
+}
