@@ -97,49 +97,43 @@ pub fn all(pairs: &[Pair], runs: u32, patience: Duration) -> Vec<Outcome> {
     let style =
         ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("the template is valid");
     bar.set_style(style);
-    let outcomes = pairs
-        .iter()
-        .map(|&(workload, system)| {
-            bar.set_message(format!("{} {}", workload.name, system.name()));
-            one(workload.name, system.name(), runs, patience, &bar)
-        })
-        .collect();
+    let mut outcomes = Vec::new();
+    for of_workload in pairs.chunk_by(|(a, _), (b, _)| a.name == b.name) {
+        outcomes.extend(in_turns(of_workload, runs, patience, &bar));
+    }
     bar.finish_and_clear();
     outcomes
 }
 
-/// The timed runs of a pair, and the counted one. What failed once is not tried again.
-fn one(
-    workload: &'static str,
-    system: &'static str,
-    runs: u32,
-    patience: Duration,
-    bar: &ProgressBar,
-) -> Outcome {
-    let mut outcome = Outcome {
-        workload,
-        system,
+/// The timed runs of one workload in all systems, and the counted ones. The systems take turns, so that what else the machine
+/// does meanwhile befalls all of them alike. What failed once is not tried again.
+fn in_turns(pairs: &[Pair], runs: u32, patience: Duration, bar: &ProgressBar) -> Vec<Outcome> {
+    let outcome = |&(workload, system): &Pair| Outcome {
+        workload: workload.name,
+        system: system.name(),
         values: BTreeMap::new(),
         order: Vec::new(),
         not_available: Vec::new(),
         wrong: None,
     };
-    let total = u64::from(runs) + 1;
-    for done in 0..total {
-        let counted = done == u64::from(runs);
-        if !child(&mut outcome, counted, patience) || outcome.wrong.is_some() {
-            bar.inc(total - done);
-            break;
+    let mut outcomes: Vec<(Outcome, bool)> = pairs.iter().map(|pair| (outcome(pair), true)).collect();
+    for run in 0..=runs {
+        for (outcome, goes_on) in &mut outcomes {
+            bar.set_message(format!("{} {}", outcome.workload, outcome.system));
+            *goes_on = *goes_on && child(outcome, run == runs, patience) && outcome.wrong.is_none();
+            bar.inc(1);
         }
-        bar.inc(1);
     }
     // A section that turned out not to be possible has no figures.
-    for (section, _) in &outcome.not_available {
-        let prefix = format!("{section}.");
-        outcome.values.retain(|metric, _| !metric.starts_with(&prefix));
-        outcome.order.retain(|metric| !metric.starts_with(&prefix));
-    }
-    outcome
+    let without = |mut outcome: Outcome| {
+        for (section, _) in &outcome.not_available {
+            let prefix = format!("{section}.");
+            outcome.values.retain(|metric, _| !metric.starts_with(&prefix));
+            outcome.order.retain(|metric| !metric.starts_with(&prefix));
+        }
+        outcome
+    };
+    outcomes.into_iter().map(|(outcome, _)| without(outcome)).collect()
 }
 
 /// Runs one child to its end; `false` if there is no use in another.
