@@ -51,11 +51,15 @@
 //! | for | use | of two concurrent writes |
 //! |---|---|---|
 //! | numbers that many add to | [`PnCounter`], [`GCounter`] | both count |
-//! | yes or no | [`EnableWinsFlag`] | enabling wins |
+//! | numbers that must not fall below a bound | [`BoundedCounter`] | both count, from rights of their own |
+//! | yes or no | [`EnableWinsFlag`], [`DisableWinsFlag`] | enabling wins; disabling wins |
 //! | one value | [`LwwRegister`] | the later one is shown |
 //! | one value, where none may be lost | [`MvRegister`] | both are shown |
+//! | the largest or smallest value | [`MaxRegister`], [`MinRegister`] | the larger; the smaller |
 //! | elements that are in or not | [`AddWinsSet`], [`GSet`] | adding wins over removing |
-//! | keys with values of any type | [`AddWinsMap`] | writing below a key wins over removing it |
+//! | elements where it is worse to be in | [`RemoveWinsSet`], [`TwoPhaseSet`] | removing wins over adding |
+//! | keys with values of any type | [`AddWinsMap`], [`GMap`] | writing below a key wins over removing it |
+//! | keys with plain values | [`LwwMap`] | the later write or removal counts |
 //! | whatever an application finds at run time | [`Doc`] | as those |
 //!
 //! # Your own types
@@ -197,6 +201,7 @@
 //! # Features
 //!
 //! - `derive` (on by default): `#[derive(Crdt)]`.
+//! - `zstd` (on by default): compresses what is large, and reads what others compressed.
 //! - `random`: `ReplicaId::random()`.
 
 mod causal;

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Dot, EnableWinsFlag, Envelope, EnvelopeKind, FORMAT, GCounter,
-    GSet, Inspection, Kind, Limits, LwwRegister, Merged, MvRegister, Opaque, PnCounter, Replica, ReplicaId,
-    Scalar, SessionNames, Since, Stamp, Version, plain,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Dot, EnableWinsFlag, Envelope,
+    EnvelopeKind, FORMAT, GCounter, GMap, GSet, Inspection, Kind, Limits, LwwMap, LwwRegister, MaxRegister,
+    Merged, MinRegister, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar,
+    SessionNames, Since, Stamp, TwoPhaseSet, Version, plain,
 };
 
 use crate::memory::within;
@@ -20,7 +21,7 @@ const BESIDE: usize = 16 << 10;
 /// How a message is put in front of the decoder.
 const MODES: u8 = 3;
 /// How many types there are.
-pub const TYPES: u8 = 13;
+pub const TYPES: u8 = 21;
 
 fn limits(choice: u8) -> Limits {
     let memory = [4 << 10, 16 << 10, 64 << 10, 4 << 20][usize::from(choice) % 4];
@@ -47,6 +48,14 @@ macro_rules! for_type {
             9 => $f::<AddWinsMap<String, AddWinsMap<u8, AddWinsSet<String>>>>($($argument),*),
             10 => $f::<Doc>($($argument),*),
             11 => $f::<Board>($($argument),*),
+            12 => $f::<DisableWinsFlag>($($argument),*),
+            13 => $f::<MaxRegister<Scalar>>($($argument),*),
+            14 => $f::<MinRegister<Scalar>>($($argument),*),
+            15 => $f::<RemoveWinsSet<Scalar>>($($argument),*),
+            16 => $f::<TwoPhaseSet<Scalar>>($($argument),*),
+            17 => $f::<GMap<String, PnCounter>>($($argument),*),
+            18 => $f::<LwwMap<String, Scalar>>($($argument),*),
+            19 => $f::<BoundedCounter>($($argument),*),
             _ => $f::<Opaque>($($argument),*),
         }
     };

@@ -2,8 +2,9 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, GCounter, GSet, Kind, Limits, LwwRegister,
-    MvRegister, PnCounter, Replica, ReplicaId, Scalar, Since,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
+    GMap, GSet, Kind, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
+    RemoveWinsSet, Replica, ReplicaId, Scalar, Since, TwoPhaseSet,
 };
 
 use crate::trace;
@@ -171,6 +172,79 @@ impl Subject for AddWinsMap<String, AddWinsMap<u8, AddWinsSet<String>>> {
     }
 }
 
+impl Subject for DisableWinsFlag {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        if op.what.is_multiple_of(2) { value.enable() } else { value.disable() }
+    }
+}
+
+impl Subject for MaxRegister<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        value.set(&op.value);
+    }
+}
+
+impl Subject for MinRegister<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        value.set(&op.value);
+    }
+}
+
+impl Subject for RemoveWinsSet<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        match op.what % 8 {
+            0 => value.clear(),
+            1..=3 => {
+                value.remove(&op.value);
+            }
+            _ => value.add(&op.value),
+        }
+    }
+}
+
+impl Subject for TwoPhaseSet<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        if op.what % 8 < 3 {
+            value.remove(&op.value);
+        } else {
+            value.add(&op.value);
+        }
+    }
+}
+
+impl Subject for GMap<String, PnCounter> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        match op.what % 8 {
+            0 => drop(value.at(name(op.name))),
+            _ => value.at(name(op.name)).add(op.value.number()),
+        }
+    }
+}
+
+impl Subject for LwwMap<String, Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        match op.what % 8 {
+            0 => value.clear(),
+            1..=3 => {
+                value.remove(name(op.under));
+            }
+            _ => value.set(name(op.under), &op.value),
+        }
+    }
+}
+
+impl Subject for BoundedCounter {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        let by = op.value.number().unsigned_abs();
+        match op.what % 8 {
+            0..=2 => value.inc(by),
+            3..=5 => drop(value.dec(by)),
+            _ => drop(value.transfer(by, id(usize::from(op.under) % (REPLICAS + 1)))),
+        }
+        assert_eq!(value.overdraft(), 0, "nobody spends what is another's");
+    }
+}
+
 impl Subject for Doc {
     fn apply(value: &mut Self::Mut<'_>, op: &Op) {
         if !op.depth.is_multiple_of(4) {
@@ -179,16 +253,22 @@ impl Subject for Doc {
         }
         let at = name(op.name);
         // One more byte than operations below it needs.
-        let inner = Op { what: op.what / 16, ..op.clone() };
-        match op.what % 16 {
+        let inner = Op { what: op.what / 32, ..op.clone() };
+        match op.what % 32 {
             0 => value.clear(),
-            1 | 2 => {
+            1 | 2 | 16 => {
                 value.remove(at);
             }
-            3 => {
-                let kinds = [Kind::Counter, Kind::Set, Kind::Map, Kind::Register];
-                value.remove_kind(at, kinds[usize::from(op.under) % 4]);
+            3 | 17 => {
+                let kinds = [Kind::Counter, Kind::Set, Kind::Map, Kind::Register, Kind::LwwMap];
+                value.remove_kind(at, kinds[usize::from(op.under) % 5]);
             }
+            18 => DisableWinsFlag::apply(&mut value.disable_wins_flag(at), &inner),
+            19 | 20 => MaxRegister::<Scalar>::apply(&mut value.max(at), &inner),
+            21 | 22 => MinRegister::<Scalar>::apply(&mut value.min(at), &inner),
+            23..=25 => RemoveWinsSet::<Scalar>::apply(&mut value.remove_wins_set(at), &inner),
+            26..=28 => TwoPhaseSet::<Scalar>::apply(&mut value.two_phase_set(at), &inner),
+            29..=31 => LwwMap::<String, Scalar>::apply(&mut value.lww_map(at), &inner),
             4 => drop(value.map(at)),
             5 | 6 => PnCounter::apply(&mut value.counter(at), &inner),
             7 => GCounter::apply(&mut value.grow_counter(at), &inner),
@@ -275,9 +355,11 @@ pub fn run_bytes(data: &[u8]) {
 /// If replicas diverge, bytes do not read back, or an undone update leaves a trace.
 pub fn run(program: &Program) {
     let steps = &program.steps[..program.steps.len().min(MAX_STEPS)];
-    match program.subject % 4 {
+    match program.subject % 6 {
         0 | 1 => World::<Doc>::new().run(steps),
         2 => World::<Board>::new().run(steps),
+        3 => World::<BoundedCounter>::new().run(steps),
+        4 => World::<GMap<String, PnCounter>>::new().run(steps),
         _ => World::<AddWinsMap<String, PnCounter>>::new().run(steps),
     }
 }

@@ -7,8 +7,9 @@
 use std::path::PathBuf;
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, EncodedState, FORMAT, GCounter, GSet, Limits,
-    LwwRegister, MvRegister, PnCounter, Replica, ReplicaId, Scalar, Since, Version,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, EncodedState,
+    FORMAT, GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister,
+    PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, TwoPhaseSet, Version,
 };
 
 #[derive(Crdt)]
@@ -38,6 +39,11 @@ fn golden(format: u8, name: &str, now: &[u8]) -> Vec<u8> {
 /// Two replicas that `write` wrote to at once, one after the other had seen a first round; their state, and a delta that
 /// carries, covers and depends.
 fn sample<T: Crdt>(name: &str, write: impl Fn(&mut T::Mut<'_>, u8)) {
+    sample_since::<T>(1, name, write);
+}
+
+/// Of a type that came with format `since`.
+fn sample_since<T: Crdt>(since: u8, name: &str, write: impl Fn(&mut T::Mut<'_>, u8)) {
     let (mut ann, mut bob) = (Replica::<T>::new(id(0xa1)), Replica::<T>::new(id(0xb2)));
     ann.set_time(1_700_000_000_000);
     bob.set_time(1_700_000_000_500);
@@ -52,7 +58,7 @@ fn sample<T: Crdt>(name: &str, write: impl Fn(&mut T::Mut<'_>, u8)) {
     assert_eq!(ann.encode(), bob.encode());
     let Since::Delta(all) = ann.delta_since(&Version::new()) else { panic!("{name}: nothing is forgotten") };
 
-    for format in 1..=FORMAT {
+    for format in since..=FORMAT {
         let limits = Limits::default();
         let state = golden(format, &format!("{name}.state"), &ann.encode());
         let view = golden(format, &format!("{name}.json"), &serde_json::to_vec(&ann.view()).unwrap());
@@ -133,6 +139,50 @@ fn messages_of_all_formats_are_read_and_those_of_today_s_written() {
             3 => _ = doc.remove("note"),
             _ => doc.grow_set("seen").add("heron"),
         }
+    });
+}
+
+#[test]
+fn messages_of_types_that_came_later() {
+    sample_since::<BoundedCounter>(2, "bounded", |counter, round| {
+        counter.inc(100 + u64::from(round));
+        counter.dec(10).unwrap();
+        counter.transfer(7, id(0xb2)).unwrap();
+        counter.transfer(u64::from(round) * 20, id(0xa1 ^ round)).unwrap();
+    });
+    sample_since::<DisableWinsFlag>(2, "disable_wins_flag", |flag, round| {
+        if round == 1 { flag.disable() } else { flag.enable() }
+    });
+    sample_since::<MaxRegister<u32>>(2, "max", |register, round| register.set(u32::from(round) * 1_000));
+    sample_since::<MinRegister<String>>(2, "min", |register, round| {
+        register.set(format!("no {}", 9 - round))
+    });
+    sample_since::<RemoveWinsSet<String>>(2, "remove_wins_set", |set, round| {
+        set.extend((0..6).map(|n| format!("element {n} of round {}", round / 2)));
+        set.remove(format!("element {round} of round 0"));
+        set.remove("never added");
+    });
+    sample_since::<TwoPhaseSet<u16>>(2, "two_phase_set", |set, round| {
+        set.extend((0..6).map(|n| n * 100 + u16::from(round / 2)));
+        set.remove(u16::from(round) * 100);
+    });
+    sample_since::<GMap<String, PnCounter>>(2, "g_map", |map, round| {
+        map.at("both").inc(5);
+        map.at(format!("of {round}")).dec(1);
+    });
+    sample_since::<LwwMap<String, Vec<u8>>>(2, "lww_map", |map, round| {
+        map.set("both", vec![round; 3]);
+        map.set(format!("of {round}"), vec![]);
+        map.remove("of 0");
+    });
+    sample_since::<Doc>(2, "doc_of_more", |doc, round| {
+        doc.disable_wins_flag("all").enable();
+        doc.max("all").set(i64::from(round));
+        doc.min("all").set(f64::from(round));
+        doc.remove_wins_set("all").remove(i64::from(round));
+        doc.two_phase_set("all").extend(["a", "b"]);
+        doc.two_phase_set("all").remove("b");
+        doc.lww_map("all").set("key", i64::from(round));
     });
 }
 

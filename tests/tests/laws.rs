@@ -186,6 +186,10 @@ enum DocOp {
     Lww(u8),
     Set(SetOp),
     GrowSet(u8),
+    DisableWinsFlag(bool),
+    Extreme(bool, u8),
+    Remembering(bool, SetOp),
+    LwwMap(u8, Option<u8>),
     Open,
     RemoveKind(u8),
     Remove,
@@ -201,8 +205,12 @@ fn doc_op() -> impl Strategy<Value = (Vec<u8>, u8, DocOp)> + Clone {
         2 => any::<u8>().prop_map(DocOp::Lww),
         2 => set_op().prop_map(DocOp::Set),
         1 => any::<u8>().prop_map(DocOp::GrowSet),
+        1 => any::<bool>().prop_map(DocOp::DisableWinsFlag),
+        2 => (any::<bool>(), any::<u8>()).prop_map(|(max, value)| DocOp::Extreme(max, value)),
+        2 => (any::<bool>(), set_op()).prop_map(|(two_phase, op)| DocOp::Remembering(two_phase, op)),
+        1 => (small(), prop::option::of(small())).prop_map(|(key, value)| DocOp::LwwMap(key, value)),
         1 => Just(DocOp::Open),
-        1 => (0..8_u8).prop_map(DocOp::RemoveKind),
+        1 => (0..14_u8).prop_map(DocOp::RemoveKind),
         3 => Just(DocOp::Remove),
     ];
     (vec(0..2_u8, 0..3), 0..3_u8, op)
@@ -224,6 +232,24 @@ fn on_doc(doc: &mut Mut<'_, Doc>, (path, name, op): &(Vec<u8>, u8, DocOp)) {
         DocOp::Set(SetOp::Remove(element)) => drop(doc.set(name).remove(&Scalar::from(i64::from(*element)))),
         DocOp::Set(SetOp::Clear) => doc.set(name).clear(),
         DocOp::GrowSet(element) => doc.grow_set(name).add(vec![*element]),
+        DocOp::DisableWinsFlag(true) => doc.disable_wins_flag(name).enable(),
+        DocOp::DisableWinsFlag(false) => doc.disable_wins_flag(name).disable(),
+        DocOp::Extreme(true, value) => doc.max(name).set(i64::from(*value)),
+        DocOp::Extreme(false, value) => doc.min(name).set(f64::from(*value)),
+        DocOp::Remembering(false, SetOp::Add(element)) => doc.remove_wins_set(name).add(i64::from(*element)),
+        DocOp::Remembering(false, SetOp::Remove(element)) => {
+            _ = doc.remove_wins_set(name).remove(i64::from(*element));
+        }
+        DocOp::Remembering(false, SetOp::Clear) => doc.remove_wins_set(name).clear(),
+        DocOp::Remembering(true, SetOp::Remove(element)) => {
+            _ = doc.two_phase_set(name).remove(i64::from(*element));
+        }
+        DocOp::Remembering(true, SetOp::Add(element)) => {
+            _ = doc.two_phase_set(name).add(i64::from(*element));
+        }
+        DocOp::Remembering(true, SetOp::Clear) => doc.two_phase_set(name).extend(0..3_i64),
+        DocOp::LwwMap(key, Some(value)) => doc.lww_map(name).set(key.to_string(), i64::from(*value)),
+        DocOp::LwwMap(key, None) => drop(doc.lww_map(name).remove(key.to_string())),
         DocOp::Open => drop(doc.map(name)),
         DocOp::RemoveKind(kind) => {
             let kinds: Vec<_> = doc.get(name).map(|entry| entry.kinds().collect()).unwrap_or_default();

@@ -12,7 +12,8 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::causal::{ReplicaId, ReplicaIndex};
@@ -66,7 +67,7 @@ pub struct BoundedCounter<const MIN: i64 = 0> {
 
 /// What one replica did, all in all.
 #[derive(Clone, Default, Debug, Serialize, Deserialize)]
-#[serde(from = "Told", into = "Told")]
+#[serde(from = "Encoded", into = "Encoded")]
 struct Ledger {
     added: u64,
     taken: u64,
@@ -74,28 +75,46 @@ struct Ledger {
     passed_on: Vec<(ReplicaId, u64)>,
 }
 
-/// A ledger as it is encoded: an array.
+/// A ledger as an array.
 #[derive(Serialize, Deserialize)]
-struct Told(u64, u64, Vec<(ReplicaId, u64)>);
+struct Encoded(u64, u64, #[serde(deserialize_with = "ascending")] Vec<(ReplicaId, u64)>);
 
-impl From<Told> for Ledger {
-    fn from(Told(added, taken, mut passed_on): Told) -> Self {
-        passed_on.sort_by_key(|(to, _)| *to);
-        passed_on.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                earlier.1 = earlier.1.saturating_add(later.1);
-            }
-            same
-        });
+impl From<Encoded> for Ledger {
+    fn from(Encoded(added, taken, passed_on): Encoded) -> Self {
         Self { added, taken, passed_on }
     }
 }
 
-impl From<Ledger> for Told {
-    fn from(ledger: Ledger) -> Self {
-        Self(ledger.added, ledger.taken, ledger.passed_on)
+impl From<Ledger> for Encoded {
+    fn from(Ledger { added, taken, passed_on }: Ledger) -> Self {
+        Self(added, taken, passed_on)
     }
+}
+
+/// Reads receivers in order. Makes room for as many as there are, and not for as many as are said to come.
+fn ascending<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(ReplicaId, u64)>, D::Error> {
+    struct Receivers;
+
+    impl<'de> Visitor<'de> for Receivers {
+        type Value = Vec<(ReplicaId, u64)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("receivers of rights in ascending order, each once")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut receivers: Self::Value = Vec::new();
+            while let Some(receiver) = seq.next_element::<(ReplicaId, u64)>()? {
+                if receivers.last().is_some_and(|last| last.0 >= receiver.0) {
+                    return Err(A::Error::invalid_value(Unexpected::Seq, &self));
+                }
+                receivers.push(receiver);
+            }
+            Ok(receivers)
+        }
+    }
+
+    deserializer.deserialize_seq(Receivers)
 }
 
 /// Why something was not taken or passed on.

@@ -11,7 +11,10 @@ use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::map::reset;
 use crate::store::{Crdt, DotStore, Join, Mut, Opaque, View, deeper};
-use crate::{AddWinsSet, EnableWinsFlag, GCounter, GSet, LwwRegister, MvRegister, PnCounter};
+use crate::{
+    AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister, MaxRegister,
+    MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
+};
 
 /// Writes the entry's types out once, for everything that must name each of them.
 macro_rules! kinds {
@@ -151,6 +154,18 @@ kinds! {
     GrowSet = 7, "grow_set", grow_set, into_grow_set: GSet<Scalar>;
     /// A [`Doc`] again.
     Map = 8, "map", map, into_map: Doc;
+    /// A [`DisableWinsFlag`].
+    DisableWinsFlag = 9, "disable_wins_flag", disable_wins_flag, into_disable_wins_flag: DisableWinsFlag;
+    /// A [`MaxRegister`] of [`Scalar`]s.
+    Max = 10, "max", max, into_max: MaxRegister<Scalar>;
+    /// A [`MinRegister`] of [`Scalar`]s.
+    Min = 11, "min", min, into_min: MinRegister<Scalar>;
+    /// A [`RemoveWinsSet`] of [`Scalar`]s.
+    RemoveWinsSet = 12, "remove_wins_set", remove_wins_set, into_remove_wins_set: RemoveWinsSet<Scalar>;
+    /// A [`TwoPhaseSet`] of [`Scalar`]s.
+    TwoPhaseSet = 13, "two_phase_set", two_phase_set, into_two_phase_set: TwoPhaseSet<Scalar>;
+    /// An [`LwwMap`] from names to [`Scalar`]s.
+    LwwMap = 14, "lww_map", lww_map, into_lww_map: LwwMap<String, Scalar>;
 }
 
 /// A type's name that this program does not know.

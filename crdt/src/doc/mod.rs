@@ -17,7 +17,10 @@ use serde::Serializer;
 use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, DotStore, Join, Mut};
-use crate::{AddWinsMap, AddWinsSet, EnableWinsFlag, GCounter, GSet, LwwRegister, MvRegister, PnCounter};
+use crate::{
+    AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister,
+    MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
+};
 
 /// A dynamic document.
 ///
@@ -133,6 +136,36 @@ impl<'a> Mut<'a, Doc> {
     /// The grow-only set called `name`.
     pub fn grow_set(&mut self, name: &str) -> Mut<'_, GSet<Scalar>> {
         self.entries().entry(name).into_grow_set()
+    }
+
+    /// The flag called `name` that disabling wins.
+    pub fn disable_wins_flag(&mut self, name: &str) -> Mut<'_, DisableWinsFlag> {
+        self.entries().entry(name).into_disable_wins_flag()
+    }
+
+    /// The register of the largest value called `name`.
+    pub fn max(&mut self, name: &str) -> Mut<'_, MaxRegister<Scalar>> {
+        self.entries().entry(name).into_max()
+    }
+
+    /// The register of the smallest value called `name`.
+    pub fn min(&mut self, name: &str) -> Mut<'_, MinRegister<Scalar>> {
+        self.entries().entry(name).into_min()
+    }
+
+    /// The remove-wins set called `name`.
+    pub fn remove_wins_set(&mut self, name: &str) -> Mut<'_, RemoveWinsSet<Scalar>> {
+        self.entries().entry(name).into_remove_wins_set()
+    }
+
+    /// The two-phase set called `name`.
+    pub fn two_phase_set(&mut self, name: &str) -> Mut<'_, TwoPhaseSet<Scalar>> {
+        self.entries().entry(name).into_two_phase_set()
+    }
+
+    /// The last-writer-wins map of plain values called `name`.
+    pub fn lww_map(&mut self, name: &str) -> Mut<'_, LwwMap<String, Scalar>> {
+        self.entries().entry(name).into_lww_map()
     }
 
     /// The map called `name`.

@@ -1,0 +1,482 @@
+//! The small scope of every type.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
+    LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, ReplicaId,
+    TwoPhaseSet,
+};
+
+use super::definitions::{
+    Deed, Place, added, agreed, counted, escrowed, latest, latest_kept, never_banned, offered, values,
+};
+use super::scopes::{Scope, Visited, explore};
+
+/// A type, to be explored with so many replicas, operations and threads.
+pub struct Named {
+    /// What it is called.
+    pub name: &'static str,
+    /// Explores it.
+    pub explore: Box<dyn Fn(usize, usize, usize) -> Visited>,
+}
+
+/// A write of an element, or its removal.
+type On = (u8, bool);
+
+const ELEMENTS: &[On] = &[(0, true), (1, true), (0, false), (1, false)];
+const SWITCH: &[bool] = &[true, false];
+
+#[derive(Debug, Clone, Copy)]
+enum Below {
+    /// An element below a key.
+    Add(u8, u8),
+    Remove(u8, u8),
+    Key(u8),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Escrow {
+    Add(u64),
+    Take(u64),
+    Pass(u64, u8),
+}
+
+#[derive(Crdt)]
+struct Record {
+    open: EnableWinsFlag,
+    #[crdt(mv)]
+    owner: u8,
+}
+
+fn at(parts: &[u8]) -> Place {
+    parts.iter().map(u8::to_string).collect()
+}
+
+fn receiver(number: u8) -> ReplicaId {
+    ReplicaId::from_bytes([[0x20, 0x90][usize::from(number)]; 16])
+}
+
+fn nothing_alike<O>(_: &O) -> u8 {
+    0
+}
+
+/// All types.
+#[must_use]
+pub fn all() -> Vec<Named> {
+    let mut all = Vec::new();
+    fn add<T: Crdt, O: Debug + Sync + 'static>(all: &mut Vec<Named>, scope: Scope<T, O>) {
+        let name = scope.name;
+        let explore = Box::new(move |replicas, length, threads| explore(&scope, replicas, length, threads));
+        all.push(Named { name, explore });
+    }
+    add(
+        &mut all,
+        Scope::<GCounter, u64> {
+            name: "GCounter",
+            operations: &[1, 2],
+            element: nothing_alike,
+            apply: |counter, by| counter.inc(*by),
+            deed: |by, _| Deed::Count(at(&[]), *by as i64),
+            check: |history, visible, counter| {
+                let sum = counted(history, visible).remove(&at(&[])).unwrap_or(0);
+                assert_eq!(counter.value(), sum as u64);
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<PnCounter, i64> {
+            name: "PnCounter",
+            operations: &[1, -2],
+            element: nothing_alike,
+            apply: |counter, by| counter.add(*by),
+            deed: |by, _| Deed::Count(at(&[]), *by),
+            check: |history, visible, counter| {
+                assert_eq!(counter.value(), counted(history, visible).remove(&at(&[])).unwrap_or(0));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<BoundedCounter, Escrow> {
+            name: "BoundedCounter",
+            operations: &[Escrow::Add(2), Escrow::Take(1), Escrow::Pass(1, 0), Escrow::Pass(1, 1)],
+            element: nothing_alike,
+            apply: |counter, op| match *op {
+                Escrow::Add(by) => counter.inc(by),
+                Escrow::Take(by) => drop(counter.dec(by)),
+                Escrow::Pass(by, to) => drop(counter.transfer(by, receiver(to))),
+            },
+            deed: |op, _| match *op {
+                Escrow::Add(by) => Deed::Count(at(&[]), by as i64),
+                Escrow::Take(by) => Deed::Take(by),
+                Escrow::Pass(by, to) => Deed::Pass(by, receiver(to)),
+            },
+            check: |history, visible, counter| {
+                assert_eq!(counter.value(), escrowed(history, visible));
+                assert!(counter.value() >= 0);
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<EnableWinsFlag, bool> {
+            name: "EnableWinsFlag",
+            operations: SWITCH,
+            element: nothing_alike,
+            apply: |flag, on| if *on { flag.enable() } else { flag.disable() },
+            deed: |on, _| if *on { Deed::Add(at(&[])) } else { Deed::Remove(at(&[])) },
+            check: |history, visible, flag| assert_eq!(flag.value(), !added(history, visible).is_empty()),
+        },
+    );
+    add(
+        &mut all,
+        Scope::<DisableWinsFlag, bool> {
+            name: "DisableWinsFlag",
+            operations: SWITCH,
+            element: nothing_alike,
+            apply: |flag, on| if *on { flag.enable() } else { flag.disable() },
+            deed: |on, _| if *on { Deed::Add(at(&[])) } else { Deed::Ban(at(&[])) },
+            check: |history, visible, flag| assert_eq!(flag.value(), !agreed(history, visible).is_empty()),
+        },
+    );
+    add(
+        &mut all,
+        Scope::<LwwRegister<u8>, Option<u8>> {
+            name: "LwwRegister",
+            operations: &[Some(0), Some(1), None],
+            element: |op| op.unwrap_or(0),
+            apply: |register, op| match op {
+                Some(value) => register.set(*value),
+                None => register.clear(),
+            },
+            deed: |op, author| match op {
+                Some(value) => Deed::Stamp(at(&[]), author.stamp().unwrap(), value.to_string()),
+                None => Deed::Remove(at(&[])),
+            },
+            check: |history, visible, register| {
+                let read = register.value().map(|value| (register.stamp().unwrap(), value.to_string()));
+                assert_eq!(read, latest(history, visible).remove(&at(&[])));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<MvRegister<u8>, Option<u8>> {
+            name: "MvRegister",
+            operations: &[Some(0), Some(1), None],
+            element: |op| op.unwrap_or(0),
+            apply: |register, op| match op {
+                Some(value) => register.set(*value),
+                None => register.clear(),
+            },
+            deed: |op, _| match op {
+                Some(value) => Deed::Set(at(&[]), value.to_string()),
+                None => Deed::Remove(at(&[])),
+            },
+            check: |history, visible, register| {
+                let mut read: Vec<_> = register.values().map(u8::to_string).collect();
+                read.sort_unstable();
+                assert_eq!(read, values(history, visible).remove(&at(&[])).unwrap_or_default());
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<MaxRegister<u8>, u8> {
+            name: "MaxRegister",
+            operations: &[1, 2, 3],
+            element: nothing_alike,
+            apply: |register, value| register.set(*value),
+            deed: |value, _| Deed::Offer(at(&[]), (*value).into()),
+            check: |history, visible, register| {
+                let offered = offered(history, visible).remove(&at(&[])).unwrap_or_default();
+                assert_eq!(register.value().map(|value| i64::from(*value)), offered.last().copied());
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<MinRegister<u8>, u8> {
+            name: "MinRegister",
+            operations: &[1, 2, 3],
+            element: nothing_alike,
+            apply: |register, value| register.set(*value),
+            deed: |value, _| Deed::Offer(at(&[]), (*value).into()),
+            check: |history, visible, register| {
+                let offered = offered(history, visible).remove(&at(&[])).unwrap_or_default();
+                assert_eq!(register.value().map(|value| i64::from(*value)), offered.first().copied());
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<GSet<u8>, u8> {
+            name: "GSet",
+            operations: &[0, 1],
+            element: |element| *element,
+            apply: |set, element| set.add(*element),
+            deed: |element, _| Deed::Add(at(&[*element])),
+            check: |history, visible, set| {
+                let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
+                assert_eq!(read, added(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<TwoPhaseSet<u8>, On> {
+            name: "TwoPhaseSet",
+            operations: ELEMENTS,
+            element: |(element, _)| *element,
+            apply: |set, (element, on)| {
+                if *on {
+                    set.add(*element);
+                } else {
+                    set.remove(*element);
+                }
+            },
+            deed: |(element, on), _| {
+                if *on { Deed::Add(at(&[*element])) } else { Deed::Ban(at(&[*element])) }
+            },
+            check: |history, visible, set| {
+                let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
+                assert_eq!(read, never_banned(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<AddWinsSet<u8>, On> {
+            name: "AddWinsSet",
+            operations: ELEMENTS,
+            element: |(element, _)| *element,
+            apply: |set, (element, on)| {
+                if *on {
+                    set.add(*element);
+                } else {
+                    set.remove(element);
+                }
+            },
+            deed: |(element, on), _| {
+                if *on { Deed::Add(at(&[*element])) } else { Deed::Remove(at(&[*element])) }
+            },
+            check: |history, visible, set| {
+                let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
+                assert_eq!(read, added(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<RemoveWinsSet<u8>, On> {
+            name: "RemoveWinsSet",
+            operations: ELEMENTS,
+            element: |(element, _)| *element,
+            apply: |set, (element, on)| {
+                if *on {
+                    set.add(*element);
+                } else {
+                    set.remove(*element);
+                }
+            },
+            deed: |(element, on), _| {
+                if *on { Deed::Add(at(&[*element])) } else { Deed::Ban(at(&[*element])) }
+            },
+            check: |history, visible, set| {
+                let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
+                assert_eq!(read, agreed(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<GMap<u8, PnCounter>, u8> {
+            name: "GMap of counters",
+            operations: &[0, 1],
+            element: |key| *key,
+            apply: |map, key| map.at(*key).inc(1),
+            deed: |key, _| Deed::Count(at(&[*key]), 1),
+            check: |history, visible, map| {
+                let read: BTreeMap<_, _> = map.iter().map(|(key, sum)| (at(&[*key]), sum.value())).collect();
+                assert_eq!(read, counted(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<LwwMap<u8, u8>, On> {
+            name: "LwwMap",
+            operations: ELEMENTS,
+            element: |(key, _)| *key,
+            apply: |map, (key, on)| {
+                if *on {
+                    map.set(*key, 7);
+                } else {
+                    map.remove(*key);
+                }
+            },
+            deed: |(key, on), author| {
+                if *on {
+                    Deed::Stamp(at(&[*key]), author.stamp(key).unwrap(), "7".into())
+                } else {
+                    Deed::Unset(at(&[*key]), author.removed_at(key).unwrap())
+                }
+            },
+            check: |history, visible, map| {
+                let read: BTreeMap<_, _> =
+                    map.iter().map(|(key, value)| (at(&[*key]), value.to_string())).collect();
+                assert_eq!(read, latest_kept(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<AddWinsMap<u8, PnCounter>, On> {
+            name: "AddWinsMap of counters",
+            operations: ELEMENTS,
+            element: |(key, _)| *key,
+            apply: |map, (key, on)| {
+                if *on {
+                    map.at(*key).inc(1);
+                } else {
+                    map.remove(key);
+                }
+            },
+            deed: |(key, on), _| if *on { Deed::Count(at(&[*key]), 1) } else { Deed::Remove(at(&[*key])) },
+            check: |history, visible, map| {
+                let read: BTreeMap<_, _> = map.iter().map(|(key, sum)| (at(&[*key]), sum.value())).collect();
+                assert_eq!(read, counted(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<AddWinsMap<u8, AddWinsSet<u8>>, Below> {
+            name: "AddWinsMap of sets",
+            operations: &[Below::Add(0, 0), Below::Add(0, 1), Below::Remove(0, 0), Below::Key(0)],
+            element: nothing_alike,
+            apply: |map, op| match *op {
+                Below::Add(key, element) => map.at(key).add(element),
+                Below::Remove(key, element) => _ = map.at(key).remove(&element),
+                Below::Key(key) => _ = map.remove(&key),
+            },
+            deed: |op, _| match *op {
+                Below::Add(key, element) => Deed::Add(at(&[key, element])),
+                Below::Remove(key, element) => Deed::Remove(at(&[key, element])),
+                Below::Key(key) => Deed::Remove(at(&[key])),
+            },
+            check: |history, visible, map| {
+                let elements = |(key, set): (&u8, &AddWinsSet<u8>)| {
+                    set.iter().map(|element| at(&[*key, *element])).collect::<Vec<_>>()
+                };
+                let read: BTreeSet<_> = map.iter().flat_map(elements).collect();
+                assert_eq!(read, added(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<AddWinsMap<u8, RemoveWinsSet<u8>>, Below> {
+            name: "AddWinsMap of remove-wins sets",
+            operations: &[Below::Add(0, 0), Below::Remove(0, 0), Below::Key(0)],
+            element: nothing_alike,
+            apply: |map, op| match *op {
+                Below::Add(key, element) => map.at(key).add(element),
+                Below::Remove(key, element) => _ = map.at(key).remove(element),
+                Below::Key(key) => _ = map.remove(&key),
+            },
+            deed: |op, _| match *op {
+                Below::Add(key, element) => Deed::Add(at(&[key, element])),
+                Below::Remove(key, element) => Deed::Ban(at(&[key, element])),
+                Below::Key(key) => Deed::Remove(at(&[key])),
+            },
+            check: |history, visible, map| {
+                let elements = |(key, set): (&u8, &RemoveWinsSet<u8>)| {
+                    set.iter().map(|element| at(&[*key, *element])).collect::<Vec<_>>()
+                };
+                let read: BTreeSet<_> = map.iter().flat_map(elements).collect();
+                assert_eq!(read, agreed(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<AddWinsMap<u8, MaxRegister<u8>>, Option<u8>> {
+            name: "AddWinsMap of max registers",
+            operations: &[Some(1), Some(2), None],
+            element: nothing_alike,
+            apply: |map, op| match *op {
+                Some(value) => map.at(0).set(value),
+                None => _ = map.remove(&0),
+            },
+            deed: |op, _| match *op {
+                Some(value) => Deed::Offer(at(&[0]), value.into()),
+                None => Deed::Remove(at(&[0])),
+            },
+            check: |history, visible, map| {
+                let read = map.get(&0).and_then(MaxRegister::value).map(|value| i64::from(*value));
+                let offered = offered(history, visible).remove(&at(&[0])).unwrap_or_default();
+                assert_eq!(read, offered.last().copied());
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<AddWinsMap<u8, Record>, Below> {
+            name: "AddWinsMap of structs",
+            operations: &[Below::Add(0, 0), Below::Add(0, 1), Below::Remove(0, 0), Below::Key(0)],
+            element: nothing_alike,
+            apply: |map, op| match *op {
+                Below::Add(key, 0) => map.at(key).open().enable(),
+                Below::Add(key, value) => map.at(key).owner().set(value),
+                Below::Remove(key, _) => map.at(key).open().disable(),
+                Below::Key(key) => _ = map.remove(&key),
+            },
+            deed: |op, _| match *op {
+                Below::Add(key, 0) => Deed::Add(at(&[key, 0])),
+                Below::Add(key, value) => Deed::Set(at(&[key, 1]), value.to_string()),
+                Below::Remove(key, _) => Deed::Remove(at(&[key, 0])),
+                Below::Key(key) => Deed::Remove(at(&[key])),
+            },
+            check: |history, visible, map| {
+                let card = map.get(&0);
+                let is_open = card.is_some_and(|card| card.open.value());
+                assert_eq!(is_open, !added(history, visible).is_empty());
+                let owners: Vec<_> =
+                    card.map(|card| card.owner.values().map(u8::to_string).collect()).unwrap_or_default();
+                assert_eq!(owners, values(history, visible).remove(&at(&[0, 1])).unwrap_or_default());
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<Doc, Below> {
+            name: "Doc",
+            operations: &[Below::Add(0, 0), Below::Add(0, 1), Below::Remove(0, 1), Below::Key(0)],
+            element: nothing_alike,
+            apply: |doc, op| match *op {
+                Below::Add(_, 0) => doc.counter("it").inc(1),
+                Below::Add(..) => doc.set("it").add(1),
+                Below::Remove(..) => _ = doc.set("it").remove(&1.into()),
+                Below::Key(_) => _ = doc.remove("it"),
+            },
+            deed: |op, _| match *op {
+                Below::Add(_, 0) => Deed::Count(at(&[0, 0]), 1),
+                Below::Add(..) => Deed::Add(at(&[0, 1])),
+                Below::Remove(..) => Deed::Remove(at(&[0, 1])),
+                Below::Key(_) => Deed::Remove(at(&[0])),
+            },
+            check: |history, visible, doc| {
+                let entry = doc.get("it");
+                let count = entry.and_then(|entry| entry.counter()).map(PnCounter::value);
+                assert_eq!(count, counted(history, visible).remove(&at(&[0, 0])));
+                let is_in = entry.and_then(|entry| entry.set()).is_some_and(|set| set.contains(&1.into()));
+                assert_eq!(is_in, !added(history, visible).is_empty());
+            },
+        },
+    );
+    all
+}
