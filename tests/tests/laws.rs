@@ -281,6 +281,46 @@ struct Card {
     labels: AddWinsSet<u8>,
 }
 
+#[derive(Crdt)]
+enum Shape {
+    Circle {
+        #[crdt(lww)]
+        radius: u8,
+        marks: AddWinsSet<u8>,
+    },
+    Square(PnCounter),
+    Nowhere,
+}
+
+/// Which variant is chosen or written to, and what with.
+fn shape_op() -> impl Strategy<Value = (u8, u8)> + Clone {
+    (0..7_u8, any::<u8>())
+}
+
+fn on_shape(shape: &mut ShapeMut<'_>, (what, value): &(u8, u8)) {
+    match what {
+        0 => shape.choose_circle().radius().set(*value),
+        1 => shape.choose_circle().marks().add(value % 4),
+        2 => shape.choose_square().field_0().inc(1),
+        3 => shape.choose_nowhere(),
+        4 => drop(shape.choose_square()),
+        5 => {
+            if let Some(mut circle) = shape.circle() {
+                circle.marks().remove(&(value % 4));
+            }
+        }
+        _ => {
+            if let Some(mut square) = shape.square() {
+                square.field_0().dec(1);
+            }
+        }
+    }
+}
+
+/// A pair of anything, one of it below keys that stay.
+#[derive(Crdt)]
+struct Pair<C: Crdt<State: Clone>>(C, GMap<u8, C>);
+
 #[derive(Debug, Clone)]
 enum BoardOp {
     Name(u8),
@@ -391,3 +431,8 @@ laws!(
 );
 laws!(doc, Doc, doc_op(), on_doc);
 laws!(derived_struct, Board, board_op(), on_board);
+laws!(derived_enum, Shape, shape_op(), on_shape);
+laws!(map_of_derived_enums, AddWinsMap<u8, Shape>, map_op(shape_op()), |map, op| on_map(map, op, on_shape));
+laws!(derived_generic_tuple, Pair<Shape>, (any::<bool>(), small(), shape_op()), |pair, (first, key, op)| {
+    if *first { on_shape(&mut pair.field_0(), op) } else { on_shape(&mut pair.field_1().at(*key), op) }
+});

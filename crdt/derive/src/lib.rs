@@ -1,205 +1,103 @@
-//! `#[derive(Crdt)]`: an application's struct as a replicated type.
+//! `#[derive(Crdt)]`: an application's struct or enum as a replicated type.
 //!
-//! The struct that is written is the *schema*. From a `Board` the macro makes
+//! What is written is the *schema*. From a `Board` the macro makes
 //! - `BoardState`, what is stored and read: the same fields, each as its replicated state;
 //! - `BoardMut`, what a writing closure receives: one method a field;
 //! - `impl Crdt for Board`, which ties them together.
 //!
-//! Fields travel by name, and fields this version of the application does not know are kept and passed on.
+//! Of an enum `Shape` there is a `ShapeRef` beside, to match on. Fields and variants travel by name, and those that this
+//! version of the application does not know are kept and passed on.
 
+mod enums;
 mod parse;
+mod structs;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{DeriveInput, parse_macro_input};
 
-use parse::{Field, Schema};
+use parse::{Choice, Input, Schema};
 
-/// Makes a struct with named fields a replicated type.
+/// Makes a struct or an enum a replicated type.
 ///
-/// Every field is a replicated type itself, or a plain type with an attribute that says how it merges:
-/// `#[crdt(lww)] title: String` is an `LwwRegister<String>`, `#[crdt(mv)]` an `MvRegister<String>`. The name under which
-/// peers know the type is the struct's, or that of `#[crdt(name = "…")]`.
+/// Every field is a replicated type itself, or a plain type with an attribute that says how it merges: `#[crdt(lww)] title:
+/// String` is an `LwwRegister<String>`; `mv`, `max` and `min` stand for the other registers. The name under which peers know the
+/// type is its own, or that of `#[crdt(name = "…")]`.
+///
+/// | on a field | |
+/// |---|---|
+/// | `rename = "…"` | it travels under this name: programs that call it so, and those that call it otherwise in their source, share it |
+/// | `alias = "…"` | what stands under this older name is part of it too; what is new is written under the present name |
+/// | `default`, `default = …` | what `state.field()` reads before the first write; never written |
+///
+/// A tuple struct's fields travel as `0`, `1` …, and are written by `field_0()`, `field_1()` …. Type parameters are taken over;
+/// those bounded by `Crdt` are part of the type's name.
+///
+/// An enum is one of its variants: the one chosen last. `state.get()` says which, `handle.choose_circle()` chooses and clears what it held
+/// before, `handle.circle()` writes into it. Of concurrent choices the later one is shown.
 #[proc_macro_derive(Crdt, attributes(crdt))]
 pub fn derive_crdt(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    match Schema::parse(&input) {
-        Ok(schema) => expand(&schema).into(),
-        Err(error) => error.to_compile_error().into(),
-    }
+    let expanded = match Input::parse(&input) {
+        Ok(Input::Struct(schema)) => {
+            let parts = [structs::expand(&schema), built_once(&schema)];
+            quote!(#(#parts)*)
+        }
+        Ok(Input::Enum(choice)) => {
+            let parts = [enums::expand(&choice), chosen_once(&choice)];
+            quote!(#(#parts)*)
+        }
+        Err(error) => error.to_compile_error(),
+    };
+    expanded.into()
 }
 
-fn expand(schema: &Schema) -> Tokens {
-    let state = expand_state(schema);
-    let store = expand_store(schema);
-    let handle = expand_handle(schema);
+/// The schema itself is never built; without this its fields would be reported as dead code.
+fn built_once(schema: &Schema) -> Tokens {
     let ident = &schema.ident;
-    let type_name = &schema.type_name;
-    let (state_ident, handle_ident) = (state_ident(schema), handle_ident(schema));
-    let names: Vec<_> = schema.fields.iter().map(|field| &field.ident).collect();
-    let replicated: Vec<_> = schema.fields.iter().map(|field| &field.replicated).collect();
-    let types: Vec<_> = schema.fields.iter().map(|field| &field.written).collect();
+    let (implemented, arguments, conditions) = schema.generics.split_for_impl();
+    let (members, types) = fields(schema);
+    let values: Vec<_> = (0..members.len()).map(|at| format_ident!("field_{at}")).collect();
     quote! {
-        #state
-        #store
-        #handle
-
-        impl ::tombolo_crdt::Crdt for #ident {
-            type State = #state_ident;
-            type Mut<'a> = #handle_ident<'a>;
-
-            const REMOVABLE: bool = true #(&& <#replicated as ::tombolo_crdt::Crdt>::REMOVABLE)*;
-
-            fn type_name() -> ::std::borrow::Cow<'static, str> {
-                ::std::borrow::Cow::Borrowed(#type_name)
-            }
-        }
-
-        // The schema itself is never built; without this its fields would be reported as dead code.
         const _: () = {
             #[allow(dead_code, clippy::too_many_arguments)]
-            fn schema(#(#names: #types),*) {
-                let #ident { #(#names),* } = #ident { #(#names),* };
-                #(drop(#names);)*
+            fn schema #implemented (#(#values: #types),*) #conditions {
+                let schema: #ident #arguments = #ident { #(#members: #values),* };
+                let #ident { #(#members: #values),* } = schema;
+                #(drop(#values);)*
             }
         };
     }
 }
 
-fn state_ident(schema: &Schema) -> syn::Ident {
-    format_ident!("{}State", schema.ident)
-}
-
-fn handle_ident(schema: &Schema) -> syn::Ident {
-    format_ident!("{}Mut", schema.ident)
-}
-
-fn expand_state(schema: &Schema) -> Tokens {
-    let (visibility, state) = (&schema.visibility, state_ident(schema));
-    let fields = schema.fields.iter().map(|Field { ident, visibility, replicated, docs, .. }| {
-        quote!(#(#docs)* #visibility #ident: <#replicated as ::tombolo_crdt::Crdt>::State)
-    });
-    let doc = format!("What is stored and read of a [`{}`].", schema.ident);
-    quote! {
-        #[doc = #doc]
-        #[allow(missing_docs)]
-        #[derive(Clone, Default)]
-        #visibility struct #state {
-            #(#fields,)*
-            __unknown: ::tombolo_crdt::UnknownFields,
-        }
-    }
-}
-
-fn expand_store(schema: &Schema) -> Tokens {
-    let state = state_ident(schema);
-    let idents: Vec<_> = schema.fields.iter().map(|field| &field.ident).collect();
-    let names: Vec<_> = schema.fields.iter().map(|field| &field.name).collect();
-    let bytes: Vec<_> = schema
-        .fields
-        .iter()
-        .map(|field| syn::LitByteStr::new(field.name.as_bytes(), field.ident.span()))
-        .collect();
-    let states: Vec<_> = schema
-        .fields
-        .iter()
-        .map(|Field { replicated, .. }| quote!(<#replicated as ::tombolo_crdt::Crdt>::State))
-        .collect();
-    let count = idents.len();
-    let krate = quote!(::tombolo_crdt);
-    quote! {
-        impl #krate::DotStore for #state {
-            fn take_in(&mut self, node: #krate::Node<'_>, join: &mut #krate::Join<'_>) {
-                for (name, field) in node.children() {
-                    match name {
-                        #(#bytes => join.below(&mut self.#idents, field),)*
-                        _ => self.__unknown.take_in(name, field, join),
-                    }
-                }
-            }
-
-            fn retain(&mut self, keep: &mut dyn FnMut(#krate::LocalDot) -> bool) {
-                #(#krate::DotStore::retain(&mut self.#idents, keep);)*
-                self.__unknown.retain(keep);
-            }
-
-            fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {
-                #(#krate::DotStore::dots(&self.#idents, each);)*
-                self.__unknown.dots(each);
-            }
-
-            fn carry(&self, wanted: &dyn Fn(#krate::LocalDot) -> bool, writer: &mut #krate::TreeWriter<'_>) {
-                #(writer.field(#names, &self.#idents, wanted);)*
-                self.__unknown.carry(wanted, writer);
-            }
-
-            fn is_bottom(&self) -> bool {
-                #(#krate::DotStore::is_bottom(&self.#idents) &&)* self.__unknown.is_empty()
-            }
-
-            fn prune(&mut self, node: #krate::Node<'_>) {
-                for (name, field) in node.children() {
-                    match name {
-                        #(#bytes => #krate::DotStore::prune(&mut self.#idents, field),)*
-                        _ => {}
-                    }
-                }
-            }
-
-            fn check(node: #krate::Node<'_>) -> ::std::result::Result<(), #krate::Mismatch> {
-                node.check_fields(|name, field| match name {
-                    #(#bytes => <#states as #krate::DotStore>::check(field),)*
-                    _ => ::std::result::Result::Ok(()),
-                })
-            }
-
-            fn view<S: #krate::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> ::std::result::Result<S::Ok, S::Error> {
-                use #krate::serde::ser::SerializeMap as _;
-                let mut map = serializer.serialize_map(::std::option::Option::Some(#count))?;
-                #(map.serialize_entry(#names, &#krate::View(&self.#idents))?;)*
-                map.end()
-            }
-        }
-    }
-}
-
-fn expand_handle(schema: &Schema) -> Tokens {
-    let (visibility, state, handle) = (&schema.visibility, state_ident(schema), handle_ident(schema));
-    let fields = schema.fields.iter().map(|Field { ident, visibility, replicated, name, .. }| {
-        let doc = format!("Write access to `{ident}`.");
+/// As [`built_once`], of an enum.
+fn chosen_once(choice: &Choice) -> Tokens {
+    let ident = &choice.ident;
+    let variants = choice.variants.iter().map(|variant| {
+        let name = &variant.ident;
+        let Some(schema) = &variant.content else { return quote!(drop(#ident::#name);) };
+        let (members, types) = fields(schema);
+        let values: Vec<_> = (0..members.len()).map(|at| format_ident!("field_{at}")).collect();
         quote! {
-            #[doc = #doc]
-            #[allow(dead_code)]
-            #visibility fn #ident(&mut self) -> <#replicated as ::tombolo_crdt::Crdt>::Mut<'_> {
-                self.0.field::<#replicated>(#name, |state| &mut state.#ident)
+            #[allow(dead_code, clippy::too_many_arguments)]
+            fn #name(#(#values: #types),*) {
+                if let #ident::#name { #(#members: #values),* } = (#ident::#name { #(#members: #values),* }) {
+                    #(drop(#values);)*
+                }
             }
         }
     });
-    let doc = format!("Write access to a [`{}`] inside one transaction.", schema.ident);
     quote! {
-        #[doc = #doc]
-        #visibility struct #handle<'a>(::tombolo_crdt::Mut<'a, #state>);
-
-        impl<'a> ::std::convert::From<::tombolo_crdt::Mut<'a, #state>> for #handle<'a> {
-            fn from(handle: ::tombolo_crdt::Mut<'a, #state>) -> Self {
-                Self(handle)
+        const _: () = {
+            #[allow(dead_code, non_snake_case, irrefutable_let_patterns, clippy::drop_non_drop)]
+            fn schema() {
+                #(#variants)*
             }
-        }
-
-        impl ::std::ops::Deref for #handle<'_> {
-            type Target = #state;
-
-            fn deref(&self) -> &#state {
-                &self.0
-            }
-        }
-
-        impl #handle<'_> {
-            #(#fields)*
-        }
+        };
     }
+}
+
+fn fields(schema: &Schema) -> (Vec<impl ToTokens>, Vec<impl ToTokens>) {
+    schema.fields.iter().map(|field| (field.member.clone(), field.written.clone())).unzip()
 }

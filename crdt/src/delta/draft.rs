@@ -41,11 +41,14 @@ struct Opened {
     /// The newest one below it that is in the index, with all before it.
     indexed: PlaceId,
     key: (u32, u32),
+    /// The place that speaks for it when something of it is covered: a place above it, if some of what it holds stands
+    /// elsewhere; [`NONE`] for the place itself.
+    covers_at: PlaceId,
 }
 
 impl Opened {
-    fn new(parent: PlaceId, previous: PlaceId, key: (u32, u32)) -> Self {
-        Self { parent, previous, newest: NONE, children: 0, indexed: NONE, key }
+    fn new(parent: PlaceId, previous: PlaceId, key: (u32, u32), covers_at: PlaceId) -> Self {
+        Self { parent, previous, newest: NONE, children: 0, indexed: NONE, key, covers_at }
     }
 }
 
@@ -99,7 +102,7 @@ impl Draft {
     pub(crate) fn begin(&mut self, seed: u64) {
         debug_assert!(self.places.is_empty(), "what the last transaction wrote is cleared away");
         self.secret.get_or_insert_with(|| SharedSeed::from_u64(seed));
-        self.places.push(Opened::new(NONE, NONE, (0, 0)));
+        self.places.push(Opened::new(NONE, NONE, (0, 0), NONE));
     }
 
     /// Clears everything away, and gives memory back after a transaction that was not small.
@@ -175,7 +178,8 @@ impl Draft {
         let above = &mut self.places[parent as usize];
         let previous = std::mem::replace(&mut above.newest, at);
         above.children += 1;
-        self.places.push(Opened::new(parent, previous, key));
+        let covers_at = above.covers_at;
+        self.places.push(Opened::new(parent, previous, key, covers_at));
         at
     }
 
@@ -250,9 +254,19 @@ impl Draft {
         }
     }
 
+    /// From here on what is covered at or below `place` is covered by the place above it: what `place` holds may stand
+    /// elsewhere below that.
+    pub(crate) fn cover_above(&mut self, place: PlaceId) {
+        let Opened { parent, covers_at, .. } = self.places[place as usize];
+        if covers_at == NONE {
+            self.places[place as usize].covers_at = parent;
+        }
+    }
+
     /// Covers a dot of an earlier transaction or another replica.
     pub(crate) fn cover(&mut self, place: PlaceId, dot: LocalDot) {
-        self.covers.push((place, dot));
+        let covers_at = self.places[place as usize].covers_at;
+        self.covers.push((if covers_at == NONE { place } else { covers_at }, dot));
     }
 
     /// Keeps what was under a dot, should the transaction be undone.

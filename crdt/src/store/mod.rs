@@ -2,6 +2,7 @@
 //!
 //! Applications meet [`Crdt`] and [`Mut`] here; the rest is for implementing types (`#[derive(Crdt)]` writes it).
 
+mod alias;
 mod content;
 mod index;
 mod join;
@@ -18,6 +19,7 @@ mod view;
 mod votes;
 mod walk;
 
+pub use alias::Alias;
 pub(crate) use content::{Content, Written};
 pub use join::Join;
 pub(crate) use join::{Rows, rows_in};

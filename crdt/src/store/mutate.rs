@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
-use super::{Crdt, DotStore};
+use super::{Crdt, DotStore, UnknownFields};
 use crate::causal::Tx;
-use crate::delta::{PlaceId, ROOT};
+use crate::delta::{Bytes, PlaceId, ROOT};
+use crate::map::reset;
 
 /// How deep containers may nest: 64. Deeper writes are refused before they happen, deeper bytes at the door.
 pub const MAX_DEPTH: usize = 64;
@@ -44,6 +45,36 @@ impl<'a, S: DotStore> Mut<'a, S> {
             tx: self.tx,
             removable: self.removable,
             depth: self.depth,
+        }
+    }
+
+    /// As [`field`](Self::field), of a field that has had other names: some of what it holds may stand under them.
+    pub fn renamed_field<T: Crdt>(
+        &mut self,
+        name: &str,
+        field: impl FnOnce(&mut S) -> &mut T::State,
+    ) -> T::Mut<'_> {
+        let depth = deeper(self.depth);
+        let place = self.tx.draft.child(self.place, |key| key.extend_from_slice(name.as_bytes()));
+        self.tx.draft.cover_above(place);
+        Mut { state: field(self.state), place, tx: self.tx, removable: self.removable, depth }.into()
+    }
+
+    /// Removes what the field called `name` holds, as far as it is seen here. What `#[derive(Crdt)]` calls.
+    pub fn clear_field<F: DotStore>(&mut self, name: &str, field: impl FnOnce(&mut S) -> &mut F) {
+        let cleared = std::mem::take(field(self.state));
+        if !cleared.is_bottom() {
+            let below = |key: &mut Bytes| key.extend_from_slice(name.as_bytes());
+            let below = self.tx.draft.child_of_removed(self.place, below);
+            reset(&cleared, below, self.tx);
+        }
+    }
+
+    /// As [`clear_field`](Self::clear_field), of all fields that this program does not know.
+    pub fn clear_unknown(&mut self, unknown: impl FnOnce(&mut S) -> &mut UnknownFields) {
+        for (name, field) in std::mem::take(unknown(self.state)).into_fields() {
+            let below = self.tx.draft.child_of_removed(self.place, |key| key.extend_from_slice(&name));
+            reset(&field, below, self.tx);
         }
     }
 

@@ -40,6 +40,10 @@ impl UnknownFields {
         }
     }
 
+    pub(crate) fn into_fields(self) -> impl Iterator<Item = (Bytes, Opaque)> {
+        self.0.into_iter()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
