@@ -291,7 +291,13 @@ impl Subject for Board {
             2 => EnableWinsFlag::apply(&mut value.open(), &inner),
             3 => LwwRegister::<String>::apply(&mut value.title(), &inner),
             4 => value.owner().set(op.value.number().try_into().ok()),
-            5 => value.seen().add(u16::from(op.under)),
+            5 => match op.under % 6 {
+                0 => value.shape().choose_circle().radius().set(u32::from(op.name)),
+                1 => value.shape().choose_square().field_0().inc(1),
+                2 => value.shape().choose_nowhere(),
+                3 => value.largest().set(u32::from(op.name)),
+                _ => value.seen().add(u16::from(op.under)),
+            },
             6 | 7 => {
                 value.cards().remove(at);
             }

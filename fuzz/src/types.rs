@@ -22,8 +22,29 @@ pub struct Board {
     pub owner: Option<u32>,
     /// A set at the top level.
     pub seen: GSet<u16>,
+    /// A register by attribute that was called otherwise once.
+    #[crdt(max, rename = "top", alias = "highest", default)]
+    pub largest: u32,
+    /// One of several.
+    pub shape: Shape,
     /// Maps of structs of maps.
     pub cards: AddWinsMap<String, Card>,
+}
+
+/// An enum of all kinds of variants.
+#[derive(Crdt)]
+#[crdt(name = "fuzz.Shape")]
+pub enum Shape {
+    /// Named fields.
+    Circle {
+        /// A register.
+        #[crdt(lww)]
+        radius: u32,
+    },
+    /// A field without a name.
+    Square(PnCounter),
+    /// None.
+    Nowhere,
 }
 
 /// What stands under a key of a [`Board`].

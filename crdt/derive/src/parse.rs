@@ -248,7 +248,20 @@ impl Field {
             return Err(Error::new(field.span(), why));
         }
         let replicated = match register {
+            Some((word @ ("max" | "min"), _)) if is_one_of(&written, &["f32", "f64"]) => {
+                let why = format!(
+                    "floats have no total order, for the sake of NaN, so `{word}` cannot tell which is larger: take a whole \
+                     number, such as cents, or `tombolo_crdt::Scalar`, which orders them by all their bits"
+                );
+                return Err(Error::new(written.span(), why));
+            }
             Some((_, tokens)) => syn::parse2(tokens)?,
+            None if is_one_of(&written, PLAIN) => {
+                let why = "a plain value does not merge by itself; say how: `#[crdt(lww)]` (the last writer wins), `#[crdt(mv)]` \
+                           (concurrent values are kept), `#[crdt(max)]` or `#[crdt(min)]`; or take a replicated type, such as \
+                           `PnCounter`, `AddWinsSet` or `AddWinsMap`";
+                return Err(Error::new(written.span(), why));
+            }
             None => written.clone(),
         };
         Ok(Self {
@@ -262,6 +275,23 @@ impl Field {
             replicated,
             docs: docs(&field.attrs),
         })
+    }
+}
+
+/// Types that everybody knows, and that are not replicated ones.
+const PLAIN: &[&str] = &[
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
+    "u128", "usize", "String", "Option", "Vec", "Box", "HashMap", "HashSet", "BTreeMap", "BTreeSet",
+    "VecDeque", "Uuid",
+];
+
+fn is_one_of(written: &Type, names: &[&str]) -> bool {
+    match written {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
+        }
+        Type::Reference(_) | Type::Tuple(_) | Type::Array(_) => names.contains(&"String"),
+        _ => false,
     }
 }
 

@@ -11,6 +11,12 @@ use crate::delta::{Mismatch, Node, TreeWriter};
 /// A replicated type: what a [`Replica`](crate::Replica) can hold and an [`AddWinsMap`](crate::AddWinsMap) can nest.
 ///
 /// Implemented by the types of this crate and by `#[derive(Crdt)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no replicated type",
+    label = "does not merge by itself",
+    note = "a plain field of a `#[derive(Crdt)]` type says how it merges: `#[crdt(lww)]`, `#[crdt(mv)]`, `#[crdt(max)]` or `#[crdt(min)]`",
+    note = "a struct or enum of replicated types becomes one by `#[derive(Crdt)]`"
+)]
 pub trait Crdt: Sized + 'static {
     /// What is stored and read. The type itself for the types of this crate; for a derived `Board` the generated
     /// `BoardState`, which has the same fields.

@@ -1,0 +1,8 @@
+use tombolo_crdt::Crdt;
+
+#[derive(Crdt)]
+union Card {
+    number: u32,
+}
+
+fn main() {}
