@@ -45,7 +45,7 @@ fn a_tuple_is_its_fields_by_number() {
 #[derive(Crdt)]
 struct Versioned<V: Value + Ord, C: Crdt<State: Clone>, const N: usize>
 where
-    V: std::fmt::Debug,
+    C::State: std::fmt::Debug,
 {
     #[crdt(mv)]
     value: V,
