@@ -113,11 +113,11 @@ fn of_concurrent_choices_the_later_is_shown_and_nothing_panics() {
     assert_eq!((square.0.value(), square.1.value()), (Some(&7), 1));
     assert_eq!(view(&bob), r#"{"Square":{"0":7,"1":1}}"#);
     // Who chooses again starts anew, also in what stood below the choice that was not shown.
-    let (_, again) = ann.update(|shape| drop(shape.choose_circle()));
+    let (_, again) = ann.update(|shape| _ = shape.choose_circle());
     let Some(ShapeRef::Circle(circle)) = ann.get() else { panic!("just chosen") };
     assert_eq!(circle.radius.value(), None);
     // To choose what it is changes nothing.
-    assert!(ann.update(|shape| drop(shape.choose_circle())).1.is_empty());
+    assert!(ann.update(|shape| _ = shape.choose_circle()).1.is_empty());
     bob.merge(again).unwrap();
     assert_same(&ann, &bob);
     let (_, nowhere) = bob.update(|shape| shape.choose_nowhere());
