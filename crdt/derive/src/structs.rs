@@ -170,6 +170,26 @@ fn store(schema: &Schema) -> Tokens {
             None => quote!(map.serialize_entry(#name, &#krate::View(&self.#member))?;),
         }
     });
+    let all_names: Vec<_> = schema.fields.iter().map(|field| &field.name).collect();
+    let old_names = schema.fields.iter().map(|field| {
+        let olds = &field.aliases;
+        quote!(#(#olds),*)
+    });
+    let (mut plains, mut looks, mut changes) = (vec![], vec![], vec![]);
+    for Field { member, method, default, .. } in &schema.fields {
+        if default.is_some() {
+            plains.push(quote!(#krate::Plain::of(&self.#method())));
+            looks.push(quote!({
+                let _ = look;
+                #krate::Seen::value(#krate::Plain::of(&self.#method()))
+            }));
+            changes.push(quote!(gathered.value(seen, || #krate::Plain::of(&self.#method()))));
+        } else {
+            plains.push(quote!(#krate::DotStore::plain(&self.#member)));
+            looks.push(quote!(#krate::DotStore::look(&self.#member, look)));
+            changes.push(quote!(#krate::DotStore::changed(&self.#member, seen, gathered)));
+        }
+    }
     let count = members.len();
     quote! {
         impl #implemented #krate::DotStore for #state #arguments #conditions {
@@ -231,6 +251,26 @@ fn store(schema: &Schema) -> Tokens {
                 let mut map = serializer.serialize_map(::std::option::Option::Some(#count))?;
                 #(#shown)*
                 map.end()
+            }
+
+            fn plain(&self) -> #krate::Plain {
+                #krate::Plain::Map(::std::iter::FromIterator::from_iter([
+                    #((#krate::Plain::from(#all_names), #plains),)*
+                ]))
+            }
+
+            fn look(&self, look: #krate::Look<'_>) -> #krate::Seen {
+                #krate::look_at_fields(look, &[#((#all_names, &[#old_names])),*], |name, look| match name {
+                    #(#all_names => #looks,)*
+                    _ => ::std::unreachable!("only fields are named"),
+                })
+            }
+
+            fn changed(&self, before: &#krate::Seen, gathered: &mut #krate::Gathered) {
+                gathered.fields(before, |name, seen, gathered| match name {
+                    #(#all_names => #changes,)*
+                    _ => {}
+                });
             }
         }
     }

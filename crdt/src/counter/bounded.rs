@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 
 use crate::causal::{ReplicaId, ReplicaIndex};
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Written, leaf_store};
+use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, Written, leaf_store};
 
 /// A counter that never goes below `MIN`: stock, seats, credit.
 ///
@@ -289,6 +289,14 @@ impl<const MIN: i64> DotStore for BoundedCounter<MIN> {
     }
 
     leaf_store!(ledgers: Written<Ledger>);
+
+    fn look(&self, _: Look<'_>) -> Seen {
+        Seen::count(self.value())
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        gathered.count(before, self.value().into());
+    }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(self.value())

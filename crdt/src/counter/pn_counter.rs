@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde::Serializer;
 
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Join, Leaf, Mut, leaf_store};
+use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, leaf_store};
 
 /// A counter that goes up and down.
 ///
@@ -83,6 +83,14 @@ impl DotStore for PnCounter {
     }
 
     leaf_store!(pieces: i64);
+
+    fn look(&self, _: Look<'_>) -> Seen {
+        Seen::count(self.value())
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        gathered.count(before, self.value().into());
+    }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(self.value())

@@ -8,9 +8,11 @@ use smallvec::SmallVec;
 
 use super::{Doc, Scalar};
 use crate::causal::LocalDot;
-use crate::delta::{Mismatch, Node, TreeWriter};
+use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 use crate::map::reset;
-use crate::store::{Crdt, DotStore, Join, Mut, Opaque, View, deeper};
+use crate::store::{
+    Crdt, DotStore, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, View, What, deeper,
+};
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister, MaxRegister,
     MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
@@ -88,6 +90,14 @@ macro_rules! kinds {
                 match code {
                     $($code => <$type as DotStore>::check(node),)*
                     _ => Ok(()),
+                }
+            }
+
+            /// The name it goes by in views.
+            fn name(&self) -> Plain {
+                match self {
+                    $(Self::$kind(_) => $name.into(),)*
+                    Self::Unknown(code, _) => Plain::Text(format!("unknown-{code}")),
                 }
             }
 
@@ -295,5 +305,50 @@ impl DotStore for DocEntry {
         let mut map = serializer.serialize_map(Some(self.typed.len()))?;
         self.typed.iter().try_for_each(|typed| typed.view_in(&mut map))?;
         map.end()
+    }
+
+    fn plain(&self) -> Plain {
+        let value = |typed: &Typed| (typed.name(), each!(typed, value => value.plain()));
+        Plain::Map(self.typed.iter().map(value).collect())
+    }
+
+    fn look(&self, look: Look<'_>) -> Seen {
+        let see = |typed: &Typed, look| each!(typed, value => value.look(look));
+        match look.children() {
+            Some(children) => {
+                let named = children.map(|(key, below)| {
+                    let there = self.typed.iter().find(|typed| key == [typed.code()]);
+                    (Bytes::from_slice(key), there.map(|there| see(there, below)))
+                });
+                Seen(Sight::Entries(named.collect(), false))
+            }
+            None => {
+                let all = self.typed.iter();
+                let all = all.map(|typed| (Bytes::from_slice(&[typed.code()]), Some(see(typed, look.all()))));
+                Seen(Sight::Entries(all.collect(), true))
+            }
+        }
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        let Seen(Sight::Entries(seen, are_all)) = before else { return };
+        let was = |code: u8| seen.iter().find(|(key, _)| key[..] == [code]);
+        for typed in &self.typed {
+            match was(typed.code()) {
+                Some((_, Some(seen))) => gathered.below(typed.name(), |gathered| {
+                    each!(typed, value => value.changed(seen, gathered));
+                }),
+                None if !are_all => {}
+                _ => gathered.below(typed.name(), |gathered| {
+                    gathered.say(What::Added(each!(typed, value => value.plain())));
+                }),
+            }
+        }
+        for (key, was) in seen {
+            let [code] = key[..] else { continue };
+            if was.is_some() && self.typed.iter().all(|typed| typed.code() != code) {
+                gathered.below(Typed::new(code).name(), |gathered| gathered.say(What::Removed));
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ use serde::Serializer;
 
 use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
-use crate::store::{Crdt, DotStore, Join, Mut};
+use crate::store::{Crdt, DotStore, Gathered, Join, Look, Mut, Plain, Seen};
 use crate::{
     AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister,
     MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
@@ -245,5 +245,17 @@ impl DotStore for Doc {
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.entries.view(serializer)
+    }
+
+    fn plain(&self) -> Plain {
+        self.entries.plain()
+    }
+
+    fn look(&self, look: Look<'_>) -> Seen {
+        self.entries.look(look)
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        self.entries.changed(before, gathered);
     }
 }

@@ -140,6 +140,31 @@ macro_rules! impl_entries {
                 }
                 map.end()
             }
+
+            fn plain(&self) -> Plain {
+                Plain::Map(self.iter().map(|(key, value)| (Plain::of(key), value.plain())).collect())
+            }
+
+            fn look(&self, look: Look<'_>) -> Seen {
+                let entries = &self.entries;
+                Seen::entries(
+                    look,
+                    |key: &K| entries.get(key),
+                    entries.iter_unordered(),
+                    |value, look| value.look(look),
+                )
+            }
+
+            fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+                let entries = &self.entries;
+                gathered.entries(
+                    before,
+                    |key: &K| entries.get(key),
+                    entries.iter_unordered(),
+                    V::State::plain,
+                    |value, seen, gathered| value.changed(seen, gathered),
+                );
+            }
         }
     };
 }

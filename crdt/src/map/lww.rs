@@ -15,7 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::causal::Stamp;
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Join, Key, Leaf, Mut, Value, Vote, Votes, Written, deeper, votes_store};
+use crate::store::{
+    Crdt, DotStore, Gathered, Join, Key, Leaf, Look, Mut, Plain, Seen, Value, Vote, Votes, Written, deeper,
+    votes_store,
+};
 
 /// A map of which each key is written and removed as a whole, and the last write or removal of it counts.
 ///
@@ -236,5 +239,25 @@ impl<K: Key, V: Value> DotStore for LwwMap<K, V> {
         let mut map = serializer.serialize_map(Some(self.len()))?;
         self.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
         map.end()
+    }
+
+    fn plain(&self) -> Plain {
+        Plain::Map(self.iter().map(|(key, value)| (Plain::of(key), Plain::of(value))).collect())
+    }
+
+    fn look(&self, look: Look<'_>) -> Seen {
+        Seen::entries(look, |key: &K| self.get(key), self.iter(), |value, _| Seen::value(Plain::of(value)))
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        gathered.entries(
+            before,
+            |key: &K| self.get(key),
+            self.iter(),
+            Plain::of,
+            |value, seen, gathered| {
+                gathered.value(seen, || Plain::of(value));
+            },
+        );
     }
 }

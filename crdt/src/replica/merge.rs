@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Replica, count, row_in};
-use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaIndex, Version};
+use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaId, ReplicaIndex, Version};
 use crate::delta::{Delta, Parts};
-use crate::store::{Crdt, Join, Rows};
+use crate::store::{Changes, Crdt, DotStore, Join, Look, Rows, Seen, compare};
 
 /// What became of a merged delta.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub enum Refused {
     TooManyReplicas,
 }
 
+/// Where it is noted what became different, if anybody wants to know.
+type Observed<'o> = Option<&'o mut Vec<Changes>>;
+
 impl<T: Crdt> Replica<T> {
     /// Takes in a delta: in any order, any number of times, grouped or not, the result is the same. One that arrives
     /// before what it depends on waits, and is applied when that has come.
@@ -51,7 +54,42 @@ impl<T: Crdt> Replica<T> {
         self.merge_parts(delta.parts)
     }
 
+    /// As [`merge`](Self::merge), and says what became different: of each delta that was applied, this one first, then those
+    /// that had waited for it.
+    ///
+    /// Costs time in proportion to the delta, once more before it and once more after it; a state, and a removal of
+    /// everything below a place, costs a walk of what is there.
+    ///
+    /// ```
+    /// use tombolo_crdt::{AddWinsSet, Merged, Plain, Replica, ReplicaId, What};
+    ///
+    /// let mut ann = Replica::<AddWinsSet<String>>::new(ReplicaId::from_bytes([1; 16]));
+    /// let mut bob = Replica::<AddWinsSet<String>>::new(ReplicaId::from_bytes([2; 16]));
+    /// let mut shown = bob.plain();
+    /// let (_, delta) = ann.update(|birds| birds.extend(["heron", "avocet"]));
+    /// let (merged, all) = bob.merge_changes(delta)?;
+    /// assert_eq!((merged, &all[0].by[..]), (Merged::Applied, &[ann.id()][..]));
+    /// assert!(all[0].changes.iter().all(|change| change.what == What::Entered));
+    /// for changes in &all {
+    ///     changes.apply_to(&mut shown).expect("they fit what was there before");
+    /// }
+    /// assert_eq!(shown, bob.plain());
+    /// # Ok::<(), tombolo_crdt::Refused>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge).
+    pub fn merge_changes(&mut self, delta: Delta<T>) -> Result<(Merged, Vec<Changes>), Refused> {
+        let mut observed = Vec::new();
+        let merged = self.merge_observed(delta.parts, &mut Some(&mut observed))?;
+        Ok((merged, observed))
+    }
+
     fn merge_parts(&mut self, delta: Arc<Parts>) -> Result<Merged, Refused> {
+        self.merge_observed(delta, &mut None)
+    }
+
+    fn merge_observed(&mut self, delta: Arc<Parts>, observed: &mut Observed<'_>) -> Result<Merged, Refused> {
         let mut rows = Rows::of(&self.tx.table, &delta.table);
         if delta.events.iter().all(|run| self.known_in(rows.row(run.replica)) >= run.last) {
             return Ok(Merged::AlreadyKnown);
@@ -73,8 +111,8 @@ impl<T: Crdt> Replica<T> {
             }
             return Ok(Merged::Pending(missing));
         }
-        self.apply(delta, rows);
-        self.apply_waiting();
+        self.apply(delta, rows, observed);
+        self.apply_waiting(observed);
         Ok(Merged::Applied)
     }
 
@@ -85,26 +123,45 @@ impl<T: Crdt> Replica<T> {
         needed.filter(|&(id, n)| self.known_to(id) < n).collect()
     }
 
-    fn apply_waiting(&mut self) {
+    fn apply_waiting(&mut self, observed: &mut Observed<'_>) {
         while self.pending.len() > 0 {
             let mut pending = std::mem::take(&mut self.pending);
             let ready = pending.take_ready(|id| self.known_to(id));
             self.pending = pending;
             let Some(delta) = ready else { return };
             let rows = Rows::of(&self.tx.table, &delta.table);
-            self.apply(delta, rows);
+            self.apply(delta, rows, observed);
         }
     }
 
     /// Joins a delta whose dependencies are known.
-    fn apply(&mut self, delta: Arc<Parts>, rows: Rows) {
-        self.join(&delta, rows);
+    fn apply(&mut self, delta: Arc<Parts>, rows: Rows, observed: &mut Observed<'_>) {
+        match observed {
+            None => self.join(&delta, rows),
+            Some(observed) => {
+                let seen = self.look(&delta, &rows);
+                self.join(&delta, rows);
+                let mut by: Vec<ReplicaId> =
+                    delta.events.iter().map(|run| delta.table.id(run.replica)).collect();
+                by.sort_unstable();
+                by.dedup();
+                observed.push(compare(&self.state, &seen, by));
+            }
+        }
         if delta.is_state {
             self.ring.restart(&self.known);
         } else {
             let table = &self.tx.table;
             self.ring.push(delta, || count(&self.state), |delta, row| row_in(table, delta, row));
         }
+    }
+
+    /// What is read where a delta says something.
+    fn look(&self, delta: &Parts, rows: &Rows) -> Seen {
+        // What is known of it may have been removed, anywhere.
+        let overlaps = delta.events.iter().any(|run| self.known_in(rows.row(run.replica)) >= run.first);
+        let look = Look::new(Some(delta.tree.root()), &self.known, rows);
+        self.state.look(if overlaps || delta.is_state { look.all() } else { look })
     }
 
     /// Joins state and version, and leaves the ring alone.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::causal::{ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::Parts;
-use crate::store::{Crdt, DotStore, View};
+use crate::store::{Crdt, DotStore, Plain, View};
 use pending::Pending;
 use ring::Ring;
 
@@ -130,6 +130,12 @@ impl<T: Crdt> Replica<T> {
     #[must_use]
     pub fn view(&self) -> impl serde::Serialize + '_ {
         View(&self.state)
+    }
+
+    /// The plain value, to keep beside it and to be kept up to date by [`Changes`](crate::Changes).
+    #[must_use]
+    pub fn plain(&self) -> Plain {
+        self.state.plain()
     }
 
     /// Hands in the wall time, in milliseconds since the Unix epoch, for last-writer-wins stamps. Without it, stamps

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Replica, count, row_in};
 use crate::causal::{CausalContext, HybridClock};
-use crate::delta::{Delta, Parts, Run, repeats_a_key};
-use crate::store::{Crdt, DotStore, Join, Mut, Rows};
+use crate::delta::{Delta, DeltaTree, Parts, Run, repeats_a_key};
+use crate::store::{Changes, Crdt, DotStore, Join, Look, Mut, Rows, compare};
 
 impl<T: Crdt> Replica<T> {
     /// One transaction: everything `write` does becomes visible at once, here and everywhere. Yields what the closure
@@ -42,18 +42,77 @@ impl<T: Crdt> Replica<T> {
         Ok((value, attempt.commit()))
     }
 
+    /// As [`update`](Self::update), and says what became different.
+    ///
+    /// Costs three times as much: the transaction is undone, what it changed is looked at, and it is done again.
+    ///
+    /// ```
+    /// use tombolo_crdt::{AddWinsMap, Plain, PnCounter, Replica, ReplicaId, What};
+    ///
+    /// let mut stock = Replica::<AddWinsMap<String, PnCounter>>::new(ReplicaId::from_bytes([1; 16]));
+    /// let _ = stock.update(|stock| stock.at("apples").inc(3));
+    /// let (_, _, changes) = stock.update_changes(|stock| stock.at("apples").dec(1));
+    /// assert_eq!((&changes.changes[0].path[..], &changes.changes[0].what), (&["apples".into()][..], &What::Incremented(-1)));
+    /// ```
+    ///
+    /// # Panics
+    /// As [`update`](Self::update).
+    pub fn update_changes<R>(
+        &mut self,
+        write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> R,
+    ) -> (R, Delta<T>, Changes) {
+        match self.try_update_changes(|value| Ok::<R, Infallible>(write(value))) {
+            Ok(done) => done,
+            Err(never) => match never {},
+        }
+    }
+
+    /// As [`update_changes`](Self::update_changes), but `write` may fail.
+    ///
+    /// # Errors
+    /// As [`try_update`](Self::try_update).
+    ///
+    /// # Panics
+    /// As [`update`](Self::update).
+    pub fn try_update_changes<R, E>(
+        &mut self,
+        write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> Result<R, E>,
+    ) -> Result<(R, Delta<T>, Changes), E> {
+        let me = self.me.unwrap_or_else(|| self.intern(self.id));
+        self.me = Some(me);
+        self.tx.begin(me, self.known[me as usize]);
+        let attempt = Attempt { replica: self, is_done: false };
+        let value = write(&mut Mut::root(&mut attempt.replica.state, &mut attempt.replica.tx).into())?;
+        let inverse = attempt.replica.tx.draft.inverse();
+        let delta = attempt.commit();
+        if delta.is_empty() {
+            return Ok((value, delta, Changes::default()));
+        }
+        self.rejoin(&inverse);
+        let rows = Rows::default();
+        // Whatever it covers was there.
+        let seen = self.state.look(Look::new(Some(delta.parts.tree.root()), &[], &rows));
+        self.rejoin(&delta.parts.tree);
+        let changes = compare(&self.state, &seen, vec![self.id]);
+        Ok((value, delta, changes))
+    }
+
+    /// Joins a tree of this replica's own, as if nothing were known.
+    fn rejoin(&mut self, tree: &DeltaTree) {
+        let mut dots = Vec::new();
+        tree.each_carried(|dot| dots.push(dot));
+        let carried = CausalContext::from_dots(dots);
+        let mut clock = HybridClock::default();
+        let rows = Rows::default();
+        let mut join = Join::new(&[], &self.tx.table, &rows, &carried, &mut clock, self.tx.seed);
+        join.below(&mut self.state, tree.root());
+    }
+
     fn undo(&mut self) {
         let inverse = self.tx.draft.inverse();
-        let mut dots = Vec::new();
-        inverse.each_carried(|dot| dots.push(dot));
-        let carried = CausalContext::from_dots(dots);
         self.tx.undo();
         // What comes back was observed before; the clock needs no news of it.
-        let mut clock = HybridClock::default();
-        let table = &self.tx.table;
-        let rows = Rows::default();
-        let mut join = Join::new(&[], table, &rows, &carried, &mut clock, self.tx.seed);
-        join.below(&mut self.state, inverse.root());
+        self.rejoin(&inverse);
         self.tx.draft.rest();
     }
 }

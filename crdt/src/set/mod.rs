@@ -154,6 +154,24 @@ pub(crate) fn check_keys<K: Key>(
     })
 }
 
+/// How a set with `contains` and `iter` is seen.
+macro_rules! seen_as_elements {
+    () => {
+        fn plain(&self) -> $crate::store::Plain {
+            $crate::store::Plain::Set(self.iter().map($crate::store::Plain::of).collect())
+        }
+
+        fn look(&self, look: $crate::store::Look<'_>) -> $crate::store::Seen {
+            $crate::store::Seen::elements(look, |element: &K| self.contains(element), self.iter())
+        }
+
+        fn changed(&self, before: &$crate::store::Seen, gathered: &mut $crate::store::Gathered) {
+            gathered.elements(before, |element: &K| self.contains(element), self.iter());
+        }
+    };
+}
+pub(crate) use seen_as_elements;
+
 /// The [`DotStore`](crate::DotStore) of a set: all of it is its elements.
 macro_rules! element_store {
     () => {
@@ -184,6 +202,8 @@ macro_rules! element_store {
         fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             self.elements.view(serializer)
         }
+
+        $crate::set::seen_as_elements!();
     };
 }
 use element_store;

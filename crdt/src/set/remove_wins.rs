@@ -101,4 +101,6 @@ impl<K: Key> DotStore for RemoveWinsSet<K> {
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         marked_view(&self.marks, serializer)
     }
+
+    super::seen_as_elements!();
 }

@@ -110,4 +110,6 @@ impl<K: Key> DotStore for TwoPhaseSet<K> {
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         marked_view(&self.marks, serializer)
     }
+
+    super::seen_as_elements!();
 }

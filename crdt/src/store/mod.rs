@@ -3,6 +3,7 @@
 //! Applications meet [`Crdt`] and [`Mut`] here; the rest is for implementing types (`#[derive(Crdt)]` writes it).
 
 mod alias;
+mod changes;
 mod content;
 mod index;
 mod join;
@@ -12,6 +13,7 @@ mod mark;
 mod mutate;
 mod opaque;
 mod order;
+mod plain;
 mod traits;
 mod unknown;
 mod value;
@@ -20,6 +22,8 @@ mod votes;
 mod walk;
 
 pub use alias::Alias;
+pub use changes::{Change, Changes, Gathered, Look, Seen, What, look_at_fields};
+pub(crate) use changes::{Sight, compare};
 pub(crate) use content::{Content, Written};
 pub use join::Join;
 pub(crate) use join::{Rows, rows_in};
@@ -30,6 +34,7 @@ pub(crate) use mark::Mark;
 pub(crate) use mutate::deeper;
 pub use mutate::{MAX_DEPTH, Mut};
 pub use opaque::Opaque;
+pub use plain::Plain;
 pub use traits::{Crdt, DotStore};
 pub use unknown::UnknownFields;
 use value::try_encode_value;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serializer;
 
-use super::{Join, Mut};
+use super::{Gathered, Join, Look, Mut, Plain, Seen, View};
 use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 
@@ -79,4 +79,20 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// # Errors
     /// When `serializer` does.
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+
+    /// The plain value, with sets and maps as what they are.
+    fn plain(&self) -> Plain {
+        Plain::of(&View(self))
+    }
+
+    /// What is read where a delta says something, before it is joined.
+    fn look(&self, look: Look<'_>) -> Seen {
+        let _ = look;
+        Seen::value(self.plain())
+    }
+
+    /// Says what became different since.
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        gathered.value(before, || self.plain());
+    }
 }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tombolo_crdt::{Crdt, Delta, Limits, Merged, Opaque, Replica, ReplicaId, Since, Version};
+use tombolo_crdt::{Crdt, Delta, Limits, Merged, Opaque, Plain, Replica, ReplicaId, Since, Version};
 
 /// How many replicas take part at most.
 pub const REPLICAS: u8 = 4;
@@ -75,6 +75,8 @@ pub struct World<T: Crdt, O> {
     pub replicas: Vec<Replica<T>>,
     /// Beside each of them one that takes in the same without understanding it.
     shadows: Vec<Replica<Opaque>>,
+    /// Beside each of them what a user interface holds: a plain value, kept up to date by changes.
+    mirrors: Vec<Plain>,
     /// The deltas of transactions, in order, with their authors. They alone make up the history.
     pub written: Vec<Delta<T>>,
     /// Everything that travels: those deltas, groups of them, answers and states.
@@ -137,6 +139,7 @@ impl<T: Crdt, O: Clone> World<T, O> {
             apply,
             replicas: ids.clone().map(|number| Replica::new(id(number))).collect(),
             shadows: ids.map(|number| Replica::new(id(number))).collect(),
+            mirrors: vec![Replica::<T>::new(id(0)).plain(); usize::from(replicas)],
             written: Vec::new(),
             messages: Vec::new(),
             seen: HashMap::new(),
@@ -203,9 +206,25 @@ impl<T: Crdt, O: Clone> World<T, O> {
         let mut other = taking_in([&sent(&replica.state())]);
         assert_eq!(face(&other), face(replica));
         let before = replica.version();
-        let ((), delta) = replica.update(|value| operations.iter().for_each(|op| apply(value, op)));
+        let write = |value: &mut T::Mut<'_>| operations.iter().for_each(|op| apply(value, op));
+        let mut mirror = self.mirrors[at].clone();
+        // To be told what changes must change nothing else.
+        let delta = if self.written.len().is_multiple_of(2) {
+            let ((), delta, changes) = replica.update_changes(write);
+            changes.apply_to(&mut self.mirrors[at]).expect("changes fit what was there");
+            delta
+        } else {
+            let ((), delta) = replica.update(write);
+            self.mirrors[at] = replica.plain();
+            delta
+        };
         // The delta does to a state what the transaction did.
-        let merged = other.merge(sent(&delta)).expect("there is room");
+        let (merged, changes) = other.merge_changes(sent(&delta)).expect("there is room");
+        for changes in changes {
+            assert_eq!(changes.by, [replica.id()]);
+            changes.apply_to(&mut mirror).expect("changes fit what was there");
+        }
+        assert_eq!(mirror, other.plain());
         assert_eq!(face(&other), face(replica));
         assert_eq!(delta.is_empty(), replica.version() == before);
         if delta.is_empty() {
@@ -242,7 +261,12 @@ impl<T: Crdt, O: Clone> World<T, O> {
 
     fn deliver(&mut self, at: usize, message: &Delta<T>) {
         let replica = &mut self.replicas[at];
-        let merged = replica.merge(sent(message)).expect("there is room");
+        let (merged, changes) = replica.merge_changes(sent(message)).expect("there is room");
+        assert_eq!(changes.is_empty(), merged != Merged::Applied);
+        for changes in changes {
+            let fits = changes.apply_to(&mut self.mirrors[at]);
+            assert_eq!(fits, Ok(()), "{changes:?} does not fit {:?}", self.mirrors[at]);
+        }
         match merged {
             Merged::Applied => assert!(replica.version().dominates(&message.events())),
             Merged::AlreadyKnown => assert!(replica.version().dominates(&message.events())),
@@ -314,7 +338,8 @@ impl<T: Crdt, O: Clone> World<T, O> {
     }
 
     fn check(&mut self) {
-        for (replica, shadow_of) in self.replicas.iter().zip(&self.shadows) {
+        for ((replica, shadow_of), mirror) in self.replicas.iter().zip(&self.shadows).zip(&self.mirrors) {
+            assert_eq!(*mirror, replica.plain(), "changes do not tell what changed");
             let (version, bytes) = face(replica);
             let known = self.seen.entry(version.clone()).or_insert_with(|| bytes.clone());
             assert_eq!(*known, bytes, "two states of one version");

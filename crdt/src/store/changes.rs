@@ -1,0 +1,353 @@
+//! What became different: for user interfaces, which do not want to draw everything anew.
+//!
+//! A value is looked at twice, before a delta is joined and after it, at the places that the delta names and no others.
+
+use std::collections::BTreeSet;
+
+use super::{DotStore, Key, Plain, Rows, decode_key, write_key};
+use crate::causal::{Dots, ReplicaId};
+use crate::delta::{Bytes, Node};
+
+/// What one delta changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Who wrote it: one replica as a rule, several for an answer to a version or a state.
+    pub by: Vec<ReplicaId>,
+    /// What became different, in no particular order; no two say something of the same place.
+    pub changes: Vec<Change>,
+}
+
+/// Something that became different.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where: keys of maps and names of fields, from the outside in; of an element of a set the element last.
+    pub path: Vec<Plain>,
+    /// What.
+    pub what: What,
+}
+
+/// What became different at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A key of a map is there that was not, with this value.
+    Added(Plain),
+    /// A key of a map is no longer there.
+    Removed,
+    /// An element of a set is in that was not.
+    Entered,
+    /// An element of a set is no longer in.
+    Left,
+    /// A value was replaced.
+    Replaced {
+        /// What was read before.
+        old: Plain,
+        /// What is read now.
+        new: Plain,
+    },
+    /// A counter has gone up by so much, or down if that is negative.
+    Incremented(i128),
+}
+
+impl Changes {
+    /// Makes of a plain value as it was one as it is.
+    ///
+    /// # Errors
+    /// With the first change that does not fit the value, which was another one then. Those before it are done.
+    pub fn apply_to(&self, value: &mut Plain) -> Result<(), Change> {
+        self.changes.iter().try_for_each(|change| change.apply_to(value).ok_or_else(|| change.clone()))
+    }
+}
+
+impl Change {
+    fn apply_to(&self, value: &mut Plain) -> Option<()> {
+        match (&self.what, self.path.split_last()) {
+            (What::Added(added), Some((key, above))) => match value.get_mut(above)? {
+                Plain::Map(map) => map.insert(key.clone(), added.clone()).is_none().then_some(()),
+                _ => None,
+            },
+            (What::Removed, Some((key, above))) => match value.get_mut(above)? {
+                Plain::Map(map) => map.remove(key).map(drop),
+                _ => None,
+            },
+            (What::Entered, Some((element, above))) => match value.get_mut(above)? {
+                Plain::Set(set) => set.insert(element.clone()).then_some(()),
+                _ => None,
+            },
+            (What::Left, Some((element, above))) => match value.get_mut(above)? {
+                Plain::Set(set) => set.remove(element).then_some(()),
+                _ => None,
+            },
+            (What::Replaced { old, new }, _) => {
+                let there = value.get_mut(&self.path)?;
+                (there == old).then(|| there.clone_from(new))
+            }
+            (What::Incremented(by), _) => match value.get_mut(&self.path)? {
+                Plain::Int(number) => {
+                    *number += by;
+                    Some(())
+                }
+                _ => None,
+            },
+            (_, None) => None,
+        }
+    }
+}
+
+/// Where to look.
+#[derive(Clone, Copy)]
+pub struct Look<'l> {
+    /// What a delta says of the place; `None` if anything may change.
+    node: Option<Node<'l>>,
+    /// What is known, by our rows; from the delta's rows to ours.
+    known: &'l [u64],
+    rows: &'l Rows,
+}
+
+impl<'l> Look<'l> {
+    pub(crate) fn new(node: Option<Node<'l>>, known: &'l [u64], rows: &'l Rows) -> Self {
+        Self { node, known, rows }.narrowed(node)
+    }
+
+    /// Where a child of the place stands.
+    fn narrowed(self, node: Option<Node<'l>>) -> Self {
+        Self { node: node.filter(|node| !self.takes_something(node.cover())), ..self }
+    }
+
+    /// Whether a cover names what may be there.
+    fn takes_something(self, cover: Dots<'_>) -> bool {
+        cover.runs().any(|(row, first, _)| {
+            self.known.is_empty()
+                || self.known.get(self.rows.row(row) as usize).is_some_and(|known| *known >= first)
+        })
+    }
+
+    /// The children that a delta names, with where to look; `None` if all there are must be looked at.
+    pub fn children(self) -> Option<impl Iterator<Item = (&'l [u8], Look<'l>)>> {
+        let node = self.node?;
+        Some(node.children().map(move |(key, child)| (key, self.narrowed(Some(child)))))
+    }
+
+    /// Everything at a place.
+    #[must_use]
+    pub fn all(self) -> Self {
+        Self { node: None, ..self }
+    }
+}
+
+/// What was seen, before anything changed.
+#[derive(Debug)]
+pub struct Seen(pub(crate) Sight);
+
+#[derive(Debug)]
+pub(crate) enum Sight {
+    /// A value that is replaced as a whole.
+    Value(Plain),
+    Count(i128),
+    /// Elements by their encoding, and whether they were in; and whether these are all there were.
+    Elements(Vec<(Bytes, bool)>, bool),
+    /// Keys by their encoding, with what was under them.
+    Entries(Vec<(Bytes, Option<Seen>)>, bool),
+    /// Fields by name.
+    Fields(Vec<(&'static str, Seen)>),
+}
+
+/// Where changes are gathered.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    path: Vec<Plain>,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Gathered {
+    pub(crate) fn say(&mut self, what: What) {
+        self.changes.push(Change { path: self.path.clone(), what });
+    }
+
+    pub(crate) fn below(&mut self, key: Plain, say: impl FnOnce(&mut Self)) {
+        self.path.push(key);
+        say(self);
+        self.path.pop();
+    }
+
+    /// A value that is replaced as a whole.
+    pub fn value(&mut self, before: &Seen, now: impl FnOnce() -> Plain) {
+        if let Sight::Value(old) = &before.0 {
+            let new = now();
+            if *old != new {
+                self.say(What::Replaced { old: old.clone(), new });
+            }
+        }
+    }
+
+    pub(crate) fn count(&mut self, before: &Seen, now: i128) {
+        if let Sight::Count(old) = before.0
+            && old != now
+        {
+            self.say(What::Incremented(now - old));
+        }
+    }
+
+    /// Fields of a struct. What `#[derive(Crdt)]` calls.
+    pub fn fields(&mut self, before: &Seen, mut field: impl FnMut(&str, &Seen, &mut Self)) {
+        if let Sight::Fields(fields) = &before.0 {
+            for (name, seen) in fields {
+                self.below((*name).into(), |gathered| field(name, seen, gathered));
+            }
+        }
+    }
+
+    /// Elements of a set: `is_in` says which are, `all` names those that are.
+    pub(crate) fn elements<'k, K: Key>(
+        &mut self,
+        before: &Seen,
+        is_in: impl Fn(&K) -> bool,
+        all: impl Iterator<Item = &'k K>,
+    ) {
+        let Sight::Elements(seen, are_all) = &before.0 else { return };
+        for (bytes, was_in) in seen {
+            let Ok(element) = decode_key::<K>(bytes) else { continue };
+            match (was_in, is_in(&element)) {
+                (true, false) => self.below(Plain::of(&element), |gathered| gathered.say(What::Left)),
+                (false, true) => self.below(Plain::of(&element), |gathered| gathered.say(What::Entered)),
+                _ => {}
+            }
+        }
+        if *are_all {
+            let seen: BTreeSet<&[u8]> = seen.iter().map(|(bytes, _)| &bytes[..]).collect();
+            for element in all {
+                if !seen.contains(&key_bytes(element)[..]) {
+                    self.below(Plain::of(element), |gathered| gathered.say(What::Entered));
+                }
+            }
+        }
+    }
+
+    /// Entries of a map. `get` finds a key, `all` names those that are there; `plain` is what stands there, `changed` what became of
+    /// what was seen.
+    pub(crate) fn entries<'s, K: Key, S: 's>(
+        &mut self,
+        before: &Seen,
+        get: impl Fn(&K) -> Option<&'s S>,
+        all: impl Iterator<Item = (&'s K, &'s S)>,
+        plain: impl Fn(&S) -> Plain,
+        mut changed: impl FnMut(&S, &Seen, &mut Self),
+    ) {
+        let Sight::Entries(seen, are_all) = &before.0 else { return };
+        for (bytes, was) in seen {
+            let Ok(key) = decode_key::<K>(bytes) else { continue };
+            match (was, get(&key)) {
+                (Some(seen), Some(now)) => {
+                    self.below(Plain::of(&key), |gathered| changed(now, seen, gathered));
+                }
+                (Some(_), None) => self.below(Plain::of(&key), |gathered| gathered.say(What::Removed)),
+                (None, Some(now)) => {
+                    self.below(Plain::of(&key), |gathered| gathered.say(What::Added(plain(now))));
+                }
+                (None, None) => {}
+            }
+        }
+        if *are_all {
+            let seen: BTreeSet<&[u8]> = seen.iter().map(|(bytes, _)| &bytes[..]).collect();
+            for (key, now) in all {
+                if !seen.contains(&key_bytes(key)[..]) {
+                    self.below(Plain::of(key), |gathered| gathered.say(What::Added(plain(now))));
+                }
+            }
+        }
+    }
+}
+
+fn key_bytes<K: Key>(key: &K) -> Bytes {
+    let mut bytes = Bytes::new();
+    write_key(key, &mut bytes);
+    bytes
+}
+
+impl Seen {
+    /// A value that is replaced as a whole.
+    #[must_use]
+    pub fn value(value: Plain) -> Self {
+        Self(Sight::Value(value))
+    }
+
+    pub(crate) fn count(count: impl Into<i128>) -> Self {
+        Self(Sight::Count(count.into()))
+    }
+
+    /// Fields of a struct, by name. What `#[derive(Crdt)]` calls.
+    #[must_use]
+    pub fn fields(fields: Vec<(&'static str, Seen)>) -> Self {
+        Self(Sight::Fields(fields))
+    }
+
+    pub(crate) fn elements<'k, K: Key>(
+        look: Look<'_>,
+        is_in: impl Fn(&K) -> bool,
+        all: impl Iterator<Item = &'k K>,
+    ) -> Self {
+        match look.children() {
+            Some(children) => {
+                let named = children.map(|(bytes, _)| {
+                    let was_in = decode_key::<K>(bytes).is_ok_and(|element| is_in(&element));
+                    (Bytes::from_slice(bytes), was_in)
+                });
+                Self(Sight::Elements(named.collect(), false))
+            }
+            None => Self(Sight::Elements(all.map(|element| (key_bytes(element), true)).collect(), true)),
+        }
+    }
+
+    pub(crate) fn entries<'s, K: Key + 's, S: 's>(
+        look: Look<'_>,
+        get: impl Fn(&K) -> Option<&'s S>,
+        all: impl Iterator<Item = (&'s K, &'s S)>,
+        see: impl Fn(&S, Look<'_>) -> Seen,
+    ) -> Self {
+        match look.children() {
+            Some(children) => {
+                let named = children.map(|(bytes, below)| {
+                    let there = decode_key::<K>(bytes).ok().and_then(|key| get(&key));
+                    (Bytes::from_slice(bytes), there.map(|there| see(there, below)))
+                });
+                Self(Sight::Entries(named.collect(), false))
+            }
+            None => {
+                let all = all.map(|(key, there)| (key_bytes(key), Some(see(there, look.all()))));
+                Self(Sight::Entries(all.collect(), true))
+            }
+        }
+    }
+}
+
+/// The fields that a delta names, with where to look. What `#[derive(Crdt)]` calls.
+pub fn look_at_fields(
+    look: Look<'_>,
+    names: &[(&'static str, &'static [&'static str])],
+    mut see: impl FnMut(&'static str, Look<'_>) -> Seen,
+) -> Seen {
+    let mut fields: Vec<(&'static str, Seen)> = Vec::new();
+    match look.children() {
+        None => fields.extend(names.iter().map(|(name, _)| (*name, see(name, look.all())))),
+        Some(children) => {
+            for (bytes, below) in children {
+                let is_it = |(name, olds): &&(&'static str, &'static [&'static str])| {
+                    name.as_bytes() == bytes || olds.iter().any(|old| old.as_bytes() == bytes)
+                };
+                let Some((name, olds)) = names.iter().find(is_it) else { continue };
+                if fields.iter().all(|(known, _)| known != name) {
+                    // What stands under several names may be named by several nodes.
+                    let below = if olds.is_empty() { below } else { look.all() };
+                    fields.push((name, see(name, below)));
+                }
+            }
+        }
+    }
+    Seen::fields(fields)
+}
+
+/// What was seen of a whole value, and what became of it.
+pub(crate) fn compare<S: DotStore>(state: &S, before: &Seen, by: Vec<ReplicaId>) -> Changes {
+    let mut gathered = Gathered::default();
+    state.changed(before, &mut gathered);
+    Changes { by, changes: gathered.changes }
+}
