@@ -235,8 +235,8 @@ pub use register::{LwwRegister, MaxRegister, MinRegister, MvRegister};
 pub use replica::{Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{
-    Alias, Change, Changes, Crdt, DotStore, Gathered, Join, Key, Look, MAX_DEPTH, Mut, Opaque, Plain, Seen,
-    UnknownFields, Value, View, What, look_at_fields,
+    Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, Join, Key, Look, MAX_DEPTH,
+    Mut, Opaque, Plain, Seen, UnknownFields, Value, View, What, look_at_fields,
 };
 #[cfg(feature = "derive")]
 pub use tombolo_crdt_derive::Crdt;

@@ -142,6 +142,14 @@ fn store(choice: &Choice) -> Tokens {
     let Contents { fields, schemas, names, named } = contents(choice);
     let krate = quote!(::tombolo_crdt);
     let chosen = LitByteStr::new(CHOSEN.as_bytes(), choice.ident.span());
+    let disputed = choice.variants.iter().filter(|variant| variant.content.is_some());
+    let disputed = disputed.map(|Variant { ident, name, .. }| {
+        quote!(::std::option::Option::Some(#reading::#ident(held)) => {
+            disputes.below(#krate::Plain::from(#name), |disputes| {
+                #krate::DotStore::conflicts(held, disputes);
+            });
+        })
+    });
     let shown = choice.variants.iter().map(|Variant { ident, name, content, .. }| match content {
         Some(_) => quote!(::std::option::Option::Some(#reading::#ident(held)) => {
             let mut map = serializer.serialize_map(::std::option::Option::Some(1))?;
@@ -201,6 +209,14 @@ fn store(choice: &Choice) -> Tokens {
                     #(#named => <<#schemas as #krate::Crdt>::State as #krate::DotStore>::check(field),)*
                     _ => ::std::result::Result::Ok(()),
                 })
+            }
+
+            fn conflicts(&self, disputes: &mut #krate::Disputes<'_>) {
+                #krate::DotStore::conflicts(&self.__chosen, disputes);
+                match self.get() {
+                    #(#disputed)*
+                    _ => {}
+                }
             }
 
             fn view<__S: #krate::serde::Serializer>(

@@ -65,7 +65,7 @@ fn built_once(schema: &Schema) -> Tokens {
             fn schema #implemented (#(#values: #types),*) #conditions {
                 let schema: #ident #arguments = #ident { #(#members: #values),* };
                 let #ident { #(#members: #values),* } = schema;
-                #(drop(#values);)*
+                let _ = (#(#values,)*);
             }
         };
     }
@@ -76,21 +76,21 @@ fn chosen_once(choice: &Choice) -> Tokens {
     let ident = &choice.ident;
     let variants = choice.variants.iter().map(|variant| {
         let name = &variant.ident;
-        let Some(schema) = &variant.content else { return quote!(drop(#ident::#name);) };
+        let Some(schema) = &variant.content else { return quote!(let _ = #ident::#name;) };
         let (members, types) = fields(schema);
         let values: Vec<_> = (0..members.len()).map(|at| format_ident!("field_{at}")).collect();
         quote! {
             #[allow(dead_code, clippy::too_many_arguments)]
             fn #name(#(#values: #types),*) {
                 if let #ident::#name { #(#members: #values),* } = (#ident::#name { #(#members: #values),* }) {
-                    #(drop(#values);)*
+                    let _ = (#(#values,)*);
                 }
             }
         }
     });
     quote! {
         const _: () = {
-            #[allow(dead_code, non_snake_case, irrefutable_let_patterns, clippy::drop_non_drop)]
+            #[allow(dead_code, non_snake_case, irrefutable_let_patterns)]
             fn schema() {
                 #(#variants)*
             }

@@ -253,6 +253,12 @@ fn store(schema: &Schema) -> Tokens {
                 map.end()
             }
 
+            fn conflicts(&self, disputes: &mut #krate::Disputes<'_>) {
+                #(disputes.below(#krate::Plain::from(#all_names), |disputes| {
+                    #krate::DotStore::conflicts(&self.#members, disputes);
+                });)*
+            }
+
             fn plain(&self) -> #krate::Plain {
                 #krate::Plain::Map(::std::iter::FromIterator::from_iter([
                     #((#krate::Plain::from(#all_names), #plains),)*

@@ -11,7 +11,8 @@ use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 use crate::map::reset;
 use crate::store::{
-    Crdt, DotStore, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, View, What, deeper,
+    Claim, Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, View, What,
+    deeper,
 };
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister, MaxRegister,
@@ -305,6 +306,19 @@ impl DotStore for DocEntry {
         let mut map = serializer.serialize_map(Some(self.typed.len()))?;
         self.typed.iter().try_for_each(|typed| typed.view_in(&mut map))?;
         map.end()
+    }
+
+    fn conflicts(&self, disputes: &mut Disputes<'_>) {
+        let claim = |typed: &Typed| Claim {
+            value: Some(Plain::Map([(typed.name(), each!(typed, value => value.plain()))].into())),
+            by: each!(typed, value => disputes.authors(&**value)),
+            at: None,
+        };
+        let claims = self.typed.iter().map(claim).collect();
+        disputes.settle(claims);
+        for typed in &self.typed {
+            disputes.below(typed.name(), |disputes| each!(typed, value => value.conflicts(disputes)));
+        }
     }
 
     fn plain(&self) -> Plain {

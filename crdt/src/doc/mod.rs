@@ -16,7 +16,7 @@ use serde::Serializer;
 
 use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
-use crate::store::{Crdt, DotStore, Gathered, Join, Look, Mut, Plain, Seen};
+use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen};
 use crate::{
     AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister,
     MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
@@ -245,6 +245,10 @@ impl DotStore for Doc {
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.entries.view(serializer)
+    }
+
+    fn conflicts(&self, disputes: &mut Disputes<'_>) {
+        self.entries.conflicts(disputes);
     }
 
     fn plain(&self) -> Plain {

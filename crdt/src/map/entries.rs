@@ -141,6 +141,12 @@ macro_rules! impl_entries {
                 map.end()
             }
 
+            fn conflicts(&self, disputes: &mut Disputes<'_>) {
+                for (key, value) in self.iter() {
+                    disputes.below(Plain::of(key), |disputes| value.conflicts(disputes));
+                }
+            }
+
             fn plain(&self) -> Plain {
                 Plain::Map(self.iter().map(|(key, value)| (Plain::of(key), value.plain())).collect())
             }

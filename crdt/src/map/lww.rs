@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::causal::Stamp;
 use crate::delta::Node;
 use crate::store::{
-    Crdt, DotStore, Gathered, Join, Key, Leaf, Look, Mut, Plain, Seen, Value, Vote, Votes, Written, deeper,
-    votes_store,
+    Crdt, Disputes, DotStore, Gathered, Join, Key, Leaf, Look, Mut, Plain, Seen, Value, Vote, Votes, Written,
+    deeper, votes_store,
 };
 
 /// A map of which each key is written and removed as a whole, and the last write or removal of it counts.
@@ -239,6 +239,18 @@ impl<K: Key, V: Value> DotStore for LwwMap<K, V> {
         let mut map = serializer.serialize_map(Some(self.len()))?;
         self.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
         map.end()
+    }
+
+    fn conflicts(&self, disputes: &mut Disputes<'_>) {
+        for (key, entries) in self.entries.all() {
+            if entries.len() > 1 {
+                disputes.below(Plain::of(key), |disputes| {
+                    let value =
+                        |entry: &&Written<Entry<V>>| (entry.value.as_ref().map(Plain::of), Some(entry.stamp));
+                    disputes.claims(entries.iter_dots(), value);
+                });
+            }
+        }
     }
 
     fn plain(&self) -> Plain {

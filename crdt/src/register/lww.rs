@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::causal::Stamp;
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, Written, leaf_store};
+use crate::store::{Crdt, Disputes, DotStore, Join, Leaf, Mut, Plain, Value, Written, leaf_store};
 
 /// A last-writer-wins register.
 ///
@@ -103,6 +103,10 @@ impl<V: Value> DotStore for LwwRegister<V> {
     }
 
     leaf_store!(values: Written<Stamped<V>>);
+
+    fn conflicts(&self, disputes: &mut Disputes<'_>) {
+        disputes.claims(self.values.iter_dots(), |value| (Some(Plain::of(&value.2)), Some(value.stamp())));
+    }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value().serialize(serializer)

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Serializer;
 
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Join, Leaf, Mut, Value, Written, leaf_store, view_seq};
+use crate::store::{Crdt, Disputes, DotStore, Join, Leaf, Mut, Plain, Value, Written, leaf_store, view_seq};
 
 /// A multi-value register: concurrent writes are all kept and shown.
 ///
@@ -91,6 +91,10 @@ impl<V: Value> DotStore for MvRegister<V> {
     }
 
     leaf_store!(values: Written<V>);
+
+    fn conflicts(&self, disputes: &mut Disputes<'_>) {
+        disputes.claims(self.values.iter_dots(), |value| (Some(Plain::of(&***value)), None));
+    }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         view_seq(self.values().len(), self.values(), serializer)

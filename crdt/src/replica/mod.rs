@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::causal::{ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::Parts;
-use crate::store::{Crdt, DotStore, Plain, View};
+use crate::store::{Conflict, Crdt, Disputes, DotStore, Plain, View};
 use pending::Pending;
 use ring::Ring;
 
@@ -136,6 +136,31 @@ impl<T: Crdt> Replica<T> {
     #[must_use]
     pub fn plain(&self) -> Plain {
         self.state.plain()
+    }
+
+    /// Every place where concurrent writers left more than one value, with who wrote each, and when. Costs a walk of the state.
+    ///
+    /// ```
+    /// use tombolo_crdt::{AddWinsMap, MvRegister, Replica, ReplicaId};
+    ///
+    /// type Titles = AddWinsMap<String, MvRegister<String>>;
+    /// let mut ann = Replica::<Titles>::new(ReplicaId::from_bytes([1; 16]));
+    /// let mut bob = Replica::<Titles>::new(ReplicaId::from_bytes([2; 16]));
+    /// let (_, hers) = ann.update(|titles| titles.at("dig").set("Dig the bed"));
+    /// let (_, his) = bob.update(|titles| titles.at("dig").set("Dig it up"));
+    /// ann.merge(his)?;
+    /// let [conflict] = &ann.conflicts()[..] else { panic!("one place") };
+    /// assert_eq!(conflict.path, ["dig".into()]);
+    /// assert_eq!(conflict.values[0].value, Some("Dig the bed".into()));
+    /// assert_eq!(conflict.values[1].by, [bob.id()]);
+    /// # let _ = hers;
+    /// # Ok::<(), tombolo_crdt::Refused>(())
+    /// ```
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let mut disputes = Disputes::new(&self.tx.table);
+        self.state.conflicts(&mut disputes);
+        disputes.found
     }
 
     /// Hands in the wall time, in milliseconds since the Unix epoch, for last-writer-wins stamps. Without it, stamps

@@ -4,6 +4,7 @@
 
 mod alias;
 mod changes;
+mod conflicts;
 mod content;
 mod index;
 mod join;
@@ -24,6 +25,7 @@ mod walk;
 pub use alias::Alias;
 pub use changes::{Change, Changes, Gathered, Look, Seen, What, look_at_fields};
 pub(crate) use changes::{Sight, compare};
+pub use conflicts::{Claim, Conflict, Disputes};
 pub(crate) use content::{Content, Written};
 pub use join::Join;
 pub(crate) use join::{Rows, rows_in};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serializer;
 
-use super::{Gathered, Join, Look, Mut, Plain, Seen, View};
+use super::{Disputes, Gathered, Join, Look, Mut, Plain, Seen, View};
 use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 
@@ -89,6 +89,11 @@ pub trait DotStore: Default + Send + Sync + 'static {
     fn look(&self, look: Look<'_>) -> Seen {
         let _ = look;
         Seen::value(self.plain())
+    }
+
+    /// Names the places where concurrent writers left more than one value.
+    fn conflicts(&self, disputes: &mut Disputes<'_>) {
+        let _ = disputes;
     }
 
     /// Says what became different since.

@@ -69,6 +69,11 @@ impl<K: Key, C: Vote> Votes<K, C> {
         self.votes.get(key).filter(|votes| C::show(votes))
     }
 
+    /// All keys that are remembered, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&K, &Leaf<C>)> {
+        self.votes.iter_unordered()
+    }
+
     /// The keys that are shown, ascending.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &Leaf<C>)> {
         self.votes.iter().filter(|(_, votes)| C::show(votes))
