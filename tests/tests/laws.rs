@@ -45,6 +45,16 @@ macro_rules! laws {
                 }
 
                 #[test]
+                fn states_are_joins_of_parts_and_answers_are_minimal(
+                    program in programs($operation, STEPS),
+                    seed in any::<u64>(),
+                ) {
+                    let world = World::<$type, _>::run($apply, &program);
+                    laws::a_state_is_the_join_of_its_parts(&world, seed);
+                    laws::answers_are_minimal(&world);
+                }
+
+                #[test]
                 fn bytes_go_there_and_back_and_answers_bring_level(
                     program in programs($operation, STEPS),
                     history in prop_oneof![Just(0_usize), 1..4_000_usize, Just(1 << 20)],

@@ -45,9 +45,10 @@ impl<T: Crdt> Replica<T> {
             })
             .collect();
         if let [only] = lacked[..] {
-            let needed =
-                only.deps.iter().copied().chain(only.events.iter().map(|run| (run.replica, run.first - 1)));
-            if needed.into_iter().all(|(row, n)| version.get(only.table.id(row)) >= n) {
+            // As it came, if all of it is new there and all that it needs is not.
+            let has = |row| version.get(only.table.id(row));
+            let is_new = only.events.iter().all(|run| has(run.replica) + 1 == run.first);
+            if is_new && only.deps.iter().all(|&(row, needed)| has(row) >= needed) {
                 return Since::Delta(Delta::from_parts(Arc::clone(only)));
             }
         }

@@ -1,9 +1,11 @@
 //! The laws that every type must obey, over what a random program left behind.
 
+use std::ops::ControlFlow;
+
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{Crdt, Delta, Limits, Merged, Replica, ReplicaId, Since};
+use tombolo_crdt::{Crdt, Delta, Inspection, Limits, Merged, Replica, ReplicaId, Since, Version};
 
 use super::program::{World, face, into, sent, taking_in};
 
@@ -125,4 +127,48 @@ pub fn answers_bring_level<T: Crdt, O: Clone>(world: &World<T, O>, history: usiz
         let answer = whole.delta_since(&fresh.version());
         assert_eq!(matches!(answer, Since::Forgotten), !world.written.is_empty());
     }
+}
+
+/// A state is the join of its parts, the deltas of the transactions it has seen, and none of them can be left out.
+pub fn a_state_is_the_join_of_its_parts<T: Crdt, O: Clone>(world: &World<T, O>, seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    for replica in &world.replicas {
+        let version = replica.version();
+        let mut parts: Vec<_> =
+            world.written.iter().filter(|delta| version.dominates(&delta.events())).cloned().collect();
+        parts.shuffle(&mut random);
+        let whole = face(replica);
+        assert_eq!(face(&taking_in(&parts)), whole, "a state is more or less than what it has seen");
+        let Some(last) = parts.pop() else { continue };
+        let mut without = taking_in(&parts);
+        assert!(!without.version().dominates(&last.events()), "a part says nothing");
+        assert_ne!(face(&without), whole);
+        without.merge(last).expect("there is room");
+        assert_eq!(face(&without), whole);
+    }
+}
+
+/// An answer to a version brings nothing that whoever is at it has already: no event, and no content.
+pub fn answers_are_minimal<T: Crdt, O: Clone>(world: &World<T, O>) {
+    for from in &world.replicas {
+        for to in &world.replicas {
+            if let Since::Delta(delta) = from.delta_since(&to.version()) {
+                brings_only_news(&delta, &to.version());
+            }
+        }
+    }
+}
+
+fn brings_only_news<T: Crdt>(delta: &Delta<T>, known: &Version) {
+    let inspection = Inspection::of(&delta.encode(), &Limits::default()).expect("it is a message of ours");
+    let [body] = &inspection.bodies[..] else { panic!("a delta has one body") };
+    for run in body.events() {
+        assert!(run.first > known.get(run.replica), "{run} is known");
+    }
+    body.each_node(&inspection.type_name, &mut |node| {
+        for (dot, _) in &node.carries {
+            assert!(dot.counter > known.get(dot.replica), "the content of {dot:?} is known");
+        }
+        ControlFlow::Continue(())
+    });
 }

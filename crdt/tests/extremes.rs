@@ -1,0 +1,192 @@
+//! Values at the edge of what there is: each has a result, and none of them a panic that was not announced.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tombolo_crdt::{
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DecodeError, Delta, Doc, GCounter, Limits, LwwMap,
+    LwwRegister, MAX_DEPTH, MvRegister, PnCounter, Replica, ReplicaId, Scalar,
+};
+
+fn id(number: u8) -> ReplicaId {
+    ReplicaId::from_bytes([number; 16])
+}
+
+/// Two replicas that wrote, merged both ways through bytes.
+fn both<T: Crdt>(write: impl for<'a> Fn(&mut T::Mut<'a>, u8)) -> Replica<T> {
+    let (mut ann, mut bob) = (Replica::<T>::new(id(1)), Replica::<T>::new(id(2)));
+    let limits = Limits::default();
+    let (_, hers) = ann.update(|value| write(value, 1));
+    let (_, his) = bob.update(|value| write(value, 2));
+    ann.merge(Delta::decode(&his.encode(), &limits).unwrap()).unwrap();
+    bob.merge(Delta::decode(&hers.encode(), &limits).unwrap()).unwrap();
+    assert_eq!(ann.encode(), bob.encode());
+    ann
+}
+
+#[test]
+fn counters_stop_at_the_bounds_of_their_numbers() {
+    let up = both::<PnCounter>(|counter, _| {
+        counter.inc(u64::MAX);
+        counter.inc(1);
+    });
+    assert_eq!(up.value(), i64::MAX);
+    let down = both::<PnCounter>(|counter, _| {
+        counter.dec(u64::MAX);
+        counter.add(i64::MIN);
+    });
+    assert_eq!(down.value(), i64::MIN);
+    // What one side has too much of, the other can take away again: sums are exact in between.
+    let even = both::<PnCounter>(|counter, who| counter.add(if who == 1 { i64::MAX } else { -i64::MAX }));
+    assert_eq!(even.value(), 0);
+    assert_eq!(both::<GCounter>(|counter, _| counter.inc(u64::MAX)).value(), u64::MAX);
+}
+
+#[test]
+fn a_bounded_counter_stops_there_too_and_gives_no_right_it_does_not_have() {
+    let mut counter = both::<BoundedCounter>(|counter, _| {
+        counter.inc(u64::MAX);
+        counter.inc(u64::MAX);
+    });
+    assert_eq!((counter.value(), counter.rights(id(1))), (i64::MAX, u64::MAX));
+    counter.update(|counter| counter.dec(u64::MAX)).0.unwrap();
+    assert_eq!(counter.update(|counter| counter.dec(1)).0.unwrap_err().held, 0);
+    assert_eq!(counter.overdraft(), 0);
+    // A lower bound at the end of the numbers.
+    let mut lowest = Replica::<BoundedCounter<{ i64::MIN }>>::new(id(1));
+    assert_eq!(lowest.value(), i64::MIN);
+    assert!(lowest.update(|counter| counter.dec(1)).0.is_err());
+    let _ = lowest.update(|counter| counter.inc(u64::MAX));
+    assert_eq!(lowest.value(), i64::MAX);
+}
+
+#[test]
+fn nan_is_a_value_like_any_other() {
+    // As a scalar it equals itself, bit by bit.
+    let doc = both::<Doc>(|doc, who| {
+        doc.set("numbers").extend([f64::NAN, -f64::NAN, 0.0, -0.0]);
+        doc.max("most").set(f64::NAN);
+        doc.max("most").set(f64::from(who));
+        doc.lww("last").set(f64::NAN);
+    });
+    assert_eq!(doc.get("numbers").unwrap().set().unwrap().len(), 4);
+    assert_eq!(doc.get("most").unwrap().max().unwrap().value(), Some(&Scalar::Float(f64::NAN)));
+    // In a register of an application's floats it is kept as it was written.
+    let register = both::<MvRegister<f64>>(|register, _| register.set(f64::NAN));
+    assert!(register.values().all(|value| value.is_nan()) && register.values().len() == 2);
+    // And to tell what changed comes to an end.
+    let mut again = Replica::<LwwRegister<f64>>::new(id(1));
+    let (_, _, changes) = again.update_changes(|register| register.set(f64::NAN));
+    assert_eq!(changes.changes.len(), 1);
+    let (_, _, changes) = again.update_changes(|register| register.set(f64::NAN));
+    assert!(changes.changes.is_empty(), "it was that before");
+}
+
+#[test]
+fn empty_keys_elements_and_values_are_keys_elements_and_values() {
+    let doc = both::<Doc>(|doc, _| {
+        doc.set("").extend(["", "x"]);
+        doc.map("").lww("").set("");
+        doc.lww_map("").set("", Scalar::Bytes(vec![]));
+    });
+    let entry = doc.get("").unwrap();
+    assert!(entry.set().unwrap().contains(&Scalar::from("")));
+    assert_eq!(entry.map().unwrap().get("").unwrap().lww().unwrap().value(), Some(&Scalar::from("")));
+    assert_eq!(entry.lww_map().unwrap().get(""), Some(&Scalar::Bytes(vec![])));
+    // An empty value is there; so is nothing, if it was written.
+    let map = both::<LwwMap<String, Option<()>>>(|map, _| map.set("", None));
+    assert_eq!(map.get(""), Some(&None));
+}
+
+#[test]
+fn large_values_travel_if_the_limits_allow_it() {
+    let large = "x".repeat(10 << 20);
+    let mut ann = Replica::<AddWinsMap<String, LwwRegister<String>>>::new(id(1));
+    let (_, delta) = ann.update(|map| {
+        map.at("large").set(large.clone());
+        map.at(large.clone()).set("large key");
+    });
+    let bytes = delta.encode();
+    let enough = Limits { memory: 256 << 20, ..Limits::default() };
+    let mut bob = Replica::<AddWinsMap<String, LwwRegister<String>>>::new(id(2));
+    bob.merge(Delta::decode(&bytes, &enough).unwrap()).unwrap();
+    assert_eq!(bob.get("large").unwrap().value(), Some(&large));
+    assert_eq!(bob.encode(), ann.encode());
+    let tight = Limits { memory: 1 << 20, ..Limits::default() };
+    type Large = AddWinsMap<String, LwwRegister<String>>;
+    assert!(matches!(Delta::<Large>::decode(&bytes, &tight), Err(DecodeError::Limit { .. })));
+}
+
+#[test]
+fn deep_nesting_meets_the_limit_and_not_the_stack() {
+    let mut doc = Replica::<Doc>::new(id(1));
+    let names: Vec<String> = (0..100_000).map(|n| n.to_string()).collect();
+    let before = doc.encode();
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        let _ =
+            doc.update(|doc| doc.by_ref().at_path(names.iter().map(String::as_str)).counter("deep").inc(1));
+    }));
+    let why = failed.unwrap_err();
+    let why = why.downcast_ref::<String>().unwrap();
+    assert!(why.contains("may nest 64 deep"), "{why}");
+    assert_eq!(doc.encode(), before, "it is undone");
+    // As deep as may be. A document nests by two: the name, and the type below it.
+    let most = MAX_DEPTH / 2 - 1;
+    let _ = doc
+        .update(|doc| doc.by_ref().at_path(names[..most].iter().map(String::as_str)).counter("deep").inc(1));
+    let deep = doc.at_path(names[..most].iter().map(String::as_str)).unwrap();
+    assert_eq!(deep.get("deep").unwrap().counter().unwrap().value(), 1);
+    let back = Replica::<Doc>::decode(id(1), &doc.encode(), &Limits::default()).unwrap();
+    assert_eq!(back.encode(), doc.encode());
+    assert!(back.conflicts().is_empty() && back.plain() == doc.plain());
+}
+
+#[test]
+fn a_value_that_nests_too_deep_is_refused_where_it_comes_from_outside() {
+    /// Lists in lists.
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct Nested(Vec<Nested>);
+
+    // Of a stranger's message: `[[[…]]]`, 100 000 deep, as a register's content.
+    let mut register = Replica::<MvRegister<Nested>>::new(id(1));
+    let (_, delta) = register.update(|register| register.set(Nested(vec![Nested(vec![])])));
+    let honest = delta.encode_body();
+    let deep = [vec![0x91; 100_000], vec![0x90]].concat();
+    let at = honest.windows(2).rposition(|bytes| bytes == [0x91, 0x90]).unwrap();
+    assert!(Delta::<MvRegister<Nested>>::decode_body(&honest, &Limits::default()).is_ok());
+    let forged = forged(&honest, at, &deep);
+    let refused = Delta::<MvRegister<Nested>>::decode_body(&forged, &Limits::default());
+    assert!(matches!(refused, Err(DecodeError::Mismatch(_))), "{:?}", refused.map(drop));
+    // Nobody who does not look into it minds.
+    assert!(Delta::<tombolo_crdt::Opaque>::decode_body(&forged, &Limits::default()).is_ok());
+}
+
+/// A message of one item whose content is another one.
+fn forged(honest: &[u8], at: usize, content: &[u8]) -> Vec<u8> {
+    // names; then the columns: their head, the counter, and the shape of the root, which says how long the content is.
+    let start = honest.len() - (honest.len() - at) - 3;
+    let columns = &honest[start..at];
+    let mut forged = columns[..2].to_vec();
+    let mut shape = (content.len() as u64) << 2;
+    while shape >= 0x80 {
+        forged.push(shape as u8 | 0x80);
+        shape >>= 7;
+    }
+    forged.push(shape as u8);
+    forged.extend_from_slice(content);
+    let length = (forged.len() as u32).to_be_bytes();
+    [&honest[..start - 2], &[0xc6], &length, &forged].concat()
+}
+
+#[test]
+fn a_set_of_everything_at_once() {
+    let set = both::<AddWinsSet<Scalar>>(|set, who| {
+        for n in 0..300_i64 {
+            set.add(n);
+            set.add(n.to_string());
+        }
+        if who == 2 {
+            set.clear();
+        }
+    });
+    assert_eq!(set.len(), 600);
+}
