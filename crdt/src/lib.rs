@@ -116,6 +116,9 @@
 //! create the same key at the same time and mean the same thing. Fields travel by name, and what a program does not know,
 //! a field or a whole document, it keeps and passes on.
 //!
+//! An enum is the variant that was chosen last, `#[derive(Crdt)]` takes tuples and type parameters as well, and fields can be
+//! renamed, have older names and defaults: see [the derive](macro@Crdt).
+//!
 //! A [`Doc`] needs no schema: names lead to values of any type, and a name that two sides use as different types at the
 //! same time keeps both.
 //!
@@ -130,6 +133,12 @@
 //! let window = settings.at_path(["view", "window"]).unwrap();
 //! assert_eq!(window.get("width").unwrap().lww().unwrap().value(), Some(&Scalar::Int(800)));
 //! ```
+//!
+//! # Drawing it
+//!
+//! [`merge_changes`](Replica::merge_changes) and [`update_changes`](Replica::update_changes) say what became different, by path:
+//! keys added and removed, values replaced, counters incremented, with who wrote it. Applied to a [`Plain`] value they keep it
+//! up to date. [`conflicts`](Replica::conflicts) lists every place where concurrent writers left more than one value.
 //!
 //! # Over the wire and onto the disk
 //!
