@@ -51,6 +51,21 @@ fn a_bounded_counter_stops_there_too_and_gives_no_right_it_does_not_have() {
     counter.update(|counter| counter.dec(u64::MAX)).0.unwrap();
     assert_eq!(counter.update(|counter| counter.dec(1)).0.unwrap_err().held, 0);
     assert_eq!(counter.overdraft(), 0);
+    // Rights beyond what one replica can take in all its life: refused, and never taken without being counted.
+    let (mut poor, mut rich) = (Replica::<BoundedCounter>::new(id(2)), Replica::<BoundedCounter>::new(id(3)));
+    let (passed, delta) = poor.update(|counter| {
+        counter.inc(u64::MAX);
+        counter.transfer(u64::MAX, id(3))
+    });
+    assert!(passed.is_ok());
+    rich.merge(delta).unwrap();
+    let _ = rich.update(|counter| counter.inc(u64::MAX));
+    rich.update(|counter| counter.dec(u64::MAX)).0.unwrap();
+    assert_eq!(rich.rights(id(3)), u64::MAX);
+    let refused = rich.update(|counter| counter.dec(1)).0.unwrap_err();
+    assert_eq!((refused.held, refused.elsewhere), (0, vec![]));
+    rich.update(|counter| counter.transfer(u64::MAX, id(2))).0.unwrap();
+    assert_eq!(rich.holders(), [(id(2), u64::MAX)]);
     // A lower bound at the end of the numbers.
     let mut lowest = Replica::<BoundedCounter<{ i64::MIN }>>::new(id(1));
     assert_eq!(lowest.value(), i64::MIN);

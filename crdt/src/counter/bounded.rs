@@ -39,7 +39,7 @@ use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, Writte
 /// let (his, bob_sold) = bob.update(|seats| seats.dec(2));
 /// assert!(hers.is_ok() && his.is_ok());
 /// // A third would have been one too many somewhere.
-/// let refused = bob.update(|seats| seats.dec(1)).0.unwrap_err();
+/// let refused = bob.try_update(|seats| seats.dec(1)).unwrap_err();
 /// assert_eq!((refused.held, refused.elsewhere), (0, vec![(ReplicaId::from_bytes([1; 16]), 3)]));
 /// ann.merge(bob_sold)?;
 /// bob.merge(ann_sold)?;
@@ -61,7 +61,7 @@ use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, Writte
 #[derive(Clone, Default, Debug)]
 pub struct BoundedCounter<const MIN: i64 = 0> {
     ledgers: Leaf<Written<Ledger>>,
-    /// The ids of the replicas that have ledgers, by row.
+    /// The ids of the replicas that have ledgers. INVARIANT: ascending by row.
     owners: SmallVec<[(ReplicaIndex, ReplicaId); 1]>,
 }
 
@@ -73,6 +73,18 @@ struct Ledger {
     taken: u64,
     /// INVARIANT: ascending, each receiver once.
     passed_on: Vec<(ReplicaId, u64)>,
+}
+
+impl Ledger {
+    /// What is left of the rights it added itself: less than nothing if it spent such as others passed on to it.
+    fn left(&self) -> i128 {
+        let passed_on: i128 = self.passed_on.iter().map(|(_, amount)| i128::from(*amount)).sum();
+        i128::from(self.added) - i128::from(self.taken) - passed_on
+    }
+
+    fn passed_on_to(&self, to: ReplicaId) -> u64 {
+        self.passed_on.binary_search_by_key(&to, |(known, _)| *known).map_or(0, |at| self.passed_on[at].1)
+    }
 }
 
 /// A ledger as an array.
@@ -149,7 +161,7 @@ impl<const MIN: i64> BoundedCounter<MIN> {
     /// rolled-back store) that spent the same rights.
     #[must_use]
     pub fn overdraft(&self) -> u64 {
-        u64::try_from(i128::from(MIN) - self.exact()).unwrap_or(0)
+        (i128::from(MIN) - self.exact()).clamp(0, u64::MAX.into()) as u64
     }
 
     /// To how much a replica holds rights, as far as is known here. It may have spent or passed on some of them meanwhile; its
@@ -159,28 +171,29 @@ impl<const MIN: i64> BoundedCounter<MIN> {
         let mut rights = 0_i128;
         for (owner, ledger) in self.ledgers() {
             if owner == of {
-                let passed_on: i128 = ledger.passed_on.iter().map(|(_, amount)| i128::from(*amount)).sum();
-                rights += i128::from(ledger.added) - i128::from(ledger.taken) - passed_on;
+                rights += ledger.left();
             }
-            if let Ok(at) = ledger.passed_on.binary_search_by_key(&of, |(to, _)| *to) {
-                rights += i128::from(ledger.passed_on[at].1);
-            }
+            rights += i128::from(ledger.passed_on_to(of));
         }
         rights.clamp(0, u64::MAX.into()) as u64
     }
 
-    /// Who holds rights, as far as is known here, and to how much; the most first.
+    /// Who holds rights, as far as is known here, and to how much; the most first. O(n log n) in the replicas that wrote and
+    /// those they passed rights to.
     #[must_use]
     pub fn holders(&self) -> Vec<(ReplicaId, u64)> {
-        let mut ids: Vec<ReplicaId> = Vec::new();
+        let mut parts: Vec<(ReplicaId, i128)> = Vec::new();
         for (owner, ledger) in self.ledgers() {
-            ids.push(owner);
-            ids.extend(ledger.passed_on.iter().map(|(to, _)| *to));
+            parts.push((owner, ledger.left()));
+            parts.extend(ledger.passed_on.iter().map(|&(to, amount)| (to, amount.into())));
         }
-        ids.sort_unstable();
-        ids.dedup();
-        let mut holders: Vec<_> = ids.into_iter().map(|id| (id, self.rights(id))).collect();
-        holders.retain(|(_, rights)| *rights > 0);
+        parts.sort_unstable_by_key(|(id, _)| *id);
+        let mut holders: Vec<_> = parts
+            .chunk_by(|(one, _), (next, _)| one == next)
+            .map(|parts| (parts[0].0, parts.iter().map(|(_, part)| part).sum::<i128>()))
+            .map(|(id, rights)| (id, rights.clamp(0, u64::MAX.into()) as u64))
+            .filter(|(_, rights)| *rights > 0)
+            .collect();
         holders.sort_by_key(|&(id, rights)| (std::cmp::Reverse(rights), id));
         holders
     }
@@ -190,7 +203,13 @@ impl<const MIN: i64> BoundedCounter<MIN> {
     }
 
     fn owner(&self, row: ReplicaIndex) -> Option<ReplicaId> {
-        self.owners.iter().find(|(there, _)| *there == row).map(|(_, id)| *id)
+        self.owners.binary_search_by_key(&row, |(there, _)| *there).ok().map(|at| self.owners[at].1)
+    }
+
+    fn note_owner(owners: &mut SmallVec<[(ReplicaIndex, ReplicaId); 1]>, row: ReplicaIndex, id: ReplicaId) {
+        if let Err(at) = owners.binary_search_by_key(&row, |(there, _)| *there) {
+            owners.insert(at, (row, id));
+        }
     }
 }
 
@@ -202,29 +221,29 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
         }
     }
 
-    /// Takes `by`, if this replica holds the rights to.
+    /// Takes `by`, if this replica holds the rights to. What it takes stops at `u64::MAX`, all in all; more is refused.
     ///
     /// # Errors
     /// If it does not: says how much it holds and who holds more. Nothing is changed then.
     pub fn dec(&mut self, by: u64) -> Result<(), NoRights> {
-        self.spend(by, |ledger| ledger.taken = ledger.taken.saturating_add(by))
+        let taken = self.own_ledger().map_or(0, |ledger| ledger.taken);
+        self.spend(by, taken, |ledger| ledger.taken += by)
     }
 
-    /// Passes rights to `by` on to another replica. They are gone here at once, and there when it hears of it.
+    /// Passes rights to `by` on to another replica. They are gone here at once, and there when it hears of it. What is passed
+    /// on to one replica stops at `u64::MAX`, all in all.
     ///
     /// # Errors
     /// As [`dec`](Self::dec).
     pub fn transfer(&mut self, by: u64, to: ReplicaId) -> Result<(), NoRights> {
-        let is_own = to == self.tx.id();
-        self.spend(by, |ledger| {
-            if !is_own {
-                match ledger.passed_on.binary_search_by_key(&to, |(known, _)| *known) {
-                    Ok(at) => {
-                        let amount = &mut ledger.passed_on[at].1;
-                        *amount = amount.saturating_add(by);
-                    }
-                    Err(at) => ledger.passed_on.insert(at, (to, by)),
-                }
+        if to == self.tx.id() {
+            return self.spend(by, 0, |_| {});
+        }
+        let passed_on = self.own_ledger().map_or(0, |ledger| ledger.passed_on_to(to));
+        self.spend(by, passed_on, |ledger| {
+            match ledger.passed_on.binary_search_by_key(&to, |(known, _)| *known) {
+                Ok(at) => ledger.passed_on[at].1 += by,
+                Err(at) => ledger.passed_on.insert(at, (to, by)),
             }
         })
     }
@@ -235,8 +254,14 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
         self.state.rights(self.tx.id())
     }
 
-    fn spend(&mut self, by: u64, change: impl Fn(&mut Ledger)) -> Result<(), NoRights> {
-        let held = self.own_rights();
+    fn own_ledger(&self) -> Option<&Ledger> {
+        let own = self.tx.id();
+        self.state.ledgers().find(|(owner, _)| *owner == own).map(|(_, ledger)| ledger)
+    }
+
+    /// `so_far` is the sum that `by` will be added to.
+    fn spend(&mut self, by: u64, so_far: u64, change: impl Fn(&mut Ledger)) -> Result<(), NoRights> {
+        let held = self.own_rights().min(u64::MAX - so_far);
         if by > held {
             let own = self.tx.id();
             let elsewhere = self.state.holders().into_iter().filter(|(id, _)| *id != own).collect();
@@ -251,9 +276,7 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
     fn change(&mut self, change: impl Fn(&mut Ledger)) {
         debug_assert!(!self.removable, "what may not be removed does not compile below a map entry");
         let (row, id) = (self.tx.row(), self.tx.id());
-        if self.state.owner(row).is_none() {
-            self.state.owners.push((row, id));
-        }
+        BoundedCounter::<MIN>::note_owner(&mut self.state.owners, row, id);
         let (ledgers, place, tx) = Leaf::parts(self, |counter| &mut counter.ledgers);
         ledgers.amend(place, tx, false, |old| {
             let mut ledger = old.map(|old| Ledger::clone(old)).unwrap_or_default();
@@ -279,13 +302,10 @@ impl<const MIN: i64> Crdt for BoundedCounter<MIN> {
 
 impl<const MIN: i64> DotStore for BoundedCounter<MIN> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.ledgers.take_in(node, join, |_, _| {});
-        for (dot, _) in self.ledgers.iter_dots() {
-            let row = dot.replica();
-            if self.owners.iter().all(|(known, _)| *known != row) {
-                self.owners.push((row, join.table().id(row)));
-            }
-        }
+        let owners = &mut self.owners;
+        self.ledgers.take_in(node, join, |dot, _, join| {
+            Self::note_owner(owners, dot.replica(), join.table().id(dot.replica()));
+        });
     }
 
     leaf_store!(ledgers: Written<Ledger>);

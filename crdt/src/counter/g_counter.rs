@@ -64,7 +64,7 @@ impl Crdt for GCounter {
 
 impl DotStore for GCounter {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.pieces.take_in(node, join, |_, _| {});
+        self.pieces.take_in(node, join, |_, _, _| {});
     }
 
     leaf_store!(pieces: u64);

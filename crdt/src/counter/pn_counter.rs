@@ -79,7 +79,7 @@ impl Crdt for PnCounter {
 
 impl DotStore for PnCounter {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.pieces.take_in(node, join, |_, _| {});
+        self.pieces.take_in(node, join, |_, _, _| {});
     }
 
     leaf_store!(pieces: i64);

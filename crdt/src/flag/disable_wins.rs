@@ -69,7 +69,7 @@ impl Crdt for DisableWinsFlag {
 
 impl DotStore for DisableWinsFlag {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.marks.take_in(node, join, |_, _| {});
+        self.marks.take_in(node, join, |_, _, _| {});
     }
 
     leaf_store!(marks: Mark);

@@ -66,7 +66,7 @@ impl Crdt for EnableWinsFlag {
 
 impl DotStore for EnableWinsFlag {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.enabled_by.take_in(node, join, |(), _| {});
+        self.enabled_by.take_in(node, join, |_, (), _| {});
     }
 
     leaf_store!(enabled_by: ());

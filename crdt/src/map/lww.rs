@@ -230,7 +230,7 @@ impl<K: Key, V: Value> Crdt for LwwMap<K, V> {
 
 impl<K: Key, V: Value> DotStore for LwwMap<K, V> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.entries.take_in(node, join, |entry, join| join.observe(entry.stamp));
+        self.entries.take_in(node, join, |_, entry, join| join.observe(entry.stamp));
     }
 
     votes_store!(entries: K, Written<Entry<V>>);

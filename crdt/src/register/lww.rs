@@ -99,7 +99,7 @@ impl<V: Value> Crdt for LwwRegister<V> {
 
 impl<V: Value> DotStore for LwwRegister<V> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.values.take_in(node, join, |value, join| join.observe(value.stamp()));
+        self.values.take_in(node, join, |_, value, join| join.observe(value.stamp()));
     }
 
     leaf_store!(values: Written<Stamped<V>>);

@@ -80,7 +80,7 @@ impl<V: Key> Crdt for MinRegister<V> {
 
 impl<V: Key> DotStore for MinRegister<V> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.values.take_in(node, join, |_, _| {});
+        self.values.take_in(node, join, |_, _, _| {});
     }
 
     leaf_store!(values: Written<V>);

@@ -87,7 +87,7 @@ impl<V: Value> Crdt for MvRegister<V> {
 
 impl<V: Value> DotStore for MvRegister<V> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.values.take_in(node, join, |_, _| {});
+        self.values.take_in(node, join, |_, _, _| {});
     }
 
     leaf_store!(values: Written<V>);

@@ -106,7 +106,7 @@ impl<K: Key> Elements<K> {
             let slot = self.added_by.occupy(element, join.seed);
             let added_by = self.added_by.slot_mut(slot);
             added_by.retain(&mut |dot| join.stands(child.cover(), dot));
-            added_by.take_in(child, join, |(), _| {});
+            added_by.take_in(child, join, |_, (), _| {});
             if added_by.is_empty() {
                 self.added_by.remove_slot(slot);
             }

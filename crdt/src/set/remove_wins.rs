@@ -93,7 +93,7 @@ impl<K: Key> Crdt for RemoveWinsSet<K> {
 
 impl<K: Key> DotStore for RemoveWinsSet<K> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.marks.take_in(node, join, |_, _| {});
+        self.marks.take_in(node, join, |_, _, _| {});
     }
 
     votes_store!(marks: K, Mark);

@@ -102,7 +102,7 @@ impl<K: Key> Crdt for TwoPhaseSet<K> {
 
 impl<K: Key> DotStore for TwoPhaseSet<K> {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.marks.take_in(node, join, |_, _| {});
+        self.marks.take_in(node, join, |_, _, _| {});
     }
 
     votes_store!(marks: K, Mark);

@@ -104,7 +104,7 @@ impl<C: Content> Leaf<C> {
         &mut self,
         node: Node<'_>,
         join: &mut Join<'_>,
-        mut seen: impl FnMut(&C, &mut Join<'_>),
+        mut seen: impl FnMut(LocalDot, &C, &mut Join<'_>),
     ) {
         // Many are sorted once: to make room for each would take time with their square.
         let many = node.carried().len() > FEW;
@@ -112,7 +112,7 @@ impl<C: Content> Leaf<C> {
             if let Some(dot) = join.admit(dot) {
                 let Some(content) = join.content::<C>(bytes) else { return };
                 join.took();
-                seen(&content, join);
+                seen(dot, &content, join);
                 if many {
                     self.items.push((dot, content));
                 } else {

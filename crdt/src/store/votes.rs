@@ -128,7 +128,7 @@ impl<K: Key, C: Vote> Votes<K, C> {
         &mut self,
         node: Node<'_>,
         join: &mut Join<'_>,
-        mut seen: impl FnMut(&C, &mut Join<'_>),
+        mut seen: impl FnMut(LocalDot, &C, &mut Join<'_>),
     ) {
         for (bytes, child) in node.children() {
             let Some(key) = join.key::<K>(bytes) else { return };
