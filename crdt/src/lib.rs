@@ -1,4 +1,4 @@
-//! Typed, delta-state, tombstone-free replicated data types.
+//! Typed, delta-state replicated data types, without tombstones where the merge rule can do without.
 //!
 //! Several devices hold the same data. Each always reads and writes its own copy, also while it cannot reach the others;
 //! what they write is exchanged whenever that is possible, in any order, any number of times; and all copies of the same
@@ -197,14 +197,15 @@
 //!
 //! # Time
 //!
-//! Only [`LwwRegister`] knows of time. Hand the wall time in with [`set_time`](Replica::set_time) before writing; without it
+//! [`LwwRegister`], [`LwwMap`] and the choice of an enum's variant know of time, and nothing else does. Hand the wall time in with [`set_time`](Replica::set_time) before writing; without it
 //! stamps follow causality alone. A wrong clock wins over concurrent writes only: who has seen a value replaces it, whatever
 //! its stamp.
 //!
 //! # What it costs
 //!
-//! A dot, eight bytes, for every value, element and increment that is there; nothing for what was removed; a version entry
-//! for every replica that ever wrote. `docs/semantics.md` in the repository has the figures for each type, what each loses
+//! A dot, eight bytes, for every value, element and increment that is there; nothing for what was removed, but in the four types
+//! where a removal must win over what it has not seen ([`DisableWinsFlag`], [`RemoveWinsSet`], [`TwoPhaseSet`], [`LwwMap`]); a
+//! version entry for every replica that ever wrote. `docs/semantics.md` in the repository has the figures for each type, what each loses
 //! on conflict, and the test that shows it.
 //!
 //! # Features
@@ -245,7 +246,7 @@ pub use replica::{Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{
     Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, Join, Key, Look, MAX_DEPTH,
-    Mut, Opaque, Plain, Seen, UnknownFields, Value, View, What, look_at_fields,
+    Mut, Opaque, Plain, Seen, UnknownFields, Value, View, What, look_at_fields, look_at_variant,
 };
 #[cfg(feature = "derive")]
 pub use tombolo_crdt_derive::Crdt;

@@ -173,6 +173,16 @@ fn a_value_that_nests_too_deep_is_refused_where_it_comes_from_outside() {
     assert!(matches!(refused, Err(DecodeError::Mismatch(_))), "{:?}", refused.map(drop));
     // Nobody who does not look into it minds.
     assert!(Delta::<tombolo_crdt::Opaque>::decode_body(&forged, &Limits::default()).is_ok());
+    // And nobody writes one: others would refuse it, and so would this replica after a restart.
+    let nested = |depth| (0..depth).fold(Nested(vec![]), |below, _| Nested(vec![below]));
+    let before = register.encode();
+    let written = catch_unwind(AssertUnwindSafe(|| register.update(|register| register.set(nested(100)))));
+    assert!(written.is_err());
+    let looked =
+        catch_unwind(AssertUnwindSafe(|| register.update_changes(|register| register.set(nested(100)))));
+    assert!(looked.is_err());
+    assert_eq!(register.encode(), before, "the update is undone");
+    let _ = register.update(|register| register.set(nested(20)));
 }
 
 /// A message of one item whose content is another one.

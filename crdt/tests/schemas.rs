@@ -127,6 +127,67 @@ fn of_concurrent_choices_the_later_is_shown_and_nothing_panics() {
 }
 
 #[test]
+fn who_chooses_another_variant_takes_what_was_seen_of_the_first_and_nothing_else() {
+    let mut all = [1, 2, 3].map(|number| Replica::<Measured>::new(id(number)));
+    let [ann, bob, eve] = &mut all;
+    ann.set_time(1_000);
+    bob.set_time(2_000);
+    eve.set_time(3_000);
+    let (_, chosen) = ann.update(|it| {
+        it.choose_counted().field_0().inc(5);
+    });
+    bob.merge(chosen.clone()).unwrap();
+    eve.merge(chosen).unwrap();
+    // At the same time: one goes on, one chooses another, one chooses another and comes back.
+    let (_, more) = ann.update(|it| it.counted().unwrap().field_0().inc(1));
+    let (_, other) = bob.update(|it| it.choose_nothing());
+    let (_, there) = eve.update(|it| it.choose_nothing());
+    let (_, back) = eve.update(|it| _ = it.choose_counted());
+    let deltas = [more, other, there, back];
+    for replica in &mut all {
+        deltas.iter().for_each(|delta| _ = replica.merge(delta.clone()).unwrap());
+        let Some(MeasuredRef::Counted(counted)) = replica.get() else { panic!("the last choice") };
+        assert_eq!(counted.0.value(), 1, "what was added meanwhile stays, and only that");
+        assert!(replica.chosen().is_conflicted());
+    }
+    // To choose what is shown settles it, and takes nothing of that.
+    let [ann, bob, _] = &mut all;
+    let (_, settled) = ann.update(|it| _ = it.choose_counted());
+    assert!(!settled.is_empty() && ann.conflicts().is_empty());
+    bob.merge(settled).unwrap();
+    let Some(MeasuredRef::Counted(counted)) = bob.get() else { panic!("the last choice") };
+    assert_eq!(counted.0.value(), 1);
+    assert!(ann.update(|it| _ = it.choose_counted()).1.is_empty());
+}
+
+/// Called as words of the language are.
+#[derive(Crdt)]
+enum Word {
+    Move(PnCounter),
+    Super(PnCounter),
+    State,
+}
+
+#[test]
+fn a_variant_may_be_called_as_a_word_of_the_language() {
+    let mut word = Replica::<Word>::new(id(1));
+    let _ = word.update(|word| {
+        word.choose_state();
+        word.choose_super().field_0().inc(1);
+        assert!(word.super_().is_some());
+        word.choose_move().field_0().inc(1);
+        word.r#move().unwrap().field_0().inc(1);
+    });
+    assert_eq!(view(&word), r#"{"Move":{"0":2}}"#);
+}
+
+#[derive(Crdt)]
+enum Measured {
+    Counted(PnCounter),
+    Nothing,
+}
+
+#[test]
 fn a_choice_that_fails_leaves_everything() {
     let mut drawing = Replica::<Drawing>::new(id(1));
     let _ = drawing.update(|drawing| drawing.shapes().at(1).choose_circle().radius().set(5_u32));
@@ -283,6 +344,35 @@ fn old_and_new_programs_share_what_both_know_and_pass_on_the_rest() {
 }
 
 #[test]
+fn what_fails_leaves_each_under_its_name_also_where_all_around_it_was_removed() {
+    type Board<C> = AddWinsMap<u8, C>;
+    let mut old = Replica::<Board<first::Card>>::new(id(1));
+    let mut new = Replica::<Board<second::Card>>::new(id(2));
+    let (_, of_old) = old.update(|board| {
+        board.at(0).labels().at("late").set(1_u8);
+        board.at(0).labels().at("big").set(2_u8);
+    });
+    new.merge(across(&of_old)).unwrap();
+    let failed = new.try_update(|board| {
+        board.at(0).tags().at("late").set(7_u8);
+        board.at(0).tags().remove("big");
+        board.remove(&0);
+        board.at(0).tags().at("late").set(8_u8);
+        Err::<(), _>(())
+    });
+    assert!(failed.is_err());
+    assert_same(&old, &new);
+    // Looked at in between, too.
+    let (_, of_new, _) = new.update_changes(|board| {
+        board.at(0).tags().at("late").set(7_u8);
+        board.remove(&0);
+        board.at(1).tags().at("late").set(8_u8);
+    });
+    old.merge(across(&of_new)).unwrap();
+    assert_same(&old, &new);
+}
+
+#[test]
 fn old_programs_keep_variants_they_do_not_know() {
     let (mut old, mut new) = (Replica::<first::Kind>::new(id(1)), Replica::<second::Kind>::new(id(2)));
     let (_, poll) = new.update(|kind| kind.choose_poll().field_0().inc(2));
@@ -313,25 +403,39 @@ mod mixed {
 
     use super::*;
 
+    const KEYS: [&str; 3] = ["a", "b", "a longer key than fits inline"];
+
     /// What the three versions of a program do to one document, and what each takes in.
     struct Versions {
-        old: Replica<first::Card>,
-        new: Replica<second::Card>,
-        newest: Replica<third::Card>,
+        old: Replica<AddWinsMap<u8, first::Card>>,
+        new: Replica<AddWinsMap<u8, second::Card>>,
+        newest: Replica<AddWinsMap<u8, third::Card>>,
         sent: Vec<Vec<u8>>,
     }
 
     impl Versions {
-        fn write(&mut self, who: u8, what: u8, key: &str) {
+        /// One transaction, of which only some come to a good end.
+        fn write(&mut self, who: u8, ops: &[(u8, u8)], fails: bool) {
             macro_rules! write {
                 ($replica:expr, $map:ident) => {{
-                    let (_, delta) = $replica.update(|card| match what {
-                        0 => drop(card.$map().remove(key)),
-                        1 => card.$map().at(key).clear(),
-                        2 => card.$map().clear(),
-                        value => card.$map().at(key).set(value),
+                    let before = $replica.encode();
+                    let written = $replica.try_update(|board| {
+                        for &(what, key) in ops {
+                            let (card, key) = (key / 3, KEYS[usize::from(key % 3)]);
+                            match what {
+                                0 => drop(board.at(card).$map().remove(key)),
+                                1 => board.at(card).$map().at(key).clear(),
+                                2 => board.at(card).$map().clear(),
+                                3 => drop(board.remove(&card)),
+                                value => board.at(card).$map().at(key).set(value),
+                            }
+                        }
+                        if fails { Err(()) } else { Ok(()) }
                     });
-                    self.sent.push(delta.encode());
+                    match written {
+                        Ok((_, delta)) => self.sent.push(delta.encode()),
+                        Err(()) => assert_eq!($replica.encode(), before),
+                    }
                 }};
             }
             match who {
@@ -366,7 +470,10 @@ mod mixed {
     proptest! {
         #[test]
         fn programs_of_three_versions_agree_on_every_byte(
-            steps in vec((0..3_u8, prop_oneof![Just(None), (0..7_u8, 0..3_u8).prop_map(Some)], any::<u16>()), 1..60),
+            steps in vec(
+                (0..3_u8, prop_oneof![Just(None), vec((0..9_u8, 0..6_u8), 1..5).prop_map(Some)], any::<u16>()),
+                1..60,
+            ),
         ) {
             let mut versions = Versions {
                 old: Replica::new(id(7)),
@@ -376,7 +483,7 @@ mod mixed {
             };
             for (who, what, which) in steps {
                 match what {
-                    Some((what, key)) => versions.write(who, what, ["a", "b", "a longer key than fits inline"][usize::from(key)]),
+                    Some(ops) => versions.write(who, &ops, which % 4 == 0),
                     None if versions.sent.is_empty() => {}
                     None => versions.take(who, usize::from(which) % versions.sent.len()),
                 }

@@ -208,7 +208,7 @@ impl Subject for RemoveWinsSet<Scalar> {
 impl Subject for TwoPhaseSet<Scalar> {
     fn apply(value: &mut Self::Mut<'_>, op: &Op) {
         if op.what % 8 < 3 {
-            value.remove(&op.value);
+            value.remove(&Scalar::from(&op.value));
         } else {
             value.add(&op.value);
         }

@@ -37,8 +37,8 @@ struct History {
 fn write(store: &mut RedbStore, number: u8, elements: u32, records: u32) -> History {
     let mut numbers = replica(number);
     if elements > 0 {
-        numbers.update(|all| all.extend(scattered(elements)));
-        numbers.update(|all| all.remove(&0));
+        let _ = numbers.update(|all| all.extend(scattered(elements)));
+        let _ = numbers.update(|all| all.remove(&0));
         let slices = numbers.slices(&[]).into_iter().map(|(start, slice)| (start, Some(slice))).collect();
         store.commit(&[Write::Snapshot { doc: doc(number), all: false, slices }]).unwrap();
     }

@@ -157,7 +157,7 @@ fn what_is_not_canonical_or_not_consistent_is_refused() {
         events: vec![(0, 3, 2)],
         tree: Node::above([(vec![1], Node::above([(vec![7], element)]))]),
     };
-    Delta::<Sets>::decode(&good.delta(), &limits()).unwrap();
+    let _ = Delta::<Sets>::decode(&good.delta(), &limits()).unwrap();
     let with_tree = |tree| Message { tree, ..good.clone() };
     let sets = |key: u8, node| Node::above([(vec![key], node)]);
     let broken = [
@@ -293,7 +293,7 @@ fn limits_are_respected() {
     assert_eq!(refused(&delta, Limits { bytes: delta.len() - 1, ..limits() }), ("bytes", delta.len() - 1));
     assert_eq!(refused(&delta, Limits { replicas: 1, ..limits() }), ("replicas", 1));
     assert_eq!(refused(&delta, Limits { memory: 500, ..limits() }), ("memory", 500));
-    Delta::<Doc>::decode(&delta, &Limits { bytes: delta.len(), replicas: 2, ..limits() }).unwrap();
+    let _ = Delta::<Doc>::decode(&delta, &Limits { bytes: delta.len(), replicas: 2, ..limits() }).unwrap();
     let small = Limits { bytes: state.len() - 1, ..limits() };
     assert!(matches!(
         Replica::<Doc>::decode(id(1), &state, &small),
@@ -311,7 +311,7 @@ fn deep_nesting_is_refused_at_the_door() {
         }
         Message { replicas: vec![[1; 16]], events: vec![(0, 1, 1)], tree: node, ..Message::default() }.delta()
     };
-    Delta::<Opaque>::decode(&nested(MAX_DEPTH), &limits()).unwrap();
+    let _ = Delta::<Opaque>::decode(&nested(MAX_DEPTH), &limits()).unwrap();
     for depth in [MAX_DEPTH + 1, 10_000] {
         let refused = Delta::<Opaque>::decode(&nested(depth), &limits()).unwrap_err();
         assert_eq!(refused, DecodeError::Limit { what: "nesting", limit: MAX_DEPTH });

@@ -136,7 +136,7 @@ fn a_large_state_is_read_in_slices() {
     let mut pages = Replica::<Pages>::new(ReplicaId::from_bytes([1; 16]));
     let mut random = 1_u64;
     for part in 0..100_u32 {
-        pages.update(|pages| {
+        let _ = pages.update(|pages| {
             for page in 0..500 {
                 let mut text = String::with_capacity(2_000);
                 while text.len() < 2_000 {

@@ -107,15 +107,15 @@ fn on_remove_wins(set: &mut Mut<'_, RemoveWinsSet<u8>>, op: &SetOp) {
 fn on_two_phase(set: &mut Mut<'_, TwoPhaseSet<u8>>, op: &SetOp) {
     match op {
         SetOp::Add(element) => drop(set.add(*element)),
-        SetOp::Remove(element) => drop(set.remove(*element)),
-        SetOp::Clear => set.extend(0..4_u8),
+        SetOp::Remove(element) => drop(set.remove(element)),
+        SetOp::Clear => drop(set.extend(0..4_u8)),
     }
 }
 
 fn on_lww_map(map: &mut Mut<'_, LwwMap<u8, String>>, op: &MapOp<u8>) {
     match op {
         MapOp::At(key, value) => map.set(*key, format!("a value too long to stand inline, {value}")),
-        MapOp::Open(key) | MapOp::Remove(key) => drop(map.remove(*key)),
+        MapOp::Open(key) | MapOp::Remove(key) => drop(map.remove(key)),
         MapOp::Clear => map.clear(),
     }
 }
@@ -252,14 +252,14 @@ fn on_doc(doc: &mut Mut<'_, Doc>, (path, name, op): &(Vec<u8>, u8, DocOp)) {
         }
         DocOp::Remembering(false, SetOp::Clear) => doc.remove_wins_set(name).clear(),
         DocOp::Remembering(true, SetOp::Remove(element)) => {
-            _ = doc.two_phase_set(name).remove(i64::from(*element));
+            _ = doc.two_phase_set(name).remove(&i64::from(*element).into());
         }
         DocOp::Remembering(true, SetOp::Add(element)) => {
             _ = doc.two_phase_set(name).add(i64::from(*element));
         }
-        DocOp::Remembering(true, SetOp::Clear) => doc.two_phase_set(name).extend(0..3_i64),
+        DocOp::Remembering(true, SetOp::Clear) => _ = doc.two_phase_set(name).extend(0..3_i64),
         DocOp::LwwMap(key, Some(value)) => doc.lww_map(name).set(key.to_string(), i64::from(*value)),
-        DocOp::LwwMap(key, None) => drop(doc.lww_map(name).remove(key.to_string())),
+        DocOp::LwwMap(key, None) => drop(doc.lww_map(name).remove(&key.to_string()[..])),
         DocOp::Open => drop(doc.map(name)),
         DocOp::RemoveKind(kind) => {
             let kinds: Vec<_> = doc.get(name).map(|entry| entry.kinds().collect()).unwrap_or_default();

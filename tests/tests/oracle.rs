@@ -297,7 +297,7 @@ proptest! {
             replicas,
             &program,
             |map, (key, op)| match op {
-                Some((element, 0..2)) => drop(map.at(*key).remove(*element)),
+                Some((element, 0..2)) => drop(map.at(*key).remove(element)),
                 Some((element, _)) => drop(map.at(*key).add(*element)),
                 None => drop(map.remove(key)),
             },
@@ -388,7 +388,7 @@ proptest! {
             &program,
             |map, (key, value)| match value {
                 Some(value) => map.set(*key, *value),
-                None => drop(map.remove(*key)),
+                None => drop(map.remove(key)),
             },
             |(key, value), author, _| match value {
                 // Of several writes of one transaction only the last can be seen, and it has the stamp that is read. A

@@ -167,7 +167,7 @@ fn scenario_04_wild_covers_and_events_are_refused_at_the_door() {
     assert_eq!(refused(&Message { tree, ..wild.clone() }), Mismatch::WildCover);
     // In its past it is a removal.
     let tree = Node::covering([(0, 4, 1)]);
-    Delta::<Opaque>::decode(&Message { tree, ..wild.clone() }.delta(), &Limits::default()).unwrap();
+    let _ = Delta::<Opaque>::decode(&Message { tree, ..wild.clone() }.delta(), &Limits::default()).unwrap();
 
     // Content under a dot that is not of its events.
     let tree = Node::carrying([(0, 4, vec![1])]);

@@ -77,7 +77,7 @@ fn large_states_of_every_shape_come_back() {
 
     let mut doc = Replica::<Doc>::new(id(1));
     for part in 0..40_u32 {
-        doc.update(|doc| {
+        let _ = doc.update(|doc| {
             for n in 0..200_u32 {
                 let mut below = doc.map(&format!("part {part}"));
                 let mut record = below.map(&format!("record {n}"));
@@ -101,7 +101,7 @@ fn large_states_of_every_shape_come_back() {
     // Values each of which is more than a slice.
     let mut large = Replica::<AddWinsMap<u8, LwwRegister<String>>>::new(id(1));
     for n in 0..5 {
-        large.update(|map| map.at(n).set("x".repeat(150_000 * usize::from(n))));
+        let _ = large.update(|map| map.at(n).set("x".repeat(150_000 * usize::from(n))));
     }
     round(&large);
     round(&Replica::<Notes>::new(id(1)));
@@ -113,7 +113,7 @@ fn slices_in_which_nothing_changed_stay_the_same() {
     let mut before = notes.slices(&[]);
     assert!(before.len() > 2, "{}", before.len());
     for round in 0..8_u32 {
-        notes.update(|notes| {
+        let _ = notes.update(|notes| {
             notes.at(format!("note {:05}", round * 1_377)).set("changed");
             notes.remove(&format!("note {:05}", round * 131));
         });
@@ -140,12 +140,12 @@ fn slices_grow_and_shrink_with_what_is_in_them() {
     };
     let mut most = 0;
     for part in 0..6_u32 {
-        set.update(|set| set.extend(part * 10_000..(part + 1) * 10_000));
+        let _ = set.update(|set| set.extend(part * 10_000..(part + 1) * 10_000));
         most = step(&set);
     }
     assert!((2..=6).contains(&most), "60 000 elements of 21 are 1.3 MB, in slices of up to 512 KiB: {most}");
     for part in 0..6_u32 {
-        set.update(|set| {
+        let _ = set.update(|set| {
             (part * 10_000..(part + 1) * 10_000).for_each(|n| _ = n % 50 == 0 || set.remove(&n))
         });
         step(&set);
@@ -176,7 +176,7 @@ fn a_slice_that_is_missing_doubled_or_of_another_state_is_refused() {
 #[test]
 fn a_cut_before_the_first_dot_of_all_ids_is_none() {
     let mut set = Replica::<AddWinsSet<u64>>::new(id(0));
-    set.update(|set| set.extend(0..20_000_u64));
+    let _ = set.update(|set| set.extend(0..20_000_u64));
     let nowhere = Dot { replica: id(0), counter: 0 };
     let slices = set.slices(&[nowhere]);
     assert_eq!(slices, set.slices(&[]));
@@ -229,7 +229,7 @@ fn a_state_has_one_form() {
     assert!(decode(&state("AddWinsSet", &[slice(1, 3), nothing])).is_err());
     // One slice where the encoding asks for two.
     let mut large = Replica::<AddWinsSet<String>>::new(id(7));
-    large.update(|set| set.extend((0..20_000).map(|n| format!("{n:05}"))));
+    let _ = large.update(|set| set.extend((0..20_000).map(|n| format!("{n:05}"))));
     let whole = large.slices(&[]);
     assert_eq!(whole.len(), 1, "a store may cut as it likes, up to twice as much");
     let whole = state("AddWinsSet", &[whole[0].1.clone()]);

@@ -191,7 +191,7 @@ impl Counter for Of<PnCounter> {
 
     fn add_each(&mut self, n: u64) -> Na<()> {
         for _ in 0..n {
-            std::hint::black_box(self.0.update(|counter| counter.inc(1)));
+            let _ = std::hint::black_box(self.0.update(|counter| counter.inc(1)));
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl Map for Of<Registers> {
 
     fn set_each(&mut self, keys: &[String], values: &[i64]) -> Na<()> {
         for (key, value) in keys.iter().zip(values) {
-            std::hint::black_box(self.0.update(|map| map.at(key.clone()).set(*value)));
+            let _ = std::hint::black_box(self.0.update(|map| map.at(key.clone()).set(*value)));
         }
         Ok(())
     }

@@ -38,16 +38,9 @@ fn reading_ident(choice: &Choice) -> Ident {
     format_ident!("{}Ref", choice.ident)
 }
 
-/// `NotYet` as `not_yet`.
-fn snake(variant: &Variant) -> String {
-    let mut snake = String::new();
-    for (at, letter) in variant.ident.to_string().trim_start_matches("r#").chars().enumerate() {
-        if letter.is_uppercase() && at > 0 {
-            snake.push('_');
-        }
-        snake.extend(letter.to_lowercase());
-    }
-    snake
+/// Where the state keeps what a variant holds.
+fn field_of(variant: &Variant) -> Ident {
+    format_ident!("__{}", variant.method)
 }
 
 /// The variants that hold something: the field of each, its type, its name.
@@ -62,7 +55,7 @@ fn contents(choice: &Choice) -> Contents<'_> {
     let mut contents = Contents { fields: vec![], schemas: vec![], names: vec![], named: vec![] };
     for variant in &choice.variants {
         if let Some(schema) = &variant.content {
-            contents.fields.push(format_ident!("__{}", snake(variant)));
+            contents.fields.push(field_of(variant));
             contents.schemas.push(&schema.ident);
             contents.names.push(&variant.name);
             contents.named.push(LitByteStr::new(variant.name.as_bytes(), variant.ident.span()));
@@ -109,7 +102,7 @@ fn reading(choice: &Choice) -> Tokens {
         let (ident, name) = (&variant.ident, &variant.name);
         match &variant.content {
             Some(_) => {
-                let field = format_ident!("__{}", snake(variant));
+                let field = field_of(variant);
                 quote!(#name => #reading::#ident(&self.#field))
             }
             None => quote!(#name => #reading::#ident),
@@ -133,6 +126,13 @@ fn reading(choice: &Choice) -> Tokens {
                     other => #reading::Unknown(other),
                 })
             }
+
+            /// The register that says which variant it is: when it was chosen, and whether several chose at once.
+            #[must_use]
+            #[allow(dead_code)]
+            #visibility fn chosen(&self) -> &::tombolo_crdt::LwwRegister<::std::string::String> {
+                &self.__chosen
+            }
         }
     }
 }
@@ -142,12 +142,33 @@ fn store(choice: &Choice) -> Tokens {
     let Contents { fields, schemas, names, named } = contents(choice);
     let krate = quote!(::tombolo_crdt);
     let chosen = LitByteStr::new(CHOSEN.as_bytes(), choice.ident.span());
-    let disputed = choice.variants.iter().filter(|variant| variant.content.is_some());
-    let disputed = disputed.map(|Variant { ident, name, .. }| {
+    let with_content = || choice.variants.iter().filter(|variant| variant.content.is_some());
+    let disputed = with_content().map(|Variant { ident, name, .. }| {
         quote!(::std::option::Option::Some(#reading::#ident(held)) => {
             disputes.below(#krate::Plain::from(#name), |disputes| {
                 #krate::DotStore::conflicts(held, disputes);
             });
+        })
+    });
+    let plains = choice.variants.iter().map(|Variant { ident, name, content, .. }| match content {
+        Some(_) => quote!(::std::option::Option::Some(#reading::#ident(held)) => {
+            let entry = (#krate::Plain::from(#name), #krate::DotStore::plain(held));
+            #krate::Plain::Map(::std::iter::FromIterator::from_iter([entry]))
+        }),
+        None => quote!(::std::option::Option::Some(#reading::#ident) => #krate::Plain::from(#name)),
+    });
+    let looks = with_content().map(|Variant { ident, name, .. }| {
+        quote!(::std::option::Option::Some(#reading::#ident(held)) => #krate::look_at_variant(
+            look,
+            #chosen,
+            #name,
+            |look| #krate::DotStore::look(held, look),
+            || #krate::DotStore::plain(self),
+        ),)
+    });
+    let changes = with_content().map(|Variant { ident, .. }| {
+        quote!(::std::option::Option::Some(#reading::#ident(held)) => {
+            #krate::DotStore::changed(held, seen, gathered);
         })
     });
     let shown = choice.variants.iter().map(|Variant { ident, name, content, .. }| match content {
@@ -219,6 +240,33 @@ fn store(choice: &Choice) -> Tokens {
                 }
             }
 
+            fn plain(&self) -> #krate::Plain {
+                match self.get() {
+                    #(#plains,)*
+                    ::std::option::Option::Some(#reading::Unknown(name)) => #krate::Plain::from(name),
+                    ::std::option::Option::None => #krate::Plain::Null,
+                }
+            }
+
+            fn look(&self, look: #krate::Look<'_>) -> #krate::Seen {
+                match self.get() {
+                    #(#looks)*
+                    _ => {
+                        let _ = look;
+                        #krate::Seen::value(#krate::DotStore::plain(self))
+                    }
+                }
+            }
+
+            fn changed(&self, before: &#krate::Seen, gathered: &mut #krate::Gathered) {
+                gathered.variant(before, || #krate::DotStore::plain(self), |seen, gathered| match self.get() {
+                    #(#changes)*
+                    _ => {
+                        let _ = (seen, gathered);
+                    }
+                });
+            }
+
             fn view<__S: #krate::serde::Serializer>(
                 &self,
                 serializer: __S,
@@ -240,9 +288,9 @@ fn handle(choice: &Choice) -> Tokens {
     let (state, handle) = (state_ident(choice), handle_ident(choice));
     let Contents { fields, schemas, names, .. } = contents(choice);
     let methods = choice.variants.iter().map(|variant| {
-        let (choose, name) = (format_ident!("choose_{}", snake(variant)), &variant.name);
+        let Variant { choose, method: narrow, name, .. } = variant;
         let doc = format!(
-            "Makes it a `{}`, unless it is one: what it held before is gone, as far as it is seen here.",
+            "Makes it a `{}`, unless it is one: what other variants held is gone, as far as it is seen here.",
             variant.ident
         );
         let Some(schema) = &variant.content else {
@@ -254,15 +302,14 @@ fn handle(choice: &Choice) -> Tokens {
                 }
             };
         };
-        let (held, field) = (&schema.ident, format_ident!("__{}", snake(variant)));
-        let narrow = Ident::new(&snake(variant), variant.ident.span());
+        let (held, field) = (&schema.ident, field_of(variant));
         let narrow_doc = format!("Write access to what it holds, if it is a `{}`.", variant.ident);
         quote! {
             #[doc = #doc]
             #[allow(dead_code)]
             #visibility fn #choose(&mut self) -> <#held as ::tombolo_crdt::Crdt>::Mut<'_> {
                 self.__choose(#name);
-                self.0.field::<#held>(#name, |state| &mut state.#field)
+                self.0.variant::<#held>(#name, |state| &mut state.#field)
             }
 
             #[doc = #narrow_doc]
@@ -271,7 +318,7 @@ fn handle(choice: &Choice) -> Tokens {
                 &mut self,
             ) -> ::std::option::Option<<#held as ::tombolo_crdt::Crdt>::Mut<'_>> {
                 let is_one = self.0.__chosen.value().is_some_and(|chosen| chosen == #name);
-                is_one.then(|| self.0.field::<#held>(#name, |state| &mut state.#field))
+                is_one.then(|| self.0.variant::<#held>(#name, |state| &mut state.#field))
             }
         }
     });
@@ -298,10 +345,13 @@ fn handle(choice: &Choice) -> Tokens {
             #(#methods)*
 
             fn __choose(&mut self, name: &str) {
-                if self.0.__chosen.value().is_some_and(|chosen| chosen == name) {
+                let is_one = self.0.__chosen.value().is_some_and(|chosen| chosen == name);
+                if is_one && !self.0.__chosen.is_conflicted() {
                     return;
                 }
-                #(self.0.clear_field(#names, |state| &mut state.#fields);)*
+                #(if !(is_one && name == #names) {
+                    self.0.clear_field(#names, |state| &mut state.#fields);
+                })*
                 self.0.clear_unknown(|state| &mut state.__unknown);
                 self.0
                     .field::<::tombolo_crdt::LwwRegister<::std::string::String>>(#CHOSEN, |state| &mut state.__chosen)
@@ -309,11 +359,14 @@ fn handle(choice: &Choice) -> Tokens {
             }
         }
 
+        #(const _: () = ::std::assert!(
+            <#schemas as ::tombolo_crdt::Crdt>::REMOVABLE,
+            "a variant loses what it holds when another is chosen; what may not be removed, as a `BoundedCounter`, cannot stand in one"
+        );)*
+
         impl ::tombolo_crdt::Crdt for #ident {
             type State = #state;
             type Mut<'a> = #handle<'a>;
-
-            const REMOVABLE: bool = true #(&& <#schemas as ::tombolo_crdt::Crdt>::REMOVABLE)*;
 
             fn type_name() -> ::std::borrow::Cow<'static, str> {
                 ::std::borrow::Cow::Borrowed(#type_name)

@@ -29,13 +29,16 @@ use parse::{Choice, Input, Schema};
 /// |---|---|
 /// | `rename = "…"` | it travels under this name: programs that call it so, and those that call it otherwise in their source, share it |
 /// | `alias = "…"` | what stands under this older name is part of it too; what is new is written under the present name |
-/// | `default`, `default = …` | what `state.field()` reads before the first write; never written |
+/// | `default`, `default = …` | what the method `state.field()` reads before the first write; never written. The register `state.field` itself reads `None` until then |
 ///
 /// A tuple struct's fields travel as `0`, `1` …, and are written by `field_0()`, `field_1()` …. Type parameters are taken over;
 /// those bounded by `Crdt` are part of the type's name.
 ///
-/// An enum is one of its variants: the one chosen last. `state.get()` says which, `handle.choose_circle()` chooses and clears what it held
-/// before, `handle.circle()` writes into it. Of concurrent choices the later one is shown.
+/// An enum is one of its variants: the one chosen last. `state.get()` says which, `handle.choose_circle()` chooses it, and clears what
+/// other variants held, as far as it is seen; `handle.circle()` writes into it, if it is the one. Of concurrent choices the later one
+/// is shown; what stands below the other is gone for good once somebody who has seen both chooses. A variant `Circle` of an enum
+/// `Shape` that holds something becomes a type `ShapeCircle`, with `ShapeCircleState` and `ShapeCircleMut`; one called as a word of the
+/// language, such as `Move`, is written into by `r#move()`.
 #[proc_macro_derive(Crdt, attributes(crdt))]
 pub fn derive_crdt(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -37,6 +37,10 @@ pub(crate) struct Choice {
 /// One variant of it.
 pub(crate) struct Variant {
     pub(crate) ident: Ident,
+    /// What the method that writes into it is called.
+    pub(crate) method: Ident,
+    /// What the method that chooses it is called.
+    pub(crate) choose: Ident,
     /// The name under which it travels.
     pub(crate) name: String,
     /// What it holds; `None` if that is nothing.
@@ -109,6 +113,7 @@ impl Input {
                 let variants = variants.map(|variant| Variant::parse(variant, input, &type_name));
                 let variants = variants.collect::<Result<Vec<_>>>()?;
                 distinct(variants.iter().map(|variant| (&variant.name[..], variant.ident.span())))?;
+                different_methods(&variants)?;
                 let (ident, visibility) = (input.ident.clone(), input.vis.clone());
                 Ok(Self::Enum(Choice { ident, visibility, type_name, variants }))
             }
@@ -162,6 +167,21 @@ impl Variant {
         if name == "=" {
             return Err(Error::new(variant.span(), "`=` is where an enum keeps which variant it is"));
         }
+        let refused = |why: &str| Err(Error::new(variant.ident.span(), why));
+        if variant.ident == "Unknown" {
+            return refused(
+                "`Unknown` is what a variant of a newer program is read as: call it otherwise here, and say \
+                 `#[crdt(rename = \"Unknown\")]` if it must travel so",
+            );
+        }
+        if !matches!(variant.fields, Fields::Unit)
+            && ["State", "Mut", "Ref"].iter().any(|taken| variant.ident == taken)
+        {
+            return refused(
+                "what it holds would be called as a part of the enum is: call it otherwise here, and say \
+                 `#[crdt(rename = \"…\")]` if it must travel so",
+            );
+        }
         let content = match &variant.fields {
             Fields::Unit => None,
             some => {
@@ -178,7 +198,15 @@ impl Variant {
                 })
             }
         };
-        Ok(Self { ident: variant.ident.clone(), name, content, docs: docs(&variant.attrs) })
+        let (ident, docs) = (variant.ident.clone(), docs(&variant.attrs));
+        let snake = snake(&ident);
+        // A word of the language, such as `move`, is a name if it says so; a few are none.
+        let method = syn::parse_str::<Ident>(&snake).unwrap_or_else(|_| match &snake[..] {
+            "self" | "super" | "crate" => format_ident!("{snake}_", span = ident.span()),
+            _ => Ident::new_raw(&snake, ident.span()),
+        });
+        let choose = format_ident!("choose_{snake}", span = ident.span());
+        Ok(Self { ident, method, choose, name, content, docs })
     }
 }
 
@@ -313,6 +341,33 @@ fn distinct<'n>(names: impl Iterator<Item = (&'n str, Span)>) -> Result<()> {
         seen.push(name);
     }
     Ok(())
+}
+
+/// Each method must be one.
+fn different_methods(variants: &[Variant]) -> Result<()> {
+    let mut seen: Vec<&Ident> = Vec::new();
+    for variant in variants {
+        for method in variant.content.iter().map(|_| &variant.method).chain([&variant.choose]) {
+            if seen.contains(&method) {
+                let why = format!("two variants would be written by `{method}`: call one of them otherwise");
+                return Err(Error::new(variant.ident.span(), why));
+            }
+            seen.push(method);
+        }
+    }
+    Ok(())
+}
+
+/// `NotYet` as `not_yet`.
+fn snake(ident: &Ident) -> String {
+    let mut snake = String::new();
+    for (at, letter) in plain(ident).chars().enumerate() {
+        if letter.is_uppercase() && at > 0 {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
 }
 
 fn plain(ident: &Ident) -> String {

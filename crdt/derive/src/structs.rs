@@ -197,10 +197,7 @@ fn store(schema: &Schema) -> Tokens {
                 for (name, field) in node.children() {
                     match name {
                         #(#named => join.below(&mut self.#members, field),)*
-                        #(#alias_named => {
-                            self.#alias_members.note(field, join);
-                            join.below(&mut self.#alias_fields, field);
-                        })*
+                        #(#alias_named => self.#alias_members.take_in(&mut self.#alias_fields, field, join),)*
                         _ => self.#unknown.take_in(name, field, join),
                     }
                 }
@@ -291,12 +288,19 @@ fn handle(schema: &Schema) -> Tokens {
     let fields = schema.fields.iter().map(|field| {
         let Field { member, method, visibility, replicated, name, .. } = field;
         let doc = format!("Write access to `{method}`.");
-        let narrowed = if field.aliases.is_empty() { quote!(field) } else { quote!(renamed_field) };
+        let narrowed = if field.aliases.is_empty() {
+            quote!(field::<#replicated>(#name, |state| &mut state.#member))
+        } else {
+            let (members, olds): (Vec<_>, Vec<_>) = aliases(schema, field).unzip();
+            quote!(renamed_field::<#replicated, _>(#name, |state| {
+                (&mut state.#member, [#((#olds, &mut state.#members)),*])
+            }))
+        };
         quote! {
             #[doc = #doc]
             #[allow(dead_code)]
             #visibility fn #method(&mut self) -> <#replicated as ::tombolo_crdt::Crdt>::Mut<'_> {
-                self.0.#narrowed::<#replicated>(#name, |state| &mut state.#member)
+                self.0.#narrowed
             }
         }
     });

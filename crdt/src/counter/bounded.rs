@@ -68,7 +68,7 @@ pub struct BoundedCounter<const MIN: i64 = 0> {
 /// What one replica did, all in all.
 #[derive(Clone, Default, Debug, Serialize, Deserialize)]
 #[serde(from = "Encoded", into = "Encoded")]
-struct Ledger {
+pub(crate) struct Ledger {
     added: u64,
     taken: u64,
     /// INVARIANT: ascending, each receiver once.

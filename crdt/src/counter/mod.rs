@@ -4,6 +4,7 @@ mod bounded;
 mod g_counter;
 mod pn_counter;
 
+pub(crate) use bounded::Ledger;
 pub use bounded::{BoundedCounter, NoRights};
 pub use g_counter::GCounter;
 pub use pn_counter::PnCounter;

@@ -1,7 +1,7 @@
 //! A counter that goes up and down.
 //!
 //! *Merge rule*: the value is the sum of everything any replica added. *Concurrent pair*: both count.
-//! *Metadata*: at the top level of a document one cumulative amount a replica; below a map entry one amount a
+//! *Metadata*: where nothing above can be removed one cumulative amount a replica; below a map entry one amount a
 //! transaction, because removing the entry must take exactly the increments it saw. *Lost on conflict*: nothing.
 //! *Source*: Shapiro et al. 2011, as dots after Almeida, Shoker, Baquero 2018; pieces after Baquero, Almeida, Lerche 2016.
 

@@ -1,5 +1,7 @@
 //! A delta's tree as it is while several are joined: nodes that own what lies below them.
 
+use std::collections::BTreeSet;
+
 use smallvec::SmallVec;
 
 use super::{Bytes, DeltaTree, Node, TreeWriter, translate};
@@ -98,6 +100,16 @@ impl Branch {
         if covers {
             self.cover = above.pop().expect("pushed above");
         }
+    }
+
+    /// Takes out what is carried under `dots`, here and below.
+    pub(crate) fn split_off(&mut self, dots: &BTreeSet<LocalDot>) -> Self {
+        let is_it = |(dot, _): &(LocalDot, Bytes)| dots.contains(dot);
+        let (taken, carried) = self.carried.drain(..).partition(is_it);
+        self.carried = carried;
+        let below = self.children.iter_mut().map(|(key, child)| (key.clone(), child.split_off(dots)));
+        let children = below.filter(|(_, child)| !child.is_empty()).collect();
+        Self { carried: taken, children, ..Self::default() }
     }
 
     /// Drops carried dots for which `dead` holds, and nodes left empty.

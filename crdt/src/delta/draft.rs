@@ -2,11 +2,14 @@
 
 mod seal;
 
+use std::collections::BTreeSet;
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::branch::Branch;
 use super::tree::offset;
@@ -88,6 +91,8 @@ pub(crate) struct Draft {
     contents: Bytes,
     covers: Vec<(PlaceId, LocalDot)>,
     taken: Vec<(PlaceId, Taken)>,
+    /// Dots that stand under another key than that of their place. INVARIANT: ascending by place.
+    renamed: Vec<(PlaceId, &'static str, Arc<BTreeSet<LocalDot>>)>,
     /// A number that changes often while the transaction goes on: encoded only when something else is written.
     late: Option<Late>,
     /// Places by parent and key, of parents that have many children; with their hashes.
@@ -118,6 +123,7 @@ impl Draft {
         self.contents.clear();
         self.covers.clear();
         self.taken.clear();
+        self.renamed.clear();
         self.index.clear();
         self.has_removed = false;
         self.late = None;
@@ -256,11 +262,28 @@ impl Draft {
 
     /// From here on what is covered at or below `place` is covered by the place above it: what `place` holds may stand
     /// elsewhere below that.
-    pub(crate) fn cover_above(&mut self, place: PlaceId) {
+    ///
+    /// Says whether the place was opened just now.
+    pub(crate) fn cover_above(&mut self, place: PlaceId) -> bool {
         let Opened { parent, covers_at, .. } = self.places[place as usize];
+        // Nothing else opens such a place.
+        let is_new = place as usize + 1 == self.places.len()
+            && self.renamed.last().is_none_or(|(last, ..)| *last != place);
         if covers_at == NONE {
             self.places[place as usize].covers_at = parent;
         }
+        is_new
+    }
+
+    /// Notes which of the dots at or below `place` stand under another key beside it: so that they come back there, should
+    /// the transaction be undone.
+    pub(crate) fn stands_elsewhere(
+        &mut self,
+        place: PlaceId,
+        key: &'static str,
+        dots: Arc<BTreeSet<LocalDot>>,
+    ) {
+        self.renamed.push((place, key, dots));
     }
 
     /// Covers a dot of an earlier transaction or another replica.
@@ -302,14 +325,23 @@ impl Draft {
                 Taken::Below(tree) => branch.absorb(Branch::from_node(tree.root())),
             }
         }
+        let mut renamed = &self.renamed[..];
         while branches.len() > 1 {
             let at = branches.len() - 1;
             let mut branch = branches.pop().expect("there are at least two");
+            let mut elsewhere: SmallVec<[(Bytes, Branch); 1]> = SmallVec::new();
+            while let Some(((_, key, dots), rest)) =
+                renamed.split_last().filter(|((place, ..), _)| *place as usize == at)
+            {
+                elsewhere.push((Bytes::from_slice(key.as_bytes()), branch.split_off(dots)));
+                renamed = rest;
+            }
             if branch.cover.is_empty() && branch.carried.is_empty() && branch.children.is_empty() {
                 branch.cover.insert(NOBODYS);
             }
             let parent = &mut branches[self.places[at].parent as usize];
             parent.children.push((Bytes::from_slice(self.key(at as PlaceId)), branch));
+            parent.children.extend(elsewhere);
         }
         let mut root = branches.pop().unwrap_or_default();
         root.join_equal_keys();

@@ -58,6 +58,7 @@ pub(crate) struct Parts {
 /// A change of a `T`: what one or several transactions did, ready to be merged anywhere or encoded.
 ///
 /// Cheap to clone. A delta decoded from bytes has been checked against `T` already.
+#[must_use = "others learn of what was written by its delta; what they get later waits for it"]
 pub struct Delta<T: Crdt> {
     pub(crate) parts: Arc<Parts>,
     marker: PhantomData<fn() -> T>,
@@ -84,7 +85,6 @@ impl<T: Crdt> Delta<T> {
     }
 
     /// The same delta without its type: for those who store, group and pass on what they do not read.
-    #[must_use]
     pub fn erase(&self) -> Delta<Opaque> {
         Delta::from_parts(Arc::clone(&self.parts))
     }

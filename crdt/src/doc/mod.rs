@@ -182,6 +182,7 @@ impl<'a> Mut<'a, Doc> {
     }
 
     /// The map reached by following `path` through maps, using up this handle.
+    #[must_use]
     pub fn at_path<'s>(self, path: impl IntoIterator<Item = &'s str>) -> Mut<'a, Doc> {
         path.into_iter().fold(self, |doc, name| doc.into_map(name))
     }

@@ -35,6 +35,7 @@ macro_rules! impl_entries {
             }
 
             /// Whether `key` is in. O(1).
+            #[must_use]
             pub fn contains_key<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> bool
             where
                 K: Borrow<Q>,
@@ -43,6 +44,7 @@ macro_rules! impl_entries {
             }
 
             /// The value under `key`. O(1).
+            #[must_use]
             pub fn get<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<&V::State>
             where
                 K: Borrow<Q>,

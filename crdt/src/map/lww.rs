@@ -45,7 +45,7 @@ pub struct LwwMap<K: Key, V: Value> {
 
 /// A write, or a removal. Encoded as an array: time, logical count, and the value if there is one.
 #[derive(Clone, Debug)]
-struct Entry<V> {
+pub(crate) struct Entry<V> {
     stamp: Stamp,
     value: Option<V>,
 }
@@ -121,6 +121,7 @@ impl<K: Key, V: Value> LwwMap<K, V> {
     }
 
     /// Whether `key` is in. O(1).
+    #[must_use]
     pub fn contains_key<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -129,6 +130,7 @@ impl<K: Key, V: Value> LwwMap<K, V> {
     }
 
     /// The value under `key`. O(1).
+    #[must_use]
     pub fn get<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -137,6 +139,7 @@ impl<K: Key, V: Value> LwwMap<K, V> {
     }
 
     /// When the value under `key` was written, by its author's clock.
+    #[must_use]
     pub fn stamp<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<Stamp>
     where
         K: Borrow<Q>,
@@ -145,6 +148,7 @@ impl<K: Key, V: Value> LwwMap<K, V> {
     }
 
     /// When a key that was in was removed, by the clock of who removed it.
+    #[must_use]
     pub fn removed_at<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<Stamp>
     where
         K: Borrow<Q>,
@@ -195,13 +199,13 @@ impl<K: Key, V: Value> Mut<'_, LwwMap<K, V>> {
 
     /// Removes a key, also over earlier writes that have not been seen here; says whether it was in. One that is not in is
     /// left alone.
-    pub fn remove(&mut self, key: impl Into<K>) -> bool {
-        let key = key.into();
-        let was_in = self.state.contains_key(&key);
-        if was_in {
-            self.write(key, None);
-        }
-        was_in
+    pub fn remove<Q: Ord + Hash + ?Sized>(&mut self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let Some(key) = self.state.entries.key(key).cloned() else { return false };
+        self.write(key, None);
+        true
     }
 
     /// Removes every key that is seen here.

@@ -8,4 +8,5 @@ mod lww;
 pub use add_wins::AddWinsMap;
 pub(crate) use add_wins::reset;
 pub use grow_only::GMap;
+pub(crate) use lww::Entry;
 pub use lww::LwwMap;

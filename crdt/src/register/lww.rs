@@ -39,7 +39,7 @@ pub struct LwwRegister<V> {
 
 /// Encoded as an array: time, logical count, value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Stamped<V>(u64, u32, V);
+pub(crate) struct Stamped<V>(u64, u32, V);
 
 impl<V> Stamped<V> {
     fn stamp(&self) -> Stamp {
@@ -64,6 +64,12 @@ impl<V> LwwRegister<V> {
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
         self.winner().map(|winner| winner.stamp())
+    }
+
+    /// Whether concurrent writes left more than one value. [`Replica::conflicts`](crate::Replica::conflicts) tells them.
+    #[must_use]
+    pub fn is_conflicted(&self) -> bool {
+        self.values.len() > 1
     }
 
     fn winner(&self) -> Option<&Stamped<V>> {

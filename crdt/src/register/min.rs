@@ -13,7 +13,7 @@ use super::extreme::{Extreme, write};
 use crate::delta::Node;
 use crate::store::{Crdt, DotStore, Join, Key, Leaf, Mut, Written, leaf_store};
 
-/// A register that holds the smallest value ever written: a high score, a deadline, the furthest page read.
+/// A register that holds the smallest value ever written: the best time, the earliest date anybody can, the lowest offer.
 ///
 /// Values have a total order, so floating-point numbers need a wrapper that gives them one; [`Scalar`](crate::Scalar) does.
 ///
@@ -23,8 +23,8 @@ use crate::store::{Crdt, DotStore, Join, Key, Leaf, Mut, Written, leaf_store};
 /// let mut ann = Replica::<MinRegister<u64>>::new(ReplicaId::from_bytes([1; 16]));
 /// let mut bob = Replica::<MinRegister<u64>>::new(ReplicaId::from_bytes([2; 16]));
 /// // At the same time:
-/// let (_, hers) = ann.update(|page| page.set(40_u64));
-/// let (_, his) = bob.update(|page| page.set(52_u64));
+/// let (_, hers) = ann.update(|seconds| seconds.set(40_u64));
+/// let (_, his) = bob.update(|seconds| seconds.set(52_u64));
 /// ann.merge(his)?;
 /// bob.merge(hers)?;
 /// assert_eq!((ann.value(), bob.value()), (Some(&40), Some(&40)));

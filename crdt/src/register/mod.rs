@@ -7,6 +7,7 @@ mod min;
 mod mv;
 
 pub use lww::LwwRegister;
+pub(crate) use lww::Stamped;
 pub use max::MaxRegister;
 pub use min::MinRegister;
 pub use mv::MvRegister;

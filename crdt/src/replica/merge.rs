@@ -140,9 +140,9 @@ impl<T: Crdt> Replica<T> {
             None => self.join(&delta, rows),
             Some(observed) => {
                 let seen = self.look(&delta, &rows);
+                let news = delta.events.iter().filter(|run| self.known_in(rows.row(run.replica)) < run.last);
+                let mut by: Vec<ReplicaId> = news.map(|run| delta.table.id(run.replica)).collect();
                 self.join(&delta, rows);
-                let mut by: Vec<ReplicaId> =
-                    delta.events.iter().map(|run| delta.table.id(run.replica)).collect();
                 by.sort_unstable();
                 by.dedup();
                 observed.push(compare(&self.state, &seen, by));

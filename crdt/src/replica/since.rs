@@ -92,7 +92,6 @@ impl<T: Crdt> Replica<T> {
     }
 
     /// The whole state, as a delta that depends on nothing: it carries every live item and covers its whole version.
-    #[must_use]
     pub fn state(&self) -> Delta<T> {
         Delta::from_parts(Arc::new(self.state_parts()))
     }

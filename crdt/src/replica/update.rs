@@ -12,6 +12,9 @@ impl<T: Crdt> Replica<T> {
     /// One transaction: everything `write` does becomes visible at once, here and everywhere. Yields what the closure
     /// returns and the delta for the others; a transaction that changed nothing yields an empty delta.
     ///
+    /// An error that the closure returns is a value like any other, and undoes nothing: what may fail as a whole goes through
+    /// [`try_update`](Self::try_update).
+    ///
     /// Costs time and memory in proportion to the change.
     ///
     /// # Panics

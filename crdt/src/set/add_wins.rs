@@ -56,6 +56,7 @@ impl<K: Key> AddWinsSet<K> {
     }
 
     /// Whether `element` is in. O(1).
+    #[must_use]
     pub fn contains<Q: Ord + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         K: Borrow<Q>,

@@ -55,6 +55,7 @@ impl<K: Key> GSet<K> {
     }
 
     /// Whether `element` is in. O(1).
+    #[must_use]
     pub fn contains<Q: Ord + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -85,7 +86,7 @@ impl<K: Key> GSet<K> {
 }
 
 impl<K: Key> Mut<'_, GSet<K>> {
-    /// Adds an element. At the top level, adding one that is in does nothing; below a map entry it is refreshed, so that a
+    /// Adds an element. Where nothing above can be removed, adding one that is in does nothing; below a map entry it is refreshed, so that a
     /// removal of the entry that has not seen this adding does not take it.
     pub fn add(&mut self, element: impl Into<K>) {
         deeper(self.depth);

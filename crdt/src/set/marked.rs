@@ -40,6 +40,7 @@ macro_rules! impl_marked_reads {
             }
 
             /// Whether `element` is in. O(1).
+            #[must_use]
             pub fn contains<Q: Ord + Hash + ?Sized>(&self, element: &Q) -> bool
             where
                 K: Borrow<Q>,

@@ -64,7 +64,8 @@ impl<K: Key> Mut<'_, RemoveWinsSet<K>> {
         }
     }
 
-    /// Removes an element, also over addings that happen at the same time, and also one that is not in; says whether it was.
+    /// Removes an element, also over addings that happen at the same time; says whether it was in. One that is not in is noted as
+    /// removed all the same, for somebody may be adding it just now: so this takes the element itself.
     pub fn remove(&mut self, element: impl Into<K>) -> bool {
         deeper(self.depth);
         let element = element.into();

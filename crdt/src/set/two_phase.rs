@@ -48,6 +48,7 @@ impl<K: Key> TwoPhaseSet<K> {
     }
 
     /// Whether `element` was removed.
+    #[must_use]
     pub fn was_removed<Q: Ord + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -57,8 +58,8 @@ impl<K: Key> TwoPhaseSet<K> {
 }
 
 impl<K: Key> Mut<'_, TwoPhaseSet<K>> {
-    /// Adds an element that was not removed; says whether it is in then. At the top level, adding one that is in does
-    /// nothing; below a map entry it is refreshed, so that a removal of the entry that has not seen this adding does not
+    /// Adds an element that was not removed; says whether it is in then. Where nothing above can be removed, adding one that is in
+    /// does nothing; below a map entry it is refreshed, so that a removal of the entry that has not seen this adding does not
     /// take it.
     pub fn add(&mut self, element: impl Into<K>) -> bool {
         deeper(self.depth);
@@ -72,22 +73,20 @@ impl<K: Key> Mut<'_, TwoPhaseSet<K>> {
         true
     }
 
-    /// Adds many elements in one run of dots.
-    pub fn extend<E: Into<K>>(&mut self, elements: impl IntoIterator<Item = E>) {
-        for element in elements {
-            self.add(element);
-        }
+    /// Adds many elements in one run of dots, those that were not removed; says how many of them are in then.
+    pub fn extend<E: Into<K>>(&mut self, elements: impl IntoIterator<Item = E>) -> usize {
+        elements.into_iter().map(|element| usize::from(self.add(element))).sum()
     }
 
     /// Removes an element that is in, for good; says whether it was in.
-    pub fn remove(&mut self, element: impl Into<K>) -> bool {
+    pub fn remove<Q: Ord + Hash + ?Sized>(&mut self, element: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
         deeper(self.depth);
-        let element = element.into();
-        let was_in = self.state.contains(&element);
-        if was_in {
-            self.state.marks.cast(element, Mark::Out, self.place, self.tx);
-        }
-        was_in
+        let Some(element) = self.state.marks.key(element).cloned() else { return false };
+        self.state.marks.cast(element, Mark::Out, self.place, self.tx);
+        true
     }
 }
 

@@ -4,21 +4,27 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::{DotStore, Key, Plain, Rows, decode_key, write_key};
 use crate::causal::{Dots, ReplicaId};
 use crate::delta::{Bytes, Node};
 
 /// What one delta changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+#[must_use = "what is not applied to what is shown is not shown"]
 pub struct Changes {
-    /// Who wrote it: one replica as a rule, several for an answer to a version or a state.
+    /// Who wrote what was new in it: one replica as a rule, several for an answer to a version or a state. Which of several wrote
+    /// which change it does not say.
     pub by: Vec<ReplicaId>,
     /// What became different, in no particular order; no two say something of the same place.
     pub changes: Vec<Change>,
 }
 
 /// Something that became different.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Change {
     /// Where: keys of maps and names of fields, from the outside in; of an element of a set the element last.
     pub path: Vec<Plain>,
@@ -27,7 +33,8 @@ pub struct Change {
 }
 
 /// What became different at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub enum What {
     /// A key of a map is there that was not, with this value.
     Added(Plain),
@@ -149,6 +156,8 @@ pub(crate) enum Sight {
     Entries(Vec<(Bytes, Option<Seen>)>, bool),
     /// Fields by name.
     Fields(Vec<(&'static str, Seen)>),
+    /// What the variant that is shown holds, with the variant's name, if nothing else can change; with nothing if that cannot either.
+    Variant(&'static str, Option<Box<Seen>>),
 }
 
 /// Where changes are gathered.
@@ -184,6 +193,20 @@ impl Gathered {
             && old != now
         {
             self.say(What::Incremented(now - old));
+        }
+    }
+
+    /// What an enum's variant holds, if that is all that can have changed. What `#[derive(Crdt)]` calls.
+    pub fn variant(
+        &mut self,
+        before: &Seen,
+        now: impl FnOnce() -> Plain,
+        held: impl FnOnce(&Seen, &mut Self),
+    ) {
+        match &before.0 {
+            Sight::Variant(name, Some(seen)) => self.below((*name).into(), |gathered| held(seen, gathered)),
+            Sight::Variant(_, None) => {}
+            _ => self.value(before, now),
         }
     }
 
@@ -343,6 +366,27 @@ pub fn look_at_fields(
         }
     }
     Seen::fields(fields)
+}
+
+/// What an enum shows, of a variant that holds something. What `#[derive(Crdt)]` calls.
+pub fn look_at_variant(
+    look: Look<'_>,
+    chosen: &[u8],
+    name: &'static str,
+    see: impl FnOnce(Look<'_>) -> Seen,
+    all: impl FnOnce() -> Plain,
+) -> Seen {
+    let Some(children) = look.children() else { return Seen::value(all()) };
+    let mut held = None;
+    for (bytes, below) in children {
+        if bytes == chosen {
+            return Seen::value(all());
+        }
+        if bytes == name.as_bytes() {
+            held = Some(below);
+        }
+    }
+    Seen(Sight::Variant(name, held.map(|below| Box::new(see(below)))))
 }
 
 /// What was seen of a whole value, and what became of it.

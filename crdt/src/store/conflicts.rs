@@ -1,10 +1,13 @@
 //! Where concurrent writers left more than one value.
 
+use serde::Serialize;
+
 use super::{DotStore, Plain};
 use crate::causal::{LocalDot, ReplicaId, ReplicaTable, Stamp};
 
 /// A place where concurrent writers left more than one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Conflict {
     /// Where: keys of maps and names of fields, from the outside in.
     pub path: Vec<Plain>,
@@ -13,7 +16,7 @@ pub struct Conflict {
 }
 
 /// What somebody left.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claim {
     /// The value; `None` where it is a removal.
     pub value: Option<Plain>,

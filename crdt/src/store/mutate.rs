@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::{Crdt, DotStore, UnknownFields};
+use super::{Alias, Crdt, DotStore, UnknownFields};
 use crate::causal::Tx;
 use crate::delta::{Bytes, PlaceId, ROOT};
 use crate::map::reset;
@@ -48,16 +48,33 @@ impl<'a, S: DotStore> Mut<'a, S> {
         }
     }
 
-    /// As [`field`](Self::field), of a field that has had other names: some of what it holds may stand under them.
-    pub fn renamed_field<T: Crdt>(
+    /// As [`field`](Self::field), of a field that has had other names: some of what it holds may stand under them. `field`
+    /// finds it, with what stands under each older name.
+    pub fn renamed_field<T: Crdt, const N: usize>(
+        &mut self,
+        name: &str,
+        field: impl FnOnce(&mut S) -> (&mut T::State, [(&'static str, &mut Alias); N]),
+    ) -> T::Mut<'_> {
+        let depth = deeper(self.depth);
+        let place = self.tx.draft.child(self.place, |key| key.extend_from_slice(name.as_bytes()));
+        let (state, aliases) = field(self.state);
+        if self.tx.draft.cover_above(place) {
+            for (old, alias) in aliases {
+                if let Some(dots) = alias.opened(state) {
+                    self.tx.draft.stands_elsewhere(place, old, dots);
+                }
+            }
+        }
+        Mut { state, place, tx: self.tx, removable: self.removable, depth }.into()
+    }
+
+    /// As [`field`](Self::field), of what a variant holds: the choice of another one removes it.
+    pub fn variant<T: Crdt>(
         &mut self,
         name: &str,
         field: impl FnOnce(&mut S) -> &mut T::State,
     ) -> T::Mut<'_> {
-        let depth = deeper(self.depth);
-        let place = self.tx.draft.child(self.place, |key| key.extend_from_slice(name.as_bytes()));
-        self.tx.draft.cover_above(place);
-        Mut { state: field(self.state), place, tx: self.tx, removable: self.removable, depth }.into()
+        Mut { removable: true, ..self.by_ref() }.into_field::<T>(name, field)
     }
 
     /// Removes what the field called `name` holds, as far as it is seen here. What `#[derive(Crdt)]` calls.
@@ -80,6 +97,10 @@ impl<'a, S: DotStore> Mut<'a, S> {
 
     /// Narrows to the field called `name`. What `#[derive(Crdt)]` calls.
     pub fn field<T: Crdt>(&mut self, name: &str, field: impl FnOnce(&mut S) -> &mut T::State) -> T::Mut<'_> {
+        self.by_ref().into_field::<T>(name, field)
+    }
+
+    fn into_field<T: Crdt>(self, name: &str, field: impl FnOnce(&mut S) -> &mut T::State) -> T::Mut<'a> {
         let depth = deeper(self.depth);
         let place = self.tx.draft.child(self.place, |key| key.extend_from_slice(name.as_bytes()));
         Mut { state: field(self.state), place, tx: self.tx, removable: self.removable, depth }.into()

@@ -14,6 +14,7 @@ use super::value::try_encode_value;
 ///
 /// Totally ordered, by kind in the order listed and then by value; floats by [`f64::total_cmp`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Plain {
     /// Nothing: a register before its first write.
     #[default]
@@ -37,11 +38,14 @@ pub enum Plain {
 }
 
 impl Plain {
-    /// What serde writes of a value.
+    /// What serde writes of a value: structs as maps, tuples and sequences as lists, numbers beyond 64 bits as their bytes;
+    /// nothing if the value refuses.
     #[must_use]
     pub fn of(value: &impl Serialize) -> Self {
-        // What cannot be written was never taken in.
-        try_encode_value(value).ok().and_then(|bytes| rmp_serde::from_slice(&bytes).ok()).unwrap_or_default()
+        let bytes = try_encode_value(value);
+        let plain = bytes.and_then(|bytes| rmp_serde::from_slice(&bytes).map_err(|why| why.to_string()));
+        debug_assert!(plain.is_ok(), "what was taken in can be written: {:?}", plain.err());
+        plain.map(|Read(plain)| plain).unwrap_or_default()
     }
 
     /// The text, if it is text.
@@ -161,9 +165,12 @@ impl Serialize for Plain {
     }
 }
 
-impl<'de> Deserialize<'de> for Plain {
+/// A plain value that serde wrote as something else. There is no reading back of what a `Plain` is written as: sets are lists then.
+struct Read(Plain);
+
+impl<'de> Deserialize<'de> for Read {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlainVisitor)
+        deserializer.deserialize_any(PlainVisitor).map(Self)
     }
 }
 
@@ -185,11 +192,11 @@ impl<'de> Visitor<'de> for PlainVisitor {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Plain, D::Error> {
-        Plain::deserialize(deserializer)
+        Read::deserialize(deserializer).map(|Read(value)| value)
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Plain, D::Error> {
-        Plain::deserialize(deserializer)
+        Read::deserialize(deserializer).map(|Read(value)| value)
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Plain, E> {
@@ -222,7 +229,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Plain, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element()? {
+        while let Some(Read(value)) = seq.next_element()? {
             values.push(value);
         }
         Ok(Plain::List(values))
@@ -230,7 +237,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Plain, A::Error> {
         let mut values = BTreeMap::new();
-        while let Some((key, value)) = map.next_entry()? {
+        while let Some((Read(key), Read(value))) = map.next_entry()? {
             values.insert(key, value);
         }
         Ok(Plain::Map(values))

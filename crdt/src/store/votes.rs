@@ -69,6 +69,15 @@ impl<K: Key, C: Vote> Votes<K, C> {
         self.votes.get(key).filter(|votes| C::show(votes))
     }
 
+    /// A key that is shown, as it is kept.
+    pub(crate) fn key<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<&K>
+    where
+        K: Borrow<Q>,
+    {
+        let (key, votes) = self.votes.slot(self.votes.occupied(key)?);
+        C::show(votes).then_some(key)
+    }
+
     /// All keys that are remembered, in no order.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&K, &Leaf<C>)> {
         self.votes.iter_unordered()

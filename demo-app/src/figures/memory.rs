@@ -38,7 +38,7 @@ pub(super) fn measure() -> Vec<Figure> {
     let mut counter = replica::<PnCounter>();
     let start = Instant::now();
     for _ in 0..INCREMENTS {
-        black_box(counter.update(|counter| counter.inc(black_box(1))));
+        _ = black_box(counter.update(|counter| counter.inc(black_box(1))));
     }
     figures.push(Figure::rate(
         "counter increments, one transaction each, with its delta",
@@ -68,7 +68,7 @@ pub(super) fn measure() -> Vec<Figure> {
     let mut set = replica::<AddWinsSet<String>>();
     let start = Instant::now();
     for word in &words {
-        black_box(set.update(|set| set.add(word.as_str())));
+        _ = black_box(set.update(|set| set.add(word.as_str())));
     }
     figures.push(Figure::rate(
         "add-wins set adds, one transaction each, with its delta",

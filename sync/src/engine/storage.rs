@@ -267,7 +267,7 @@ mod tests {
     /// A document of some hundred kilobytes, on disk.
     fn written() -> (Slot, BTreeMap<Dot, Vec<u8>>) {
         let mut names = Replica::<Names>::new(ReplicaId::from_bytes([1; 16]));
-        names
+        let _ = names
             .update(|names| names.extend((0..60_000).map(|n| format!("{n:05} {:x}", n * 7_919 % 1_000_003))));
         let mut slot = Slot::new(Box::new(names), None);
         let mut disk = BTreeMap::new();
@@ -295,7 +295,7 @@ mod tests {
         let whole = slot.snapshot_bytes;
         for round in 0..10 {
             let names = slot.body.as_any_mut().downcast_mut::<Replica<Names>>().unwrap();
-            names.update(|names| {
+            let _ = names.update(|names| {
                 names.add(format!("new {round}"));
                 names.remove(&*format!("{:05} {:x}", round * 100, round * 100 * 7_919 % 1_000_003));
             });

@@ -10,7 +10,7 @@ use tombolo_crdt::{
 };
 
 use super::definitions::{
-    Deed, Place, added, agreed, counted, escrowed, latest, latest_kept, never_banned, offered, values,
+    Deed, Place, added, agreed, chosen, counted, escrowed, latest, latest_kept, never_banned, offered, values,
 };
 use super::scopes::{Scope, Visited, explore};
 
@@ -48,6 +48,20 @@ struct Record {
     open: EnableWinsFlag,
     #[crdt(mv)]
     owner: u8,
+}
+
+#[derive(Crdt)]
+enum Shape {
+    Round(PnCounter),
+    Square(PnCounter),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Draw {
+    Round,
+    Square,
+    /// What is shown.
+    Grow(i64),
 }
 
 fn at(parts: &[u8]) -> Place {
@@ -235,7 +249,7 @@ pub fn all() -> Vec<Named> {
                 if *on {
                     set.add(*element);
                 } else {
-                    set.remove(*element);
+                    set.remove(element);
                 }
             },
             deed: |(element, on), _| {
@@ -315,7 +329,7 @@ pub fn all() -> Vec<Named> {
                 if *on {
                     map.set(*key, 7);
                 } else {
-                    map.remove(*key);
+                    map.remove(key);
                 }
             },
             deed: |(key, on), author| {
@@ -448,6 +462,43 @@ pub fn all() -> Vec<Named> {
                 let owners: Vec<_> =
                     card.map(|card| card.owner.values().map(u8::to_string).collect()).unwrap_or_default();
                 assert_eq!(owners, values(history, visible).remove(&at(&[0, 1])).unwrap_or_default());
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<Shape, Draw> {
+            name: "an enum",
+            operations: &[Draw::Round, Draw::Square, Draw::Grow(1), Draw::Grow(2)],
+            element: nothing_alike,
+            apply: |shape, op| match *op {
+                Draw::Round => _ = shape.choose_round(),
+                Draw::Square => _ = shape.choose_square(),
+                Draw::Grow(by) => {
+                    if let Some(mut round) = shape.round() {
+                        round.field_0().add(by);
+                    } else if let Some(mut square) = shape.square() {
+                        square.field_0().add(by);
+                    }
+                }
+            },
+            deed: |op, shape| match *op {
+                Draw::Grow(by) => Deed::Count(vec![shape.chosen().value().unwrap().clone()], by),
+                _ => {
+                    let chosen = shape.chosen();
+                    Deed::Stamp(at(&[]), chosen.stamp().unwrap(), chosen.value().unwrap().clone())
+                }
+            },
+            check: |history, visible, shape| {
+                let (shown, sums) = chosen(history, visible);
+                let read = shape.get().map(|shape| match shape {
+                    ShapeRef::Round(size) => ("Round".to_owned(), size.0.value()),
+                    ShapeRef::Square(size) => ("Square".to_owned(), size.0.value()),
+                    ShapeRef::Unknown(name) => panic!("nobody chose {name}"),
+                });
+                let by_definition =
+                    shown.map(|shown| (shown.clone(), sums.get(&shown).copied().unwrap_or(0)));
+                assert_eq!(read, by_definition);
             },
         },
     );

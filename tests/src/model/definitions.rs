@@ -117,6 +117,30 @@ pub fn latest(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, (St
     latest
 }
 
+/// Enums: which variant is shown, and the sums of the counters in each. A choice is a write to a last-writer-wins register at the
+/// enum's own place; to choose another variant than the one that its author sees shown takes what is seen of all variants, and to
+/// choose the same what is seen of the others.
+#[must_use]
+pub fn chosen(history: &History<Deed>, visible: &[usize]) -> (Option<String>, BTreeMap<String, i64>) {
+    let shown = |seen: &[usize]| latest(history, seen).remove(&Place::new()).map(|(_, name)| name);
+    let mut sums = BTreeMap::new();
+    for &at in visible {
+        let Count(place, by) = &history.operation(at).what else { continue };
+        let variant = place.last().expect("a counter stands in a variant");
+        let is_taken = visible.iter().any(|&later| match &history.operation(later).what {
+            Deed::Stamp(_, _, name) if history.happened_before(at, later) => {
+                let seen = shown(&history.before(later));
+                name != variant || seen.as_ref() != Some(variant)
+            }
+            _ => false,
+        });
+        if !is_taken {
+            *sums.entry(variant.clone()).or_default() += by;
+        }
+    }
+    (shown(visible), sums)
+}
+
 /// Remove-wins sets, disable-wins flags: what was added, where of the addings and removals that nothing later undoes none is a
 /// removal. A later adding or removal of the same undoes, and so does the removal of a key above.
 #[must_use]

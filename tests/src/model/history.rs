@@ -70,6 +70,12 @@ impl<O> History<O> {
         &self.operations[at]
     }
 
+    /// What had happened before an operation.
+    #[must_use]
+    pub fn before(&self, at: usize) -> Vec<usize> {
+        self.operations[at].before.iter().copied().collect()
+    }
+
     /// As [`happened_before`](Self::happened_before), of operations.
     #[must_use]
     pub fn is_before(&self, earlier: &Operation<O>, later: &Operation<O>) -> bool {
