@@ -1,9 +1,10 @@
 //! Which home, and how a command that finds no running node opens it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tombolo_sync::{Node, NodeBuilder};
+use tombolo_sync::{Doubt, Node, NodeBuilder};
 
 use crate::failure::{Code, Failure, Result};
 
@@ -82,9 +83,26 @@ impl Home {
 /// The node, or `None` if its home is in use.
 fn unless_locked(started: tombolo_sync::Result<Node>) -> Result<Option<Node>> {
     match started.map_err(Failure::from) {
-        Ok(node) => Ok(Some(node)),
+        Ok(node) => {
+            if let Some(doubt) = node.doubt() {
+                // Whoever closed stderr does not want to know.
+                let _ = writeln!(std::io::stderr(), "note: {doubt}; {}", consequence(&doubt));
+            }
+            Ok(Some(node))
+        }
         Err(failure) if failure.code == Code::Locked => Ok(None),
         Err(failure) => Err(failure),
+    }
+}
+
+/// What a node does about a home in doubt.
+pub fn consequence(doubt: &Doubt) -> &'static str {
+    match doubt {
+        Doubt::Copied { .. } => "it goes on as a node of its own, with a new key and a new replica id",
+        Doubt::Forked { .. } => {
+            "what both wrote under it is not exchanged: keep what one of them alone has, and let it join anew as an empty home"
+        }
+        _ => "it goes on under a new replica id, and gets back from peers what it lacks",
     }
 }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tombolo_sync::Node;
 
+use crate::home::consequence;
+
 /// How a node stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -20,6 +22,9 @@ pub struct Report {
     pub in_sync: Option<bool>,
     /// Whether all links are cut on purpose.
     pub isolated: bool,
+    /// Why the home goes on under a new replica id since the node was started, if it does.
+    #[serde(default)]
+    pub doubt: Option<String>,
     /// Where it can be reached.
     pub listen: Vec<String>,
     /// Everybody it knows.
@@ -85,6 +90,7 @@ impl Report {
             documents: status.documents,
             in_sync: status.in_sync,
             isolated,
+            doubt: node.doubt().map(|doubt| format!("{doubt}; {}", consequence(&doubt))),
             listen: node.listening(),
             peers: peers.collect(),
         }

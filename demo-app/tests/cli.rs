@@ -671,6 +671,87 @@ fn a_restored_home_gets_back_what_it_wrote_after_the_backup() {
     }
 }
 
+/// The store's file of a home.
+fn store(home: &Home) -> std::path::PathBuf {
+    home.path.join("tombolo.redb")
+}
+
+#[test]
+fn a_copied_home_becomes_a_node_of_its_own() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    ann.json(&["counter", "inc", "visits", "5"]);
+    let copy = homes.empty("copy");
+    std::fs::create_dir(&copy.path).unwrap();
+    std::fs::copy(store(&ann), store(&copy)).unwrap();
+    // The first command on it notices, and says so once.
+    let first = copy.run(&["--json", "counter", "inc", "visits", "10"]);
+    assert_eq!((first.code, first.stdout.trim()), (Some(0), r#"{"value":15}"#));
+    assert!(first.stderr.contains("is a copy") && first.stderr.contains("new key"), "{}", first.stderr);
+    assert_eq!(copy.run(&["--json", "counter", "get", "visits"]).stderr, "");
+    assert_ne!(copy.peer_id(), ann.peer_id());
+    // The original goes on as if nothing had happened, and the two agree on all that either wrote.
+    let original = ann.run(&["--json", "counter", "inc", "visits", "100"]);
+    assert_eq!((original.stdout.trim(), &original.stderr[..]), (r#"{"value":105}"#, ""));
+    let node = ann.up();
+    let _other = copy.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
+    for home in [&ann, &copy] {
+        home.until(&["counter", "get", "visits"], |answer| answer["value"] == 115);
+    }
+}
+
+#[test]
+fn a_home_that_was_set_back_gets_back_what_it_lost_and_loses_nothing_it_wrote_since() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    let bob = homes.joined("bob", &ann);
+    ann.json(&["counter", "inc", "visits", "5"]);
+    let old = homes.path().join("old");
+    std::fs::copy(store(&ann), &old).unwrap();
+    ann.json(&["counter", "inc", "visits", "2"]);
+    ann.json(&["set", "add", "labels", "late"]);
+    {
+        let node = ann.up();
+        let _other =
+            bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
+        bob.until(&["counter", "get", "visits"], |answer| answer["value"] == 7);
+    }
+    // In its place, into the same file.
+    let peer = ann.peer_id();
+    std::fs::write(store(&ann), std::fs::read(&old).unwrap()).unwrap();
+    let first = ann.run(&["--json", "counter", "inc", "visits", "10"]);
+    assert_eq!(first.stdout.trim(), r#"{"value":15}"#);
+    assert!(first.stderr.contains("was set back") && !first.stderr.contains("key"), "{}", first.stderr);
+    assert_eq!(ann.peer_id(), peer);
+    let node = ann.up();
+    let _other = bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
+    for home in [&ann, &bob] {
+        home.until(&["counter", "get", "visits"], |answer| answer["value"] == 17);
+        home.until(&["set", "list", "labels"], |answer| answer == &json!(["late"]));
+    }
+}
+
+#[test]
+fn a_home_whose_witness_is_gone_is_in_doubt_and_one_that_was_moved_or_killed_is_not() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    let replica = || ann.json(&["counter", "inc", "visits", "1"]);
+    for value in 1..4 {
+        let node = ann.up();
+        assert_eq!(replica(), json!({ "value": value }));
+        node.kill();
+        let status = ann.run(&["--json", "status"]);
+        assert!(status.stderr.is_empty() && status.stdout.contains(r#""doubt":null"#), "{status:?}");
+    }
+    let moved = homes.empty("elsewhere");
+    std::fs::rename(&ann.path, &moved.path).unwrap();
+    assert_eq!(moved.run(&["--json", "counter", "inc", "visits", "1"]).stderr, "");
+    std::fs::remove_dir_all(homes.path().join("run").join("state")).unwrap();
+    let status = moved.run(&["--json", "status"]);
+    assert!(status.stderr.contains("is gone") && status.stdout.contains("is gone"), "{status:?}");
+    assert_eq!(moved.json(&["counter", "inc", "visits", "1"]), json!({ "value": 5 }));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn what_the_disk_refuses_is_undone_and_everything_else_goes_on() {

@@ -48,7 +48,7 @@ pub mod store;
 
 pub use doc_id::DocId;
 #[cfg(feature = "net")]
-pub use node::{Change, Changes, Commit, Document, Error, Node, NodeBuilder, Result};
+pub use node::{Change, Changes, Commit, Document, Doubt, Error, Node, NodeBuilder, Result};
 pub use peer_id::{ParsePeerIdError, PeerId};
 pub use space::{MAX_TICKET_ADDRESSES, Secret, SpaceId, Ticket, TicketError};
 

@@ -28,8 +28,15 @@ struct Board {
 }
 
 async fn first(folder: &tempfile::TempDir, listen: &str) -> Node {
-    let node =
-        Node::builder(folder.path()).create().name("ann").listen([listen]).mdns(false).start().await.unwrap();
+    let node = Node::builder(folder.path())
+        .no_witness()
+        .create()
+        .name("ann")
+        .listen([listen])
+        .mdns(false)
+        .start()
+        .await
+        .unwrap();
     let until = Instant::now() + PATIENCE;
     while node.listening().is_empty() {
         assert!(Instant::now() < until, "not listening");
@@ -40,7 +47,15 @@ async fn first(folder: &tempfile::TempDir, listen: &str) -> Node {
 
 async fn second(folder: &tempfile::TempDir, listen: &str, other: &Node) -> Node {
     let ticket = other.ticket().to_string().parse().unwrap();
-    Node::builder(folder.path()).join(ticket).name("bob").listen([listen]).mdns(false).start().await.unwrap()
+    Node::builder(folder.path())
+        .no_witness()
+        .join(ticket)
+        .name("bob")
+        .listen([listen])
+        .mdns(false)
+        .start()
+        .await
+        .unwrap()
 }
 
 async fn eventually(what: &str, check: impl Fn() -> bool) -> Duration {
@@ -122,7 +137,7 @@ async fn a_blocked_link_is_cut_and_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_node_has_everything_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::builder(folder.path()).create().offline().start().await.unwrap();
+    let node = Node::builder(folder.path()).no_witness().create().offline().start().await.unwrap();
     let (peer, space) = (node.peer_id(), node.space());
     let set = node.open::<AddWinsSet<String>>("set").unwrap();
     for n in 0..50 {
@@ -130,12 +145,12 @@ async fn a_restarted_node_has_everything_and_goes_on() {
     }
     set.update(|set| set.remove("7")).await.unwrap();
     assert!(matches!(
-        Node::builder(folder.path()).offline().start().await,
+        Node::builder(folder.path()).no_witness().offline().start().await,
         Err(Error::Store(tombolo_sync::store::StoreError::Locked(_)))
     ));
     node.shutdown().await;
     drop((node, set));
-    let node = Node::builder(folder.path()).offline().start().await.unwrap();
+    let node = Node::builder(folder.path()).no_witness().offline().start().await.unwrap();
     assert_eq!((node.peer_id(), node.space()), (peer, space));
     let set = node.find::<AddWinsSet<String>>("set").unwrap().unwrap();
     assert_eq!(set.read(AddWinsSet::len), 49);
@@ -153,16 +168,20 @@ async fn a_restarted_node_has_everything_and_goes_on() {
 async fn a_home_without_a_space_and_one_of_another_space_are_refused() {
     let (a, b, c) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    assert!(matches!(Node::builder(a.path().join("new")).offline().start().await, Err(Error::NoSpace(_))));
+    assert!(matches!(
+        Node::builder(a.path().join("new")).no_witness().offline().start().await,
+        Err(Error::NoSpace(_))
+    ));
     assert!(!a.path().join("new").exists());
-    let ann = Node::builder(b.path()).create().offline().start().await.unwrap();
-    let bob = Node::builder(c.path()).create().offline().start().await.unwrap();
+    let ann = Node::builder(b.path()).no_witness().create().offline().start().await.unwrap();
+    let bob = Node::builder(c.path()).no_witness().create().offline().start().await.unwrap();
     bob.open::<PnCounter>("n").unwrap().update(|n| n.inc(1)).await.unwrap();
     bob.shutdown().await;
     drop(bob);
-    let joining = Node::builder(c.path()).join(ann.ticket()).offline().start().await;
+    let joining = Node::builder(c.path()).no_witness().join(ann.ticket()).offline().start().await;
     assert!(matches!(joining, Err(Error::OtherSpace { .. })), "{joining:?}");
-    let bob = Node::builder(c.path()).join_merging(ann.ticket()).offline().start().await.unwrap();
+    let bob =
+        Node::builder(c.path()).no_witness().join_merging(ann.ticket()).offline().start().await.unwrap();
     assert_eq!(bob.space(), ann.space());
     assert_eq!(bob.find::<PnCounter>("n").unwrap().unwrap().read(PnCounter::value), 1);
 }

@@ -101,6 +101,7 @@ async fn survives_a_cut(quic: bool) {
     let kind = if quic { "udp" } else { "tcp" };
     let suffix = if quic { "/quic-v1" } else { "" };
     let ann = Node::builder(a.path())
+        .no_witness()
         .create()
         .listen([format!("/ip4/127.0.0.1/{kind}/0{suffix}")])
         .announce(Vec::<String>::new())
@@ -117,6 +118,7 @@ async fn survives_a_cut(quic: bool) {
         tcp_link(target, Arc::clone(&cut)).await
     };
     let bob = Node::builder(b.path())
+        .no_witness()
         .join(ann.ticket())
         .listen(Vec::<String>::new())
         .peer(format!("/ip4/127.0.0.1/{kind}/{port}{suffix}/p2p/{}", ann.peer_id()))

@@ -12,7 +12,7 @@ const TIME: Duration = Duration::from_secs(2);
 
 pub(super) async fn measure() -> Result<Vec<Figure>, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let node = Node::builder(folder.path()).create().offline().start().await?;
+    let node = Node::builder(folder.path()).no_witness().create().offline().start().await?;
     let counter = node.open::<PnCounter>("counter")?;
     let mut figures = Vec::new();
     for writers in [1, 64] {

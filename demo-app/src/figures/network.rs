@@ -14,11 +14,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) async fn measure() -> Result<Vec<Figure>, Box<dyn Error>> {
     let (a, b) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let listen = ["/ip4/127.0.0.1/udp/0/quic-v1"];
-    let ann = Node::builder(a.path()).create().listen(listen).mdns(false).start().await?;
+    let ann = Node::builder(a.path()).no_witness().create().listen(listen).mdns(false).start().await?;
     while ann.listening().is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let bob = Node::builder(b.path()).join(ann.ticket()).listen(listen).mdns(false).start().await?;
+    let bob =
+        Node::builder(b.path()).no_witness().join(ann.ticket()).listen(listen).mdns(false).start().await?;
     let (hers, his) = (ann.open::<PnCounter>("counter")?, bob.open::<PnCounter>("counter")?);
     ann.wait_in_sync(1, PATIENCE).await?;
     let mut changes = his.subscribe();

@@ -103,6 +103,7 @@ pub fn status(report: &Report) -> String {
         vec!["documents".to_owned(), report.documents.to_string()],
         vec!["state".to_owned(), state(report)],
     ];
+    facts.extend(report.doubt.iter().map(|doubt| vec!["note".to_owned(), doubt.clone()]));
     facts.extend(report.listen.iter().map(|address| vec!["listening".to_owned(), address.clone()]));
     let mut text = table(&facts);
     if report.peers.is_empty() {

@@ -84,7 +84,12 @@ impl Home {
         for variable in ["TOMBOLO_HOME", "TOMBOLO_LOG", "RUST_LOG"] {
             command.env_remove(variable);
         }
-        command.env("XDG_RUNTIME_DIR", &self.sockets).arg("--home").arg(&self.path).args(arguments);
+        command
+            .env("XDG_RUNTIME_DIR", &self.sockets)
+            .env("XDG_STATE_HOME", self.sockets.join("state"))
+            .arg("--home")
+            .arg(&self.path)
+            .args(arguments);
         command.stdin(Stdio::null());
         command
     }

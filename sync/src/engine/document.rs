@@ -25,6 +25,8 @@ pub(crate) trait Document: Send {
     /// The state in slices, cut near where it was cut before.
     fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
     fn waiting(&self) -> usize;
+    /// From here on it writes under another id, which nobody has used.
+    fn write_as(&mut self, replica: ReplicaId);
     fn set_time(&mut self, wall_millis: u64);
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
@@ -130,6 +132,10 @@ impl<T: Crdt> Document for Replica<T> {
 
     fn waiting(&self) -> usize {
         self.pending()
+    }
+
+    fn write_as(&mut self, replica: ReplicaId) {
+        *self = self.fork(replica);
     }
 
     fn set_time(&mut self, wall_millis: u64) {

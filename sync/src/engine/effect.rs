@@ -242,6 +242,16 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A peer knows more of what we wrote than we do: our store was set back, or another writes under our replica id.
+    Overtaken {
+        /// Of which document.
+        doc: DocId,
+        /// Who.
+        peer: PeerId,
+        /// Whether something was written here since the start, so that what the peer knows may be of another store: it is refused
+        /// then. Else we have a new replica id, and take it in.
+        forked: bool,
+    },
     /// The state of synchronisation may have changed: ask for [`status`](crate::engine::Engine::status).
     Progress,
 }

@@ -90,7 +90,14 @@ impl Engine {
         let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return false };
         slot.body.set_time(now);
         let waiting = slot.body.waiting();
-        match slot.body.merge(content, &limits) {
+        let mut merged = slot.body.merge(content, &limits);
+        if matches!(merged, Err(MergeError::Ours { .. }))
+            && self.overtaken(doc, from)
+            && let Some(slot) = self.documents.get_mut(&doc)
+        {
+            merged = slot.body.merge(content, &limits);
+        }
+        match merged {
             Ok((Merged::Applied, record)) => {
                 // If waiting deltas were applied with it, what is new is more than these bytes.
                 self.persist(doc, record.filter(|_| waiting == 0));

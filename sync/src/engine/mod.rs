@@ -20,6 +20,7 @@ pub mod fuzzing;
 mod gossip;
 mod greeting;
 mod handshake;
+mod incarnation;
 mod links;
 mod live;
 mod peer;
@@ -58,6 +59,7 @@ pub(crate) use directory::list as listed_in;
 pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, Transport};
 pub use frame::{MAX_FRAME, decodes_as_frame};
 pub use gossip::MAX_PAYLOAD;
+pub use incarnation::REPLICA_RECORD;
 pub use status::{DocumentStatus, PeerStatus, Status};
 pub use update::{OpenError, UpdateError};
 
@@ -115,6 +117,8 @@ pub enum StartError {
 pub struct Engine {
     config: Config,
     us: Us,
+    /// Whether anything was written under our replica id since we started.
+    has_written: bool,
     credentials: Credentials,
     seal: Seal,
     rng: ChaCha8Rng,
@@ -168,6 +172,7 @@ impl Engine {
         let mut rng = ChaCha8Rng::from_seed(config.seed);
         let mut engine = Self {
             us: Us { replica: config.replica, hash_seed: rng.random() },
+            has_written: false,
             credentials: Credentials::new(config.peer, &config.application, &config.secret),
             seal: Seal::new(&config.secret),
             rng,
@@ -293,7 +298,7 @@ impl Engine {
         self.config.peer
     }
 
-    /// The incarnation of our store.
+    /// The incarnation of our store. A peer may know more of it than we do; then we go on under another.
     #[must_use]
     pub fn replica(&self) -> ReplicaId {
         self.config.replica

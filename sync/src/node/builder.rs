@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::driver::Shared;
 use super::home::{self, Home, Membership};
+use super::witness::Witness;
 use super::{Error, Node, Result, listen};
 use crate::engine::{Config, Engine, Input};
 use crate::net::{Multiaddr, Net, NetConfig};
@@ -33,6 +34,7 @@ pub struct NodeBuilder {
     offline: bool,
     limits: Limits,
     max_documents: usize,
+    witnesses: Option<PathBuf>,
 }
 
 impl NodeBuilder {
@@ -49,6 +51,7 @@ impl NodeBuilder {
             offline: false,
             limits: Limits::default(),
             max_documents: DEFAULT_DOCUMENTS,
+            witnesses: Witness::default_folder(),
         }
     }
 
@@ -120,6 +123,21 @@ impl NodeBuilder {
         self
     }
 
+    /// Where to note how far the home has got, outside of it: by this a home is known that an older state was put in the place of,
+    /// and goes on under a new replica id ([`Node::doubt`]). It must not be where a backup of the home is restored to. The default is
+    /// the platform's folder for an application's state (`~/.local/state/tombolo` or the like).
+    pub fn witness(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.witnesses = Some(folder.into());
+        self
+    }
+
+    /// Notes nothing outside of the home: for one that does not outlive the process, as in tests. That an older state was put in
+    /// its place shows then only when it meets a peer.
+    pub fn no_witness(mut self) -> Self {
+        self.witnesses = None;
+        self
+    }
+
     /// How many documents the node holds at most. The default is 100 000.
     pub fn max_documents(mut self, max: usize) -> Self {
         self.max_documents = max;
@@ -135,9 +153,10 @@ impl NodeBuilder {
         let explicit = self.listen.as_deref().map(parse_all).transpose()?;
         parse_all(&self.peers)?;
         let (folder, membership, name) = (self.folder.clone(), self.membership.clone(), self.name.clone());
-        let opening = move || Home::open(&folder, &membership, name.as_deref());
+        let witnesses = self.witnesses.clone();
+        let opening = move || Home::open(&folder, &membership, name.as_deref(), witnesses.as_deref());
         let home = tokio::task::spawn_blocking(opening).await.map_err(|_| Error::ShutDown)??;
-        let Home { store, key, peer, replica, name, secret, listen: last, addresses } = home;
+        let Home { store, key, peer, replica, name, secret, listen: last, addresses, doubt } = home;
         let config = Config {
             peer,
             replica,
@@ -150,7 +169,7 @@ impl NodeBuilder {
         };
         parse_all(self.announce.as_deref().unwrap_or_default())?;
         let shared =
-            Shared::start(store, addresses, self.announce.clone(), move |store: &dyn Store, now| {
+            Shared::start(store, addresses, self.announce.clone(), doubt, move |store: &dyn Store, now| {
                 Ok(Engine::start(config, store, now)?)
             })?;
         let space = SpaceId::of(&secret);

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::changes::{Change, Subscribers};
 use super::commit::Durability;
+use super::witness::Doubt;
 use super::{Error, Result};
 use crate::PeerId;
 use crate::engine::{BatchId, Effect, Engine, Event, Input, Now, SessionId, Transport};
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     /// Who waits for which batch.
     waiters: Mutex<BTreeMap<BatchId, Vec<Waiter>>>,
     pub(super) subscribers: Subscribers,
+    /// Why the home may not be the only continuation of what it holds.
+    doubt: Mutex<Option<Doubt>>,
     /// The network's session of each peer, under the number by which the engine knows it.
     sessions: RwLock<BTreeMap<PeerId, net::SessionId>>,
     listening: RwLock<Vec<String>>,
@@ -57,6 +60,7 @@ impl Shared {
         store: impl Store,
         last_addresses: Vec<String>,
         announce: Option<Vec<String>>,
+        doubt: Option<Doubt>,
         engine: impl FnOnce(&dyn Store, Now) -> Result<Engine>,
     ) -> Result<Arc<Self>> {
         let start = Instant::now();
@@ -76,6 +80,7 @@ impl Shared {
             generation: AtomicU64::new(0),
             waiters: Mutex::default(),
             subscribers: Subscribers::default(),
+            doubt: Mutex::new(doubt),
             sessions: RwLock::default(),
             listening: RwLock::default(),
             last_addresses,
@@ -97,6 +102,10 @@ impl Shared {
         }
         let listening = self.listening.read().unwrap_or_else(PoisonError::into_inner);
         if listening.is_empty() { self.last_addresses.clone() } else { listening.clone() }
+    }
+
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        self.doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn listening(&self) -> Vec<String> {
@@ -213,6 +222,10 @@ impl Shared {
                 self.resolve(last, &Err(reason));
             }
             Event::Refused { peer, reason } => tracing::warn!(%peer, reason, "a peer was refused"),
+            Event::Overtaken { peer, forked, .. } => {
+                let doubt = if forked { Doubt::Forked { peer } } else { Doubt::Overtaken { peer } };
+                *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = Some(doubt);
+            }
             Event::PeerReady { peer } => tracing::info!(%peer, "peer connected"),
             Event::PeerGone { peer } => tracing::info!(%peer, "peer gone"),
             Event::Directory | Event::Progress => {}

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use tombolo_crdt::ReplicaId;
 
+use super::witness::{Doubt, Noted, Place, Reach, Witness, Witnessed};
 use super::{Error, Result};
-use crate::engine::book;
-use crate::store::{RedbStore, Store, Write};
+use crate::engine::{REPLICA_RECORD as REPLICA, book};
+use crate::store::{RedbStore, Store, StoreError, Write};
 use crate::{PeerId, Secret, SpaceId, Ticket};
 
 const KEY: &str = "identity/key";
-const REPLICA: &str = "identity/replica";
+const PLACE: &str = "identity/place";
 const NAME: &str = "identity/name";
 const SECRET: &str = "space/secret";
 const LISTEN: &str = "net/listen";
@@ -30,7 +31,7 @@ pub(super) enum Membership {
 
 /// An opened home.
 pub(super) struct Home {
-    pub(super) store: RedbStore,
+    pub(super) store: Witnessed,
     /// The seed of the node's key.
     pub(super) key: [u8; 32],
     pub(super) peer: PeerId,
@@ -41,6 +42,8 @@ pub(super) struct Home {
     pub(super) listen: Vec<String>,
     /// Where it could be reached last.
     pub(super) addresses: Vec<String>,
+    /// Why it goes on under a new replica id, if it does.
+    pub(super) doubt: Option<Doubt>,
 }
 
 pub(super) fn random() -> Result<[u8; 32]> {
@@ -57,7 +60,7 @@ fn record<const N: usize>(store: &RedbStore, key: &str) -> Result<Option<[u8; N]
     }
 }
 
-fn text(store: &RedbStore, key: &str) -> Result<Option<String>> {
+fn text(store: &dyn Store, key: &str) -> Result<Option<String>> {
     Ok(store.record(key)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
@@ -66,16 +69,23 @@ pub(super) fn restore(file: &Path, folder: &Path) -> Result<()> {
     // Peers may hold what the store wrote after the backup, under dots that it would use again: it goes on as another
     // replica, in the same step in which it comes to be.
     let incarnation = Write::Put { key: REPLICA.to_owned(), value: ReplicaId::random().as_bytes().to_vec() };
-    Ok(RedbStore::restore(file, folder, &[incarnation])?)
+    let place = Write::Delete { key: PLACE.to_owned() };
+    Ok(RedbStore::restore(file, folder, &[incarnation, place])?)
 }
 
 impl Home {
-    pub(super) fn open(folder: &Path, membership: &Membership, name: Option<&str>) -> Result<Self> {
+    /// Opens the home in `folder`; `witnesses` is where it is noted how far homes have got, if it is to be noted.
+    pub(super) fn open(
+        folder: &Path,
+        membership: &Membership,
+        name: Option<&str>,
+        witnesses: Option<&Path>,
+    ) -> Result<Self> {
         // Asking for what is not there leaves nothing behind.
         if matches!(membership, Membership::Existing) && !RedbStore::is_in(folder) {
             return Err(Error::NoSpace(PathBuf::from(folder)));
         }
-        let mut store = RedbStore::open(folder)?;
+        let store = RedbStore::open(folder)?;
         let mut writes = Vec::new();
         let put = |key: &str, value: &[u8]| Write::Put { key: key.to_owned(), value: value.to_vec() };
         let known = record::<32>(&store, SECRET)?.map(Secret::from_bytes);
@@ -97,16 +107,25 @@ impl Home {
             }
         };
         writes.push(put(SECRET, secret.as_bytes()));
-        let key = match record::<32>(&store, KEY)? {
-            Some(key) => key,
-            None => random()?,
+        let known_key = record::<32>(&store, KEY)?;
+        let (noted, doubt) = evidence(&store, folder, witnesses, known_key.as_ref())?;
+        if let Some(doubt) = &doubt {
+            tracing::warn!(%doubt, "going on under a new replica id");
+        }
+        let key = match (known_key, &doubt) {
+            (Some(key), doubt) if !matches!(doubt, Some(Doubt::Copied { .. })) => key,
+            // The original may be running, and two nodes of one key would be one to their peers.
+            _ => random()?,
         };
         writes.push(put(KEY, &key));
-        let replica = match record::<16>(&store, REPLICA)? {
-            Some(replica) => ReplicaId::from_bytes(replica),
-            None => ReplicaId::random(),
+        let replica = match (record::<16>(&store, REPLICA)?, &doubt) {
+            (Some(replica), None) => ReplicaId::from_bytes(replica),
+            _ => ReplicaId::random(),
         };
         writes.push(put(REPLICA, replica.as_bytes()));
+        let witness = noted.witness.zip(witnesses).map(|(name, folder)| Witness::in_folder(folder, name));
+        let noted = rmp_serde::to_vec(&noted).expect("a place consists of what MessagePack can say");
+        writes.push(put(PLACE, &noted));
         let peer = crate::net::peer_of(&key)?;
         let default_name =
             || peer.to_string().chars().rev().take(6).collect::<Vec<_>>().into_iter().rev().collect();
@@ -133,12 +152,60 @@ impl Home {
                 news.push(write);
             }
         }
+        let mut store = Witnessed::new(store, witness);
         if !news.is_empty() {
-            store.commit(&news)?;
+            let is_place = |write: &Write| matches!(write, Write::Put { key, .. } if key == PLACE);
+            match store.commit(&news) {
+                // It is only not noted where it is; that can wait.
+                Err(why) if news.iter().all(is_place) => {
+                    tracing::warn!(%why, "where this home is could not be noted in it");
+                }
+                committed => committed?,
+            }
         }
         let (listen, addresses) = (lines(&store, LISTEN)?, lines(&store, ADDRESSES)?);
-        Ok(Self { store, key, peer, replica, name, secret, listen, addresses })
+        Ok(Self { store, key, peer, replica, name, secret, listen, addresses, doubt })
     }
+}
+
+/// What is to be noted of a home's place, and why it is not the only continuation of what it holds, if it may not be.
+fn evidence(
+    store: &RedbStore,
+    folder: &Path,
+    witnesses: Option<&Path>,
+    key: Option<&[u8; 32]>,
+) -> Result<(Noted, Option<Doubt>)> {
+    let place = Place::of(&RedbStore::file_in(folder)).map_err(StoreError::Io)?;
+    let commits = store.commits();
+    let noted = store.record(PLACE)?.map(|bytes| rmp_serde::from_slice::<Noted>(&bytes));
+    let doubt = match (&noted, key) {
+        // A new home, one that was restored, or one of an older program.
+        (None, _) | (_, None) => None,
+        (Some(Ok(noted)), _) if noted.place == place => match (noted.witness, witnesses) {
+            (Some(name), Some(folder)) => match Witness::in_folder(folder, name).read() {
+                Some(reach) => reach.doubt(commits),
+                None => Some(Doubt::Unwitnessed),
+            },
+            _ => None,
+        },
+        (Some(_), Some(key)) => Some(Doubt::Copied { original: crate::net::peer_of(key)? }),
+    };
+    let witness = match (noted, witnesses, &doubt) {
+        (Some(Ok(Noted { witness: Some(name), .. })), _, None) => Some(name),
+        (_, Some(folder), _) => {
+            let mut name = [0; 16];
+            name.copy_from_slice(&random()?[..16]);
+            match Witness::in_folder(folder, name).write(Reach::from(commits)) {
+                Ok(()) => Some(name),
+                Err(why) => {
+                    tracing::warn!(%why, folder = %folder.display(), "nothing can be noted there of how far this home has got");
+                    None
+                }
+            }
+        }
+        _ => None,
+    };
+    Ok((Noted { place, witness }, doubt))
 }
 
 /// The record of the inviter; `None` if the inviter is known already, and is not forgotten by one of `writes`.
@@ -149,7 +216,7 @@ fn invitation(store: &RedbStore, ticket: &Ticket, writes: &[Write]) -> Result<Op
     Ok(is_needed.then(|| book::invitation(ticket.inviter, &ticket.addresses)))
 }
 
-fn lines(store: &RedbStore, key: &str) -> Result<Vec<String>> {
+fn lines(store: &dyn Store, key: &str) -> Result<Vec<String>> {
     Ok(text(store, key)?.unwrap_or_default().lines().map(str::to_owned).collect())
 }
 

@@ -8,6 +8,7 @@ mod driver;
 mod error;
 mod home;
 mod listen;
+mod witness;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use changes::{Change, Changes};
 pub use commit::Commit;
 pub use document::Document;
 pub use error::{Error, Result};
+pub use witness::Doubt;
 
 /// A running node: a home on disk, in one space, with peers. Cheap to clone; `Send` and `Sync`.
 ///
@@ -94,6 +96,15 @@ impl Node {
     #[must_use]
     pub fn space(&self) -> SpaceId {
         self.space
+    }
+
+    /// Why the home may not be the only continuation of what it holds, as far as that was found since this node was started: a
+    /// copy, one that was set back, or one that cannot prove that it is neither. It goes on under a new replica id then, so that
+    /// nothing is lost and nothing diverges; but for [`Doubt::Forked`], which see. An application may want to tell its user. Rights
+    /// that a [`BoundedCounter`](tombolo_crdt::BoundedCounter) gave to the old id stay with that.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Doubt> {
+        self.shared.doubt()
     }
 
     /// Where it can be reached.

@@ -28,7 +28,7 @@ mod tests;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, StorageBackend};
 
@@ -118,6 +118,24 @@ impl RedbStore {
     /// All of a store's file that can be read, without changing it.
     pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
         guarded(|| look::look(path))
+    }
+
+    /// The file in which a folder has its store.
+    #[must_use]
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(FILE_NAME)
+    }
+
+    /// How many commits it holds. It never holds fewer, unless an older file is put in its place.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    /// Whether it is known what it holds: not after [`StoreError::InDoubt`].
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.state.is_ok()
     }
 
     fn with_opener(opener: Opener) -> Result<Self, StoreError> {

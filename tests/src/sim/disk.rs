@@ -99,6 +99,19 @@ impl Disk {
         }
     }
 
+    /// Holds what another held. That it is another nothing tells.
+    pub(super) fn replace(&mut self, store: MemoryStore) {
+        self.restart();
+        self.versions.clear();
+        for doc in store.documents().expect("a memory store is read") {
+            let stored = store.document(doc).expect("a memory store is read").unwrap_or_default();
+            let slices = stored.slices.into_iter().map(|(start, slice)| (start, Some(slice))).collect();
+            self.note(&Write::Snapshot { doc, all: true, slices });
+            stored.log.into_iter().for_each(|record| self.note(&Write::Append { doc, record }));
+        }
+        self.store = store;
+    }
+
     fn note(&mut self, write: &Write) {
         let limits = Limits::trusted();
         let (doc, deltas) = match write {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{Limits, ReplicaId, SessionNames, Version};
-use tombolo_sync::engine::{BatchId, Config, Engine, SessionId};
+use tombolo_sync::engine::{BatchId, Config, Engine, REPLICA_RECORD, SessionId};
+use tombolo_sync::store::Store as _;
 use tombolo_sync::{DocId, PeerId, Secret};
 
 use super::disk::Disk;
@@ -108,9 +109,11 @@ impl Node {
     }
 
     pub(super) fn config(&self, name: String, seed: [u8; 32]) -> Config {
+        let kept = self.disk.store.record(REPLICA_RECORD).expect("a memory store is read");
+        let kept = kept.map(|id| ReplicaId::from_bytes(id.try_into().expect("an id has 16 bytes")));
         Config {
             peer: self.peer,
-            replica: self.replica,
+            replica: kept.unwrap_or(self.replica),
             name,
             application: self.options.application.clone(),
             secret: self.options.secret(),

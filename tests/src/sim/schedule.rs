@@ -280,7 +280,8 @@ impl Player {
                 self.world.set_disk_latency(node, slow, spread);
             }
             20 => {
-                let jump = self.rng.random_range(-600_000..600_000);
+                let furthest = if self.rng.random_ratio(1, 3) { 12 * 3_600_000 } else { 600_000 };
+                let jump = self.rng.random_range(-furthest..furthest);
                 self.world.set_wall_offset(node, jump);
             }
             21 => {

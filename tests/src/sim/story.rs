@@ -3,6 +3,7 @@
 use tombolo_crdt::{Crdt, Replica, ReplicaId, Version};
 use tombolo_sync::engine::wire::Frame;
 use tombolo_sync::engine::{BatchId, Input, OpenError, SessionId, UpdateError};
+use tombolo_sync::store::MemoryStore;
 use tombolo_sync::{DocId, PeerId};
 
 use super::disk::Disk;
@@ -204,6 +205,14 @@ impl World {
     /// A node's disk.
     pub fn disk(&mut self, node: usize) -> &mut Disk {
         &mut self.nodes[node].disk
+    }
+
+    /// Ends a node and starts it on an older image of its disk, as if the whole machine was set back: nothing there tells so.
+    pub fn set_back(&mut self, node: usize, image: MemoryStore) {
+        self.crash(node, true, 0);
+        self.nodes[node].disk.replace(image);
+        self.nodes[node].promised.clear();
+        self.start(node);
     }
 
     /// How long a node's disk takes for a commit, in milliseconds: at least `least`, and up to `more` more.
