@@ -75,6 +75,27 @@ fn a_bounded_counter_stops_there_too_and_gives_no_right_it_does_not_have() {
 }
 
 #[test]
+fn two_continuations_of_one_replica_miss_the_bound_by_the_rights_it_held_and_it_shows() {
+    let mut store = Replica::<BoundedCounter>::new(id(1));
+    let mut bob = Replica::<BoundedCounter>::new(id(2));
+    bob.merge(store.update(|counter| counter.inc(5)).1).unwrap();
+    // A copy under the same id, as nobody can make by accident but by a snapshot of the whole machine.
+    let mut copy = Replica::<BoundedCounter>::decode(id(1), &store.encode(), &Limits::default()).unwrap();
+    let (passed, to_bob) = store.update(|counter| counter.transfer(5, id(2)));
+    let (taken, of_copy) = copy.update(|counter| counter.dec(5));
+    assert!(passed.is_ok() && taken.is_ok(), "each holds the rights, as far as it knows");
+    bob.merge(to_bob).unwrap();
+    let (taken, of_bob) = bob.update(|counter| counter.dec(5));
+    assert!(taken.is_ok());
+    // Who hears of both takings knows that something is wrong, and by how much.
+    let mut eve = Replica::<BoundedCounter>::new(id(3));
+    for delta in [copy.state(), of_copy, of_bob] {
+        eve.merge(delta).unwrap();
+    }
+    assert_eq!((eve.value(), eve.overdraft()), (-5, 5));
+}
+
+#[test]
 fn nan_is_a_value_like_any_other() {
     // As a scalar it equals itself, bit by bit.
     let doc = both::<Doc>(|doc, who| {

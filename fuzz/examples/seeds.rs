@@ -9,7 +9,7 @@ use tombolo_crdt::{
 };
 use tombolo_fuzz::codec;
 use tombolo_sync::engine::fuzzing;
-use tombolo_sync::engine::wire::{Contact, ContentKind, Frame, Refusal, Welcome, seal_payload};
+use tombolo_sync::engine::wire::{Contact, ContentKind, Frame, Line, Refusal, Welcome, seal_payload};
 use tombolo_sync::{DocId, PeerId, Secret, SpaceId, Ticket};
 
 /// The most permissive limits of `codec::limits`.
@@ -150,6 +150,8 @@ fn frames() -> Seeds {
                 name: "ann".into(),
                 wall_millis: 1 << 40,
                 names: vec![ReplicaId::from_bytes([1; 16])],
+                line: Line::default(),
+                known: Some((ReplicaId::from_bytes([2; 16]), Line::default())),
             }),
         ),
         ("beat", Frame::Beat { sent: 1_000, digest: [4; 32] }),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{Doc, Limits, ReplicaId, Scalar, Version};
 use tombolo_sync::engine::wire::{
-    Contact, ContentKind, Frame, Hello, Refusal, Welcome, content_hash, open_payload, seal_payload,
+    Contact, ContentKind, Frame, Hello, Line, Refusal, Welcome, content_hash, open_payload, seal_payload,
 };
 use tombolo_sync::engine::{
     Batch, Config, Effect, Engine, Event, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId, Transport,
@@ -167,6 +167,14 @@ pub enum Word {
     Got(u8, u32),
     Nothing(u8),
     Peers(Vec<(u8, Vec<String>)>),
+}
+
+/// A line as bytes may say it: of a few marks, and now and then one that no store can have.
+fn line(of: u64) -> Line {
+    let before = if of % 11 == 0 { of } else { 0 };
+    let marks: Vec<[u8; 8]> = (0..of % 5).map(|mark| [(mark * (of % 3)) as u8; 8]).collect();
+    let bytes = rmp_serde::to_vec(&(before, marks)).expect("numbers can be written");
+    rmp_serde::from_slice(&bytes).expect("a line reads as what it is made of")
 }
 
 fn version(entries: &[(u8, u64)]) -> Version {
@@ -380,6 +388,12 @@ impl Stage {
                 name: name.clone(),
                 wall_millis: *wall_millis,
                 names: vec![ReplicaId::from_bytes([1; 16]), ReplicaId::from_bytes([9; 16])],
+                line: line(*wall_millis),
+                known: name.chars().next().map(|of| {
+                    let replica =
+                        if of < 'm' { self.us.engine.replica() } else { ReplicaId::from_bytes([9; 16]) };
+                    (replica, line(u64::from(u32::from(of))))
+                }),
             }),
             Word::Beat(sent, right) => {
                 let digest = if *right { self.us.engine.digest() } else { [1; 32] };

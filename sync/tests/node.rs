@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use tombolo_crdt::{AddWinsSet, Crdt, MvRegister, PnCounter};
+use tombolo_crdt::{AddWinsSet, BoundedCounter, Crdt, MvRegister, PnCounter};
 use tombolo_sync::engine::Origin;
-use tombolo_sync::{Error, Node};
+use tombolo_sync::{Doubt, Error, Node};
 
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
@@ -100,6 +100,35 @@ async fn two_nodes_share_a_typed_document(listen: &str) {
     ann.shutdown().await;
     bob.shutdown().await;
     assert!(matches!(board.update(|b| b.visits().inc(1)).await, Err(Error::ShutDown)));
+}
+
+/// What a copied store could break, it does not: it goes on under another id, which holds no rights.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_store_spends_no_rights_of_the_original() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let witnesses = tempfile::tempdir().unwrap();
+    let start = |folder: &std::path::Path| Node::builder(folder).witness(witnesses.path()).offline();
+    let ann = start(a.path()).create().start().await.unwrap();
+    let seats = ann.open::<BoundedCounter>("seats").unwrap();
+    seats.update(|seats| seats.inc(5)).await.unwrap();
+    ann.shutdown().await;
+    std::fs::copy(a.path().join("tombolo.redb"), b.path().join("tombolo.redb")).unwrap();
+
+    let copy = start(b.path()).start().await.unwrap();
+    assert!(matches!(copy.doubt(), Some(Doubt::Copied { original }) if original == ann.peer_id()));
+    assert_ne!(copy.peer_id(), ann.peer_id());
+    let held = copy.open::<BoundedCounter>("seats").unwrap();
+    let refused = held.try_update(|seats| seats.dec(1)).err().unwrap();
+    assert_eq!((refused.held, refused.elsewhere[0].1), (0, 5));
+    copy.shutdown().await;
+
+    let again = start(a.path()).start().await.unwrap();
+    assert_eq!(again.doubt(), None);
+    let seats = again.open::<BoundedCounter>("seats").unwrap();
+    seats.try_update(|seats| seats.dec(5)).unwrap().await.unwrap();
+    again.shutdown().await;
+    // The copy has a place of its own by now.
+    assert_eq!(start(b.path()).start().await.unwrap().doubt(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,34 +65,70 @@ fn a_store_set_back_unnoticed_goes_on_under_a_new_id_and_gets_back_what_it_forgo
     assert_eq!(world.read::<PnCounter, _>(1, visits, |visits| visits.value()), 117);
 }
 
-#[test]
-fn a_store_that_was_set_back_and_wrote_before_it_met_anybody_mixes_nothing() {
-    let (mut world, words, visits) = two(2);
-    let before = world.engine(0).replica();
+/// The first node is set back to before it wrote `known`, and writes as many words instead before it meets the other again.
+fn forked(seed: u64, instead: usize) -> (World, DocId, DocId) {
+    let (mut world, words, visits) = two(seed);
     let image = world.disk(0).store.image();
-    world.update::<Words, _>(0, words, |words| words.add("known to the other"));
-    world.update::<Words, _>(0, words, |words| words.add("known as well"));
-    world.run_until_agreed(2_000);
-    // Alone it writes something else under the dots that the other has for that.
-    let other = world.peer(1);
+    // A later life of the process, as one that is restored from yesterday has had since.
+    world.crash(0, true, 0);
+    world.start(0);
+    world.open::<Words>(0, "words");
+    for known in ["known to the other", "known as well"] {
+        world.update::<Words, _>(0, words, |words| words.add(known));
+    }
+    world.run_until_agreed(5_000);
     world.call(1, |engine, now| engine.isolate(now, true));
     world.set_back(0, image);
     world.open::<Words>(0, "words");
     world.open::<PnCounter>(0, "visits");
-    world.update::<Words, _>(0, words, |words| words.add("written instead"));
+    for word in 0..instead {
+        world.update::<Words, _>(0, words, |words| words.add(format!("instead {word}")));
+    }
+    world.run_for(1_000);
     world.call(1, |engine, now| engine.isolate(now, false));
-    world.run_for(10_000);
-    assert!(world.ready(0).contains(&1), "they go on talking, {other:?}");
-    assert_eq!(world.engine(0).replica(), before);
-    // Neither has half of what the other wrote.
-    let mine = world.read::<Words, _>(0, words, |words| words.contains("written instead"));
-    let half = world.read::<Words, _>(0, words, |words| {
-        words.contains("known to the other") || words.contains("known as well")
-    });
-    assert_eq!((mine, half), (true, false));
-    assert!(world.read::<Words, _>(1, words, |words| words.contains("known to the other")));
-    // What they do not write under that id goes on as ever.
-    world.update::<PnCounter, _>(1, visits, |visits| visits.inc(1));
-    let arrived = world.run_until(5_000, |world| said(world, 0, words, visits).1 == 6);
-    assert!(arrived.is_some());
+    world.run_for(30_000);
+    (world, words, visits)
+}
+
+#[test]
+fn a_store_that_was_set_back_and_wrote_before_it_met_anybody_mixes_nothing() {
+    // Less than the other knows, as much, and more.
+    for (seed, instead) in [(2, 1), (3, 2), (4, 9)] {
+        let (mut world, words, visits) = forked(seed, instead);
+        assert!(world.overtaken.contains(&(0, true)), "{instead}: it is told");
+        assert!(world.ready(0).is_empty() && world.ready(1).is_empty(), "{instead}: and they do not talk");
+        let (mine, _) = said(&world, 0, words, visits);
+        let (theirs, _) = said(&world, 1, words, visits);
+        assert_eq!(mine.len(), 2 + instead, "{mine:?}");
+        assert_eq!(theirs, ["doomed", "first", "known as well", "known to the other"]);
+        // Each goes on by itself.
+        world.update::<PnCounter, _>(0, visits, |visits| visits.inc(1));
+        world.update::<PnCounter, _>(1, visits, |visits| visits.inc(1));
+        world.run_for(5_000);
+        assert_eq!((said(&world, 0, words, visits).1, said(&world, 1, words, visits).1), (6, 6));
+    }
+}
+
+#[test]
+fn a_store_that_is_set_back_again_and_again_loses_nothing() {
+    let (mut world, words, _) = two(5);
+    world.crash(0, true, 0);
+    world.start(0);
+    world.open::<Words>(0, "words");
+    world.update::<Words, _>(0, words, |words| words.add("at home"));
+    world.run_until_agreed(5_000);
+    // The process comes back with other memories than it had, again and again.
+    for round in 0..5 {
+        let image = world.disk(0).store.image();
+        world.crash(0, true, 0);
+        world.start(0);
+        world.open::<Words>(0, "words");
+        world.update::<Words, _>(0, words, |words| words.add(format!("round {round}")));
+        world.run_until_agreed(5_000);
+        world.set_back(0, image);
+        world.run_until_agreed(10_000);
+    }
+    assert_eq!(world.overtaken, [(0, false); 5]);
+    world.open::<Words>(1, "words");
+    assert_eq!(world.read::<Words, _>(1, words, |words| words.len()), 2 + 1 + 5);
 }

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter, Replica, ReplicaId, Version};
 use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{ContentKind, Frame, PART, content_hash};
+use tombolo_sync::engine::wire::{ContentKind, Frame, Line, PART, content_hash};
 use tombolo_tests::sim::{GossipWeather, World};
 
 type Words = AddWinsSet<String>;
@@ -212,6 +212,8 @@ fn a_wall_clock_at_the_end_of_time_is_only_shown() {
             name: "n\u{7}2".repeat(1_000),
             wall_millis,
             names: vec![ReplicaId::from_bytes([3; 16]); 5],
+            line: Line::default(),
+            known: None,
         };
         world.forge_frame(2, 0, &Frame::Welcome(welcome));
         world.forge_frame(2, 0, &Frame::Echo { sent: u64::MAX });

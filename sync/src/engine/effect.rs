@@ -244,8 +244,6 @@ pub enum Event {
     },
     /// A peer knows more of what we wrote than we do: our store was set back, or another writes under our replica id.
     Overtaken {
-        /// Of which document.
-        doc: DocId,
         /// Who.
         peer: PeerId,
         /// Whether something was written here since the start, so that what the peer knows may be of another store: it is refused

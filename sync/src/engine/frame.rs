@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use tombolo_crdt::{ReplicaId, Version};
 
+use super::line::Line;
 use super::versions::Digest;
 use crate::{DocId, PeerId};
 
@@ -135,6 +136,10 @@ pub struct Welcome {
     /// What the sender calls by numbers in [`ContentKind::Named`]: at most [`MAX_NAMES`] replica ids, the same whenever
     /// it says so again in this session.
     pub names: Vec<ReplicaId>,
+    /// The marks the sender's store has left under `replica`, as far as they are durable.
+    pub line: Line,
+    /// What the sender knows of the receiver: the replica id it went by last, and its line.
+    pub known: Option<(ReplicaId, Line)>,
 }
 
 /// How many replica ids a side of a session calls by numbers.
@@ -155,6 +160,11 @@ pub enum Refusal {
     /// Bytes that are no frame, or a frame that is out of place.
     #[error("it sent what cannot be understood")]
     Malformed,
+    /// It, or we, may have written under a replica id that another store has used.
+    #[error(
+        "two stores wrote under one replica id, so nothing is exchanged: keep what one of them alone has, and let it join anew as an empty home"
+    )]
+    Forked,
     /// The proof did not come in time.
     #[error("it took too long to introduce itself")]
     TooSlow,

@@ -15,7 +15,7 @@ use super::Engine;
 use super::effect::Event;
 use super::frame::{Frame, Hello, MAX_NAMES, Refusal, Welcome};
 use super::peer::{Peer, Phase};
-use crate::PeerId;
+use crate::{DocId, PeerId};
 
 /// A space with at most this many documents has its versions told right at the start of a session.
 const SMALL_SPACE: usize = 256;
@@ -74,35 +74,54 @@ impl Engine {
 
     /// Says what a peer that has proved itself may hear at once.
     fn welcome(&mut self, peer: PeerId) {
-        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
-        let names = ready.told.get_or_insert_with(|| Arc::new(self.durable.names(self.config.replica)));
-        let names = names.ids().to_vec();
-        let welcome = Welcome {
-            replica: self.config.replica,
-            name: self.config.name.clone(),
-            wall_millis: self.now.wall_millis,
-            names,
-        };
-        self.send(peer, &Frame::Welcome(welcome));
+        self.introduce_ourselves(peer);
         self.send_contacts(peer);
         if self.durable.len() <= SMALL_SPACE {
             self.send_versions(peer);
         }
     }
 
+    /// Says who we are, perhaps again.
+    pub(super) fn introduce_ourselves(&mut self, peer: PeerId) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
+        let names = ready.told.get_or_insert_with(|| Arc::new(self.durable.names(self.config.replica)));
+        let welcome = Welcome {
+            replica: self.config.replica,
+            name: self.config.name.clone(),
+            wall_millis: self.now.wall_millis,
+            names: names.ids().to_vec(),
+            line: self.lines.own(),
+            known: self.lines.of(peer),
+        };
+        self.send(peer, &Frame::Welcome(welcome));
+    }
+
     pub(super) fn heard_welcome(&mut self, peer: PeerId, welcome: Welcome) {
         let ours = i64::try_from(self.now.wall_millis).unwrap_or(i64::MAX);
         let theirs = i64::try_from(welcome.wall_millis).unwrap_or(i64::MAX);
-        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
-        if welcome.names.len() > MAX_NAMES {
+        let is_sane = welcome.line.is_sane() && welcome.known.iter().all(|(_, line)| line.is_sane());
+        if welcome.names.len() > MAX_NAMES || !is_sane {
             return self.refuse(peer, Refusal::Malformed);
         }
+        if let Some((replica, known)) = &welcome.known {
+            self.judged(peer, *replica, known);
+        }
+        if !self.judge_line(peer, welcome.replica, welcome.line) {
+            return;
+        }
+        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         ready.names.get_or_insert_with(|| Arc::new(SessionNames::new(welcome.names)));
-        ready.replica = Some(welcome.replica);
+        let was_introduced = ready.replica.replace(welcome.replica).is_some();
+        // What it told before it said who it is.
+        let told: Vec<DocId> =
+            if was_introduced { Vec::new() } else { ready.have.iter().map(|(doc, _)| doc).collect() };
         ready.skew_millis = theirs.saturating_sub(ours);
         let name: String = welcome.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         if self.book.named(peer, &name) {
             self.save_peer(peer);
+        }
+        for doc in told {
+            self.chase(doc);
         }
         self.event(Event::Progress);
     }

@@ -91,11 +91,12 @@ impl Engine {
         slot.body.set_time(now);
         let waiting = slot.body.waiting();
         let mut merged = slot.body.merge(content, &limits);
-        if matches!(merged, Err(MergeError::Ours { .. }))
-            && self.overtaken(doc, from)
-            && let Some(slot) = self.documents.get_mut(&doc)
-        {
-            merged = slot.body.merge(content, &limits);
+        if matches!(merged, Err(MergeError::Ours { .. })) {
+            let forked = self.lines.has_written();
+            self.overtaken(from, forked);
+            if !forked && let Some(slot) = self.documents.get_mut(&doc) {
+                merged = slot.body.merge(content, &limits);
+            }
         }
         match merged {
             Ok((Merged::Applied, record)) => {

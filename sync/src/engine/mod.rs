@@ -21,6 +21,7 @@ mod gossip;
 mod greeting;
 mod handshake;
 mod incarnation;
+mod line;
 mod links;
 mod live;
 mod peer;
@@ -48,6 +49,7 @@ pub(crate) use directory::Directory;
 use document::Us;
 use gossip::Seal;
 use handshake::Credentials;
+use incarnation::Lines;
 use peer::Peer;
 use pulls::Pulls;
 use storage::{Batches, Place, Slot};
@@ -70,6 +72,7 @@ pub mod wire {
         Contact, ContentKind, Frame, Hello, MAX_NAMES, PART, Refusal, Welcome, content_hash,
     };
     pub use super::gossip::{open_payload, seal_payload};
+    pub use super::line::Line;
 }
 
 /// What an engine must be told about itself.
@@ -117,8 +120,7 @@ pub enum StartError {
 pub struct Engine {
     config: Config,
     us: Us,
-    /// Whether anything was written under our replica id since we started.
-    has_written: bool,
+    lines: Lines,
     credentials: Credentials,
     seal: Seal,
     rng: ChaCha8Rng,
@@ -172,7 +174,7 @@ impl Engine {
         let mut rng = ChaCha8Rng::from_seed(config.seed);
         let mut engine = Self {
             us: Us { replica: config.replica, hash_seed: rng.random() },
-            has_written: false,
+            lines: Lines::load(store, config.replica)?,
             credentials: Credentials::new(config.peer, &config.application, &config.secret),
             seal: Seal::new(&config.secret),
             rng,

@@ -87,7 +87,9 @@ impl Engine {
         let now = self.now.millis;
         let (mut best, mut full, mut soonest) = (None, false, None::<u64>);
         for (&peer, known) in &self.peers {
-            let Some(theirs) = known.ready().and_then(|ready| ready.have.get(doc)) else { continue };
+            // Who has not said who it is may be another than it was.
+            let introduced = known.ready().filter(|ready| ready.replica.is_some());
+            let Some(theirs) = introduced.and_then(|ready| ready.have.get(doc)) else { continue };
             let lacked = theirs.ahead_of(&ours);
             if lacked == 0 {
                 continue;
@@ -114,7 +116,8 @@ impl Engine {
     /// Asks `peer` for what we lack of a document, unless somebody has been asked already.
     pub(crate) fn pull(&mut self, doc: DocId, peer: PeerId) {
         let now = self.now.millis;
-        let is_ready = self.peers.get(&peer).is_some_and(|peer| peer.ready().is_some());
+        let ready = self.peers.get(&peer).and_then(super::Peer::ready);
+        let is_ready = ready.is_some_and(|ready| ready.replica.is_some());
         let slot = self.documents.get(&doc);
         let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
         let is_shunned = self.pulls.shunned_until(peer, doc) > now || !self.pulls.has_room(peer);

@@ -148,9 +148,10 @@ impl Batches {
 
 impl Engine {
     /// Hands writes to the store as one batch; `documents` says what becomes durable with it.
-    fn submit(&mut self, writes: Vec<Write>, documents: Vec<(DocId, Version)>) -> BatchId {
+    fn submit(&mut self, mut writes: Vec<Write>, documents: Vec<(DocId, Version)>) -> BatchId {
         self.batches.last += 1;
         let id = BatchId(self.batches.last);
+        writes.extend(self.lines.take_unsent(id));
         let is_content = |write: &&Write| matches!(write, Write::Append { .. } | Write::Snapshot { .. });
         let others: Vec<Write> = writes.iter().filter(|write| !is_content(write)).cloned().collect();
         for write in &others {
@@ -208,6 +209,7 @@ impl Engine {
             }
         }
         self.doomed.retain(|_, doomed| doomed.batch > batch);
+        self.line_stored(batch);
         self.serve_all();
         self.event(Event::Durable(batch));
     }

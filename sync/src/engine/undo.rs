@@ -37,6 +37,7 @@ impl Engine {
             self.unsaved.extend(others.into_iter().map(|write| (place(&write), write)));
         }
         self.retry_at.get_or_insert(self.now.millis + RETRY_PAUSE);
+        self.line_lost(first);
         docs.sort_unstable();
         docs.dedup();
         for doc in docs {

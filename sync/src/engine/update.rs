@@ -225,7 +225,7 @@ impl Engine {
         if delta.is_empty() {
             return None;
         }
-        self.has_written = true;
+        self.begin_to_write();
         let batch = self.persist(doc, Some(delta.encode_body()))?;
         if let Some(slot) = self.documents.get_mut(&doc) {
             slot.fresh.push((batch, delta.erase()));

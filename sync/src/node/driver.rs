@@ -222,7 +222,7 @@ impl Shared {
                 self.resolve(last, &Err(reason));
             }
             Event::Refused { peer, reason } => tracing::warn!(%peer, reason, "a peer was refused"),
-            Event::Overtaken { peer, forked, .. } => {
+            Event::Overtaken { peer, forked } => {
                 let doubt = if forked { Doubt::Forked { peer } } else { Doubt::Overtaken { peer } };
                 *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = Some(doubt);
             }

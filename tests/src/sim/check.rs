@@ -73,6 +73,15 @@ impl World {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
                 self.trace.note(self.now, format_args!("n{node} and n{who} refuse each other: {reason}"));
             }
+            Event::Overtaken { peer, forked } => {
+                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                self.trace
+                    .note(self.now, format_args!("n{node} is overtaken, says n{who}; forked: {forked}"));
+                self.overtaken.push((node, forked));
+                if !self.may_be_overtaken {
+                    self.violated(format!("n{node} believes that it was set back, because of n{who}"));
+                }
+            }
             Event::PeerReady { peer } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
                 self.trace.note(self.now, format_args!("n{node} has n{who} ready"));

@@ -209,6 +209,7 @@ impl World {
 
     /// Ends a node and starts it on an older image of its disk, as if the whole machine was set back: nothing there tells so.
     pub fn set_back(&mut self, node: usize, image: MemoryStore) {
+        self.may_be_overtaken = true;
         self.crash(node, true, 0);
         self.nodes[node].disk.replace(image);
         self.nodes[node].promised.clear();
@@ -293,6 +294,7 @@ impl World {
 
     /// Has bytes arrive at a node as if another had sent them in their session.
     pub fn forge(&mut self, from: usize, to: usize, frame: Vec<u8>) {
+        self.may_be_overtaken = true;
         let Some(&session) = self.nodes[to].sessions.get(&from) else { return };
         let peer: PeerId = self.nodes[from].peer;
         self.input(to, Input::Frame { peer, session, frame });

@@ -70,6 +70,10 @@ pub struct World {
     pub ledger: Ledger,
     /// What happened.
     pub trace: Trace,
+    /// Who was told that a peer knows more of what it wrote than it does, and whether it had written since.
+    pub overtaken: Vec<(usize, bool)>,
+    /// Whether any disk was set back, or anybody lies.
+    pub(super) may_be_overtaken: bool,
     /// What happened, in numbers.
     pub stats: Stats,
     pub(super) sabotage: Option<Sabotage>,
@@ -104,6 +108,8 @@ impl World {
             gossip: GossipWeather::default(),
             ledger: Ledger::default(),
             trace: Trace::default(),
+            overtaken: Vec::new(),
+            may_be_overtaken: false,
             stats: Stats::default(),
             sabotage: None,
             is_strict: true,
