@@ -34,6 +34,8 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// The folder with identity and data [default: $TOMBOLO_HOME, or the platform's data folder]
+    ///
+    /// How far it has got is noted in $TOMBOLO_STATE, or the platform's folder for state, so that a home that was set back finds out.
     #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Print JSON

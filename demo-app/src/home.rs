@@ -49,6 +49,15 @@ impl Home {
         self.folder.join(STORE).exists()
     }
 
+    /// A node on the home, with its witness where `TOMBOLO_STATE` says, else in the platform's folder for state.
+    pub fn builder(&self) -> NodeBuilder {
+        let builder = Node::builder(&self.folder);
+        match std::env::var_os("TOMBOLO_STATE").filter(|state| !state.is_empty()) {
+            Some(state) => builder.witness(state),
+            None => builder,
+        }
+    }
+
     /// Opens the home for one command: no network. `None` if somebody else has it open.
     ///
     /// # Errors
@@ -57,7 +66,7 @@ impl Home {
         if !self.exists() {
             return Err(Failure::no_space(&self.folder));
         }
-        unless_locked(Node::builder(&self.folder).offline().start().await)
+        unless_locked(self.builder().offline().start().await)
     }
 
     /// Starts a node on the home as `builder` says, as soon as nobody else has it open.

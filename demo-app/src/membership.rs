@@ -27,7 +27,7 @@ pub async fn init(home: &Home, output: Output, args: InitArgs) -> Result<()> {
         }
         None => {
             let builder = || {
-                let builder = Node::builder(&home.folder).offline();
+                let builder = home.builder().offline();
                 args.name.iter().fold(builder, |builder, name| builder.name(name))
             };
             let existing = if home.exists() {
@@ -69,7 +69,7 @@ pub async fn join(home: &Home, output: Output, args: JoinArgs) -> Result<()> {
         Some(answer) if answer["space"] == ticket.space.to_string() => answer,
         Some(_) => return Err(stop_first(home, "join another space")),
         None => {
-            let builder = Node::builder(&home.folder).offline();
+            let builder = home.builder().offline();
             let builder = if args.merge { builder.join_merging(ticket) } else { builder.join(ticket) };
             let builder = args.name.iter().fold(builder, |builder, name| builder.name(name));
             let node = home.start(builder).await?;
@@ -92,7 +92,7 @@ pub async fn restore(home: &Home, output: Output, file: &Path) -> Result<()> {
         return Err(Failure::new(Code::Exists, message));
     }
     Node::restore(file, &home.folder).await?;
-    let node = home.start(Node::builder(&home.folder).offline()).await?;
+    let node = home.start(home.builder().offline()).await?;
     let answer = identity(&node);
     node.shutdown().await;
     output.document(&answer, || format!("restored\n{}\nnext: `tombolo up`\n", who(&answer)))

@@ -322,7 +322,12 @@ fn options_stand_before_or_after_the_verb() {
     let program = home.command(&[]).get_program().to_owned();
     let says = |arguments: &[&str], from_environment: &str| {
         let mut command = std::process::Command::new(&program);
-        let output = command.args(arguments).env("TOMBOLO_HOME", from_environment).output().unwrap();
+        let output = command
+            .args(arguments)
+            .env("TOMBOLO_HOME", from_environment)
+            .env("TOMBOLO_STATE", homes.path().join("run").join("state"))
+            .output()
+            .unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     let value = "{\"value\":0}\n";

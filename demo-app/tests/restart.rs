@@ -17,6 +17,7 @@ fn tombolo(home: &Path) -> Command {
     let program = std::env::var("TOMBOLO_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tombolo").to_owned());
     let mut command = Command::new(program);
     command.arg("--json").arg("--home").arg(home).env_remove("TOMBOLO_HOME");
+    command.env("TOMBOLO_STATE", home.with_extension("state"));
     command
 }
 

@@ -38,6 +38,7 @@ impl Process {
             std::env::current_exe().map_err(|why| Failure::io("finding this program's file", &why))?;
         let mut command = Command::new(program);
         command.arg("--json").arg("--home").arg(&self.home).env_remove("TOMBOLO_HOME").kill_on_drop(true);
+        command.env("TOMBOLO_STATE", self.home.with_extension("state"));
         command.stdin(Stdio::null());
         Ok(command)
     }

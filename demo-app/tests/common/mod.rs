@@ -86,7 +86,7 @@ impl Home {
         }
         command
             .env("XDG_RUNTIME_DIR", &self.sockets)
-            .env("XDG_STATE_HOME", self.sockets.join("state"))
+            .env("TOMBOLO_STATE", self.sockets.join("state"))
             .arg("--home")
             .arg(&self.path)
             .args(arguments);
