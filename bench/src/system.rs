@@ -17,6 +17,13 @@ pub struct Remark {
     pub text: &'static str,
 }
 
+/// Of the types that are measured together, what a peer does that has another.
+pub const NEAREST: Remark = Remark {
+    place: "types",
+    same_promise: false,
+    text: "the nearest type it has: a counter, an add-wins set, a map",
+};
+
 /// A library under measurement.
 pub trait System: Sync {
     /// How it is called in every line.
@@ -55,6 +62,17 @@ pub trait System: Sync {
     /// An empty map.
     fn map(&self, _replica: u64) -> Na<Box<dyn Map>> {
         Err("has no map")
+    }
+
+    /// An empty value of one of the types that are measured together, or the nearest the library has: a set for the sets, a map of
+    /// registers for the maps, a counter for the counters.
+    fn typed(&self, of: Type, replica: u64) -> Na<Box<dyn Typed>> {
+        match of {
+            Type::GSet | Type::RemoveWinsSet | Type::TwoPhaseSet => Ok(Box::new(self.set(replica)?)),
+            Type::GMap | Type::LwwMap => Ok(Box::new(self.map(replica)?)),
+            Type::GCounter => Ok(Box::new(self.counter(replica)?)),
+            _ => Err("has nothing like it"),
+        }
     }
 
     /// Records with fields.
@@ -165,6 +183,154 @@ pub trait Map: Replicated {
 
     /// Sets keys, each a transaction of its own, and gives what goes to a replica in an established session.
     fn push(&mut self, keys: &[String], values: &[i64]) -> Na<Vec<Message>>;
+}
+
+/// The types that are measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Type {
+    GCounter,
+    BoundedCounter,
+    DisableWinsFlag,
+    LwwRegister,
+    MaxRegister,
+    MinRegister,
+    GSet,
+    RemoveWinsSet,
+    TwoPhaseSet,
+    GMap,
+    LwwMap,
+}
+
+impl Type {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::GCounter,
+        Self::BoundedCounter,
+        Self::DisableWinsFlag,
+        Self::LwwRegister,
+        Self::MaxRegister,
+        Self::MinRegister,
+        Self::GSet,
+        Self::RemoveWinsSet,
+        Self::TwoPhaseSet,
+        Self::GMap,
+        Self::LwwMap,
+    ];
+
+    /// Its name in every line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GCounter => "g_counter",
+            Self::BoundedCounter => "bounded_counter",
+            Self::DisableWinsFlag => "disable_wins_flag",
+            Self::LwwRegister => "lww_register",
+            Self::MaxRegister => "max_register",
+            Self::MinRegister => "min_register",
+            Self::GSet => "g_set",
+            Self::RemoveWinsSet => "remove_wins_set",
+            Self::TwoPhaseSet => "two_phase_set",
+            Self::GMap => "g_map",
+            Self::LwwMap => "lww_map",
+        }
+    }
+
+    /// What [`Typed::size`] says after so many writes.
+    pub fn size_after(self, writes: usize) -> usize {
+        match self {
+            Self::DisableWinsFlag | Self::LwwRegister | Self::MaxRegister | Self::MinRegister => 1,
+            // Two of three add one, the third takes one.
+            Self::BoundedCounter => writes - 2 * (writes / 3),
+            _ => writes,
+        }
+    }
+}
+
+/// One of [`Type`].
+pub trait Typed: Replicated {
+    /// One write for each key, all in one transaction.
+    fn write_in_one(&mut self, keys: &[String]);
+
+    /// The same, each a transaction, with its delta in bytes.
+    fn write_each(&mut self, keys: &[String]) -> Na<Vec<Vec<u8>>>;
+
+    /// How many elements or keys there are, where a counter stands, whether a register or flag says anything.
+    fn size(&mut self) -> usize;
+}
+
+const IN_ONE: &str = "is measured in one transaction";
+
+macro_rules! forward {
+    ($of:ty) => {
+        impl Replicated for $of {
+            fn save(&mut self) -> Vec<u8> {
+                (**self).save()
+            }
+
+            fn load(&mut self, bytes: &[u8]) {
+                (**self).load(bytes);
+            }
+
+            fn version(&mut self) -> Vec<u8> {
+                (**self).version()
+            }
+
+            fn since(&mut self, version: &[u8]) -> Na<Vec<u8>> {
+                (**self).since(version)
+            }
+
+            fn apply(&mut self, bytes: &[u8]) {
+                (**self).apply(bytes);
+            }
+        }
+    };
+}
+
+forward!(Box<dyn Counter>);
+forward!(Box<dyn Set>);
+forward!(Box<dyn Map>);
+
+impl Typed for Box<dyn Counter> {
+    fn write_in_one(&mut self, keys: &[String]) {
+        let _ = self.add_in_one(keys.len() as u64);
+    }
+
+    fn write_each(&mut self, _: &[String]) -> Na<Vec<Vec<u8>>> {
+        Err(IN_ONE)
+    }
+
+    fn size(&mut self) -> usize {
+        self.value() as usize
+    }
+}
+
+impl Typed for Box<dyn Set> {
+    fn write_in_one(&mut self, keys: &[String]) {
+        self.add(keys);
+    }
+
+    fn write_each(&mut self, _: &[String]) -> Na<Vec<Vec<u8>>> {
+        Err(IN_ONE)
+    }
+
+    fn size(&mut self) -> usize {
+        self.members().len()
+    }
+}
+
+impl Typed for Box<dyn Map> {
+    fn write_in_one(&mut self, keys: &[String]) {
+        let values: Vec<i64> = (0..keys.len() as i64).collect();
+        self.set_in_one(keys, &values);
+    }
+
+    fn write_each(&mut self, _: &[String]) -> Na<Vec<Vec<u8>>> {
+        Err(IN_ONE)
+    }
+
+    fn size(&mut self) -> usize {
+        self.entries().len()
+    }
 }
 
 /// Records of ten fields each.

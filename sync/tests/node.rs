@@ -127,8 +127,17 @@ async fn a_copied_store_spends_no_rights_of_the_original() {
     let seats = again.open::<BoundedCounter>("seats").unwrap();
     seats.try_update(|seats| seats.dec(5)).unwrap().await.unwrap();
     again.shutdown().await;
-    // The copy has a place of its own by now.
-    assert_eq!(start(b.path()).start().await.unwrap().doubt(), None);
+    // The copy has a place of its own by now; a witness elsewhere says nothing, also when that is left again.
+    let start_elsewhere = || Node::builder(b.path()).witness(b.path().join("elsewhere")).offline().start();
+    for _ in 0..2 {
+        let copy = start(b.path()).start().await.unwrap();
+        assert_eq!(copy.doubt(), None);
+        copy.shutdown().await;
+        let copy = start_elsewhere().await.unwrap();
+        assert_eq!(copy.doubt(), None);
+        copy.open::<BoundedCounter>("seats").unwrap().update(|seats| seats.inc(1)).await.unwrap();
+        copy.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -174,6 +174,33 @@ fn nobody_writes_under_the_id_of_a_store_but_the_store() {
 }
 
 #[test]
+fn who_says_again_and_again_that_a_store_was_set_back_costs_it_a_few_ids_and_a_session() {
+    let (mut world, doc) = three(15);
+    let line: Line = rmp_serde::from_slice(&rmp_serde::to_vec(&(0, [[7_u8; 8]])).unwrap()).unwrap();
+    let mut ids = std::collections::BTreeSet::from([world.engine(1).replica()]);
+    for _ in 0..40 {
+        let ours = world.engine(1).replica();
+        let welcome = tombolo_sync::engine::wire::Welcome {
+            replica: ReplicaId::from_bytes([3; 16]),
+            name: "liar".into(),
+            wall_millis: 0,
+            names: Vec::new(),
+            line: Line::default(),
+            known: Some((ours, line.clone())),
+        };
+        world.forge_frame(2, 1, &Frame::Welcome(welcome));
+        ids.insert(world.engine(1).replica());
+        world.run_for(100);
+    }
+    assert!((2..=9).contains(&ids.len()), "{}", ids.len());
+    // Then it is not listened to any more; the others are, and what was written stays.
+    assert!(!world.ready(1).contains(&2) && world.ready(1).contains(&0));
+    world.update::<Words, _>(1, doc, |words| words.add("under the last id"));
+    let arrived = world.run_until(5_000, |world| world.read::<Words, _>(0, doc, |words| words.len()) == 2);
+    assert!(arrived.is_some());
+}
+
+#[test]
 fn content_of_another_type_is_refused_by_who_knows_the_type() {
     let (mut world, doc) = three(8);
     let mut eve = Replica::<PnCounter>::new(ReplicaId::from_bytes([99; 16]));

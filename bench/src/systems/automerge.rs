@@ -9,7 +9,8 @@ use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{ActorId, Automerge as Document, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
+    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum,
+    record_key,
 };
 
 /// The crate.
@@ -22,6 +23,7 @@ impl System for Automerge {
 
     fn remarks(&self) -> &'static [Remark] {
         &[
+            NEAREST,
             Remark { place: "set", same_promise: true, text: "a map from member to true; keeps its history" },
             Remark { place: "set/save", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "map/save", same_promise: true, text: "the full history, deflated already" },

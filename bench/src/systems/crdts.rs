@@ -8,7 +8,8 @@ use num_traits::ToPrimitive;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
+    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum,
+    record_key,
 };
 
 type Actor = u64;
@@ -25,6 +26,7 @@ impl System for Crdts {
 
     fn remarks(&self) -> &'static [Remark] {
         &[
+            NEAREST,
             Remark {
                 place: "counter/one_tx",
                 same_promise: true,

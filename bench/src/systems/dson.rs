@@ -16,7 +16,7 @@ use dson::{
     compute_deletions_unknown_to,
 };
 
-use crate::system::{Map, Message, Na, Records, Remark, Replicated, Set, System, ordered_sum};
+use crate::system::{Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum};
 
 /// The crate.
 pub struct Dson;
@@ -31,6 +31,7 @@ impl System for Dson {
     fn remarks(&self) -> &'static [Remark] {
         const BULK: &str = "one delta assembled by hand and joined once";
         &[
+            NEAREST,
             Remark { place: "set/add_remove", same_promise: true, text: BULK },
             Remark { place: "map/set", same_promise: true, text: BULK },
             Remark { place: "map/overwrite", same_promise: true, text: BULK },

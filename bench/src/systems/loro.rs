@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use loro::{ExportMode, LoroDoc, LoroMap, LoroValue, Subscription, ValueOrContainer, VersionVector};
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
+    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum,
+    record_key,
 };
 
 /// The crate.
@@ -20,6 +21,7 @@ impl System for Loro {
 
     fn remarks(&self) -> &'static [Remark] {
         &[
+            NEAREST,
             Remark { place: "counter/merge_1000", same_promise: true, text: "by import_batch" },
             Remark { place: "set", same_promise: true, text: "a map from member to true; keeps its history" },
             Remark { place: "set/save", same_promise: true, text: "StateOnly: without its history" },

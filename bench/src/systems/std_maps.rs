@@ -20,7 +20,7 @@ impl System for BTree {
     }
 
     fn takes_part(&self, workload: &str) -> bool {
-        matches!(workload, "counter" | "set" | "map" | "overwrite" | "growth")
+        matches!(workload, "counter" | "set" | "map" | "overwrite" | "types" | "growth")
     }
 
     fn remarks(&self) -> &'static [Remark] {

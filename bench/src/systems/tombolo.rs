@@ -5,12 +5,14 @@
 //! session, edits and pushes, calls by number the one replica id that the receiver has met before.
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, Envelope, EnvelopeKind, Limits, MvRegister, PnCounter, Replica,
-    ReplicaId, Scalar, SessionNames, Since, Version, plain,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Envelope, EnvelopeKind,
+    GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
+    RemoveWinsSet, Replica, ReplicaId, Scalar, SessionNames, Since, TwoPhaseSet, Version, plain,
 };
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
+    Counter, FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, Type, Typed, ordered_sum,
+    record_key,
 };
 
 /// Tombolo with typed data.
@@ -43,6 +45,58 @@ impl System for Tombolo {
 
     fn map(&self, replica: u64) -> Na<Box<dyn Map>> {
         Ok(Box::new(Of::<Registers>::new(replica)))
+    }
+
+    fn typed(&self, of: Type, replica: u64) -> Na<Box<dyn Typed>> {
+        fn boxed<T: Crdt>(replica: u64, write: Write<T>, size: fn(&T::State) -> usize) -> Na<Box<dyn Typed>> {
+            Ok(Box::new(One { of: Of::<T>::new(replica), write, size }))
+        }
+        match of {
+            Type::GCounter => boxed::<GCounter>(replica, |it, _, _| it.inc(1), |it| it.value() as usize),
+            Type::BoundedCounter => boxed::<BoundedCounter>(
+                replica,
+                |it, _, at| match at % 3 {
+                    2 => it.dec(1).expect("it holds rights"),
+                    _ => it.inc(1),
+                },
+                |it| it.value() as usize,
+            ),
+            Type::DisableWinsFlag => {
+                boxed::<DisableWinsFlag>(replica, |it, _, _| it.enable(), |it| usize::from(it.value()))
+            }
+            Type::LwwRegister => boxed::<LwwRegister<i64>>(
+                replica,
+                |it, _, at| it.set(at as i64),
+                |it| usize::from(it.value().is_some()),
+            ),
+            Type::MaxRegister => boxed::<MaxRegister<i64>>(
+                replica,
+                |it, _, at| it.set(at as i64),
+                |it| usize::from(it.value().is_some()),
+            ),
+            Type::MinRegister => boxed::<MinRegister<i64>>(
+                replica,
+                |it, _, at| it.set(-(at as i64)),
+                |it| usize::from(it.value().is_some()),
+            ),
+            Type::GSet => boxed::<GSet<String>>(replica, |it, key, _| it.add(key), GSet::len),
+            Type::RemoveWinsSet => {
+                boxed::<RemoveWinsSet<String>>(replica, |it, key, _| it.add(key), RemoveWinsSet::len)
+            }
+            Type::TwoPhaseSet => boxed::<TwoPhaseSet<String>>(
+                replica,
+                |it, key, _| assert!(it.add(key), "nothing was removed"),
+                TwoPhaseSet::len,
+            ),
+            Type::GMap => boxed::<GMap<String, PnCounter>>(
+                replica,
+                |it, key, at| it.at(key).add(at as i64 + 1),
+                GMap::len,
+            ),
+            Type::LwwMap => {
+                boxed::<LwwMap<String, i64>>(replica, |it, key, at| it.set(key, at as i64), LwwMap::len)
+            }
+        }
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {
@@ -97,6 +151,57 @@ struct Record {
 
 /// A replica of one of the types above.
 struct Of<T: Crdt>(Replica<T>, SessionNames);
+
+/// One write, of a key and its place.
+type Write<T> = for<'a, 'b> fn(&'b mut <T as Crdt>::Mut<'a>, &str, usize);
+
+/// One of the types that are measured together.
+struct One<T: Crdt> {
+    of: Of<T>,
+    write: Write<T>,
+    size: fn(&T::State) -> usize,
+}
+
+impl<T: Crdt> Replicated for One<T> {
+    fn save(&mut self) -> Vec<u8> {
+        self.of.save()
+    }
+
+    fn load(&mut self, bytes: &[u8]) {
+        self.of.load(bytes);
+    }
+
+    fn version(&mut self) -> Vec<u8> {
+        self.of.version()
+    }
+
+    fn since(&mut self, version: &[u8]) -> Na<Vec<u8>> {
+        self.of.since(version)
+    }
+
+    fn apply(&mut self, bytes: &[u8]) {
+        self.of.apply(bytes);
+    }
+}
+
+impl<T: Crdt> Typed for One<T> {
+    fn write_in_one(&mut self, keys: &[String]) {
+        let write = self.write;
+        let _ = self.of.0.update(|it| keys.iter().enumerate().for_each(|(at, key)| write(it, key, at)));
+    }
+
+    fn write_each(&mut self, keys: &[String]) -> Na<Vec<Vec<u8>>> {
+        let write = self.write;
+        let each = keys.iter().enumerate();
+        Ok(each
+            .map(|(at, key)| in_session(&self.of.0.update(|it| write(it, key, at)).1, &self.of.1))
+            .collect())
+    }
+
+    fn size(&mut self) -> usize {
+        (self.size)(&self.of.0)
+    }
+}
 
 /// A full-width id.
 fn id(replica: u64) -> ReplicaId {

@@ -7,7 +7,7 @@ use yrs::updates::encoder::Encode;
 use yrs::{Any, Doc, In, Map as _, MapPrelim, MapRef, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::system::{
-    FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
+    FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
 };
 
 /// The crate.
@@ -20,6 +20,7 @@ impl System for Yrs {
 
     fn remarks(&self) -> &'static [Remark] {
         &[
+            NEAREST,
             Remark { place: "set", same_promise: true, text: "a map from member to true" },
             Remark {
                 place: "map/iterate",

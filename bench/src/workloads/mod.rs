@@ -7,6 +7,7 @@ mod nested;
 mod overwrite;
 mod set;
 mod sync_small;
+mod types;
 
 use crate::meter::Meter;
 use crate::system::System;
@@ -67,6 +68,11 @@ pub const ALL: &[Workload] = &[
         name: "overwrite",
         about: "one register set 1 000 000 times; one member added and removed 1 000 000 times",
         run: overwrite::run,
+    },
+    Workload {
+        name: "types",
+        about: "the other types: 100 000 writes in one transaction; 10 000 with a delta each, taken in one by one",
+        run: types::run,
     },
     Workload {
         name: "growth",

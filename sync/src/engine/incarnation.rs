@@ -25,6 +25,8 @@ pub const REPLICA_RECORD: &str = "identity/replica";
 const OWN_LINE: &str = "identity/line";
 /// The lines of peers stand under these names.
 const LINES: &str = "line/";
+/// How many new ids we take before we are started anew: who tells us again and again that we were set back wants harm.
+const MAX_INCARNATIONS: u32 = 8;
 /// Of how many peers the lines are kept.
 const MAX_LINES: usize = 4_096;
 
@@ -40,6 +42,8 @@ pub(crate) struct Lines {
     batch: Option<BatchId>,
     /// Whether anything was written under our replica id since we started.
     has_written: bool,
+    /// How many new ids we have taken since we started.
+    incarnations: u32,
     /// By peer: the replica id it went by last, and its line.
     known: std::collections::BTreeMap<PeerId, (ReplicaId, Line)>,
 }
@@ -65,9 +69,9 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Whether anything was written under our replica id since we started.
-    pub(crate) fn has_written(&self) -> bool {
-        self.has_written
+    /// Whether what a peer knows of us beyond what we know may be of another store.
+    pub(crate) fn may_have_forked(&self) -> bool {
+        self.has_written || self.incarnations >= MAX_INCARNATIONS
     }
 
     /// What goes with the next batch.
@@ -166,7 +170,7 @@ impl Engine {
         }
         match self.lines.own.relation_to(known) {
             Relation::Same | Relation::Ahead => {}
-            Relation::Behind if !self.lines.has_written() => self.overtaken(peer, false),
+            Relation::Behind if !self.lines.may_have_forked() => self.overtaken(peer, false),
             Relation::Behind | Relation::Forked => {
                 self.overtaken(peer, true);
                 self.refuse(peer, Refusal::Forked);
@@ -196,12 +200,11 @@ impl Engine {
             slot.body.write_as(replica);
         }
         let known = std::mem::take(&mut self.lines.known);
-        self.lines = Lines { known, ..Lines::default() };
-        // In order with everything that will be written under it.
+        let incarnations = self.lines.incarnations + 1;
+        self.lines = Lines { known, incarnations, ..Lines::default() };
+        // In order with everything that will be written under it; and the peers are told when it is durable.
         let write = Write::Put { key: REPLICA_RECORD.to_owned(), value: replica.as_bytes().to_vec() };
-        self.submit_others(vec![write, record(OWN_LINE.to_owned(), replica, &Line::default())]);
-        for peer in self.ready_peers() {
-            self.introduce_ourselves(peer);
-        }
+        let batch = self.submit_others(vec![write, record(OWN_LINE.to_owned(), replica, &Line::default())]);
+        self.lines.batch = Some(batch);
     }
 }

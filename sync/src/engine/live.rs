@@ -92,7 +92,7 @@ impl Engine {
         let waiting = slot.body.waiting();
         let mut merged = slot.body.merge(content, &limits);
         if matches!(merged, Err(MergeError::Ours { .. })) {
-            let forked = self.lines.has_written();
+            let forked = self.lines.may_have_forked();
             self.overtaken(from, forked);
             if !forked && let Some(slot) = self.documents.get_mut(&doc) {
                 merged = slot.body.merge(content, &limits);

@@ -123,7 +123,8 @@ impl Home {
             _ => ReplicaId::random(),
         };
         writes.push(put(REPLICA, replica.as_bytes()));
-        let witness = noted.witness.zip(witnesses).map(|(name, folder)| Witness::in_folder(folder, name));
+        let witness = noted.witness.as_ref().map(|(folder, name)| Witness::in_folder(folder, *name));
+        let witness = witness.filter(|_| witnesses.is_some());
         let noted = rmp_serde::to_vec(&noted).expect("a place consists of what MessagePack can say");
         writes.push(put(PLACE, &noted));
         let peer = crate::net::peer_of(&key)?;
@@ -181,22 +182,28 @@ fn evidence(
     let doubt = match (&noted, key) {
         // A new home, one that was restored, or one of an older program.
         (None, _) | (_, None) => None,
-        (Some(Ok(noted)), _) if noted.place == place => match (noted.witness, witnesses) {
-            (Some(name), Some(folder)) => match Witness::in_folder(folder, name).read() {
-                Some(reach) => reach.doubt(commits),
-                None => Some(Doubt::Unwitnessed),
-            },
+        (Some(Ok(noted)), _) if noted.place == place => match (&noted.witness, witnesses) {
+            (Some((there, name)), Some(folder)) if there == folder => {
+                match Witness::in_folder(folder, *name).read() {
+                    Some(reach) => reach.doubt(commits),
+                    None => Some(Doubt::Unwitnessed),
+                }
+            }
+            // Another user, or another setting: the witness here says nothing.
             _ => None,
         },
         (Some(_), Some(key)) => Some(Doubt::Copied { original: crate::net::peer_of(key)? }),
     };
     let witness = match (noted, witnesses, &doubt) {
-        (Some(Ok(Noted { witness: Some(name), .. })), _, None) => Some(name),
+        (Some(Ok(Noted { witness: Some(known), .. })), None, None) => Some(known),
+        (Some(Ok(Noted { witness: Some(known), .. })), Some(folder), None) if known.0 == folder => {
+            Some(known)
+        }
         (_, Some(folder), _) => {
             let mut name = [0; 16];
             name.copy_from_slice(&random()?[..16]);
             match Witness::in_folder(folder, name).write(Reach::from(commits)) {
-                Ok(()) => Some(name),
+                Ok(()) => Some((folder.to_owned(), name)),
                 Err(why) => {
                     tracing::warn!(%why, folder = %folder.display(), "nothing can be noted there of how far this home has got");
                     None

@@ -131,8 +131,8 @@ fn machine() -> Option<[u8; 16]> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Noted {
     pub(super) place: Place,
-    /// Under which name it has a witness.
-    pub(super) witness: Option<[u8; 16]>,
+    /// In which folder, and under which name, it has a witness.
+    pub(super) witness: Option<(PathBuf, [u8; 16])>,
 }
 
 /// How far a store has got.
