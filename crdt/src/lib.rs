@@ -213,6 +213,7 @@
 //! - `derive` (on by default): `#[derive(Crdt)]`.
 //! - `zstd` (on by default): compresses what is large, and reads what others compressed.
 //! - `random`: `ReplicaId::random()`.
+//! - `proptest`: `testing`, with random executions of types of your own.
 
 mod causal;
 mod codec;
@@ -225,6 +226,8 @@ mod register;
 mod replica;
 mod set;
 mod store;
+#[cfg(feature = "proptest")]
+pub mod testing;
 
 pub use causal::{
     CausalContext, Dot, Dots, HybridClock, LocalDot, MAX_COUNTER, MAX_DRIFT_MILLIS, MAX_REPLICAS,

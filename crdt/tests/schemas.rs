@@ -4,7 +4,7 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, Crdt, Delta, Limits, LwwRegister, Merged, MvRegister, PnCounter, Replica,
-    ReplicaId, Value,
+    ReplicaId, Value, What,
 };
 
 fn id(number: u8) -> ReplicaId {
@@ -158,6 +158,34 @@ fn who_chooses_another_variant_takes_what_was_seen_of_the_first_and_nothing_else
     let Some(MeasuredRef::Counted(counted)) = bob.get() else { panic!("the last choice") };
     assert_eq!(counted.0.value(), 1);
     assert!(ann.update(|it| _ = it.choose_counted()).1.is_empty());
+}
+
+#[derive(Crdt)]
+enum Place {
+    Street { residents: AddWinsSet<String> },
+    Nowhere,
+}
+
+#[test]
+fn what_changes_below_a_variant_is_told_by_its_path_and_a_choice_as_a_whole() {
+    let (mut ann, mut bob) = (Replica::<Place>::new(id(1)), Replica::<Place>::new(id(2)));
+    let mut shown = bob.plain();
+    let mut told = Vec::new();
+    let (_, chosen) = ann.update(|place| place.choose_street().residents().add("heron"));
+    let (_, added) = ann.update(|place| place.choose_street().residents().add("avocet"));
+    let (_, gone) = ann.update(|place| place.choose_nowhere());
+    for delta in [chosen, added, gone] {
+        let (_, all) = bob.merge_changes(delta).unwrap();
+        for changes in &all {
+            changes.apply_to(&mut shown).unwrap();
+            told.extend(changes.changes.iter().map(|change| (change.path.len(), change.what.clone())));
+        }
+        assert_eq!(shown, bob.plain());
+    }
+    assert!(
+        matches!(&told[..], [(0, What::Replaced { .. }), (3, What::Entered), (0, What::Replaced { .. })]),
+        "{told:?}"
+    );
 }
 
 /// Called as words of the language are.
