@@ -249,7 +249,7 @@ impl Type {
 /// One of [`Type`].
 pub trait Typed: Replicated {
     /// One write for each key, all in one transaction.
-    fn write_in_one(&mut self, keys: &[String]);
+    fn write_in_one(&mut self, keys: &[String]) -> Na<()>;
 
     /// The same, each a transaction, with its delta in bytes.
     fn write_each(&mut self, keys: &[String]) -> Na<Vec<Vec<u8>>>;
@@ -291,8 +291,8 @@ forward!(Box<dyn Set>);
 forward!(Box<dyn Map>);
 
 impl Typed for Box<dyn Counter> {
-    fn write_in_one(&mut self, keys: &[String]) {
-        let _ = self.add_in_one(keys.len() as u64);
+    fn write_in_one(&mut self, keys: &[String]) -> Na<()> {
+        self.add_in_one(keys.len() as u64)
     }
 
     fn write_each(&mut self, _: &[String]) -> Na<Vec<Vec<u8>>> {
@@ -305,8 +305,9 @@ impl Typed for Box<dyn Counter> {
 }
 
 impl Typed for Box<dyn Set> {
-    fn write_in_one(&mut self, keys: &[String]) {
+    fn write_in_one(&mut self, keys: &[String]) -> Na<()> {
         self.add(keys);
+        Ok(())
     }
 
     fn write_each(&mut self, _: &[String]) -> Na<Vec<Vec<u8>>> {
@@ -319,9 +320,10 @@ impl Typed for Box<dyn Set> {
 }
 
 impl Typed for Box<dyn Map> {
-    fn write_in_one(&mut self, keys: &[String]) {
+    fn write_in_one(&mut self, keys: &[String]) -> Na<()> {
         let values: Vec<i64> = (0..keys.len() as i64).collect();
         self.set_in_one(keys, &values);
+        Ok(())
     }
 
     fn write_each(&mut self, _: &[String]) -> Na<Vec<Vec<u8>>> {

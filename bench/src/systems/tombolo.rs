@@ -185,9 +185,10 @@ impl<T: Crdt> Replicated for One<T> {
 }
 
 impl<T: Crdt> Typed for One<T> {
-    fn write_in_one(&mut self, keys: &[String]) {
+    fn write_in_one(&mut self, keys: &[String]) -> Na<()> {
         let write = self.write;
         let _ = self.of.0.update(|it| keys.iter().enumerate().for_each(|(at, key)| write(it, key, at)));
+        Ok(())
     }
 
     fn write_each(&mut self, keys: &[String]) -> Na<Vec<Vec<u8>>> {

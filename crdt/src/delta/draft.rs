@@ -27,8 +27,8 @@ const NONE: PlaceId = u32::MAX;
 const NOBODYS: LocalDot = LocalDot::from_bits(0);
 /// Up to so many children are looked through one by one.
 const LINEAR: u32 = 16;
-/// The lists of a transaction that wrote more than so many items, or so many bytes of keys and contents, are not kept for
-/// the next one.
+/// Lists that have room for more than so many items, or so many bytes of keys and contents, are not kept for the next
+/// transaction.
 const KEPT: usize = 128;
 const KEPT_BYTES: usize = 4096;
 
@@ -112,8 +112,11 @@ impl Draft {
 
     /// Clears everything away, and gives memory back after a transaction that was not small.
     pub(crate) fn rest(&mut self) {
-        let items = self.places.len() + self.puts.len() + self.covers.len() + self.taken.len();
-        if items > KEPT || self.keys.len() + self.contents.len() > KEPT_BYTES {
+        // By what they take, not by what they hold: much of it may have been taken back.
+        let most =
+            [self.places.capacity(), self.puts.capacity(), self.covers.capacity(), self.taken.capacity()];
+        let is_large = most.into_iter().any(|items| items > KEPT);
+        if is_large || self.keys.capacity() + self.contents.capacity() > KEPT_BYTES {
             *self = Self { secret: self.secret.take(), ..Self::default() };
             return;
         }
@@ -355,4 +358,26 @@ fn hash(secret: Option<&SharedSeed>, parent: PlaceId, key: &[u8]) -> u64 {
     hasher.write_u32(parent);
     hasher.write(key);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_and_taken_back_leaves_no_room_behind() {
+        let mut draft = Draft::default();
+        for _ in 0..2 {
+            draft.begin(1);
+            for counter in 1..10_000 {
+                let dot = LocalDot::new(0, counter);
+                draft.put(ROOT, dot, |_| {});
+                draft.unput(dot);
+            }
+            let mut tree = DeltaTree::default();
+            draft.seal(&mut tree);
+            draft.rest();
+            assert!(tree.is_empty() && draft.puts.capacity() <= KEPT, "{}", draft.puts.capacity());
+        }
+    }
 }
