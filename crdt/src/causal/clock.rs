@@ -120,6 +120,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stamp_near_enough_observed_before_any_wall_time_was_known_is_not_forgotten() {
+        let mut clock = HybridClock::default();
+        clock.observe(Stamp { millis: 60_000, logical: 3 });
+        clock.set_now(1_000);
+        assert_eq!((clock.far_stamps(), clock.tick()), (0, Stamp { millis: 60_000, logical: 4 }));
+        // Nor are our own, however far they are.
+        let mut clock = HybridClock::default();
+        clock.observe(Stamp { millis: u64::MAX / 2, logical: 0 });
+        let own = clock.tick();
+        clock.set_now(1_000);
+        assert!(clock.far_stamps() == 0 && clock.tick() > own);
+    }
+
+    #[test]
     fn at_the_end_of_time_the_clock_stands_still_and_does_not_go_back() {
         let mut clock = HybridClock::default();
         clock.observe(Stamp { millis: u64::MAX, logical: u32::MAX });

@@ -202,3 +202,69 @@ impl CausalContext {
         Self { intervals: runs.into_iter().collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Run = (ReplicaIndex, u64, u64);
+
+    fn runs() -> impl Strategy<Value = Vec<Run>> {
+        vec(
+            (0..3 as ReplicaIndex, 0..40_u64, 0..6_u64)
+                .prop_map(|(row, first, len)| (row, first, first + len)),
+            0..14,
+        )
+    }
+
+    fn context(runs: &[Run]) -> CausalContext {
+        let mut context = CausalContext::default();
+        runs.iter().for_each(|&(row, first, last)| context.insert_run(row, first, last));
+        context
+    }
+
+    fn set(runs: &[Run]) -> BTreeSet<(ReplicaIndex, u64)> {
+        runs.iter()
+            .flat_map(|&(row, first, last)| (first.max(1)..=last).map(move |counter| (row, counter)))
+            .collect()
+    }
+
+    /// The same dots, in the one form they have: runs that neither touch nor overlap, ascending.
+    fn assert_is(context: &CausalContext, expected: &BTreeSet<(ReplicaIndex, u64)>) {
+        let found: Vec<_> = context
+            .runs()
+            .flat_map(|(row, first, last)| (first..=last).map(move |counter| (row, counter)))
+            .collect();
+        assert!(found.iter().eq(expected), "{found:?} in place of {expected:?}");
+        let runs: Vec<_> = context.runs().collect();
+        assert!(runs.windows(2).all(|pair| pair[0].0 < pair[1].0 || pair[0].2 + 1 < pair[1].1), "{runs:?}");
+        assert_eq!((context.len(), context.is_empty()), (expected.len() as u64, expected.is_empty()));
+        assert_eq!(context.as_dots().is_empty(), expected.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_context_is_a_set_of_dots(one in runs(), other in runs()) {
+            let (a, b) = (context(&one), context(&other));
+            let (in_a, in_b) = (set(&one), set(&other));
+            assert_is(&a, &in_a);
+            for row in 0..3 {
+                for counter in 1..50 {
+                    prop_assert_eq!(a.contains(LocalDot::new(row, counter)), in_a.contains(&(row, counter)));
+                }
+            }
+            let mut united = a.clone();
+            united.union(&b);
+            assert_is(&united, &(&in_a | &in_b));
+            assert_is(&CausalContext::from_contexts([&a, &b]), &(&in_a | &in_b));
+            assert_is(&a.difference(&b), &(&in_a - &in_b));
+            let dots = one.iter().flat_map(|&(row, first, last)| (first.max(1)..=last).rev().map(move |n| LocalDot::new(row, n)));
+            assert_is(&CausalContext::from_dots(dots.collect()), &in_a);
+        }
+    }
+}

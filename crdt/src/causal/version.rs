@@ -144,3 +144,53 @@ impl fmt::Debug for Version {
         f.debug_map().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Entries = BTreeMap<u8, u64>;
+
+    fn version(entries: &Entries) -> Version {
+        entries.iter().map(|(of, counter)| (ReplicaId::from_bytes([*of; 16]), *counter)).collect()
+    }
+
+    fn entries() -> impl Strategy<Value = Entries> {
+        btree_map(0..4_u8, 1..5_u64, 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn a_version_is_the_set_of_dots_up_to_its_entries(one in entries(), other in entries()) {
+            let (a, b) = (version(&one), version(&other));
+            let dots = |version: &Version| -> Vec<Dot> {
+                let all = (0..4_u8).flat_map(|of| (0..6).map(move |counter| Dot { replica: ReplicaId::from_bytes([of; 16]), counter }));
+                all.filter(|dot| version.contains(*dot)).collect()
+            };
+            let (in_a, in_b) = (dots(&a), dots(&b));
+            prop_assert_eq!(in_a.len() as u64, one.values().sum::<u64>());
+            let only_a = in_a.iter().filter(|dot| !in_b.contains(dot)).count() as u64;
+            let only_b = in_b.iter().filter(|dot| !in_a.contains(dot)).count() as u64;
+            prop_assert_eq!((a.ahead_of(&b), b.ahead_of(&a)), (only_a, only_b));
+            prop_assert_eq!((a.dominates(&b), b.dominates(&a)), (only_b == 0, only_a == 0));
+            let order = match (only_a, only_b) {
+                (0, 0) => Some(Ordering::Equal),
+                (_, 0) => Some(Ordering::Greater),
+                (0, _) => Some(Ordering::Less),
+                _ => None,
+            };
+            prop_assert_eq!(a.partial_cmp(&b), order);
+            let both: Vec<Dot> = in_a.iter().filter(|dot| in_b.contains(dot)).copied().collect();
+            prop_assert_eq!(dots(&a.meet(&b)), both);
+            prop_assert!(a.meet(&b).iter().all(|(_, counter)| counter > 0));
+            let mut joined = a.clone();
+            joined.join(&b);
+            prop_assert_eq!(dots(&joined).len() as u64, a.meet(&b).ahead_of(&Version::new()) + only_a + only_b);
+            prop_assert_eq!((a.is_empty(), a.len()), (one.is_empty(), one.len()));
+            prop_assert_eq!(format!("{a:?}").matches(": ").count(), one.len());
+        }
+    }
+}
