@@ -1,8 +1,8 @@
 //! Types that remember removals, and places where many have written: what they read, and what they refuse.
 
 use tombolo_crdt::{
-    AddWinsMap, DecodeError, Delta, Limits, LwwMap, MvRegister, PnCounter, RemoveWinsSet, Replica, ReplicaId,
-    TwoPhaseSet,
+    AddWinsMap, AddWinsSet, DecodeError, Delta, Limits, LwwMap, Merged, MvRegister, PnCounter, Refused,
+    RemoveWinsSet, Replica, ReplicaId, TwoPhaseSet,
 };
 
 fn id(number: u8) -> ReplicaId {
@@ -58,6 +58,39 @@ fn elements_of_another_type_are_refused_at_the_door() {
         Err(DecodeError::Mismatch(_))
     ));
     assert!(Delta::<RemoveWinsSet<String>>::decode_body(&bytes, &limits).is_ok());
+}
+
+/// What waits is bounded by its bytes, and what has been applied takes no more room.
+#[test]
+fn large_deltas_wait_up_to_sixteen_mebibytes_and_then_no_more() {
+    let (mut ann, mut bob) =
+        (Replica::<AddWinsSet<String>>::new(id(1)), Replica::<AddWinsSet<String>>::new(id(2)));
+    for round in 0..3 {
+        let (_, lost) = ann.update(|set| set.add(format!("small {round}")));
+        let large: Vec<_> = (0..18)
+            .map(|number| ann.update(|set| set.add(format!("{round} {number} {}", "x".repeat(1 << 20)))).1)
+            .collect();
+        let mut waiting = 0;
+        let refused = large.iter().find_map(|delta| match bob.merge(delta.clone()) {
+            Ok(Merged::Pending(missing)) => {
+                assert!(missing.dominates(&lost.events()));
+                // Again and again is once.
+                assert!(matches!(bob.merge(delta.clone()), Ok(Merged::Pending(_))));
+                waiting += 1;
+                None
+            }
+            other => Some(other),
+        });
+        assert!(matches!(refused, Some(Err(Refused::BufferFull { .. }))), "{refused:?}");
+        assert!((14..=16).contains(&waiting) && bob.pending() == waiting, "{waiting}");
+        bob.merge(lost).unwrap();
+        assert_eq!(bob.pending(), 0);
+        for delta in large {
+            assert!(matches!(bob.merge(delta), Ok(Merged::Applied | Merged::AlreadyKnown)));
+        }
+        assert_eq!(ann.version(), bob.version());
+        bob.merge(ann.update(|set| set.clear()).1).unwrap();
+    }
 }
 
 /// Many dots in one place: what is taken out is what was seen, however many that is.
