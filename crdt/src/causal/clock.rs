@@ -101,6 +101,7 @@ mod tests {
 
     #[test]
     fn a_stamp_from_the_far_future_does_not_pull_the_clock_along() {
+        assert_eq!(MAX_DRIFT_MILLIS, 300_000, "five minutes, as the documentation says");
         let mut clock = HybridClock::default();
         clock.set_now(1_000);
         clock.observe(Stamp { millis: 1_000 + MAX_DRIFT_MILLIS + 1, logical: 0 });

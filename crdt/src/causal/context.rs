@@ -247,6 +247,11 @@ mod tests {
         assert_eq!(context.as_dots().is_empty(), expected.is_empty());
     }
 
+    #[test]
+    fn a_run_of_nothing_adds_nothing() {
+        assert_is(&context(&[(0, 5, 4), (0, 0, 0), (1, 3, 0)]), &BTreeSet::new());
+    }
+
     proptest! {
         #[test]
         fn a_context_is_a_set_of_dots(one in runs(), other in runs()) {

@@ -255,6 +255,31 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_came_in_order_are_found_and_any_are_compared_as_ids() {
+        for descending in [false, true] {
+            let mut table = ReplicaTable::default();
+            assert!(table.is_empty());
+            let mut numbers: Vec<u8> = (0..24).collect();
+            if descending {
+                numbers.reverse();
+            }
+            for &number in &numbers {
+                table.intern(ReplicaId::from_bytes([number; 16]));
+            }
+            assert!(!table.is_empty());
+            for (row, &number) in numbers.iter().enumerate() {
+                assert_eq!(table.row(ReplicaId::from_bytes([number; 16])), Some(row as ReplicaIndex));
+                for (other, &than) in numbers.iter().enumerate() {
+                    let dot = |row: usize, counter| LocalDot::new(row as ReplicaIndex, counter);
+                    let by_id = (number, 5).cmp(&(than, 3));
+                    assert_eq!(table.compare(dot(row, 5), dot(other, 3)), by_id);
+                    assert_eq!(table.compare(dot(row, 3), dot(other, 5)), (number, 3).cmp(&(than, 5)));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn tables_of_other_ids_or_another_order_do_not_extend_each_other() {
         let table = |ids: &[u64]| {
             let mut table = ReplicaTable::default();
