@@ -63,9 +63,26 @@ macro_rules! laws {
                     laws::bytes_go_there_and_back(&world);
                     laws::answers_bring_level(&world, history);
                 }
+
+                #[test]
+                fn what_is_disowned_was_written_by_another(
+                    program in programs($operation, STEPS),
+                    ours in transactions($operation),
+                    theirs in transactions($operation),
+                ) {
+                    let world = World::<$type, _>::run($apply, &program);
+                    laws::what_is_disowned_was_written_by_another(&world, &ours, &theirs);
+                    laws::counters_that_were_kept_are_joined_again(&world, &ours);
+                }
             }
         }
     };
+}
+
+fn transactions<O: std::fmt::Debug + Clone + 'static>(
+    operation: impl Strategy<Value = O> + Clone + 'static,
+) -> impl Strategy<Value = Vec<Vec<O>>> {
+    vec(vec(operation, 1..5), 0..6)
 }
 
 /// A key or value; more than the eight that are looked up one by one while a transaction is written.

@@ -21,6 +21,8 @@ pub struct Tx {
     pub(crate) draft: Draft,
     /// For hash tables: what is not known outside, so that nobody can choose keys that collide.
     pub(crate) seed: u64,
+    /// What this replica wrote up to this counter is left as it is.
+    pub(crate) kept: u64,
     /// Something was removed: the transaction needs a dot even if it carries nothing.
     covered: bool,
 }
@@ -37,6 +39,7 @@ impl Tx {
             table: Arc::new(ReplicaTable::with_seed(seed)),
             draft: Draft::default(),
             seed,
+            kept: 0,
             covered: false,
         }
     }
@@ -78,6 +81,11 @@ impl Tx {
     /// Whether `dot` is of this replica, of this or an earlier transaction.
     pub(crate) fn own(&self, dot: LocalDot) -> bool {
         dot.replica() == self.replica
+    }
+
+    /// Whether `dot` is of this replica, and an amount may be changed that stands under it.
+    pub(crate) fn may_amend(&self, dot: LocalDot) -> bool {
+        self.own(dot) && dot.counter() > self.kept
     }
 
     /// Whether all dots of this replica come before `dot`, which is another's, in the order that is the same everywhere.

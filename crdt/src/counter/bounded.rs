@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 
 use crate::causal::{ReplicaId, ReplicaIndex};
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, Written, leaf_store};
+use crate::store::{Amount, Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, Written, leaf_store};
 
 /// A counter that never goes below `MIN`: stock, seats, credit.
 ///
@@ -84,6 +84,27 @@ impl Ledger {
 
     fn passed_on_to(&self, to: ReplicaId) -> u64 {
         self.passed_on.binary_search_by_key(&to, |(known, _)| *known).map_or(0, |at| self.passed_on[at].1)
+    }
+
+    fn pass_on(&mut self, by: u64, to: ReplicaId) {
+        match self.passed_on.binary_search_by_key(&to, |(known, _)| *known) {
+            Ok(at) => self.passed_on[at].1 = self.passed_on[at].1.saturating_add(by),
+            Err(at) => self.passed_on.insert(at, (to, by)),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.added = self.added.saturating_add(other.added);
+        self.taken = self.taken.saturating_add(other.taken);
+        other.passed_on.iter().for_each(|&(to, by)| self.pass_on(by, to));
+    }
+}
+
+impl Amount for Written<Ledger> {
+    fn plus(&self, other: &Self) -> Self {
+        let mut both = Ledger::clone(self);
+        both.add(other);
+        both.into()
     }
 }
 
@@ -216,8 +237,9 @@ impl<const MIN: i64> BoundedCounter<MIN> {
 impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
     /// Adds `by`, and to the rights of this replica as much. Its own sum stops at `u64::MAX`.
     pub fn inc(&mut self, by: u64) {
+        let by = by.min(u64::MAX - self.own_ledger().added);
         if by > 0 {
-            self.change(|ledger| ledger.added = ledger.added.saturating_add(by));
+            self.change(|ledger| ledger.added += by);
         }
     }
 
@@ -226,7 +248,7 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
     /// # Errors
     /// If it does not: says how much it holds and who holds more. Nothing is changed then.
     pub fn dec(&mut self, by: u64) -> Result<(), NoRights> {
-        let taken = self.own_ledger().map_or(0, |ledger| ledger.taken);
+        let taken = self.own_ledger().taken;
         self.spend(by, taken, |ledger| ledger.taken += by)
     }
 
@@ -239,13 +261,8 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
         if to == self.tx.id() {
             return self.spend(by, 0, |_| {});
         }
-        let passed_on = self.own_ledger().map_or(0, |ledger| ledger.passed_on_to(to));
-        self.spend(by, passed_on, |ledger| {
-            match ledger.passed_on.binary_search_by_key(&to, |(known, _)| *known) {
-                Ok(at) => ledger.passed_on[at].1 += by,
-                Err(at) => ledger.passed_on.insert(at, (to, by)),
-            }
-        })
+        let passed_on = self.own_ledger().passed_on_to(to);
+        self.spend(by, passed_on, |ledger| ledger.pass_on(by, to))
     }
 
     /// To how much this replica holds rights.
@@ -254,9 +271,11 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
         self.state.rights(self.tx.id())
     }
 
-    fn own_ledger(&self) -> Option<&Ledger> {
+    fn own_ledger(&self) -> Ledger {
         let own = self.tx.id();
-        self.state.ledgers().find(|(owner, _)| *owner == own).map(|(_, ledger)| ledger)
+        let mut all = Ledger::default();
+        self.state.ledgers().filter(|(owner, _)| *owner == own).for_each(|(_, ledger)| all.add(ledger));
+        all
     }
 
     /// `so_far` is the sum that `by` will be added to.

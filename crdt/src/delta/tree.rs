@@ -141,9 +141,13 @@ impl DeltaTree {
         }
     }
 
-    /// Has the root of a tree without covers cover these dots.
+    /// Has every carried dot be another.
+    pub(crate) fn rename(&mut self, name: impl Fn(LocalDot) -> LocalDot) {
+        self.carried.iter_mut().for_each(|(dot, _)| *dot = name(*dot));
+    }
+
+    /// Has the root of a tree in which nothing else covers anything cover these dots.
     pub(crate) fn cover_at_root(&mut self, dots: &CausalContext) {
-        debug_assert!(self.covers.is_empty(), "a state covers nothing below its root");
         self.covers = SmallVec::from_slice(dots.as_dots().intervals());
         let end = offset(self.covers.len());
         self.places.iter_mut().for_each(|place| place.cover_end = end);

@@ -88,6 +88,25 @@ macro_rules! one_encoding {
 }
 one_encoding!(u64: Number::Unsigned, read_unsigned; i64: Number::Signed, read_signed);
 
+/// Content of which a replica can have several pieces that make one whole.
+pub(crate) trait Amount: Content {
+    /// Both together.
+    #[must_use]
+    fn plus(&self, other: &Self) -> Self;
+}
+
+impl Amount for u64 {
+    fn plus(&self, other: &Self) -> Self {
+        self.saturating_add(*other)
+    }
+}
+
+impl Amount for i64 {
+    fn plus(&self, other: &Self) -> Self {
+        self.saturating_add(*other)
+    }
+}
+
 /// Nothing to say beside the dot.
 impl Content for () {
     fn write(&self, _: &mut Bytes) {}

@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Content, Join, Mut};
+use super::{Amount, Content, Join, Mut};
 use crate::causal::{Dots, LocalDot, ReplicaTable, Tx};
 use crate::delta::{Mismatch, Node, PlaceId, TreeWriter, leaf};
 
@@ -165,9 +165,11 @@ impl<C: Content> Leaf<C> {
             !is_meant
         });
     }
+}
 
-    /// Changes the newest content of this replica: in place while it is of this transaction, otherwise as a new item
-    /// that covers it, or beside it if what was there before must be `left`.
+impl<C: Amount> Leaf<C> {
+    /// Changes the newest piece of this replica: in place while it is of this transaction, otherwise as a new one that covers
+    /// those before it, or stands beside them if they must be `left`.
     #[inline]
     pub(crate) fn amend(
         &mut self,
@@ -185,7 +187,7 @@ impl<C: Content> Leaf<C> {
         }
     }
 
-    /// As `amend`, wherever the content stands.
+    /// As `amend`, wherever the piece stands.
     #[inline(never)]
     fn amend_any(&mut self, place: PlaceId, tx: &mut Tx, left: bool, change: impl Fn(Option<&C>) -> C) {
         // Where our own end.
@@ -193,23 +195,26 @@ impl<C: Content> Leaf<C> {
             Some((dot, _)) if tx.own(*dot) => self.items.len(),
             _ => self.items.partition_point(|(dot, _)| !tx.comes_before(*dot)),
         };
-        let newest = self.items[..end].last_mut().filter(|(dot, _)| tx.own(*dot));
-        match newest {
+        match self.items[..end].last_mut() {
             Some((dot, content)) if tx.minted(*dot) => {
                 *content = change(Some(content));
-                content.put(&mut tx.draft, place, *dot);
+                return content.put(&mut tx.draft, place, *dot);
             }
-            Some((dot, content)) if !left => {
-                let (new, changed) = (tx.dot(), change(Some(content)));
-                tx.take(place, *dot, content);
-                changed.put(&mut tx.draft, place, new);
-                (*dot, *content) = (new, changed);
-            }
-            _ => {
-                let (dot, content) = (tx.dot(), change(None));
-                content.put(&mut tx.draft, place, dot);
-                self.items.insert(end, (dot, content));
-            }
+            _ => {}
+        }
+        let may_go = |(dot, _): &&(LocalDot, C)| !left && tx.may_amend(*dot);
+        let new = end - self.items[..end].iter().rev().take_while(may_go).count();
+        let old = self.items[new..end].iter().map(|(_, content)| content.clone()).reduce(|a, b| a.plus(&b));
+        let (dot, content) = (tx.dot(), change(old.as_ref()));
+        for (dot, content) in &self.items[new..end] {
+            tx.take(place, *dot, content);
+        }
+        content.put(&mut tx.draft, place, dot);
+        if new < end {
+            self.items[new] = (dot, content);
+            self.items.drain(new + 1..end);
+        } else {
+            self.items.insert(end, (dot, content));
         }
     }
 }

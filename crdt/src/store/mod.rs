@@ -26,7 +26,7 @@ pub use alias::Alias;
 pub use changes::{Change, Changes, Gathered, Look, Seen, What, look_at_fields, look_at_variant};
 pub(crate) use changes::{Sight, compare};
 pub use conflicts::{Claim, Conflict, Disputes};
-pub(crate) use content::{Content, Written};
+pub(crate) use content::{Amount, Content, Written};
 pub use join::Join;
 pub(crate) use join::{Rows, rows_in};
 pub(crate) use keyed::Keyed;

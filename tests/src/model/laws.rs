@@ -172,3 +172,58 @@ fn brings_only_news<T: Crdt>(delta: &Delta<T>, known: &Version) {
         ControlFlow::Continue(())
     });
 }
+
+/// What a replica disowns is as if another had written it: whatever the other continuation of the id wrote.
+pub fn what_is_disowned_was_written_by_another<T: Crdt, O: Clone>(
+    world: &World<T, O>,
+    ours: &[Vec<O>],
+    theirs: &[Vec<O>],
+) {
+    // Rights go with the id that holds them, so another can do less with them.
+    if T::type_name().contains("BoundedCounter") {
+        return;
+    }
+    let (replica, id, other) =
+        (&world.replicas[0], world.replicas[0].id(), ReplicaId::from_bytes([0x77; 16]));
+    let start = || Replica::<T>::decode(id, &replica.encode(), &Limits::default()).expect("a state decodes");
+    let after = replica.reached(id);
+    let write = |replica: &mut Replica<T>, transactions: &[Vec<O>]| {
+        for operations in transactions {
+            drop(replica.update(|value| operations.iter().for_each(|op| (world.apply)(value, op))));
+        }
+    };
+    let mut disowned = start();
+    disowned.keep_counters(after);
+    write(&mut disowned, ours);
+    let disowned = disowned.disown(after, other);
+    let mut anothers = start().fork(other);
+    write(&mut anothers, ours);
+    assert_eq!(face(&disowned), face(&anothers));
+    // The other continuation, under the same id.
+    let mut continued = start();
+    write(&mut continued, theirs);
+    let both = [disowned.state(), continued.state()];
+    assert_eq!(face(&taking_in(&both)), face(&taking_in([&both[1], &anothers.state()])));
+    assert_eq!(disowned.reached(id), after);
+}
+
+/// Keeping what counters were for a while changes nothing that can be read, and the next write joins it.
+pub fn counters_that_were_kept_are_joined_again<T: Crdt, O: Clone>(world: &World<T, O>, ours: &[Vec<O>]) {
+    let (replica, id) = (&world.replicas[0], world.replicas[0].id());
+    let start = || Replica::<T>::decode(id, &replica.encode(), &Limits::default()).expect("a state decodes");
+    let (mut kept, mut plain) = (start(), start());
+    for operations in ours {
+        kept.keep_counters(kept.reached(id));
+        for replica in [&mut kept, &mut plain] {
+            drop(replica.update(|value| operations.iter().for_each(|op| (world.apply)(value, op))));
+        }
+        assert_eq!(kept.plain(), plain.plain());
+    }
+    kept.keep_counters(0);
+    for operations in ours {
+        for replica in [&mut kept, &mut plain] {
+            drop(replica.update(|value| operations.iter().for_each(|op| (world.apply)(value, op))));
+        }
+        assert_eq!(kept.plain(), plain.plain());
+    }
+}

@@ -70,7 +70,7 @@ pub fn programs<O: std::fmt::Debug + Clone + 'static>(
 
 /// The replicas, everything that was ever sent, and every state that was ever seen.
 pub struct World<T: Crdt, O> {
-    apply: Apply<T, O>,
+    pub(super) apply: Apply<T, O>,
     /// The replicas as they are.
     pub replicas: Vec<Replica<T>>,
     /// Beside each of them one that takes in the same without understanding it.
