@@ -2,7 +2,7 @@
 
 use tombolo_crdt::{AddWinsSet, PnCounter, Version};
 use tombolo_sync::DocId;
-use tombolo_tests::sim::World;
+use tombolo_tests::sim::{LinkState, World};
 
 type Words = AddWinsSet<String>;
 
@@ -65,47 +65,154 @@ fn a_store_set_back_unnoticed_goes_on_under_a_new_id_and_gets_back_what_it_forgo
     assert_eq!(world.read::<PnCounter, _>(1, visits, |visits| visits.value()), 117);
 }
 
-/// The first node is set back to before it wrote `known`, and writes as many words instead before it meets the other again.
-fn forked(seed: u64, instead: usize) -> (World, DocId, DocId) {
+/// The first node is set back to before it wrote `known`, and writes as many words instead before it meets the others again.
+fn forked(seed: u64, instead: usize, others: usize) -> (World, DocId, DocId) {
     let (mut world, words, visits) = two(seed);
     let image = world.disk(0).store.image();
     // A later life of the process, as one that is restored from yesterday has had since.
     world.crash(0, true, 0);
     world.start(0);
     world.open::<Words>(0, "words");
+    world.open::<PnCounter>(0, "visits");
     for known in ["known to the other", "known as well"] {
         world.update::<Words, _>(0, words, |words| words.add(known));
+        world.update::<PnCounter, _>(0, visits, |visits| visits.inc(10));
     }
     world.run_until_agreed(5_000);
-    world.call(1, |engine, now| engine.isolate(now, true));
+    for other in 1..=others {
+        world.call(other, |engine, now| engine.isolate(now, true));
+    }
     world.set_back(0, image);
     world.open::<Words>(0, "words");
     world.open::<PnCounter>(0, "visits");
     for word in 0..instead {
-        world.update::<Words, _>(0, words, |words| words.add(format!("instead {word}")));
+        world.update::<Words, _>(0, words, |words| {
+            words.add(format!("instead {word}"));
+            words.remove("doomed");
+        });
+        world.update::<PnCounter, _>(0, visits, |visits| visits.inc(100));
+        world.run_for(50);
     }
     world.run_for(1_000);
-    world.call(1, |engine, now| engine.isolate(now, false));
-    world.run_for(30_000);
     (world, words, visits)
 }
 
+fn all_have(world: &World, nodes: usize, words: DocId, visits: DocId, instead: usize) {
+    let mut expected = vec!["first".to_owned(), "known as well".into(), "known to the other".into()];
+    expected.extend((0..instead).map(|word| format!("instead {word}")));
+    expected.sort();
+    for node in 0..nodes {
+        assert_eq!(said(world, node, words, visits), (expected.clone(), 25 + 100 * instead as i64), "{node}");
+    }
+}
+
 #[test]
-fn a_store_that_was_set_back_and_wrote_before_it_met_anybody_mixes_nothing() {
+fn what_a_store_that_was_set_back_wrote_alone_goes_on_under_a_new_id_and_nothing_is_lost_or_counted_twice() {
     // Less than the other knows, as much, and more.
     for (seed, instead) in [(2, 1), (3, 2), (4, 9)] {
-        let (mut world, words, visits) = forked(seed, instead);
-        assert!(world.overtaken.contains(&(0, true)), "{instead}: it is told");
-        assert!(world.ready(0).is_empty() && world.ready(1).is_empty(), "{instead}: and they do not talk");
-        let (mine, _) = said(&world, 0, words, visits);
-        let (theirs, _) = said(&world, 1, words, visits);
-        assert_eq!(mine.len(), 2 + instead, "{mine:?}");
-        assert_eq!(theirs, ["doomed", "first", "known as well", "known to the other"]);
-        // Each goes on by itself.
+        let (mut world, words, visits) = forked(seed, instead, 1);
+        let before = world.engine(0).replica();
+        world.call(1, |engine, now| engine.isolate(now, false));
+        world.run_until_agreed(30_000);
+        assert_eq!(world.overtaken, [(0, false)], "{instead}: it is told");
+        assert_ne!(world.engine(0).replica(), before);
+        all_have(&world, 2, words, visits, instead);
+        // Also after a restart, and each goes on.
+        world.crash(0, true, 0);
+        world.start(0);
+        world.open::<Words>(0, "words");
+        world.open::<PnCounter>(0, "visits");
+        world.update::<Words, _>(0, words, |words| words.remove("known as well"));
         world.update::<PnCounter, _>(0, visits, |visits| visits.inc(1));
         world.update::<PnCounter, _>(1, visits, |visits| visits.inc(1));
-        world.run_for(5_000);
-        assert_eq!((said(&world, 0, words, visits).1, said(&world, 1, words, visits).1), (6, 6));
+        world.run_until_agreed(5_000);
+        let (left, count) = said(&world, 0, words, visits);
+        assert_eq!((left.len(), count), (2 + instead, 27 + 100 * instead as i64));
+        assert_eq!(said(&world, 1, words, visits), (left, count));
+    }
+}
+
+#[test]
+fn a_fork_shows_also_to_who_has_never_met_the_other_store() {
+    let mut world = World::new(3, 11);
+    world.connect_all();
+    world.set_link(0, 2, LinkState::Cut);
+    let words = world.open::<Words>(0, "words");
+    world.update::<Words, _>(0, words, |words| words.add("first"));
+    world.run_until_agreed(5_000);
+    let image = world.disk(0).store.image();
+    world.crash(0, true, 0);
+    world.start(0);
+    world.open::<Words>(0, "words");
+    world.update::<Words, _>(0, words, |words| words.add("known"));
+    world.run_until_agreed(5_000);
+    world.set_link(0, 1, LinkState::Cut);
+    world.set_back(0, image);
+    world.open::<Words>(0, "words");
+    world.update::<Words, _>(0, words, |words| words.add("instead"));
+    world.run_for(1_000);
+    // The third has what the other store wrote from the second, and has never met it.
+    world.set_link(0, 2, LinkState::Up);
+    world.run_until_agreed(30_000);
+    assert_eq!(world.overtaken, [(0, false)]);
+    for node in 0..3 {
+        world.open::<Words>(node, "words");
+        let all = world.read::<Words, _>(node, words, |words| words.iter().cloned().collect::<Vec<_>>());
+        assert_eq!(all, ["first", "instead", "known"], "{node}");
+    }
+}
+
+#[test]
+fn what_was_renamed_is_renamed_also_if_the_process_ends_before_it_is_written() {
+    for after in [0, 1, 2, 3, 5, 8, 13, 21, 34, 55] {
+        let (mut world, words, visits) = forked(40 + after, 3, 1);
+        world.set_disk_latency(0, 3, 10);
+        world.call(1, |engine, now| engine.isolate(now, false));
+        for _ in 0..30_000 {
+            if !world.overtaken.is_empty() {
+                break;
+            }
+            world.run_for(1);
+        }
+        world.run_for(after);
+        world.crash(0, false, 0);
+        world.start(0);
+        world.open::<Words>(0, "words");
+        world.open::<PnCounter>(0, "visits");
+        world.run_until_agreed(30_000);
+        all_have(&world, 2, words, visits, 3);
+    }
+}
+
+#[test]
+fn a_store_set_back_whose_later_writes_others_have_seen_mixes_nothing() {
+    let mut world = World::new(3, 7);
+    world.connect_all();
+    world.set_link(1, 2, LinkState::Cut);
+    let words = world.open::<Words>(0, "words");
+    world.update::<Words, _>(0, words, |words| words.add("first"));
+    world.run_until_agreed(5_000);
+    world.set_link(0, 2, LinkState::Cut);
+    let image = world.disk(0).store.image();
+    world.crash(0, true, 0);
+    world.start(0);
+    world.open::<Words>(0, "words");
+    world.update::<Words, _>(0, words, |words| words.add("known to the second"));
+    world.run_for(5_000);
+    world.set_link(0, 1, LinkState::Cut);
+    world.set_back(0, image);
+    world.open::<Words>(0, "words");
+    world.set_link(0, 2, LinkState::Up);
+    world.update::<Words, _>(0, words, |words| words.add("known to the third"));
+    world.run_for(20_000);
+    world.set_link(0, 1, LinkState::Up);
+    world.run_for(30_000);
+    assert!(world.overtaken.contains(&(0, true)), "it is told");
+    assert!(!world.ready(0).contains(&1), "and they do not talk");
+    for (node, seen) in [(0, "third"), (1, "second"), (2, "third")] {
+        world.open::<Words>(node, "words");
+        let all = world.read::<Words, _>(node, words, |words| words.iter().cloned().collect::<Vec<_>>());
+        assert_eq!(all, ["first".to_owned(), format!("known to the {seen}")], "{node}");
     }
 }
 

@@ -102,32 +102,32 @@ impl<T: Crdt> Replica<T> {
         fork
     }
 
-    /// As [`fork`](Self::fork), as if everything this replica wrote after its event `after` had been written as `id`: for a store
-    /// that finds that another wrote under its id meanwhile. Nobody may have seen what is renamed; and where counters were not
-    /// told to [keep](Self::keep_counters) what they were at that event, the whole of what was added is renamed with what was
-    /// added since, and counts twice once the other store's comes in.
+    /// Another replica of the same value, which writes as `id`, as if that had written everything that `of` wrote after its event
+    /// `after`: for a store that finds that another wrote under its id meanwhile. Nobody may have seen what is renamed; and where
+    /// counters were not told to [keep](Self::keep_counters) what they were at that event, all that was ever added is renamed with
+    /// what was added since, and counts twice once the other store's comes in.
     ///
     /// What was done with the rights of a [`BoundedCounter`](crate::BoundedCounter) was done by `id`, which had none: an overdraft,
     /// if the other store used them as well.
     ///
     /// # Panics
-    /// As [`fork`](Self::fork).
+    /// If writes of `id` are known here, or it is `of`.
     #[must_use]
-    pub fn disown(&self, after: u64, id: ReplicaId) -> Self {
-        let Some(old) = self.tx.table.row(self.id).filter(|&old| self.known_in(old) > after) else {
-            return self.fork(id);
-        };
-        assert!(id != self.id && self.known_to(id) == 0, "two live replicas must not share an id, here {id}");
+    pub fn disown(&self, of: ReplicaId, after: u64, id: ReplicaId) -> Self {
+        assert!(id != of && self.known_to(id) == 0, "two live replicas must not share an id, here {id}");
         let mut state = self.state_parts();
-        let new = Arc::make_mut(&mut state.table).intern(id);
+        let table = Arc::make_mut(&mut state.table);
+        let (old, new, last) = (table.intern(of), table.intern(id), self.known_to(of));
         let renamed = |dot: LocalDot| {
             let is_disowned = dot.replica() == old && dot.counter() > after;
             if is_disowned { LocalDot::new(new, dot.counter() - after) } else { dot }
         };
         state.tree.rename(renamed);
         state.events.retain(|run| run.replica != old || after > 0);
-        state.events.iter_mut().filter(|run| run.replica == old).for_each(|run| run.last = after);
-        state.events.push(Run { replica: new, first: 1, last: self.known_in(old) - after });
+        state.events.iter_mut().filter(|run| run.replica == old).for_each(|run| run.last = last.min(after));
+        if last > after {
+            state.events.push(Run { replica: new, first: 1, last: last - after });
+        }
         state.tree.cover_at_root(&state.event_context());
         let mut fork = Self::with_hash_seed(id, self.tx.seed);
         fork.tx.clock = self.tx.clock.at_same_time();

@@ -27,6 +27,10 @@ pub(crate) trait Document: Send {
     fn waiting(&self) -> usize;
     /// From here on it writes under another id, which nobody has used.
     fn write_as(&mut self, replica: ReplicaId);
+    /// What `of` wrote after its event `after` was written by `replica`, which nobody has used, and which goes on.
+    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId);
+    /// Counters leave what we added up to our event `after` as it is.
+    fn keep_counters(&mut self, after: u64);
     fn set_time(&mut self, wall_millis: u64);
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
@@ -136,6 +140,14 @@ impl<T: Crdt> Document for Replica<T> {
 
     fn write_as(&mut self, replica: ReplicaId) {
         *self = self.fork(replica);
+    }
+
+    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId) {
+        *self = Self::disown(self, of, after, replica);
+    }
+
+    fn keep_counters(&mut self, after: u64) {
+        Self::keep_counters(self, after);
     }
 
     fn set_time(&mut self, wall_millis: u64) {

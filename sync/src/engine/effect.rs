@@ -195,6 +195,8 @@ pub enum Origin {
     Local,
     /// It came from this peer, which need not be its author.
     Peer(PeerId),
+    /// What was written here alone goes by another replica id now; the value is what it was.
+    Renamed,
     /// The disk refused a write, and the document went back to its last durable state.
     Undone,
 }
@@ -242,12 +244,12 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A peer knows more of what we wrote than we do: our store was set back, or another writes under our replica id.
+    /// A peer knows of what we wrote what we do not: our store was set back, or another wrote under our replica id.
     Overtaken {
         /// Who.
         peer: PeerId,
-        /// Whether something was written here since the start, so that what the peer knows may be of another store: it is refused
-        /// then. Else we have a new replica id, and take it in.
+        /// Whether others may have seen what was written here since: the peer is refused then. Else we go on under a new replica id,
+        /// which has what was written here alone, and take in what the peer knows.
         forked: bool,
     },
     /// The state of synchronisation may have changed: ask for [`status`](crate::engine::Engine::status).

@@ -120,6 +120,7 @@ impl Engine {
         if self.book.named(peer, &name) {
             self.save_peer(peer);
         }
+        self.perhaps_seen(peer);
         for doc in told {
             self.chase(doc);
         }

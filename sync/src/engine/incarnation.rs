@@ -5,19 +5,23 @@
 //! each other in their welcome the marks of their [`Line`](super::line::Line), and those that they know of the other.
 //! - We are behind what is known of us, and have written nothing since the start: what we hold is a past of what others hold. We
 //!   go on under a new id, and take in what we had forgotten.
-//! - We are not what is known of us: what we wrote may stand under dots that the peer has for something else, and to exchange
-//!   anything would mix the two. The session ends, on both sides, and the application is told.
+//! - We are not what is known of us: what we wrote stands under dots that the peer has for something else, and to exchange
+//!   anything would mix the two. So what is written before any peer has told us all it holds is kept [`apart`](super::apart): nobody
+//!   sees it. If it then turns out that another store wrote under our id, it becomes what a new id wrote, and all of it is exchanged.
+//!   What others may have seen cannot be taken back: then the session ends, on both sides, and the application is told.
 
 use rand::Rng as _;
-use tombolo_crdt::ReplicaId;
+use tombolo_crdt::{ReplicaId, Version};
 
-use super::effect::{BatchId, Event};
+use super::apart::{Apart, Fork};
+use super::document::Document;
+use super::effect::{BatchId, Event, Origin};
 use super::frame::Refusal;
 use super::line::{Line, Relation};
 use super::peer::Peer;
 use super::{Engine, StartError, document};
-use crate::PeerId;
 use crate::store::{Store, Write};
+use crate::{DocId, PeerId};
 
 /// The replica id stands under this name in the store.
 pub const REPLICA_RECORD: &str = "identity/replica";
@@ -33,52 +37,64 @@ const MAX_LINES: usize = 4_096;
 /// Our own line, and those we know.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
+    replica: Option<ReplicaId>,
     own: Line,
     /// What of it is durable, and may be told.
     told: Line,
-    /// All of it, to be written with the next batch.
-    unsent: Option<Write>,
+    /// To be written with the next batch.
+    unsent: Vec<Write>,
     /// The batch with which it becomes durable.
     batch: Option<BatchId>,
     /// Whether anything was written under our replica id since we started.
     has_written: bool,
     /// How many new ids we have taken since we started.
     incarnations: u32,
+    /// What was written under the marks from this one on nobody has seen.
+    seen: u64,
+    /// The batch that makes it durable that others may see up to a mark.
+    showing: Option<(BatchId, u64)>,
+    pub(super) apart: Apart,
     /// By peer: the replica id it went by last, and its line.
     known: std::collections::BTreeMap<PeerId, (ReplicaId, Line)>,
 }
 
 impl Lines {
     pub(crate) fn load(store: &dyn Store, us: ReplicaId) -> Result<Self, StartError> {
-        let read = |key: &str, bytes: &[u8]| {
-            let line =
-                rmp_serde::from_slice::<(ReplicaId, Line)>(bytes).ok().filter(|(_, line)| line.is_sane());
-            line.ok_or_else(|| StartError::Record(key.to_owned()))
-        };
-        let mut lines = Self::default();
+        let damaged = |key: &str| StartError::Record(key.to_owned());
+        let mut lines = Self { replica: Some(us), apart: Apart::load(store)?, ..Self::default() };
         if let Some(bytes) = store.record(OWN_LINE)? {
-            let (replica, line) = read(OWN_LINE, &bytes)?;
+            let (replica, line, seen) = rmp_serde::from_slice::<(ReplicaId, Line, u64)>(&bytes)
+                .ok()
+                .filter(|(_, line, _)| line.is_sane())
+                .ok_or_else(|| damaged(OWN_LINE))?;
             if replica == us {
-                (lines.own, lines.told) = (line.clone(), line);
+                (lines.own, lines.told, lines.seen) = (line.clone(), line, seen);
             }
         }
         for (key, bytes) in store.records(LINES)? {
-            let peer = key[LINES.len()..].parse().map_err(|_| StartError::Record(key.clone()))?;
-            lines.known.insert(peer, read(&key, &bytes)?);
+            let peer = key[LINES.len()..].parse().map_err(|_| damaged(&key))?;
+            let known = rmp_serde::from_slice::<(ReplicaId, Line)>(&bytes).ok();
+            lines.known.insert(peer, known.filter(|(_, line)| line.is_sane()).ok_or_else(|| damaged(&key))?);
         }
         Ok(lines)
     }
 
+    /// Whether there is something of our own that nobody may see yet: another store might have written under our id meanwhile.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.own.end() > self.seen
+    }
+
     /// Whether what a peer knows of us beyond what we know may be of another store.
     pub(crate) fn may_have_forked(&self) -> bool {
-        self.has_written || self.incarnations >= MAX_INCARNATIONS
+        self.has_written || self.is_apart() || self.incarnations >= MAX_INCARNATIONS
     }
 
     /// What goes with the next batch.
-    pub(crate) fn take_unsent(&mut self, batch: BatchId) -> Option<Write> {
-        let write = self.unsent.take()?;
-        self.batch = Some(batch);
-        Some(write)
+    pub(crate) fn take_unsent(&mut self, batch: BatchId) -> Vec<Write> {
+        if !self.unsent.is_empty() {
+            self.batch = Some(batch);
+        }
+        std::mem::take(&mut self.unsent)
     }
 
     /// What we may tell of ourselves.
@@ -90,28 +106,91 @@ impl Lines {
     pub(crate) fn of(&self, peer: PeerId) -> Option<(ReplicaId, Line)> {
         self.known.get(&peer).cloned()
     }
-}
 
-fn record(key: String, replica: ReplicaId, line: &Line) -> Write {
-    let value = rmp_serde::to_vec(&(replica, line)).expect("a line consists of what MessagePack can say");
-    Write::Put { key, value }
+    /// Gives a document as the store holds it the names that were given since. Says whether any were.
+    pub(crate) fn rename(&self, doc: DocId, body: &mut dyn Document) -> bool {
+        self.apart.rename(doc, body)
+    }
+
+    /// Our own line as a record, if others may see what was written under the marks up to `seen`.
+    fn record(&self, seen: u64) -> Write {
+        let value = rmp_serde::to_vec(&(self.replica, &self.own, seen));
+        Write::Put {
+            key: OWN_LINE.to_owned(),
+            value: value.expect("a line consists of what MessagePack can say"),
+        }
+    }
 }
 
 impl Engine {
-    /// Leaves a mark before the first write since the start.
-    pub(super) fn begin_to_write(&mut self) {
-        if std::mem::replace(&mut self.lines.has_written, true) {
-            return;
+    /// Leaves a mark before the first write since the start, and notes where in this document that begins, if it is apart.
+    pub(super) fn begin_to_write(&mut self, doc: DocId) {
+        if !self.lines.has_written {
+            let is_confirmed = self.is_confirmed();
+            let mut mark = [0; 8];
+            self.rng.fill_bytes(&mut mark);
+            self.lines.has_written = true;
+            self.lines.own.leave(mark);
+            // Whoever has told us all it holds knows of no other store.
+            if is_confirmed {
+                (self.lines.seen, self.lines.showing) = (self.lines.own.end(), None);
+            }
+            self.write_line();
         }
-        let mut mark = [0; 8];
-        self.rng.fill_bytes(&mut mark);
-        self.lines.own.leave(mark);
-        self.write_line();
+        if self.lines.is_apart() {
+            let (mark, after) = (self.lines.own.end() - 1, self.handed(doc));
+            self.lines.unsent.extend(self.lines.apart.begin(doc, self.us.replica, mark, after));
+        }
+    }
+
+    /// Our counter in a document before what has not been handed to the store.
+    fn handed(&self, doc: DocId) -> u64 {
+        self.documents.get(&doc).map_or(0, |slot| slot.handed.get(self.us.replica))
+    }
+
+    /// Up to which of our events in a document what we added to counters is left as it is.
+    pub(super) fn kept_apart(&self, doc: DocId) -> u64 {
+        let is_apart = if self.lines.has_written { self.lines.is_apart() } else { !self.is_confirmed() };
+        if !is_apart {
+            return 0;
+        }
+        let begun = (self.lines.has_written)
+            .then(|| self.lines.apart.since(doc, self.us.replica, self.lines.own.end() - 1))
+            .flatten();
+        begun.unwrap_or_else(|| self.handed(doc))
+    }
+
+    /// Whether a peer is there that has told us who it is and all it holds.
+    fn is_confirmed(&self) -> bool {
+        self.peers.values().filter_map(Peer::ready).any(|ready| ready.replica.is_some() && ready.listed)
     }
 
     /// Has our line written with the next batch: what it marks.
     fn write_line(&mut self) {
-        self.lines.unsent = Some(record(OWN_LINE.to_owned(), self.us.replica, &self.lines.own));
+        let record = self.lines.record(self.lines.seen);
+        self.lines.unsent.push(record);
+    }
+
+    /// If a peer has told us who it is and all it holds, and there is nothing in it that another store wrote under our id, what we
+    /// kept apart may be seen.
+    pub(super) fn perhaps_seen(&mut self, peer: PeerId) {
+        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready) else { return };
+        if !self.lines.is_apart() || self.lines.showing.is_some() || ready.replica.is_none() || !ready.listed
+        {
+            return;
+        }
+        let us = self.us.replica;
+        let seen_up_to = |doc| {
+            let begun = self.lines.apart.since(doc, us, self.lines.seen);
+            begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
+        };
+        if ready.have.iter().any(|(doc, version)| version.get(us) > seen_up_to(doc)) {
+            return self.forked(peer, None);
+        }
+        let end = self.lines.own.end();
+        let record = self.lines.record(end);
+        let batch = self.submit_others(vec![record]);
+        self.lines.showing = Some((batch, end));
     }
 
     /// Everything up to `batch` is durable; if our line is among it, the peers are told.
@@ -123,13 +202,29 @@ impl Engine {
                 self.introduce_ourselves(peer);
             }
         }
+        if let Some((of, end)) = self.lines.showing.filter(|(of, _)| *of <= batch) {
+            tracing::debug!(batch = of.0, "what was written alone may be seen");
+            (self.lines.seen, self.lines.showing) = (self.lines.seen.max(end), None);
+            let done = self.lines.apart.forget(|replica| replica == self.us.replica);
+            self.submit_others(done);
+            for peer in self.ready_peers() {
+                self.serve(peer);
+            }
+            let told = self.peers.values().filter_map(Peer::ready).flat_map(|ready| ready.have.iter());
+            let told: std::collections::BTreeSet<DocId> = told.map(|(doc, _)| doc).collect();
+            told.into_iter().for_each(|doc| self.chase(doc));
+        }
     }
 
     /// A batch is lost, and with it perhaps our line; it is written again with what else was.
     pub(super) fn line_lost(&mut self, first: BatchId) {
+        self.lines.showing = self.lines.showing.filter(|(of, _)| *of < first);
         if self.lines.batch.is_some_and(|of| of >= first) {
             self.lines.batch = None;
             self.write_line();
+        }
+        if self.lines.is_apart() {
+            self.lines.unsent.extend(self.lines.apart.records());
         }
     }
 
@@ -150,15 +245,16 @@ impl Engine {
                     return false;
                 }
                 Relation::Forked => {
-                    tracing::error!(%peer, %replica, "it is another store than the one that went by this replica id");
-                    self.refuse(peer, Refusal::Forked);
+                    tracing::warn!(%peer, %replica, "another store went by this replica id; waiting for it to go on under a new one");
                     return false;
                 }
             }
         } else if self.lines.known.len() >= MAX_LINES && !self.lines.known.contains_key(&peer) {
             return true;
         }
-        self.submit_others(vec![record(format!("{LINES}{peer}"), replica, &line)]);
+        let value =
+            rmp_serde::to_vec(&(replica, &line)).expect("a line consists of what MessagePack can say");
+        self.submit_others(vec![Write::Put { key: format!("{LINES}{peer}"), value }]);
         self.lines.known.insert(peer, (replica, line));
         true
     }
@@ -171,11 +267,31 @@ impl Engine {
         match self.lines.own.relation_to(known) {
             Relation::Same | Relation::Ahead => {}
             Relation::Behind if !self.lines.may_have_forked() => self.overtaken(peer, false),
-            Relation::Behind | Relation::Forked => {
-                self.overtaken(peer, true);
-                self.refuse(peer, Refusal::Forked);
-            }
+            Relation::Behind | Relation::Forked => self.forked(peer, self.lines.own.common(known)),
         }
+    }
+
+    /// Another store has written under our id, since the mark after the `common` ones. What nobody has seen of what we wrote since
+    /// is given to a new id; if somebody may have seen it, nothing is exchanged with who knows the other.
+    fn forked(&mut self, peer: PeerId, common: Option<u64>) {
+        let first = common.unwrap_or(self.lines.seen);
+        let is_apart = first >= self.lines.seen && first < self.lines.own.end();
+        if is_apart && self.lines.incarnations < MAX_INCARNATIONS {
+            let (old, new) = (self.us.replica, self.new_id());
+            tracing::warn!(%peer, %old, %new, "another store wrote under our replica id; what nobody has seen of ours goes on under a new one");
+            let fork = Fork { old, first, new };
+            self.incarnate(new, Some(fork));
+            self.event(Event::Overtaken { peer, forked: false });
+        } else {
+            self.overtaken(peer, true);
+            self.refuse(peer, Refusal::Forked);
+        }
+    }
+
+    fn new_id(&mut self) -> ReplicaId {
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        ReplicaId::from_bytes(id)
     }
 
     /// A peer knows more of what we wrote than we do. Unless it may be of another store, we go on under a new id, so that it can
@@ -185,26 +301,72 @@ impl Engine {
         if forked {
             tracing::error!(%peer, replica = %old, "another store writes under our replica id; nothing of that is taken in");
         } else {
-            let mut id = [0; 16];
-            self.rng.fill_bytes(&mut id);
-            self.incarnate(ReplicaId::from_bytes(id));
-            tracing::warn!(%peer, %old, new = %self.us.replica, "a peer knows what we wrote and do not have; going on under a new replica id");
+            let new = self.new_id();
+            tracing::warn!(%peer, %old, %new, "a peer knows what we wrote and do not have; going on under a new replica id");
+            self.incarnate(new, None);
         }
         self.event(Event::Overtaken { peer, forked });
     }
 
-    fn incarnate(&mut self, replica: ReplicaId) {
+    /// Goes on under a new id, and gives it what is said not to have been written under the old one.
+    fn incarnate(&mut self, replica: ReplicaId, fork: Option<Fork>) {
+        let old = self.us.replica;
         self.us = document::Us { replica, ..self.us };
         self.config.replica = replica;
-        for slot in self.documents.values_mut() {
-            slot.body.write_as(replica);
+        let renamed = self.lines.apart.note(fork);
+        for (doc, slot) in &mut self.documents {
+            match renamed.get(doc) {
+                Some(&after) => slot.body.disown(old, after, replica),
+                None => slot.body.write_as(replica),
+            }
         }
-        let known = std::mem::take(&mut self.lines.known);
-        let incarnations = self.lines.incarnations + 1;
-        self.lines = Lines { known, incarnations, ..Lines::default() };
+        let lines = std::mem::take(&mut self.lines);
+        let (known, apart, incarnations) = (lines.known, lines.apart, lines.incarnations + 1);
+        self.lines = Lines { replica: Some(replica), known, apart, incarnations, ..Lines::default() };
         // In order with everything that will be written under it; and the peers are told when it is durable.
-        let write = Write::Put { key: REPLICA_RECORD.to_owned(), value: replica.as_bytes().to_vec() };
-        let batch = self.submit_others(vec![write, record(OWN_LINE.to_owned(), replica, &Line::default())]);
+        let mut writes =
+            vec![Write::Put { key: REPLICA_RECORD.to_owned(), value: replica.as_bytes().to_vec() }];
+        writes.extend([self.lines.record(0), self.lines.apart.forks_record()]);
+        let batch = self.submit_others(writes);
         self.lines.batch = Some(batch);
+        for (doc, after) in renamed {
+            self.batches.lower(doc, old, after);
+            self.persist_renamed(doc);
+            self.changed(doc, Origin::Renamed);
+        }
     }
+
+    /// What a document was renamed to is written as it is now. Until it is, it is said to hold what it held before.
+    pub(super) fn persist_renamed(&mut self, doc: DocId) {
+        let Some(slot) = self.documents.get_mut(&doc) else { return };
+        let version = slot.body.version();
+        let durable = version.iter().filter(|(id, _)| *id != self.us.replica).collect();
+        slot.handed = Version::new();
+        slot.fresh.clear();
+        let durable = match self.durable.get(doc) {
+            Some(known) => version_meet(known, &durable),
+            None => durable,
+        };
+        self.durable.set(doc, durable);
+        if slot.is_writable() {
+            self.persist(doc, None);
+        }
+    }
+
+    /// Has the documents written that were renamed when they were read; if none had to be, that has been done for all of them.
+    pub(super) fn settle_forks(&mut self, renamed: &[DocId]) {
+        renamed.iter().for_each(|doc| self.persist_renamed(*doc));
+        if renamed.is_empty() {
+            let us = self.us.replica;
+            let done = self.lines.apart.forget_forks(us);
+            if !done.is_empty() {
+                self.submit_others(done);
+            }
+        }
+    }
+}
+
+/// What both know.
+fn version_meet(one: &Version, other: &Version) -> Version {
+    one.iter().map(|(id, known)| (id, known.min(other.get(id)))).filter(|(_, known)| *known > 0).collect()
 }

@@ -49,13 +49,21 @@ impl Line {
             && (self.before == 0 || self.marks.len() == KEPT)
     }
 
-    fn end(&self) -> u64 {
+    /// How many marks were ever left.
+    pub(crate) fn end(&self) -> u64 {
         self.before + self.marks.len() as u64
     }
 
     /// The marks with these numbers, which are kept.
     fn between(&self, from: u64, to: u64) -> &[[u8; 8]] {
         &self.marks[(from - self.before) as usize..(to - self.before) as usize]
+    }
+
+    /// How many marks it begins with that the other begins with as well; `None` if none is left of both.
+    pub(crate) fn common(&self, other: &Self) -> Option<u64> {
+        let (from, to) = (self.before.max(other.before), self.end().min(other.end()));
+        let pairs = (from < to).then(|| self.between(from, to).iter().zip(other.between(from, to)))?;
+        Some(from + pairs.take_while(|(one, other)| one == other).count() as u64)
     }
 
     pub(crate) fn relation_to(&self, other: &Self) -> Relation {
@@ -91,6 +99,7 @@ mod tests {
         assert_eq!(line(0..6).relation_to(&first), Relation::Ahead);
         assert_eq!(Line::default().relation_to(&first), Relation::Behind);
         assert_eq!(line([0, 1, 9]).relation_to(&first), Relation::Forked);
+        assert_eq!(line([0, 1, 9]).common(&first), Some(2));
         // Also where one has left more marks since.
         assert_eq!(line([0, 1, 9, 9, 9, 9, 9, 9]).relation_to(&first), Relation::Forked);
         assert_eq!(first.relation_to(&line([0, 1, 9, 9, 9, 9, 9, 9])), Relation::Forked);

@@ -19,7 +19,7 @@ const PUSH_PAUSE: u64 = 10;
 impl Engine {
     /// Pushes what has become durable, unless that was done just now.
     pub(crate) fn push(&mut self) {
-        if self.push.is_empty() || self.now.millis < self.push_at {
+        if self.push.is_empty() || self.now.millis < self.push_at || self.lines.is_apart() {
             return;
         }
         self.push_at = self.now.millis + PUSH_PAUSE;
@@ -61,7 +61,8 @@ impl Engine {
 
     /// A payload somebody passed on to us.
     pub(crate) fn gossip(&mut self, from: PeerId, payload: &[u8]) {
-        if self.isolated || self.book.is_blocked(from) {
+        // What depends on what we wrote may mean another store's.
+        if self.isolated || self.book.is_blocked(from) || self.lines.is_apart() {
             return;
         }
         let Some((doc, delta)) = self.seal.open(payload) else {

@@ -10,6 +10,7 @@
 //!    (`repair`). Beats carry a digest over all versions, so a lost message is noticed within a second.
 //! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
 
+mod apart;
 pub(crate) mod book;
 mod directory;
 mod document;
@@ -208,8 +209,12 @@ impl Engine {
         let directory = store.document(DocId::DIRECTORY)?;
         let us = engine.us;
         let damaged = |doc| move |why| StartError::Document { doc, why };
-        let body =
+        let mut body =
             document::from_store::<Directory>(us, directory.as_ref()).map_err(damaged(DocId::DIRECTORY))?;
+        let mut renamed = Vec::new();
+        if engine.lines.rename(DocId::DIRECTORY, &mut body) {
+            renamed.push(DocId::DIRECTORY);
+        }
         engine.insert_stored(DocId::DIRECTORY, Box::new(body), directory.as_ref());
         engine.deleted = directory::deleted(engine.directory());
         let mut removals = Vec::new();
@@ -223,9 +228,13 @@ impl Engine {
                 continue;
             }
             let stored = store.document(doc)?;
-            let body = document::from_store::<Opaque>(us, stored.as_ref()).map_err(damaged(doc))?;
+            let mut body = document::from_store::<Opaque>(us, stored.as_ref()).map_err(damaged(doc))?;
+            if engine.lines.rename(doc, &mut body) {
+                renamed.push(doc);
+            }
             engine.insert_stored(doc, Box::new(body), stored.as_ref());
         }
+        engine.settle_forks(&renamed);
         if !removals.is_empty() {
             engine.submit_others(removals);
         }
@@ -276,7 +285,7 @@ impl Engine {
         let now = self.now.millis;
         let sessions = self.peers.values().map(|peer| self.session_deadline(peer));
         let dials = Some(self.dial_at).filter(|_| !self.isolated);
-        let push = Some(self.push_at).filter(|_| !self.push.is_empty());
+        let push = Some(self.push_at).filter(|_| !self.push.is_empty() && !self.lines.is_apart());
         let others = [dials, self.announce_at, push, self.retry_at, self.pulls.deadline()];
         let soonest = sessions.chain(others.into_iter().flatten()).min();
         soonest.unwrap_or(u64::MAX).clamp(now, now + 1_000)

@@ -69,6 +69,7 @@ impl Engine {
         if last && let Some(all) = ready.arriving.take() {
             ready.have = all;
             ready.listed = true;
+            self.perhaps_seen(peer);
         }
         for doc in docs {
             self.chase(doc);
@@ -80,7 +81,7 @@ impl Engine {
     pub(crate) fn chase(&mut self, doc: DocId) {
         let slot = self.documents.get(&doc);
         let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
-        if is_busy || self.deleted.contains(&doc) {
+        if is_busy || self.deleted.contains(&doc) || self.lines.is_apart() {
             return;
         }
         let ours = slot.map(|slot| slot.body.version()).unwrap_or_default();
@@ -121,6 +122,7 @@ impl Engine {
         let slot = self.documents.get(&doc);
         let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
         let is_shunned = self.pulls.shunned_until(peer, doc) > now || !self.pulls.has_room(peer);
+        let is_ready = is_ready && !self.lines.is_apart();
         if !is_ready || is_busy || is_shunned || self.deleted.contains(&doc) || !self.has_room(doc) {
             return;
         }

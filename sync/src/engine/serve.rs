@@ -133,6 +133,9 @@ impl Engine {
 
     /// Sends a peer as much of what it asked for as may be sent now.
     pub(crate) fn serve(&mut self, peer: PeerId) {
+        if self.lines.is_apart() {
+            return;
+        }
         let now = self.now.millis;
         loop {
             let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };

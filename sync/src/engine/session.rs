@@ -149,6 +149,7 @@ impl Engine {
         if ready.is_right(digest) {
             ready.listed = true;
             ready.ask_pause = 0;
+            self.perhaps_seen(peer);
         } else if now >= ready.ask_at {
             ready.ask_pause = (ready.ask_pause * 2).clamp(ASK_PAUSE, LONGEST_ASK_PAUSE);
             ready.ask_at = now + ready.ask_pause;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tombolo_crdt::{Delta, Dot, Opaque, Version};
+use tombolo_crdt::{Delta, Dot, Opaque, ReplicaId, Version};
 
 use super::document::Document;
 use super::effect::{Batch, BatchId, Effect, Event};
@@ -122,6 +122,16 @@ impl Batches {
     fn is_lost(&self, batch: BatchId) -> bool {
         let after = self.lost.partition_point(|(first, _)| *first <= batch);
         after > 0 && batch <= self.lost[after - 1].1
+    }
+
+    /// What batches under way make durable of this document does not tell what `of` wrote after this event: it was renamed.
+    pub(crate) fn lower(&mut self, doc: DocId, of: ReplicaId, after: u64) {
+        let documents = self.in_flight.values_mut().flat_map(|made| &mut made.documents);
+        for (_, version) in documents.filter(|(of, _)| *of == doc) {
+            let lowered =
+                version.iter().map(|(id, last)| (id, if id == of { last.min(after) } else { last }));
+            *version = lowered.filter(|(_, last)| *last > 0).collect();
+        }
     }
 
     /// Everything up to this batch is durable; yields what that is.

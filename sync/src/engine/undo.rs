@@ -73,16 +73,17 @@ impl Engine {
         let us = self.us;
         let Some(slot) = self.documents.get_mut(&doc).filter(|slot| slot.is_stale) else { return };
         let body = stored.and_then(|stored| {
-            let body = slot.body.reload(us, stored.as_ref()).map_err(|why| why.to_string())?;
+            let mut body = slot.body.reload(us, stored.as_ref()).map_err(|why| why.to_string())?;
+            let renamed = self.lines.rename(doc, &mut *body);
             // SUBTLE: an answer to an earlier question may be older than what has become durable since.
             match self.durable.get(doc) {
                 Some(durable) if !body.version().dominates(durable) => {
                     Err("it holds less than it did".into())
                 }
-                _ => Ok((body, stored)),
+                _ => Ok((body, stored, renamed)),
             }
         });
-        let (body, stored) = match body {
+        let (body, stored, renamed) = match body {
             Ok(reloaded) => reloaded,
             Err(reason) => {
                 tracing::warn!(%doc, reason, "the document could not be read back; it stays read-only");
@@ -96,6 +97,9 @@ impl Engine {
         let is_empty = version.is_empty() && slot.opened.is_none() && doc != DocId::DIRECTORY;
         self.stale.remove(&doc);
         self.durable.set(doc, version.clone());
+        if renamed {
+            self.persist_renamed(doc);
+        }
         self.announce_soon(doc);
         if doc == DocId::DIRECTORY {
             self.directory_undone();

@@ -193,8 +193,10 @@ impl Engine {
             return Err(UpdateError::Deleted);
         }
         self.list_again(doc).map_err(|ReadOnly| UpdateError::ReadOnly)?;
+        let kept = self.kept_apart(doc);
         let slot = self.documents.get_mut(&doc).ok_or(UpdateError::NotOpen)?;
         slot.body.set_time(now.wall_millis);
+        slot.body.keep_counters(kept);
         let last_batch = slot.last_batch;
         let replica = slot.body.as_any_mut().downcast_mut::<Replica<T>>().ok_or(UpdateError::NotOpen)?;
         let (value, delta) = replica.try_update(write).map_err(UpdateError::Rejected)?;
@@ -225,7 +227,7 @@ impl Engine {
         if delta.is_empty() {
             return None;
         }
-        self.begin_to_write();
+        self.begin_to_write(doc);
         let batch = self.persist(doc, Some(delta.encode_body()))?;
         if let Some(slot) = self.documents.get_mut(&doc) {
             slot.fresh.push((batch, delta.erase()));

@@ -195,7 +195,7 @@ pub fn what_is_disowned_was_written_by_another<T: Crdt, O: Clone>(
     let mut disowned = start();
     disowned.keep_counters(after);
     write(&mut disowned, ours);
-    let disowned = disowned.disown(after, other);
+    let disowned = disowned.disown(id, after, other);
     let mut anothers = start().fork(other);
     write(&mut anothers, ours);
     assert_eq!(face(&disowned), face(&anothers));

@@ -93,7 +93,17 @@ impl World {
     fn changed(&mut self, node: usize, doc: DocId, origin: Origin, version: Version) {
         let this = &mut self.nodes[node];
         let before = this.seen.insert(doc, version.clone()).unwrap_or_default();
-        let least = if origin == Origin::Undone { this.promised.get(&doc).cloned() } else { Some(before) };
+        let least = match origin {
+            Origin::Undone => this.promised.get(&doc).cloned(),
+            // What was the last of one id is the first of another.
+            Origin::Renamed => {
+                if let Some(promised) = this.promised.get_mut(&doc) {
+                    *promised = promised.iter().map(|(id, last)| (id, last.min(version.get(id)))).collect();
+                }
+                None
+            }
+            _ => Some(before),
+        };
         if let Some(least) = least
             && !version.dominates(&least)
         {
