@@ -1,5 +1,7 @@
 //! Stores that were set back or copied with all that could have told so: what shows only when they meet.
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter, Version};
 use tombolo_sync::DocId;
 use tombolo_tests::sim::{LinkState, World};
@@ -238,4 +240,95 @@ fn a_store_that_is_set_back_again_and_again_loses_nothing() {
     assert_eq!(world.overtaken, [(0, false); 5]);
     world.open::<Words>(1, "words");
     assert_eq!(world.read::<Words, _>(1, words, |words| words.len()), 2 + 1 + 5);
+}
+
+/// One who writes alone and is started anew now and then. Every word and every number counts once.
+struct Alone {
+    words: DocId,
+    visits: DocId,
+    next: u32,
+}
+
+impl Alone {
+    fn write(&mut self, world: &mut World, rng: &mut ChaCha8Rng) -> (Vec<String>, i64) {
+        let (mut said, mut sum) = (Vec::new(), 0);
+        for _ in 0..rng.random_range(0..4) {
+            if rng.random_ratio(1, 2) {
+                world.crash(0, true, 0);
+                world.start(0);
+                world.open::<Words>(0, "words");
+                world.open::<PnCounter>(0, "visits");
+            }
+            for _ in 0..rng.random_range(0..3) {
+                self.next += 1;
+                let word = format!("{:03}", self.next);
+                if rng.random_ratio(1, 2) {
+                    world.update::<Words, _>(0, self.words, |words| words.add(word.clone()));
+                    said.push(word);
+                } else {
+                    let by = i64::from(self.next) * 1_000;
+                    world.update::<PnCounter, _>(0, self.visits, |visits| visits.add(by));
+                    sum += by;
+                }
+                world.run_for(20);
+            }
+        }
+        (said, sum)
+    }
+}
+
+#[test]
+fn wherever_a_store_is_set_back_to_all_that_anybody_has_is_there_and_counts_once() {
+    let (mut renamed, mut quiet) = (0, 0);
+    for seed in 0..150 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (mut world, words, visits) = two(seed);
+        world.expect_set_back();
+        let mut alone = Alone { words, visits, next: 0 };
+        let (mut all, mut sum) = (vec!["doomed".to_owned(), "first".into()], 5);
+        let mut note = |(said, by): (Vec<String>, i64)| {
+            all.extend(said);
+            sum += by;
+        };
+        let apart = |world: &mut World, cut: bool| {
+            world.call(1, |engine, now| engine.isolate(now, cut));
+            world.run_for(50);
+        };
+        // Perhaps met since, perhaps not; the image is of somewhere in this.
+        apart(&mut world, true);
+        note(alone.write(&mut world, &mut rng));
+        if rng.random_ratio(1, 2) {
+            apart(&mut world, false);
+            world.run_until_agreed(30_000);
+            apart(&mut world, rng.random_ratio(1, 2));
+            note(alone.write(&mut world, &mut rng));
+        }
+        world.run_for(500);
+        let image = world.disk(0).store.image();
+        note(alone.write(&mut world, &mut rng));
+        apart(&mut world, false);
+        world.run_until_agreed(30_000);
+        note(alone.write(&mut world, &mut rng));
+        world.run_until_agreed(30_000);
+        apart(&mut world, true);
+        world.set_back(0, image);
+        world.open::<Words>(0, "words");
+        world.open::<PnCounter>(0, "visits");
+        note(alone.write(&mut world, &mut rng));
+        if rng.random_ratio(1, 3) {
+            world.crash(0, true, 0);
+            world.start(0);
+        }
+        apart(&mut world, false);
+        world.run_until_agreed(60_000);
+        all.sort();
+        for node in [0, 1] {
+            world.open::<Words>(node, "words");
+            world.open::<PnCounter>(node, "visits");
+            assert_eq!(said(&world, node, words, visits), (all.clone(), sum), "n{node} in {seed}");
+        }
+        assert!(world.overtaken.iter().all(|(_, forked)| !forked), "{seed}");
+        if world.overtaken.is_empty() { quiet += 1 } else { renamed += 1 }
+    }
+    assert!(renamed > 60 && quiet > 5, "{renamed} {quiet}");
 }

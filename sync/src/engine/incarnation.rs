@@ -86,7 +86,7 @@ impl Lines {
 
     /// Whether what a peer knows of us beyond what we know may be of another store.
     pub(crate) fn may_have_forked(&self) -> bool {
-        self.has_written || self.is_apart() || self.incarnations >= MAX_INCARNATIONS
+        self.has_written || self.incarnations >= MAX_INCARNATIONS
     }
 
     /// What goes with the next batch.
@@ -179,15 +179,20 @@ impl Engine {
         {
             return;
         }
-        let us = self.us.replica;
+        let (us, end) = (self.us.replica, self.lines.own.end());
+        // What it knows of ours it has seen, or somebody who told it.
+        let first = self.lines.seen.max(ready.knows);
         let seen_up_to = |doc| {
-            let begun = self.lines.apart.since(doc, us, self.lines.seen);
+            let begun = self.lines.apart.since(doc, us, first);
             begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
         };
         if ready.have.iter().any(|(doc, version)| version.get(us) > seen_up_to(doc)) {
-            return self.forked(peer, None);
+            return if first >= end && !self.lines.may_have_forked() {
+                self.overtaken(peer, false);
+            } else {
+                self.forked(peer, Some(first));
+            };
         }
-        let end = self.lines.own.end();
         let record = self.lines.record(end);
         let batch = self.submit_others(vec![record]);
         self.lines.showing = Some((batch, end));
@@ -263,6 +268,9 @@ impl Engine {
     pub(super) fn judged(&mut self, peer: PeerId, replica: ReplicaId, known: &Line) {
         if replica != self.us.replica {
             return;
+        }
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+            ready.knows = self.lines.own.common(known).unwrap_or(0);
         }
         match self.lines.own.relation_to(known) {
             Relation::Same | Relation::Ahead => {}

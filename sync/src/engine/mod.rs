@@ -315,6 +315,13 @@ impl Engine {
         self.config.replica
     }
 
+    /// Whether something was written here that no peer is shown before one has told all it holds: another store may have written
+    /// under our replica id meanwhile.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        self.lines.is_apart()
+    }
+
     /// A document's state in canonical bytes: equal at all nodes of equal version, but for the name of the type,
     /// which a node that has not opened the document does not write. `None` if it is not there.
     #[must_use]

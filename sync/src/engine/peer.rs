@@ -45,6 +45,8 @@ pub(crate) enum Phase {
 pub(crate) struct Ready {
     /// `None` until it has introduced itself.
     pub(crate) replica: Option<ReplicaId>,
+    /// How many of the marks of our line it knows.
+    pub(crate) knows: u64,
     /// Which replica ids go by numbers in what we send it; `None` before we have introduced ourselves.
     pub(crate) told: Option<Arc<SessionNames>>,
     /// The same of what it sends us.

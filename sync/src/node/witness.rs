@@ -50,14 +50,14 @@ pub enum Doubt {
     /// What noted outside the home how far it is, is gone or unreadable.
     Unwitnessed,
     /// A peer holds what this home wrote and does not have: it was set back with all that could have told so, as by a snapshot of
-    /// the whole machine. Nothing had been written since, so what it had forgotten is taken in.
+    /// the whole machine. What it had forgotten is taken in, and what it wrote since goes by the new replica id.
     Overtaken {
         /// Who.
         peer: PeerId,
     },
-    /// The same, but something has been written here since, so that two stores wrote under one replica id. What the peer holds of
-    /// it beyond this home is refused, and the two do not agree on what was written by that id until one of them is given up: back
-    /// up what it alone has, and let it join anew as an empty home.
+    /// The same, but others may have seen what was written here since, so that two stores are known by one replica id. What the peer
+    /// holds of it beyond this home is refused, and the two do not agree on what was written by that id until one of them is given
+    /// up: back up what it alone has, and let it join anew as an empty home.
     Forked {
         /// Who.
         peer: PeerId,

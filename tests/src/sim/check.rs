@@ -287,6 +287,10 @@ impl World {
 
     /// Equal versions are equal states, here and anywhere before.
     fn compare(&mut self, node: usize, docs: impl IntoIterator<Item = DocId>) {
+        // What nobody else sees may be written again, and otherwise.
+        if self.may_be_overtaken && self.nodes[node].engine.as_ref().is_some_and(Engine::is_apart) {
+            return;
+        }
         for doc in docs {
             let Some(status) =
                 self.nodes[node].engine.as_ref().and_then(|engine| engine.document_status(doc))

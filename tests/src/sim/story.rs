@@ -207,6 +207,11 @@ impl World {
         &mut self.nodes[node].disk
     }
 
+    /// A node will be set back.
+    pub fn expect_set_back(&mut self) {
+        self.may_be_overtaken = true;
+    }
+
     /// Ends a node and starts it on an older image of its disk, as if the whole machine was set back: nothing there tells so.
     pub fn set_back(&mut self, node: usize, image: MemoryStore) {
         self.may_be_overtaken = true;
