@@ -83,6 +83,7 @@ impl Watcher {
                 shown["peer"] = json!(self.name_of(peer));
                 json!(peer.to_string())
             }
+            Origin::Renamed => json!("renamed"),
             _ => json!("undone"),
         };
         if change.caught_up > 1 {

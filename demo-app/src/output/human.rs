@@ -89,6 +89,7 @@ fn change(item: &Value) -> String {
     let by = match item["peer"].as_str().filter(|name| !name.is_empty()) {
         Some(name) => format!("from {name}"),
         None if item["origin"] == "local" => "here".to_owned(),
+        None if item["origin"] == "renamed" => "the same, under a new replica id".to_owned(),
         None if item["origin"] == "undone" => "undone, the disk refused it".to_owned(),
         None => format!("from {}", bare(&item["origin"])),
     };
