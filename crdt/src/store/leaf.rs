@@ -204,6 +204,13 @@ impl<C: Amount> Leaf<C> {
         }
         let may_go = |(dot, _): &&(LocalDot, C)| !left && tx.may_amend(*dot);
         let new = end - self.items[..end].iter().rev().take_while(may_go).count();
+        if let [(old, content)] = &mut self.items[new..end] {
+            let (dot, changed) = (tx.dot(), change(Some(content)));
+            tx.take(place, *old, content);
+            changed.put(&mut tx.draft, place, dot);
+            (*old, *content) = (dot, changed);
+            return;
+        }
         let old = self.items[new..end].iter().map(|(_, content)| content.clone()).reduce(|a, b| a.plus(&b));
         let (dot, content) = (tx.dot(), change(old.as_ref()));
         for (dot, content) in &self.items[new..end] {
