@@ -165,6 +165,9 @@ fn frames() -> Seeds {
             },
         ),
         ("ask", Frame::Ask),
+        ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),
+        ("differences", Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5] }),
+        ("too_many", Frame::TooMany { key: [1, 2] }),
         ("pull", Frame::Pull { doc, version: version(), kept: Some(([8; 16], 2)) }),
         (
             "content",

@@ -167,6 +167,9 @@ pub enum Word {
     Got(u8, u32),
     Nothing(u8),
     Peers(Vec<(u8, Vec<String>)>),
+    Sketch(u64, Vec<u8>),
+    Differences(u64, Vec<(u8, Vec<(u8, u64)>)>, Vec<u64>),
+    TooMany(u64),
 }
 
 /// A line as bytes may say it: of a few marks, and now and then one that no store can have.
@@ -406,6 +409,13 @@ impl Stage {
                 last: *last,
             },
             Word::Ask => Frame::Ask,
+            Word::Sketch(key, cells) => Frame::Sketch { key: [*key, 0], cells: cells.clone() },
+            Word::Differences(key, entries, gone) => Frame::Differences {
+                key: [*key, 0],
+                entries: entries.iter().map(|(doc, entries)| (self.doc(*doc), version(entries))).collect(),
+                gone: gone.clone(),
+            },
+            Word::TooMany(key) => Frame::TooMany { key: [*key, 0] },
             Word::Pull(doc, entries, kept) => {
                 let kept = kept.map(|parts| ([0; 16], parts));
                 Frame::Pull { doc: self.doc(*doc), version: version(entries), kept }

@@ -2,7 +2,7 @@
 
 use tombolo_crdt::{AddWinsSet, PnCounter};
 use tombolo_sync::engine::wire::{ContentKind, Frame};
-use tombolo_tests::sim::{GossipWeather, World};
+use tombolo_tests::sim::{GossipWeather, LinkState, World};
 
 #[test]
 fn idle_peers_with_two_hundred_documents_say_little() {
@@ -39,9 +39,41 @@ fn a_session_of_peers_that_agree_begins_with_a_constant_number_of_bytes() {
         assert!(world.agrees());
         world.sent().iter().map(|sent| sent.bytes).sum::<usize>()
     };
-    let (some, many) = (bytes(300), bytes(600));
-    // Each says its versions once, when it is asked. With more documents, so does that; all else stays.
-    assert!(many < 3 * some, "{some} bytes for 300 documents, {many} for 600");
+    let (some, many) = (bytes(300), bytes(1_200));
+    assert!(many < some + 1_000, "{some} bytes for 300 documents, {many} for 1 200");
+}
+
+#[test]
+fn a_session_of_peers_that_differ_in_a_few_documents_of_many_says_as_much_as_differs() {
+    let bytes = |documents: usize, differ: usize| {
+        let mut world = World::new(2, 2);
+        world.gossip = GossipWeather { delivered: 0, ..GossipWeather::default() };
+        let docs: Vec<_> =
+            (0..documents).map(|number| world.open::<PnCounter>(0, &format!("counter {number}"))).collect();
+        for doc in &docs {
+            world.update::<PnCounter, _>(0, *doc, |counter| counter.inc(1));
+        }
+        world.connect_all();
+        world.run_until_agreed(10_000);
+        world.set_link(0, 1, LinkState::Cut);
+        world.run_for(500);
+        for at in 0..differ {
+            let node = at % 2;
+            world.open::<PnCounter>(node, &format!("counter {at}"));
+            world.update::<PnCounter, _>(node, docs[at], |counter| counter.inc(1));
+        }
+        world.run_for(500);
+        world.record();
+        world.set_link(0, 1, LinkState::Up);
+        world.run_until_agreed(10_000);
+        world.sent().iter().map(|sent| sent.bytes).sum::<usize>()
+    };
+    let few = [bytes(300, 4), bytes(1_200, 4)];
+    assert!(few[1] < few[0] + 1_000, "{few:?} bytes for four of 300 and of 1 200");
+    let many = bytes(1_200, 104);
+    // Sketches that were too short, each way; and for each document some 30 bytes of cells and hashes,
+    // its version, a pull and its answer.
+    assert!(many < few[1] + 100 * 550, "{few:?}, {many} bytes for 104 of 1 200");
 }
 
 #[test]

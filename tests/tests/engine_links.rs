@@ -1,9 +1,11 @@
 //! Links: finding each other, losing each other, and being kept apart.
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::PnCounter;
 use tombolo_sync::engine::wire::{Contact, Frame};
 use tombolo_sync::engine::{Input, SessionId};
-use tombolo_tests::sim::{GossipWeather, LinkState, NodeOptions, World};
+use tombolo_tests::sim::{FrameWeather, GossipWeather, LinkState, NodeOptions, World};
 
 #[test]
 fn a_node_that_was_killed_and_comes_back_is_heard_again() {
@@ -237,4 +239,44 @@ fn a_partition_of_five_heals_within_seconds_without_gossip() {
     let healed = world.run_until_agreed(10_000);
     assert!(healed < 6_000, "{healed} ms");
     assert_eq!(world.read::<PnCounter, _>(4, doc, |counter| counter.value()), 150);
+}
+
+#[test]
+fn nodes_with_many_documents_find_what_differs_whatever_is_lost() {
+    for seed in 0..6 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut world = World::new(3, seed);
+        world.gossip = GossipWeather { delivered: 0, ..GossipWeather::default() };
+        let documents = rng.random_range(70..120);
+        let name = |number: usize| format!("counter {number}");
+        for number in 0..documents {
+            let doc = world.open::<PnCounter>(number % 3, &name(number));
+            world.update::<PnCounter, _>(number % 3, doc, |counter| counter.inc(1));
+        }
+        world.connect_all();
+        world.run_until_agreed(60_000);
+        world.frames = FrameWeather { loss: 10, duplicates: 10, late: 20 };
+        for _ in 0..4 {
+            let (one, other) = (rng.random_range(0..3), rng.random_range(0..3));
+            world.set_link(one, other, LinkState::Cut);
+            // A few, or more than a first sketch tells.
+            let most = if rng.random_ratio(1, 2) { 5 } else { 70 };
+            for _ in 0..rng.random_range(0..most) {
+                let (node, number) = (rng.random_range(0..3), rng.random_range(0..documents + 10));
+                if rng.random_ratio(1, 8) {
+                    world.call(node, |engine, now| engine.delete(now, &name(number), "PnCounter"));
+                } else {
+                    let doc = world.open::<PnCounter>(node, &name(number));
+                    world.update::<PnCounter, _>(node, doc, |counter| counter.inc(1));
+                }
+                world.run_for(20);
+            }
+            world.set_link(one, other, LinkState::Up);
+            if rng.random_ratio(1, 3) {
+                world.crash(one, true, 0);
+                world.start(one);
+            }
+            world.run_until_agreed(60_000);
+        }
+    }
 }

@@ -66,6 +66,28 @@ pub enum Frame {
     },
     /// Your digest is not what I believe: tell me your versions.
     Ask,
+    /// As `Ask`, but only of the documents of which we hold different versions: these are cells of what I hold (`sketch`).
+    Sketch {
+        /// The key of the hashes.
+        key: [u64; 2],
+        /// The first cells.
+        #[serde(with = "bytes")]
+        cells: Vec<u8>,
+    },
+    /// The answer to `Sketch`: what I hold of the documents in which we differ. More of them may follow as `Versions`.
+    Differences {
+        /// The key of the sketch.
+        key: [u64; 2],
+        /// What I hold.
+        entries: Vec<(DocId, Version)>,
+        /// The hashes of what you hold and I do not, or in another version.
+        gone: Vec<u64>,
+    },
+    /// The answer to `Sketch` if the differences are more than its cells give away.
+    TooMany {
+        /// The key of the sketch.
+        key: [u64; 2],
+    },
     /// Send me what I lack of this document.
     Pull {
         /// The document.

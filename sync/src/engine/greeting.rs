@@ -17,7 +17,8 @@ use super::frame::{Frame, Hello, MAX_NAMES, Refusal, Welcome};
 use super::peer::{Peer, Phase};
 use crate::{DocId, PeerId};
 
-/// A space with at most this many documents has its versions told right at the start of a session.
+/// A space with at most this many documents has its versions told right at the start of a session. Of a larger one the digest is,
+/// and then what differs.
 const SMALL_SPACE: usize = 256;
 /// The longest name of a node that is taken over, in characters.
 const MAX_NAME: usize = 128;
@@ -78,6 +79,8 @@ impl Engine {
         self.send_contacts(peer);
         if self.durable.len() <= SMALL_SPACE {
             self.send_versions(peer);
+        } else {
+            self.send(peer, &Frame::Beat { sent: self.now.millis, digest: self.durable.digest() });
         }
     }
 

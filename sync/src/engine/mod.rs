@@ -30,6 +30,7 @@ mod pulls;
 mod repair;
 mod serve;
 mod session;
+mod sketch;
 mod status;
 mod storage;
 mod undo;

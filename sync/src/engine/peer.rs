@@ -7,6 +7,7 @@ use tombolo_crdt::{ReplicaId, SessionNames, Version};
 use super::effect::{SessionId, Transport};
 use super::frame::Hello;
 use super::serve::Serving;
+use super::sketch::Key;
 use super::versions::{Digest, Versions};
 use crate::DocId;
 
@@ -53,6 +54,10 @@ pub(crate) struct Ready {
     pub(crate) names: Option<Arc<SessionNames>>,
     /// What it holds durably, as it said itself.
     pub(crate) have: Versions,
+    /// What we held when we last sent it a sketch of that, with the sketch's key.
+    pub(crate) sketched: Option<(Key, Versions)>,
+    /// How many cells the last sketch had.
+    pub(crate) cells: usize,
     /// A full list that is still arriving.
     pub(crate) arriving: Option<Versions>,
     /// Whether a full list has arrived in this session.

@@ -1,16 +1,26 @@
 //! Repair: everybody says which versions it holds, and who lacks something pulls it.
 
+use rand::RngExt as _;
 use tombolo_crdt::{Opaque, Version};
 
 use super::Engine;
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
 use super::pulls::Incoming;
+use super::sketch::{self, Differences, Key, Reconciliation, Sketch};
 use super::storage::Slot;
 use crate::{DocId, PeerId};
 
 /// Changes within this time are announced together, in milliseconds. Gossip has usually arrived by then, so that
 /// announcing costs a few bytes and repairs what gossip lost.
 const ANNOUNCE_PAUSE: u64 = 50;
+/// Where we hold fewer documents than this a list of all is short enough.
+const SKETCHED_FROM: usize = 64;
+/// How many cells a first sketch has: enough for some twenty documents.
+const FIRST_CELLS: usize = 32;
+/// How many bytes a cell takes.
+const CELL_BYTES: usize = 13;
+/// How many bytes a document takes in a list, at least.
+const ENTRY_BYTES: usize = 40;
 /// A list of versions is split into frames of about this many bytes.
 const LIST_BYTES: usize = 256 << 10;
 
@@ -53,6 +63,94 @@ impl Engine {
         }
     }
 
+    /// Has a peer tell what it holds: all of it, if that is little, or as far as it is not what we hold. The cells of a sketch
+    /// are as many as it takes for a few differences, then four times as many, until a list is shorter.
+    pub(crate) fn ask(&mut self, peer: PeerId) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return };
+        ready.cells = (ready.cells * 4).max(FIRST_CELLS);
+        if self.durable.len() < SKETCHED_FROM || ready.cells * CELL_BYTES > self.durable.len() * ENTRY_BYTES {
+            ready.sketched = None;
+            return self.send(peer, &Frame::Ask);
+        }
+        let key = self.rng.random();
+        let hashes = self.durable.hashes(key).into_iter().map(|(hash, _)| hash);
+        let cells = sketch::write(&Sketch::new(hashes, key).cells(ready.cells), u64::BITS);
+        ready.sketched = Some((key, self.durable.clone()));
+        self.send(peer, &Frame::Sketch { key, cells });
+    }
+
+    /// A peer asks where what we hold is not what it holds.
+    pub(crate) fn sketched(&mut self, peer: PeerId, key: Key, cells: &[u8]) {
+        let hashes = self.durable.hashes(key);
+        let ours = hashes.iter().map(|(hash, _)| *hash);
+        let found = sketch::read(cells, u64::BITS)
+            .map(|cells| Reconciliation::new(ours, key, u64::BITS).take(&cells));
+        let Some(Differences::Found { ours, theirs: gone }) = found else {
+            return self.send(peer, &Frame::TooMany { key });
+        };
+        let held = ours.iter().filter_map(|hash| {
+            let at = hashes.binary_search_by_key(hash, |(hash, _)| *hash).ok()?;
+            let doc = hashes[at].1;
+            Some((doc, self.durable.get(doc)?.clone()))
+        });
+        for (at, frame) in split(held.collect(), false).into_iter().enumerate() {
+            match frame {
+                Frame::Versions { entries, .. } if at == 0 => {
+                    self.send(peer, &Frame::Differences { key, entries, gone: gone.clone() });
+                }
+                frame => self.send(peer, &frame),
+            }
+        }
+    }
+
+    /// A peer told where what it holds is not what we held when we asked.
+    pub(crate) fn differences(
+        &mut self,
+        peer: PeerId,
+        key: Key,
+        entries: Vec<(DocId, Version)>,
+        gone: &[u64],
+    ) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return };
+        let Some((_, mut same)) = ready.sketched.take_if(|(of, _)| *of == key) else { return };
+        if !gone.is_empty() {
+            let hashes = same.hashes(key);
+            for hash in gone {
+                if let Ok(at) = hashes.binary_search_by_key(hash, |(hash, _)| *hash) {
+                    same.remove(hashes[at].1);
+                }
+            }
+        }
+        (ready.have, ready.arriving) = (same, None);
+        self.versions(peer, entries, false, false);
+        self.listed(peer);
+    }
+
+    /// More differs than the cells we sent give away.
+    pub(crate) fn too_many(&mut self, peer: PeerId, key: Key) {
+        let ready = self.peers.get(&peer).and_then(super::Peer::ready);
+        if ready.and_then(|ready| ready.sketched.as_ref()).is_some_and(|(of, _)| *of == key) {
+            self.ask(peer);
+        }
+    }
+
+    /// A peer holds exactly what we hold.
+    pub(crate) fn holds_the_same(&mut self, peer: PeerId) {
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) {
+            (ready.have, ready.arriving) = (self.durable.clone(), None);
+            self.listed(peer);
+            self.event(super::Event::Progress);
+        }
+    }
+
+    /// A peer has told all it holds.
+    fn listed(&mut self, peer: PeerId) {
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) {
+            ready.listed = true;
+            self.perhaps_seen(peer);
+        }
+    }
+
     /// A peer told us what it holds.
     pub(crate) fn versions(&mut self, peer: PeerId, entries: Vec<(DocId, Version)>, first: bool, last: bool) {
         let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
@@ -68,8 +166,7 @@ impl Engine {
         }
         if last && let Some(all) = ready.arriving.take() {
             ready.have = all;
-            ready.listed = true;
-            self.perhaps_seen(peer);
+            self.listed(peer);
         }
         for doc in docs {
             self.chase(doc);

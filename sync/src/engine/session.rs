@@ -131,6 +131,9 @@ impl Engine {
             }
             Frame::Versions { entries, first, last } => self.versions(peer, entries, first, last),
             Frame::Ask => self.send_versions(peer),
+            Frame::Sketch { key, cells } => self.sketched(peer, key, &cells),
+            Frame::Differences { key, entries, gone } => self.differences(peer, key, entries, &gone),
+            Frame::TooMany { key } => self.too_many(peer, key),
             Frame::Pull { doc, version, kept } => self.pulled(peer, doc, version, kept),
             Frame::Content { doc, hash, kind, part, parts, bytes } => {
                 self.content(peer, (doc, hash, kind), part, parts, bytes);
@@ -153,7 +156,12 @@ impl Engine {
         } else if now >= ready.ask_at {
             ready.ask_pause = (ready.ask_pause * 2).clamp(ASK_PAUSE, LONGEST_ASK_PAUSE);
             ready.ask_at = now + ready.ask_pause;
-            self.send(peer, &Frame::Ask);
+            ready.cells = 0;
+            if self.durable.digest() == *digest {
+                self.holds_the_same(peer);
+            } else {
+                self.ask(peer);
+            }
         }
     }
 

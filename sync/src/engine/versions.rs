@@ -1,10 +1,14 @@
 //! Which version of each document somebody has, with a digest that costs nothing to keep.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher as _;
+use std::sync::Arc;
 
+use siphasher::sip::SipHasher13;
 use tombolo_crdt::{ReplicaId, SessionNames, Version};
 
 use super::frame::MAX_NAMES;
+use super::sketch::Key;
 use crate::DocId;
 
 /// 32 bytes that are equal exactly where all documents and versions are (but for hash collisions).
@@ -14,7 +18,7 @@ pub type Digest = [u8; 32];
 #[derive(Debug, Clone, Default)]
 pub struct Versions {
     /// INVARIANT: no version is empty.
-    entries: BTreeMap<DocId, Version>,
+    entries: Arc<BTreeMap<DocId, Version>>,
     /// How many entries the versions have together.
     total: usize,
     /// The sum of the entries' hashes, as two 128-bit numbers: independent of order, updated in place.
@@ -50,7 +54,7 @@ impl Versions {
             let hash = hash(doc, &version);
             self.sum = [self.sum[0].wrapping_add(hash[0]), self.sum[1].wrapping_add(hash[1])];
             self.total += version.len();
-            self.entries.insert(doc, version);
+            Arc::make_mut(&mut self.entries).insert(doc, version);
         }
     }
 
@@ -65,7 +69,9 @@ impl Versions {
 
     /// Removes a document.
     pub(crate) fn remove(&mut self, doc: DocId) {
-        if let Some(old) = self.entries.remove(&doc) {
+        if self.entries.contains_key(&doc)
+            && let Some(old) = Arc::make_mut(&mut self.entries).remove(&doc)
+        {
             let hash = hash(doc, &old);
             self.total -= old.len();
             self.sum = [self.sum[0].wrapping_sub(hash[0]), self.sum[1].wrapping_sub(hash[1])];
@@ -91,6 +97,22 @@ impl Versions {
     /// How many entries the versions have together.
     pub(crate) fn entries(&self) -> usize {
         self.total
+    }
+
+    /// A hash of each document with its version, ascending.
+    pub(crate) fn hashes(&self, key: Key) -> Vec<(u64, DocId)> {
+        let hashed = |(doc, version): (DocId, &Version)| {
+            let mut hasher = SipHasher13::new_with_keys(key[0], key[1]);
+            hasher.write(doc.as_bytes());
+            for (replica, counter) in version.iter() {
+                hasher.write(replica.as_bytes());
+                hasher.write_u64(counter);
+            }
+            (hasher.finish(), doc)
+        };
+        let mut hashes: Vec<(u64, DocId)> = self.iter().map(hashed).collect();
+        hashes.sort_unstable();
+        hashes
     }
 
     pub(crate) fn digest(&self) -> Digest {

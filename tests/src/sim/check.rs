@@ -204,7 +204,7 @@ impl World {
     pub(super) fn check_frame(&mut self, node: usize, to: usize, bytes: &[u8]) {
         match Frame::decode(bytes) {
             None => self.violated(format!("n{node} sends a frame that nobody can read")),
-            Some(Frame::Versions { entries, .. }) => {
+            Some(Frame::Versions { entries, .. } | Frame::Differences { entries, .. }) => {
                 for (doc, version) in entries {
                     self.check_durable(node, doc, &version, "names");
                 }
