@@ -57,10 +57,10 @@ fn a_session_of_peers_that_differ_in_a_few_documents_of_many_says_as_much_as_dif
         world.run_until_agreed(10_000);
         world.set_link(0, 1, LinkState::Cut);
         world.run_for(500);
-        for at in 0..differ {
+        for (at, doc) in docs.iter().enumerate().take(differ) {
             let node = at % 2;
             world.open::<PnCounter>(node, &format!("counter {at}"));
-            world.update::<PnCounter, _>(node, docs[at], |counter| counter.inc(1));
+            world.update::<PnCounter, _>(node, *doc, |counter| counter.inc(1));
         }
         world.run_for(500);
         world.record();
