@@ -152,6 +152,7 @@ fn frames() -> Seeds {
                 names: vec![ReplicaId::from_bytes([1; 16])],
                 line: Line::default(),
                 known: Some((ReplicaId::from_bytes([2; 16]), Line::default())),
+                former: vec![(ReplicaId::from_bytes([3; 16]), Line::default())],
             }),
         ),
         ("beat", Frame::Beat { sent: 1_000, digest: [4; 32] }),

@@ -397,6 +397,12 @@ impl Stage {
                         if of < 'm' { self.us.engine.replica() } else { ReplicaId::from_bytes([9; 16]) };
                     (replica, line(u64::from(u32::from(of))))
                 }),
+                former: name
+                    .chars()
+                    .skip(1)
+                    .take(10)
+                    .map(|of| (ReplicaId::from_bytes([of as u8; 16]), line(u64::from(u32::from(of)))))
+                    .collect(),
             }),
             Word::Beat(sent, right) => {
                 let digest = if *right { self.us.engine.digest() } else { [1; 32] };

@@ -4,6 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter, Version};
 use tombolo_sync::DocId;
+use tombolo_sync::engine::REPLICA_RECORD;
+use tombolo_sync::store::{Store as _, Write};
 use tombolo_tests::sim::{LinkState, World};
 
 type Words = AddWinsSet<String>;
@@ -135,7 +137,7 @@ fn what_a_store_that_was_set_back_wrote_alone_goes_on_under_a_new_id_and_nothing
 }
 
 #[test]
-fn a_fork_shows_also_to_who_has_never_met_the_other_store() {
+fn a_fork_shows_also_to_who_has_never_met_the_other_store_if_that_wrote_more() {
     let mut world = World::new(3, 11);
     world.connect_all();
     world.set_link(0, 2, LinkState::Cut);
@@ -146,7 +148,9 @@ fn a_fork_shows_also_to_who_has_never_met_the_other_store() {
     world.crash(0, true, 0);
     world.start(0);
     world.open::<Words>(0, "words");
-    world.update::<Words, _>(0, words, |words| words.add("known"));
+    for known in ["known", "known to all", "known as well"] {
+        world.update::<Words, _>(0, words, |words| words.add(known));
+    }
     world.run_until_agreed(5_000);
     world.set_link(0, 1, LinkState::Cut);
     world.set_back(0, image);
@@ -160,7 +164,7 @@ fn a_fork_shows_also_to_who_has_never_met_the_other_store() {
     for node in 0..3 {
         world.open::<Words>(node, "words");
         let all = world.read::<Words, _>(node, words, |words| words.iter().cloned().collect::<Vec<_>>());
-        assert_eq!(all, ["first", "instead", "known"], "{node}");
+        assert_eq!(all, ["first", "instead", "known", "known as well", "known to all"], "{node}");
     }
 }
 
@@ -331,4 +335,50 @@ fn wherever_a_store_is_set_back_to_all_that_anybody_has_is_there_and_counts_once
         if world.overtaken.is_empty() { quiet += 1 } else { renamed += 1 }
     }
     assert!(renamed > 60 && quiet > 5, "{renamed} {quiet}");
+}
+
+#[test]
+fn what_came_to_others_by_a_copy_with_an_id_of_its_own_counts_once() {
+    for (seed, met_before, copied_late) in
+        [(1, false, false), (2, false, true), (3, true, false), (4, true, true)]
+    {
+        let mut world = World::new(3, seed);
+        world.expect_set_back();
+        world.connect_all();
+        let visits = world.open::<PnCounter>(0, "visits");
+        world.set_link(0, 2, LinkState::Cut);
+        if met_before {
+            world.update::<PnCounter, _>(0, visits, |visits| visits.inc(1_000));
+            world.run_until_agreed(5_000);
+        }
+        world.set_link(0, 1, LinkState::Cut);
+        let alone = |world: &mut World, by: u64| {
+            world.crash(0, true, 0);
+            world.start(0);
+            world.open::<PnCounter>(0, "visits");
+            world.update::<PnCounter, _>(0, visits, |visits| visits.inc(by));
+            world.run_for(200);
+        };
+        alone(&mut world, 5);
+        let mut image = world.disk(0).store.image();
+        alone(&mut world, 100);
+        if copied_late {
+            image = world.disk(0).store.image();
+        }
+        // The copy knows that it is one, and takes an id of its own.
+        let own = Write::Put { key: REPLICA_RECORD.to_owned(), value: vec![0xC0; 16] };
+        image.commit(&[own]).unwrap();
+        world.set_back(2, image);
+        world.open::<PnCounter>(2, "visits");
+        world.update::<PnCounter, _>(2, visits, |visits| visits.inc(10));
+        world.run_for(20_000);
+        world.set_link(0, 1, LinkState::Up);
+        world.run_until_agreed(30_000);
+        assert_eq!(world.overtaken, [], "{seed}");
+        for node in 0..3 {
+            world.open::<PnCounter>(node, "visits");
+            let expected = 115 + if met_before { 1_000 } else { 0 };
+            assert_eq!(world.read::<PnCounter, _>(node, visits, |visits| visits.value()), expected, "{seed}");
+        }
+    }
 }

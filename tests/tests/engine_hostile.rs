@@ -188,6 +188,7 @@ fn who_says_again_and_again_that_a_store_was_set_back_costs_it_a_few_ids_and_a_s
             names: Vec::new(),
             line: Line::default(),
             known: Some((ours, line.clone())),
+            former: Vec::new(),
         };
         world.forge_frame(2, 1, &Frame::Welcome(welcome));
         ids.insert(world.engine(1).replica());
@@ -242,6 +243,7 @@ fn a_wall_clock_at_the_end_of_time_is_only_shown() {
             names: vec![ReplicaId::from_bytes([3; 16]); 5],
             line: Line::default(),
             known: None,
+            former: Vec::new(),
         };
         world.forge_frame(2, 0, &Frame::Welcome(welcome));
         world.forge_frame(2, 0, &Frame::Echo { sent: u64::MAX });

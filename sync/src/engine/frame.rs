@@ -162,7 +162,13 @@ pub struct Welcome {
     pub line: Line,
     /// What the sender knows of the receiver: the replica id it went by last, and its line.
     pub known: Option<(ReplicaId, Line)>,
+    /// The ids under which the sender's store wrote before, with the marks of which it has what was written: at most
+    /// [`MAX_FORMER`].
+    pub former: Vec<(ReplicaId, Line)>,
 }
+
+/// Of how many of its former ids a store tells the line.
+pub const MAX_FORMER: usize = 8;
 
 /// How many replica ids a side of a session calls by numbers.
 pub const MAX_NAMES: usize = 256;

@@ -16,7 +16,7 @@ use tombolo_crdt::{ReplicaId, Version};
 use super::apart::{Apart, Fork};
 use super::document::Document;
 use super::effect::{BatchId, Event, Origin};
-use super::frame::Refusal;
+use super::frame::{MAX_FORMER, Refusal};
 use super::line::{Line, Relation};
 use super::peer::Peer;
 use super::{Engine, StartError, document};
@@ -27,6 +27,10 @@ use crate::{DocId, PeerId};
 pub const REPLICA_RECORD: &str = "identity/replica";
 /// And our line under this, with the id it is of.
 const OWN_LINE: &str = "identity/line";
+/// The lines of ids under which this store wrote before.
+const FORMER: &str = "identity/former";
+/// The lines of ids under which others wrote before stand under these names.
+const HEARD: &str = "heard/";
 /// The lines of peers stand under these names.
 const LINES: &str = "line/";
 /// How many new ids we take before we are started anew: who tells us again and again that we were set back wants harm.
@@ -54,6 +58,10 @@ pub(crate) struct Lines {
     /// The batch that makes it durable that others may see up to a mark.
     showing: Option<(BatchId, u64)>,
     pub(super) apart: Apart,
+    /// The ids under which this store wrote before, with their lines as far as it has what was written. Oldest first.
+    former: Vec<(ReplicaId, Line)>,
+    /// What others say of ids under which they wrote before.
+    heard: std::collections::BTreeMap<ReplicaId, Line>,
     /// By peer: the replica id it went by last, and its line.
     known: std::collections::BTreeMap<PeerId, (ReplicaId, Line)>,
 }
@@ -69,7 +77,24 @@ impl Lines {
                 .ok_or_else(|| damaged(OWN_LINE))?;
             if replica == us {
                 (lines.own, lines.told, lines.seen) = (line.clone(), line, seen);
+            } else {
+                lines.former.push((replica, line));
             }
+        }
+        if let Some(bytes) = store.record(FORMER)? {
+            let former = rmp_serde::from_slice(&bytes).map_err(|_| damaged(FORMER))?;
+            for (replica, line) in std::mem::replace(&mut lines.former, former) {
+                lines.note_former(replica, line);
+            }
+        }
+        if !lines.former.is_empty() {
+            lines.unsent.push(lines.former_record());
+        }
+        for (key, bytes) in store.records(HEARD)? {
+            let id = u128::from_str_radix(&key[HEARD.len()..], 16).map_err(|_| damaged(&key))?;
+            let line = rmp_serde::from_slice::<Line>(&bytes).ok().filter(Line::is_sane);
+            let line = line.ok_or_else(|| damaged(&key))?;
+            lines.heard.insert(ReplicaId::from_bytes(id.to_be_bytes()), line);
         }
         for (key, bytes) in store.records(LINES)? {
             let peer = key[LINES.len()..].parse().map_err(|_| damaged(&key))?;
@@ -102,9 +127,43 @@ impl Lines {
         self.told.clone()
     }
 
-    /// What we know of a peer.
-    pub(crate) fn of(&self, peer: PeerId) -> Option<(ReplicaId, Line)> {
-        self.known.get(&peer).cloned()
+    /// What we know of a peer, which may have told us under which id it goes now.
+    pub(crate) fn of(&self, peer: PeerId, introduced: Option<ReplicaId>) -> Option<(ReplicaId, Line)> {
+        let met = self.known.get(&peer);
+        let replica = introduced.or(met.map(|(replica, _)| *replica))?;
+        let met = met.filter(|(of, _)| *of == replica).map(|(_, line)| line);
+        let line = match (met, self.heard.get(&replica)) {
+            (Some(met), Some(heard)) if heard.relation_to(met) == Relation::Ahead => Some(heard),
+            (None, heard) => heard,
+            (met, _) => met,
+        };
+        Some((replica, line?.clone()))
+    }
+
+    /// Whether others have told of an id that they once went by it.
+    pub(crate) fn has_heard_of(&self, replica: ReplicaId) -> bool {
+        self.heard.contains_key(&replica)
+    }
+
+    /// The ids under which we wrote before.
+    pub(crate) fn former(&self) -> &[(ReplicaId, Line)] {
+        &self.former
+    }
+
+    fn note_former(&mut self, replica: ReplicaId, line: Line) {
+        if line.end() == 0 {
+            return;
+        }
+        self.former.retain(|(known, _)| *known != replica);
+        self.former.push((replica, line));
+        if self.former.len() > MAX_FORMER {
+            self.former.remove(0);
+        }
+    }
+
+    fn former_record(&self) -> Write {
+        let value = rmp_serde::to_vec(&self.former).expect("lines consist of what MessagePack can say");
+        Write::Put { key: FORMER.to_owned(), value }
     }
 
     /// Gives a document as the store holds it the names that were given since. Says whether any were.
@@ -182,11 +241,13 @@ impl Engine {
         let (us, end) = (self.us.replica, self.lines.own.end());
         // What it knows of ours it has seen, or somebody who told it.
         let first = self.lines.seen.max(ready.knows);
-        let seen_up_to = |doc| {
-            let begun = self.lines.apart.since(doc, us, first);
+        // Who knows our line has what was written under the marks it knows. What others have of ours may have come by a copy of this
+        // store; what we have not written, another wrote.
+        let written = |doc| {
+            let begun = if ready.knows > 0 { self.lines.apart.since(doc, us, first) } else { None };
             begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
         };
-        if ready.have.iter().any(|(doc, version)| version.get(us) > seen_up_to(doc)) {
+        if ready.have.iter().any(|(doc, version)| version.get(us) > written(doc)) {
             return if first >= end && !self.lines.may_have_forked() {
                 self.overtaken(peer, false);
             } else {
@@ -264,6 +325,21 @@ impl Engine {
         true
     }
 
+    /// A peer says under which ids it wrote before.
+    pub(super) fn heard_former(&mut self, former: Vec<(ReplicaId, Line)>) {
+        for (replica, line) in former {
+            let known = self.lines.heard.get(&replica);
+            let is_news = known.is_none_or(|known| line.relation_to(known) == Relation::Ahead);
+            let has_room = known.is_some() || self.lines.heard.len() < MAX_LINES;
+            if is_news && has_room {
+                let id = u128::from_be_bytes(*replica.as_bytes());
+                let value = rmp_serde::to_vec(&line).expect("a line consists of what MessagePack can say");
+                self.submit_others(vec![Write::Put { key: format!("{HEARD}{id:032x}"), value }]);
+                self.lines.heard.insert(replica, line);
+            }
+        }
+    }
+
     /// A peer says what it knows of our line.
     pub(super) fn judged(&mut self, peer: PeerId, replica: ReplicaId, known: &Line) {
         if replica != self.us.replica {
@@ -321,6 +397,11 @@ impl Engine {
         let old = self.us.replica;
         self.us = document::Us { replica, ..self.us };
         self.config.replica = replica;
+        let mut line = self.lines.own.clone();
+        if let Some(fork) = &fork {
+            line.truncate(fork.first);
+        }
+        self.lines.note_former(old, line);
         let renamed = self.lines.apart.note(fork);
         for (doc, slot) in &mut self.documents {
             match renamed.get(doc) {
@@ -329,12 +410,20 @@ impl Engine {
             }
         }
         let lines = std::mem::take(&mut self.lines);
-        let (known, apart, incarnations) = (lines.known, lines.apart, lines.incarnations + 1);
-        self.lines = Lines { replica: Some(replica), known, apart, incarnations, ..Lines::default() };
+        self.lines = Lines {
+            replica: Some(replica),
+            known: lines.known,
+            heard: lines.heard,
+            former: lines.former,
+            apart: lines.apart,
+            incarnations: lines.incarnations + 1,
+            ..Lines::default()
+        };
         // In order with everything that will be written under it; and the peers are told when it is durable.
         let mut writes =
             vec![Write::Put { key: REPLICA_RECORD.to_owned(), value: replica.as_bytes().to_vec() }];
-        writes.extend([self.lines.record(0), self.lines.apart.forks_record()]);
+        let (line, former) = (self.lines.record(0), self.lines.former_record());
+        writes.extend([line, former, self.lines.apart.forks_record()]);
         let batch = self.submit_others(writes);
         self.lines.batch = Some(batch);
         for (doc, after) in renamed {

@@ -49,6 +49,11 @@ impl Line {
             && (self.before == 0 || self.marks.len() == KEPT)
     }
 
+    /// Takes back all marks but the first `count`, as far as those are kept.
+    pub(crate) fn truncate(&mut self, count: u64) {
+        self.marks.truncate(count.saturating_sub(self.before) as usize);
+    }
+
     /// How many marks were ever left.
     pub(crate) fn end(&self) -> u64 {
         self.before + self.marks.len() as u64

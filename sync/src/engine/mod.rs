@@ -71,7 +71,7 @@ pub use update::{OpenError, UpdateError};
 #[doc(hidden)]
 pub mod wire {
     pub use super::frame::{
-        Contact, ContentKind, Frame, Hello, MAX_NAMES, PART, Refusal, Welcome, content_hash,
+        Contact, ContentKind, Frame, Hello, MAX_FORMER, MAX_NAMES, PART, Refusal, Welcome, content_hash,
     };
     pub use super::gossip::{open_payload, seal_payload};
     pub use super::line::Line;
