@@ -7,7 +7,7 @@
 //! A cell has no count: which side an element is of is looked up. Hashes are keyed, so that nobody can choose elements that hide
 //! each other.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
@@ -118,14 +118,14 @@ pub(crate) struct Reconciliation {
     sketch: Sketch,
     /// What is left of the difference.
     cells: Vec<Cell>,
-    found: HashMap<u64, Mapped>,
+    found: BTreeMap<u64, Mapped>,
 }
 
 impl Reconciliation {
     /// Elements have `bits` bits.
     pub(crate) fn new(elements: impl IntoIterator<Item = u64>, key: Key, bits: u32) -> Self {
         let sketch = Sketch::new(elements, key);
-        Self { key, bits, sketch, cells: Vec::new(), found: HashMap::new() }
+        Self { key, bits, sketch, cells: Vec::new(), found: BTreeMap::new() }
     }
 
     /// Takes in the next cells of the other side. Costs as much as they say.
@@ -162,9 +162,7 @@ impl Reconciliation {
         let is_ours = |element: &u64| {
             self.sketch.elements.binary_search_by_key(element, |mapped| mapped.cell.sum).is_ok()
         };
-        let mut all: Vec<u64> = self.found.keys().copied().collect();
-        all.sort_unstable();
-        let (ours, theirs) = all.into_iter().partition(is_ours);
+        let (ours, theirs) = self.found.keys().partition(|element| is_ours(element));
         Differences::Found { ours, theirs }
     }
 }
