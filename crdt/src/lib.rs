@@ -215,6 +215,8 @@
 //! - `random`: `ReplicaId::random()`.
 //! - `proptest`: `testing`, with random executions of types of your own.
 
+extern crate alloc;
+
 mod causal;
 mod codec;
 mod counter;

@@ -7,6 +7,8 @@ use crate::causal::MAX_COUNTER;
 /// Where numbers are written.
 pub(super) trait Sink {
     fn push(&mut self, byte: u8);
+
+    fn append(&mut self, bytes: &[u8]);
 }
 
 impl Sink for Vec<u8> {
@@ -14,12 +16,22 @@ impl Sink for Vec<u8> {
     fn push(&mut self, byte: u8) {
         Self::push(self, byte);
     }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
 }
 
 impl<A: smallvec::Array<Item = u8>> Sink for SmallVec<A> {
     #[inline]
     fn push(&mut self, byte: u8) {
         Self::push(self, byte);
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
     }
 }
 

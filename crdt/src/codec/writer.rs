@@ -10,17 +10,14 @@
 //! Columns have one form: what is read and written again gives the same bytes. Names ascend; the children of a node of a
 //! state, and what it carries, stand in the order of their first dots.
 
-use rmp::encode::{write_array_len, write_bin, write_str, write_uint};
 use smallvec::SmallVec;
 
 use super::compress::compress;
+use super::msgpack::{write_array_len, write_bin, write_str, write_uint};
 use super::packed::{Expected, number};
 use super::slices::Slices;
 use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
 use crate::delta::Parts;
-
-/// Writing into memory cannot fail.
-const INTO_MEMORY: &str = "writing into memory cannot fail";
 
 /// The bits of a message's first byte.
 pub(super) mod head {
@@ -67,7 +64,7 @@ pub(super) fn write_state(type_name: &str, parts: &Parts) -> Vec<u8> {
     let slices = Slices::of(parts).by_weight();
     let mut out = Vec::new();
     array(&mut out, 1 + slices.len());
-    write_str(&mut out, type_name).expect(INTO_MEMORY);
+    write_str(&mut out, type_name);
     slices.write_each(|_, body| out.extend_from_slice(body));
     out
 }
@@ -78,17 +75,17 @@ pub(super) fn write_body(out: &mut Vec<u8>, parts: &Parts, rows: &[ReplicaIndex]
     array(out, if packed.is_some() { 3 } else { 2 });
     array(out, rows.len());
     for &row in rows {
-        write_bin(out, parts.table.id(row).as_bytes()).expect(INTO_MEMORY);
+        write_bin(out, parts.table.id(row).as_bytes());
     }
     if packed.is_some() {
-        write_uint(out, columns.len() as u64).expect(INTO_MEMORY);
+        write_uint(out, columns.len() as u64);
     }
-    write_bin(out, packed.as_deref().unwrap_or(columns)).expect(INTO_MEMORY);
+    write_bin(out, packed.as_deref().unwrap_or(columns));
 }
 
 fn array(out: &mut Vec<u8>, len: usize) {
     let len = u32::try_from(len).expect("a message has fewer than 2^32 items");
-    write_array_len(out, len).expect(INTO_MEMORY);
+    write_array_len(out, len);
 }
 
 /// The rows a message uses, in order of replica id.

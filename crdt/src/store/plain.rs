@@ -9,6 +9,10 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::value::try_encode_value;
+use crate::codec::from_slice;
+
+/// Deeper values of an application's own are shown as nothing.
+const DEEPEST: usize = 1 << 10;
 
 /// A plain value: what a replicated one reads as, or an application's own.
 ///
@@ -43,7 +47,7 @@ impl Plain {
     #[must_use]
     pub fn of(value: &impl Serialize) -> Self {
         let bytes = try_encode_value(value);
-        let plain = bytes.and_then(|bytes| rmp_serde::from_slice(&bytes).map_err(|why| why.to_string()));
+        let plain = bytes.and_then(|bytes| from_slice(&bytes, DEEPEST).map_err(|why| why.to_string()));
         debug_assert!(plain.is_ok(), "what was taken in can be written: {:?}", plain.err());
         plain.map(|Read(plain)| plain).unwrap_or_default()
     }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use crate::codec;
 use crate::counter::Ledger;
 use crate::delta::{Bytes, Mismatch, Number, read_signed, read_unsigned};
 use crate::doc::Scalar;
@@ -58,8 +59,7 @@ pub(crate) fn try_encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Bytes
 }
 
 fn try_write_value<V: Serialize + ?Sized>(value: &V, out: &mut Bytes) -> Result<(), String> {
-    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
-    value.serialize(&mut serializer).map_err(|why| why.to_string())
+    codec::write_value(out, value).map_err(|why| why.to_string())
 }
 
 /// Encodes a key behind what is there.
@@ -79,12 +79,8 @@ pub(crate) fn write_key<K: Key>(key: &K, out: &mut Bytes) {
     );
 }
 
-pub(crate) fn decode_value<V: DeserializeOwned>(mut bytes: &[u8]) -> Result<V, String> {
-    let mut deserializer = rmp_serde::Deserializer::new(&mut bytes);
-    deserializer.set_max_depth(MAX_VALUE_DEPTH);
-    let value = V::deserialize(&mut deserializer).map_err(|why| why.to_string())?;
-    // A value has one encoding, and nothing may hide behind it.
-    if bytes.is_empty() { Ok(value) } else { Err("it is followed by other bytes".into()) }
+pub(crate) fn decode_value<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, String> {
+    codec::from_slice(bytes, MAX_VALUE_DEPTH).map_err(|why| why.to_string())
 }
 
 /// Text as serde writes it, but faster: most keys are text.
