@@ -211,11 +211,16 @@
 //! # Features
 //!
 //! - `derive` (on by default): `#[derive(Crdt)]`.
-//! - `zstd` (on by default): compresses what is large, and reads what others compressed.
+//! - `std` (on by default): without it the crate needs `alloc` alone, and does and writes the same.
+//! - `zstd` (on by default, needs `std`): compresses what is large, and reads what others compressed. A program without it is told
+//!   so when it meets what is compressed.
 //! - `random`: `ReplicaId::random()`.
 //! - `proptest`: `testing`, with random executions of types of your own.
 
-extern crate alloc;
+#![cfg_attr(not(test), no_std)]
+
+#[doc(hidden)]
+pub extern crate alloc;
 
 mod causal;
 mod codec;

@@ -32,7 +32,8 @@
 //! });
 //! ```
 
-use std::fmt::Debug;
+use alloc::vec::Vec;
+use core::fmt::Debug;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

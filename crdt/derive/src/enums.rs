@@ -72,7 +72,7 @@ fn state(choice: &Choice) -> Tokens {
         #[doc = #doc]
         #[derive(Clone, Default)]
         #visibility struct #state {
-            __chosen: ::tombolo_crdt::LwwRegister<::std::string::String>,
+            __chosen: ::tombolo_crdt::LwwRegister<::tombolo_crdt::alloc::string::String>,
             #(#fields: <#schemas as ::tombolo_crdt::Crdt>::State,)*
             __unknown: ::tombolo_crdt::UnknownFields,
         }
@@ -81,7 +81,7 @@ fn state(choice: &Choice) -> Tokens {
             fn serialize<__S: ::tombolo_crdt::serde::Serializer>(
                 &self,
                 serializer: __S,
-            ) -> ::std::result::Result<__S::Ok, __S::Error> {
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 ::tombolo_crdt::DotStore::view(self, serializer)
             }
         }
@@ -120,8 +120,8 @@ fn reading(choice: &Choice) -> Tokens {
         impl #state {
             /// Which variant it is: of concurrent choices the later one. `None` before the first choice.
             #[must_use]
-            #visibility fn get(&self) -> ::std::option::Option<#reading<'_>> {
-                ::std::option::Option::Some(match self.__chosen.value()?.as_str() {
+            #visibility fn get(&self) -> ::core::option::Option<#reading<'_>> {
+                ::core::option::Option::Some(match self.__chosen.value()?.as_str() {
                     #(#arms,)*
                     other => #reading::Unknown(other),
                 })
@@ -130,7 +130,7 @@ fn reading(choice: &Choice) -> Tokens {
             /// The register that says which variant it is: when it was chosen, and whether several chose at once.
             #[must_use]
             #[allow(dead_code)]
-            #visibility fn chosen(&self) -> &::tombolo_crdt::LwwRegister<::std::string::String> {
+            #visibility fn chosen(&self) -> &::tombolo_crdt::LwwRegister<::tombolo_crdt::alloc::string::String> {
                 &self.__chosen
             }
         }
@@ -144,21 +144,21 @@ fn store(choice: &Choice) -> Tokens {
     let chosen = LitByteStr::new(CHOSEN.as_bytes(), choice.ident.span());
     let with_content = || choice.variants.iter().filter(|variant| variant.content.is_some());
     let disputed = with_content().map(|Variant { ident, name, .. }| {
-        quote!(::std::option::Option::Some(#reading::#ident(held)) => {
+        quote!(::core::option::Option::Some(#reading::#ident(held)) => {
             disputes.below(#krate::Plain::from(#name), |disputes| {
                 #krate::DotStore::conflicts(held, disputes);
             });
         })
     });
     let plains = choice.variants.iter().map(|Variant { ident, name, content, .. }| match content {
-        Some(_) => quote!(::std::option::Option::Some(#reading::#ident(held)) => {
+        Some(_) => quote!(::core::option::Option::Some(#reading::#ident(held)) => {
             let entry = (#krate::Plain::from(#name), #krate::DotStore::plain(held));
-            #krate::Plain::Map(::std::iter::FromIterator::from_iter([entry]))
+            #krate::Plain::Map(::core::iter::FromIterator::from_iter([entry]))
         }),
-        None => quote!(::std::option::Option::Some(#reading::#ident) => #krate::Plain::from(#name)),
+        None => quote!(::core::option::Option::Some(#reading::#ident) => #krate::Plain::from(#name)),
     });
     let looks = with_content().map(|Variant { ident, name, .. }| {
-        quote!(::std::option::Option::Some(#reading::#ident(held)) => #krate::look_at_variant(
+        quote!(::core::option::Option::Some(#reading::#ident(held)) => #krate::look_at_variant(
             look,
             #chosen,
             #name,
@@ -167,17 +167,17 @@ fn store(choice: &Choice) -> Tokens {
         ),)
     });
     let changes = with_content().map(|Variant { ident, .. }| {
-        quote!(::std::option::Option::Some(#reading::#ident(held)) => {
+        quote!(::core::option::Option::Some(#reading::#ident(held)) => {
             #krate::DotStore::changed(held, seen, gathered);
         })
     });
     let shown = choice.variants.iter().map(|Variant { ident, name, content, .. }| match content {
-        Some(_) => quote!(::std::option::Option::Some(#reading::#ident(held)) => {
-            let mut map = serializer.serialize_map(::std::option::Option::Some(1))?;
+        Some(_) => quote!(::core::option::Option::Some(#reading::#ident(held)) => {
+            let mut map = serializer.serialize_map(::core::option::Option::Some(1))?;
             map.serialize_entry(#name, &#krate::View(held))?;
             map.end()
         }),
-        None => quote!(::std::option::Option::Some(#reading::#ident) => serializer.serialize_str(#name)),
+        None => quote!(::core::option::Option::Some(#reading::#ident) => serializer.serialize_str(#name)),
     });
     quote! {
         impl #krate::DotStore for #state {
@@ -224,11 +224,11 @@ fn store(choice: &Choice) -> Tokens {
                 }
             }
 
-            fn check(node: #krate::Node<'_>) -> ::std::result::Result<(), #krate::Mismatch> {
+            fn check(node: #krate::Node<'_>) -> ::core::result::Result<(), #krate::Mismatch> {
                 node.check_fields(|name, field| match name {
-                    #chosen => <#krate::LwwRegister<::std::string::String> as #krate::DotStore>::check(field),
+                    #chosen => <#krate::LwwRegister<::tombolo_crdt::alloc::string::String> as #krate::DotStore>::check(field),
                     #(#named => <<#schemas as #krate::Crdt>::State as #krate::DotStore>::check(field),)*
-                    _ => ::std::result::Result::Ok(()),
+                    _ => ::core::result::Result::Ok(()),
                 })
             }
 
@@ -243,8 +243,8 @@ fn store(choice: &Choice) -> Tokens {
             fn plain(&self) -> #krate::Plain {
                 match self.get() {
                     #(#plains,)*
-                    ::std::option::Option::Some(#reading::Unknown(name)) => #krate::Plain::from(name),
-                    ::std::option::Option::None => #krate::Plain::Null,
+                    ::core::option::Option::Some(#reading::Unknown(name)) => #krate::Plain::from(name),
+                    ::core::option::Option::None => #krate::Plain::Null,
                 }
             }
 
@@ -270,13 +270,13 @@ fn store(choice: &Choice) -> Tokens {
             fn view<__S: #krate::serde::Serializer>(
                 &self,
                 serializer: __S,
-            ) -> ::std::result::Result<__S::Ok, __S::Error> {
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 #[allow(unused_imports)]
                 use #krate::serde::ser::SerializeMap as _;
                 match self.get() {
                     #(#shown,)*
-                    ::std::option::Option::Some(#reading::Unknown(name)) => serializer.serialize_str(name),
-                    ::std::option::Option::None => serializer.serialize_none(),
+                    ::core::option::Option::Some(#reading::Unknown(name)) => serializer.serialize_str(name),
+                    ::core::option::Option::None => serializer.serialize_none(),
                 }
             }
         }
@@ -316,7 +316,7 @@ fn handle(choice: &Choice) -> Tokens {
             #[allow(dead_code)]
             #visibility fn #narrow(
                 &mut self,
-            ) -> ::std::option::Option<<#held as ::tombolo_crdt::Crdt>::Mut<'_>> {
+            ) -> ::core::option::Option<<#held as ::tombolo_crdt::Crdt>::Mut<'_>> {
                 let is_one = self.0.__chosen.value().is_some_and(|chosen| chosen == #name);
                 is_one.then(|| self.0.variant::<#held>(#name, |state| &mut state.#field))
             }
@@ -327,13 +327,13 @@ fn handle(choice: &Choice) -> Tokens {
         #[doc = #doc]
         #visibility struct #handle<'a>(::tombolo_crdt::Mut<'a, #state>);
 
-        impl<'a> ::std::convert::From<::tombolo_crdt::Mut<'a, #state>> for #handle<'a> {
+        impl<'a> ::core::convert::From<::tombolo_crdt::Mut<'a, #state>> for #handle<'a> {
             fn from(handle: ::tombolo_crdt::Mut<'a, #state>) -> Self {
                 Self(handle)
             }
         }
 
-        impl ::std::ops::Deref for #handle<'_> {
+        impl ::core::ops::Deref for #handle<'_> {
             type Target = #state;
 
             fn deref(&self) -> &#state {
@@ -354,12 +354,12 @@ fn handle(choice: &Choice) -> Tokens {
                 })*
                 self.0.clear_unknown(|state| &mut state.__unknown);
                 self.0
-                    .field::<::tombolo_crdt::LwwRegister<::std::string::String>>(#CHOSEN, |state| &mut state.__chosen)
+                    .field::<::tombolo_crdt::LwwRegister<::tombolo_crdt::alloc::string::String>>(#CHOSEN, |state| &mut state.__chosen)
                     .set(name);
             }
         }
 
-        #(const _: () = ::std::assert!(
+        #(const _: () = ::core::assert!(
             <#schemas as ::tombolo_crdt::Crdt>::REMOVABLE,
             "a variant loses what it holds when another is chosen; what may not be removed, as a `BoundedCounter`, cannot stand in one"
         );)*
@@ -368,8 +368,8 @@ fn handle(choice: &Choice) -> Tokens {
             type State = #state;
             type Mut<'a> = #handle<'a>;
 
-            fn type_name() -> ::std::borrow::Cow<'static, str> {
-                ::std::borrow::Cow::Borrowed(#type_name)
+            fn type_name() -> ::tombolo_crdt::alloc::borrow::Cow<'static, str> {
+                ::tombolo_crdt::alloc::borrow::Cow::Borrowed(#type_name)
             }
         }
     }

@@ -263,7 +263,7 @@ impl Field {
                 default = Some(if meta.input.peek(Token![=]) {
                     meta.value()?.parse()?
                 } else {
-                    syn::parse2(quote!(::std::default::Default::default()))?
+                    syn::parse2(quote!(::core::default::Default::default()))?
                 });
             } else {
                 return Err(meta.error(FIELD));

@@ -78,7 +78,7 @@ fn state(schema: &Schema) -> Tokens {
         quote!()
     } else {
         let given = conditions.iter().flat_map(|clause| &clause.predicates);
-        quote!(where #(#given,)* #(#types: ::std::clone::Clone,)*)
+        quote!(where #(#given,)* #(#types: ::core::clone::Clone,)*)
     };
     let defaults = schema.fields.iter().filter_map(|field| {
         let default = field.default.as_ref()?;
@@ -89,8 +89,8 @@ fn state(schema: &Schema) -> Tokens {
             #[allow(dead_code)]
             #visibility fn #method(&self) -> #written {
                 match self.#member.value() {
-                    ::std::option::Option::Some(value) => ::std::clone::Clone::clone(value),
-                    ::std::option::Option::None => #default,
+                    ::core::option::Option::Some(value) => ::core::clone::Clone::clone(value),
+                    ::core::option::Option::None => #default,
                 }
             }
         })
@@ -100,15 +100,15 @@ fn state(schema: &Schema) -> Tokens {
         #[allow(missing_docs)]
         #visibility struct #state #generics #body
 
-        impl #implemented ::std::clone::Clone for #state #arguments #cloned {
+        impl #implemented ::core::clone::Clone for #state #arguments #cloned {
             fn clone(&self) -> Self {
-                Self { #(#members: ::std::clone::Clone::clone(&self.#members),)* }
+                Self { #(#members: ::core::clone::Clone::clone(&self.#members),)* }
             }
         }
 
-        impl #implemented ::std::default::Default for #state #arguments #conditions {
+        impl #implemented ::core::default::Default for #state #arguments #conditions {
             fn default() -> Self {
-                Self { #(#members: ::std::default::Default::default(),)* }
+                Self { #(#members: ::core::default::Default::default(),)* }
             }
         }
 
@@ -120,7 +120,7 @@ fn state(schema: &Schema) -> Tokens {
             fn serialize<__S: ::tombolo_crdt::serde::Serializer>(
                 &self,
                 serializer: __S,
-            ) -> ::std::result::Result<__S::Ok, __S::Error> {
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 ::tombolo_crdt::DotStore::view(self, serializer)
             }
         }
@@ -232,20 +232,20 @@ fn store(schema: &Schema) -> Tokens {
                 }
             }
 
-            fn check(node: #krate::Node<'_>) -> ::std::result::Result<(), #krate::Mismatch> {
+            fn check(node: #krate::Node<'_>) -> ::core::result::Result<(), #krate::Mismatch> {
                 node.check_fields(|name, field| match name {
                     #(#named => <#types as #krate::DotStore>::check(field),)*
                     #(#alias_named => <#alias_types as #krate::DotStore>::check(field),)*
-                    _ => ::std::result::Result::Ok(()),
+                    _ => ::core::result::Result::Ok(()),
                 })
             }
 
             fn view<__S: #krate::serde::Serializer>(
                 &self,
                 serializer: __S,
-            ) -> ::std::result::Result<__S::Ok, __S::Error> {
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 use #krate::serde::ser::SerializeMap as _;
-                let mut map = serializer.serialize_map(::std::option::Option::Some(#count))?;
+                let mut map = serializer.serialize_map(::core::option::Option::Some(#count))?;
                 #(#shown)*
                 map.end()
             }
@@ -257,7 +257,7 @@ fn store(schema: &Schema) -> Tokens {
             }
 
             fn plain(&self) -> #krate::Plain {
-                #krate::Plain::Map(::std::iter::FromIterator::from_iter([
+                #krate::Plain::Map(::core::iter::FromIterator::from_iter([
                     #((#krate::Plain::from(#all_names), #plains),)*
                 ]))
             }
@@ -265,7 +265,7 @@ fn store(schema: &Schema) -> Tokens {
             fn look(&self, look: #krate::Look<'_>) -> #krate::Seen {
                 #krate::look_at_fields(look, &[#((#all_names, &[#old_names])),*], |name, look| match name {
                     #(#all_names => #looks,)*
-                    _ => ::std::unreachable!("only fields are named"),
+                    _ => ::core::unreachable!("only fields are named"),
                 })
             }
 
@@ -309,7 +309,7 @@ fn handle(schema: &Schema) -> Tokens {
         #[doc = #doc]
         #visibility struct #handle #generics (::tombolo_crdt::Mut<'a, #state #arguments>) #conditions;
 
-        impl #implemented ::std::convert::From<::tombolo_crdt::Mut<'a, #state #arguments>>
+        impl #implemented ::core::convert::From<::tombolo_crdt::Mut<'a, #state #arguments>>
             for #handle #handle_arguments #conditions
         {
             fn from(handle: ::tombolo_crdt::Mut<'a, #state #arguments>) -> Self {
@@ -317,7 +317,7 @@ fn handle(schema: &Schema) -> Tokens {
             }
         }
 
-        impl #implemented ::std::ops::Deref for #handle #handle_arguments #conditions {
+        impl #implemented ::core::ops::Deref for #handle #handle_arguments #conditions {
             type Target = #state #arguments;
 
             fn deref(&self) -> &#state #arguments {
@@ -341,10 +341,12 @@ fn crdt(schema: &Schema) -> Tokens {
     let (_, handle_arguments, _) = handle_generics.split_for_impl();
     let parameters = schema.replicated_parameters();
     let name = if parameters.is_empty() {
-        quote!(::std::borrow::Cow::Borrowed(#type_name))
+        quote!(::tombolo_crdt::alloc::borrow::Cow::Borrowed(#type_name))
     } else {
         let names = quote!(#(<#parameters as ::tombolo_crdt::Crdt>::type_name()),*);
-        quote!(::std::borrow::Cow::Owned(::std::format!("{}<{}>", #type_name, [#names].join(", "))))
+        quote!(::tombolo_crdt::alloc::borrow::Cow::Owned(
+            ::tombolo_crdt::alloc::format!("{}<{}>", #type_name, [#names].join(", "))
+        ))
     };
     quote! {
         impl #implemented ::tombolo_crdt::Crdt for #ident #arguments #conditions {
@@ -353,7 +355,7 @@ fn crdt(schema: &Schema) -> Tokens {
 
             const REMOVABLE: bool = true #(&& <#replicated as ::tombolo_crdt::Crdt>::REMOVABLE)*;
 
-            fn type_name() -> ::std::borrow::Cow<'static, str> {
+            fn type_name() -> ::tombolo_crdt::alloc::borrow::Cow<'static, str> {
                 #name
             }
         }

@@ -1,5 +1,6 @@
 //! A set of dots, as intervals.
 
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use super::{LocalDot, ReplicaIndex};

@@ -1,6 +1,6 @@
 //! Names one item.
 
-use std::fmt;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 

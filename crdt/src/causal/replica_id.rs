@@ -1,7 +1,7 @@
 //! Names one incarnation of one store.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -1,8 +1,9 @@
 //! Replica ids interned to small integers.
 
-use std::cmp::Ordering;
-use std::hash::Hasher as _;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::hash::Hasher as _;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
@@ -145,7 +146,7 @@ impl ReplicaTable {
 
     /// Whether any replica's row in `other` differs from its row here: if not, dots of `other` can be used as they are.
     pub(crate) fn extends(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other) || self.starts_with(other)
+        core::ptr::eq(self, other) || self.starts_with(other)
     }
 
     fn starts_with(&self, other: &Self) -> bool {

@@ -1,6 +1,6 @@
 //! Mints dots and stamps for one atomic update, and notes what it writes.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use super::{HybridClock, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable, Stamp};
 use crate::delta::{Draft, PlaceId};

@@ -1,8 +1,8 @@
 //! How much a replica knows.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::fmt;
+use alloc::collections::BTreeMap;
+use core::cmp::Ordering;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 

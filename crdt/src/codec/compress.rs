@@ -3,6 +3,8 @@
 //! Decompressing takes memory for what comes out and no more: how long that is stands before it, and is spent from the
 //! limits before anything is unpacked.
 
+use alloc::vec::Vec;
+
 /// Columns shorter than this are not compressed: the frame of the compressor alone takes a dozen bytes.
 pub(super) const LEAST: usize = 1 << 10;
 /// How many times as long as what is compressed its content may be. More would let a short message take much memory.

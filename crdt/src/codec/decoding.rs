@@ -1,7 +1,8 @@
 //! Reading states, as a whole or slice by slice.
 
-use std::any::TypeId;
-use std::sync::Arc;
+use alloc::borrow::ToOwned;
+use alloc::sync::Arc;
+use core::any::TypeId;
 
 use super::reader::{Children, Reader};
 use super::slices::{SLICE, weight};
@@ -120,8 +121,8 @@ pub struct EncodedSlices<'b> {
     format: u8,
 }
 
-impl std::fmt::Debug for EncodedSlices<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for EncodedSlices<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("EncodedSlices").field("left", &self.left).finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 //! Integers are little-endian; the checksum covers format, kind and body.
 
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::{DecodeError, Limits};

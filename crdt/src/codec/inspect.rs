@@ -3,8 +3,11 @@
 //! Nothing here is for programs that go on with what they read. A decoder refuses what is not as it must be; an inspection
 //! says what is wrong, and where, and reads on.
 
-use std::borrow::Cow;
-use std::ops::ControlFlow;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use serde::Serialize;
 

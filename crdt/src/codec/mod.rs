@@ -21,7 +21,8 @@ mod shown;
 mod slices;
 mod writer;
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::causal::Dot;
 use crate::delta::{Delta, Mismatch, Parts, check_tree};

@@ -1,5 +1,6 @@
 //! Whole numbers in as few bytes as they need, and runs of dots told apart from what was to be expected.
 
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use crate::causal::MAX_COUNTER;

@@ -2,14 +2,13 @@
 //!
 //! What types make of bytes is not known here; nearly everything is MessagePack, and what is not is shown as what it is.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::num::NonZero;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write as _;
 
 use rmp::Marker;
 use time::OffsetDateTime;
-use time::format_description::well_known::Iso8601;
-use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 
 use crate::doc::Kind;
 use crate::store::Crdt as _;
@@ -31,7 +30,7 @@ pub fn readable(bytes: &[u8]) -> String {
     if text.value(0).is_some() && text.left.is_empty() {
         return cut(text.out, bytes.len());
     }
-    match std::str::from_utf8(bytes) {
+    match core::str::from_utf8(bytes) {
         Ok(name) if name.chars().all(|c| !c.is_control()) => cut(name.to_owned(), bytes.len()),
         _ => cut(hex(bytes), bytes.len()),
     }
@@ -100,12 +99,11 @@ fn stamped(of: &str, bytes: &[u8]) -> Option<String> {
 
 /// A point in time, in UTC; one that no calendar tells, as a number.
 fn date(millis: u64) -> String {
-    const FORM: EncodedConfig = Config::DEFAULT
-        .set_time_precision(TimePrecision::Second { decimal_digits: NonZero::new(3) })
-        .encode();
-    let date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok();
-    let text = date.and_then(|date| date.format(&Iso8601::<FORM>).ok());
-    text.unwrap_or_else(|| format!("{millis} ms after 1970"))
+    let Ok(date) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000) else {
+        return format!("{millis} ms after 1970");
+    };
+    let (hour, minute, second, milli) = date.time().as_hms_milli();
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", date.date())
 }
 
 /// MessagePack that is written out while it is read, and only as far as anybody will look: a tree of values, such as other
@@ -142,7 +140,7 @@ impl<'b> Text<'b> {
     }
 
     /// Writes, as long as anybody will read it.
-    fn say(&mut self, what: impl std::fmt::Display) {
+    fn say(&mut self, what: impl core::fmt::Display) {
         if self.out.len() <= LONGEST {
             let _ = write!(self.out, "{what}");
         }
@@ -201,7 +199,7 @@ impl<'b> Text<'b> {
     }
 
     fn text(&mut self, len: u64) -> Option<()> {
-        let text = std::str::from_utf8(self.take(usize::try_from(len).ok()?)?).ok()?;
+        let text = core::str::from_utf8(self.take(usize::try_from(len).ok()?)?).ok()?;
         // All of it could not be read anyway.
         let end = text.char_indices().nth(LONGEST + 1).map_or(text.len(), |(at, _)| at);
         self.say(format_args!("{:?}", &text[..end]));

@@ -2,6 +2,8 @@
 
 mod columns;
 
+use alloc::vec;
+use alloc::vec::Vec;
 use rmp::Marker;
 
 use super::compress::{LEAST, MAX_RATIO, decompress};
@@ -118,7 +120,7 @@ impl<'b> Reader<'b> {
         };
         let len = self.shortest(len, least)?;
         let bytes = self.take(len)?;
-        std::str::from_utf8(bytes).map_err(|_| self.malformed(expected))
+        core::str::from_utf8(bytes).map_err(|_| self.malformed(expected))
     }
 
     /// A number in groups of seven bits.

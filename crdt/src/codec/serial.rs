@@ -3,7 +3,8 @@
 //! In formats without bytes, such as JSON, they are a list of numbers: right, but long. What is meant for people is
 //! [`Replica::view`](crate::Replica::view).
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::SerializeStruct;

@@ -7,8 +7,9 @@
 //! ```
 //! Where the columns are compressed, `who` is 2 more.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::DecodeError;
 use super::Limits;

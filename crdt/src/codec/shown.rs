@@ -1,7 +1,10 @@
 //! Inspections as text.
 
-use std::fmt;
-use std::ops::ControlFlow;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::ops::ControlFlow;
 
 use super::inspect::{InspectedBody, InspectedNode, InspectedRun, Inspection};
 use super::{EnvelopeKind, FORMAT};

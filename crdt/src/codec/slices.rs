@@ -4,6 +4,8 @@
 //! So a large state is read in bounded memory, one slice after the other; and a store that keeps the cuts where they were
 //! writes only the slices in which something changed.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use super::writer::{Columns, Rows, WireRun, write_body};
@@ -273,7 +275,7 @@ impl Paths {
         self.part[node as usize] = new;
         self.parts.push(Part { node, first: NONE, last: NONE, next: NONE, children: 0, items: (NONE, NONE) });
         if above != NONE {
-            let last = std::mem::replace(&mut self.parts[above as usize].last, new);
+            let last = core::mem::replace(&mut self.parts[above as usize].last, new);
             self.parts[above as usize].children += 1;
             match last {
                 NONE => self.parts[above as usize].first = new,

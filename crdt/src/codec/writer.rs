@@ -10,6 +10,7 @@
 //! Columns have one form: what is read and written again gives the same bytes. Names ascend; the children of a node of a
 //! state, and what it carries, stand in the order of their first dots.
 
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use super::compress::compress;

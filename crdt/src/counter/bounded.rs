@@ -10,7 +10,9 @@
 //! bound by at most the rights that id held when it was copied, and [`overdraft`](BoundedCounter::overdraft) says by how much.
 //! Rights of a replica that is lost are lost with it: before a device is retired it passes them on.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec::Vec;
 
 use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -131,7 +133,7 @@ fn ascending<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(ReplicaI
     impl<'de> Visitor<'de> for Receivers {
         type Value = Vec<(ReplicaId, u64)>;
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
             f.write_str("receivers of rights in ascending order, each once")
         }
 
@@ -215,7 +217,7 @@ impl<const MIN: i64> BoundedCounter<MIN> {
             .map(|(id, rights)| (id, rights.clamp(0, u64::MAX.into()) as u64))
             .filter(|(_, rights)| *rights > 0)
             .collect();
-        holders.sort_by_key(|&(id, rights)| (std::cmp::Reverse(rights), id));
+        holders.sort_by_key(|&(id, rights)| (core::cmp::Reverse(rights), id));
         holders
     }
 

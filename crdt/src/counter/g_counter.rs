@@ -3,7 +3,7 @@
 //! *Merge rule*: the value is the sum of everything any replica added. *Concurrent pair*: both count.
 //! *Metadata*: as [`PnCounter`](super::PnCounter). *Lost on conflict*: nothing. *Source*: Shapiro et al. 2011.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::Serializer;
 

@@ -5,7 +5,7 @@
 //! transaction, because removing the entry must take exactly the increments it saw. *Lost on conflict*: nothing.
 //! *Source*: Shapiro et al. 2011, as dots after Almeida, Shoker, Baquero 2018; pieces after Baquero, Almeida, Lerche 2016.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::Serializer;
 

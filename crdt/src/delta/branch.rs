@@ -1,6 +1,7 @@
 //! A delta's tree as it is while several are joined: nodes that own what lies below them.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
@@ -57,7 +58,7 @@ impl Branch {
     pub(crate) fn join_equal_keys(&mut self) {
         if self.carried.len() > 1 {
             // Stable, so the last of equal dots is the latest.
-            self.carried.sort_by_key(|(dot, _)| std::cmp::Reverse(*dot));
+            self.carried.sort_by_key(|(dot, _)| core::cmp::Reverse(*dot));
             self.carried.reverse();
             self.carried.dedup_by_key(|(dot, _)| *dot);
         }
@@ -66,7 +67,7 @@ impl Branch {
             self.children.dedup_by(|(key, later), (kept, earlier)| {
                 let same = key == kept;
                 if same {
-                    earlier.absorb(std::mem::take(later));
+                    earlier.absorb(core::mem::take(later));
                 }
                 same
             });
@@ -89,7 +90,7 @@ impl Branch {
     fn drop_dead_below(&mut self, dead: &CausalContext, above: &mut Vec<CausalContext>) {
         let covers = !self.cover.is_empty();
         if covers {
-            above.push(std::mem::take(&mut self.cover));
+            above.push(core::mem::take(&mut self.cover));
         }
         self.carried
             .retain(|(dot, _)| !dead.contains(*dot) && !above.iter().any(|cover| cover.contains(*dot)));

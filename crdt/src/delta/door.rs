@@ -1,6 +1,9 @@
 //! What a delta from outside must satisfy before it may touch a state.
 
-use std::hash::Hasher as _;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::hash::Hasher as _;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;

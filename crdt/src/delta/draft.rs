@@ -2,9 +2,11 @@
 
 mod seal;
 
-use std::collections::BTreeSet;
-use std::hash::Hasher as _;
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::Hasher as _;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
@@ -185,7 +187,7 @@ impl Draft {
         let at = offset(self.places.len());
         let key = (offset(start), offset(self.keys.len()));
         let above = &mut self.places[parent as usize];
-        let previous = std::mem::replace(&mut above.newest, at);
+        let previous = core::mem::replace(&mut above.newest, at);
         above.children += 1;
         let covers_at = above.covers_at;
         self.places.push(Opened::new(parent, previous, key, covers_at));

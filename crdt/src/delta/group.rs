@@ -3,7 +3,8 @@
 //! A dot is dead in the group if one of the deltas covers it, where it stands, without carrying it; what remains is the
 //! union. At its root a delta covers all its own events that it does not carry.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 

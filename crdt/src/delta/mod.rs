@@ -12,9 +12,10 @@ mod group;
 mod number;
 mod tree;
 
-use std::fmt;
-use std::marker::PhantomData;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
 
 use smallvec::SmallVec;
 

@@ -3,7 +3,8 @@
 //! A tree is flat: its nodes in pre-order, what they carry, cover and are called in one list each. So a small change is
 //! one allocation and a large one five, and reading goes straight through memory.
 
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -199,7 +200,7 @@ impl<'t> Flat<'t> {
     /// The nodes right below one.
     pub(crate) fn children(self, node: u32) -> impl Iterator<Item = u32> + 't {
         let (mut next, end) = (node + 1, self.places[node as usize].end);
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             let at = next;
             (at < end).then(|| {
                 next = self.places[at as usize].end;
@@ -370,7 +371,7 @@ impl<'t> Node<'t> {
         let end = self.place().end as usize;
         let tree = self.tree;
         let mut at = self.at + 1;
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             (at < end).then(|| {
                 let child = Self { tree, at };
                 at = child.place().end as usize;

@@ -1,6 +1,9 @@
 //! What stands under one name of a dynamic document: at most one value of each type.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};

@@ -10,7 +10,8 @@ mod scalar;
 pub use entry::{DocEntry, Kind};
 pub use scalar::Scalar;
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
+use alloc::string::String;
 
 use serde::Serializer;
 

@@ -4,7 +4,7 @@
 //! and disable: disabled. *Metadata*: one dot a concurrent write, also while it is disabled: a disabling must be remembered
 //! to win. *Lost on conflict*: the enabling. *Source*: Almeida, Shoker, Baquero 2018.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::Serializer;
 

@@ -4,7 +4,7 @@
 //! enabled. *Metadata*: one dot a concurrent enabling; a disabled flag costs nothing. *Lost on conflict*: the
 //! disabling. *Source*: Almeida, Shoker, Baquero 2018.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::Serializer;
 

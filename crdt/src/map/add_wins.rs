@@ -8,9 +8,12 @@
 //! An entry that holds nothing does not exist: `entry(key)` alone does not create a key. To say "present but empty",
 //! nest a flag.
 
-use std::borrow::{Borrow, Cow};
-use std::hash::Hash;
-use std::ops::{Bound, RangeBounds};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::{Bound, RangeBounds};
 
 use serde::Serializer;
 use serde::ser::SerializeMap;

@@ -15,8 +15,8 @@ macro_rules! impl_entries {
             }
         }
 
-        impl<K: Key + std::fmt::Debug, V: Crdt<State: std::fmt::Debug>> std::fmt::Debug for $map<K, V> {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        impl<K: Key + core::fmt::Debug, V: Crdt<State: core::fmt::Debug>> core::fmt::Debug for $map<K, V> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 self.entries.fmt(f)
             }
         }

@@ -7,9 +7,11 @@
 //!
 //! An entry that holds nothing does not exist: `entry(key)` alone does not create a key.
 
-use std::borrow::{Borrow, Cow};
-use std::hash::Hash;
-use std::ops::{Bound, RangeBounds};
+use alloc::borrow::Cow;
+use alloc::format;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::{Bound, RangeBounds};
 
 use serde::Serializer;
 use serde::ser::SerializeMap;

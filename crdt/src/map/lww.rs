@@ -6,9 +6,11 @@
 //! conflict*: the earlier write or removal. *Source*: the LWW-element-set of Shapiro et al. 2011, over a multi-value store, so
 //! that a stamp from a wrong clock wins only over concurrent writes.
 
-use std::borrow::{Borrow, Cow};
-use std::hash::Hash;
-use std::ops::RangeBounds;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::RangeBounds;
 
 use serde::ser::{SerializeMap, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -62,16 +64,16 @@ impl<V: Serialize> Serialize for Entry<V> {
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entry<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EntryVisitor(std::marker::PhantomData))
+        deserializer.deserialize_seq(EntryVisitor(core::marker::PhantomData))
     }
 }
 
-struct EntryVisitor<V>(std::marker::PhantomData<V>);
+struct EntryVisitor<V>(core::marker::PhantomData<V>);
 
 impl<'de, V: Deserialize<'de>> serde::de::Visitor<'de> for EntryVisitor<V> {
     type Value = Entry<V>;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("a time, a logical count, and a value if there is one")
     }
 

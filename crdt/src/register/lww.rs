@@ -6,7 +6,7 @@
 //! *Source*: Shapiro et al. 2011, over a multi-value store, so that a stamp from a wrong clock wins only over
 //! concurrent writes: whoever has seen a value replaces it, whatever its stamp.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::{Deserialize, Serialize, Serializer};
 

@@ -5,7 +5,7 @@
 //! entry must take exactly the writes it saw. *Lost on conflict*: nothing that the rule asks for. *Source*: the max-register
 //! of Almeida, Shoker, Baquero 2018 (a chain as a lattice), over dots.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 

@@ -4,7 +4,7 @@
 //! everywhere. *Metadata*: one dot a value. *Lost on conflict*: nothing, until somebody writes again.
 //! *Source*: Almeida, Shoker, Baquero 2018.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::Serializer;
 

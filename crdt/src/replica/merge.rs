@@ -1,6 +1,7 @@
 //! Taking in what others wrote.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -125,7 +126,7 @@ impl<T: Crdt> Replica<T> {
 
     fn apply_waiting(&mut self, observed: &mut Observed<'_>) {
         while self.pending.len() > 0 {
-            let mut pending = std::mem::take(&mut self.pending);
+            let mut pending = core::mem::take(&mut self.pending);
             let ready = pending.take_ready(|id| self.known_to(id));
             self.pending = pending;
             let Some(delta) = ready else { return };

@@ -9,9 +9,10 @@ mod update;
 pub use merge::{Merged, Refused};
 pub use since::Since;
 
-use std::fmt;
-use std::ops::Deref;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
 
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::{Parts, Run};
@@ -293,7 +294,7 @@ impl Raised {
         if self.has.len() <= at {
             self.has.resize(at + 1, false);
         }
-        if !std::mem::replace(&mut self.has[at], true) {
+        if !core::mem::replace(&mut self.has[at], true) {
             self.rows.push(row);
         }
     }

@@ -1,6 +1,7 @@
 //! Deltas that arrived before what they depend on: bounded and visible.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::causal::ReplicaId;
 use crate::delta::Parts;

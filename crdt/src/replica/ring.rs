@@ -1,7 +1,8 @@
 //! The recent deltas of a replica, so that a peer a little behind gets exactly what it lacks.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::causal::ReplicaIndex;
 use crate::delta::Parts;

@@ -1,6 +1,7 @@
 //! Telling others what they lack.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 

@@ -1,7 +1,9 @@
 //! Writing: state and delta at once, or nothing at all.
 
-use std::convert::Infallible;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use super::{Replica, count, row_in};
 use crate::causal::{CausalContext, HybridClock};

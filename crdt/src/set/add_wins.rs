@@ -4,9 +4,11 @@
 //! remove of one element: it stays. *Metadata*: one dot an element (one more a concurrent adding); a removed element
 //! costs nothing. *Lost on conflict*: the removal. *Source*: Bieniusa et al. 2012; Almeida, Shoker, Baquero 2018.
 
-use std::borrow::{Borrow, Cow};
-use std::hash::Hash;
-use std::ops::RangeBounds;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::RangeBounds;
 
 use serde::Serializer;
 

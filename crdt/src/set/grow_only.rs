@@ -3,9 +3,10 @@
 //! *Merge rule*: the union. *Concurrent pair*: both elements are in. *Metadata*: one dot an element. *Lost on
 //! conflict*: nothing. Below a map entry, removing the entry takes the elements it saw. *Source*: Shapiro et al. 2011.
 
-use std::borrow::{Borrow, Cow};
-use std::hash::Hash;
-use std::ops::RangeBounds;
+use alloc::borrow::Cow;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::RangeBounds;
 
 use serde::Serializer;
 

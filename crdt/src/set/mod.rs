@@ -11,9 +11,9 @@ pub use grow_only::GSet;
 pub use remove_wins::RemoveWinsSet;
 pub use two_phase::TwoPhaseSet;
 
-use std::borrow::Borrow;
-use std::hash::Hash;
-use std::ops::{Bound, RangeBounds};
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::{Bound, RangeBounds};
 
 use serde::Serializer;
 
@@ -28,8 +28,8 @@ pub(crate) struct Elements<K> {
     added_by: Keyed<K, Leaf<()>>,
 }
 
-impl<K: Ord + std::fmt::Debug> std::fmt::Debug for Elements<K> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<K: Ord + core::fmt::Debug> core::fmt::Debug for Elements<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.added_by.fmt(f)
     }
 }

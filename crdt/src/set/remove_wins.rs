@@ -5,9 +5,11 @@
 //! for an element that is out: a removal must be remembered to win. *Lost on conflict*: the adding. *Source*: Almeida,
 //! Shoker, Baquero 2018.
 
-use std::borrow::{Borrow, Cow};
-use std::hash::Hash;
-use std::ops::RangeBounds;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::RangeBounds;
 
 use serde::Serializer;
 

@@ -5,9 +5,10 @@
 //! *Lost on conflict*: the adding. Below a map entry, removing the entry takes additions and removals alike. *Source*:
 //! Shapiro et al. 2011.
 
-use std::borrow::{Borrow, Cow};
-use std::hash::Hash;
-use std::ops::RangeBounds;
+use alloc::borrow::Cow;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::RangeBounds;
 
 use serde::Serializer;
 

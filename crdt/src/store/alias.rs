@@ -1,7 +1,7 @@
 //! Fields that have had another name.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 
 use super::{DotStore, Join};
 use crate::causal::LocalDot;

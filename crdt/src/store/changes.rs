@@ -2,7 +2,9 @@
 //!
 //! A value is looked at twice, before a delta is joined and after it, at the places that the delta names and no others.
 
-use std::collections::BTreeSet;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use serde::Serialize;
 

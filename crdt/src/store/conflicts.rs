@@ -1,5 +1,7 @@
 //! Where concurrent writers left more than one value.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use serde::Serialize;
 
 use super::{DotStore, Plain};
@@ -60,7 +62,7 @@ impl<'t> Disputes<'t> {
             .collect();
         // The last stamp is shown, and of equals that of the largest id, which comes last.
         values.reverse();
-        values.sort_by_key(|claim| std::cmp::Reverse(claim.at));
+        values.sort_by_key(|claim| core::cmp::Reverse(claim.at));
         if values.first().is_some_and(|first| first.at.is_none()) {
             values.reverse();
         }

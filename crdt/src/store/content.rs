@@ -4,7 +4,9 @@
 //! states. Reading a value and writing it again need not give the same bytes: this program may be older than the
 //! author's and drop a field it does not know, and a hash map comes back in another order.
 
-use std::ops::Deref;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::ops::Deref;
 
 use super::value::{read_known, reads_back, write_known};
 use super::{Value, decode_value, try_encode_value, write_value};

@@ -1,6 +1,7 @@
 //! What finds the entries of a [`Keyed`](super::Keyed) when they are many.
 
-use std::hash::{Hash, Hasher};
+use alloc::boxed::Box;
+use core::hash::{Hash, Hasher};
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;

@@ -5,8 +5,10 @@
 //! The delta says so by dots: what it *covers* without carrying it has been replaced or removed; what it *carries* is
 //! taken in unless this replica knows the dot, for a dot known and absent has been removed here.
 
-use std::cell::OnceCell;
-use std::cmp::Ordering;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+use core::cmp::Ordering;
 
 use smallvec::SmallVec;
 

@@ -7,11 +7,14 @@
 //! The seed of the hash is handed in, so that others cannot know which keys collide. Nothing observable depends on it:
 //! *unordered* walks go by what came and went.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::Hash;
-use std::ops::RangeBounds;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::Hash;
+use core::ops::RangeBounds;
 
 use super::index::Index;
 use super::order::{GONE, Order, SLOTS};

@@ -2,6 +2,7 @@
 
 use super::{Content, Leaf};
 use crate::delta::Bytes;
+use alloc::string::String;
 
 /// As MessagePack has it.
 const FALSE: u8 = 0xc2;

@@ -1,6 +1,6 @@
 //! The handle that writes state and delta at once, in place.
 
-use std::ops::Deref;
+use core::ops::Deref;
 
 use super::{Alias, Crdt, DotStore, UnknownFields};
 use crate::causal::Tx;
@@ -79,7 +79,7 @@ impl<'a, S: DotStore> Mut<'a, S> {
 
     /// Removes what the field called `name` holds, as far as it is seen here. What `#[derive(Crdt)]` calls.
     pub fn clear_field<F: DotStore>(&mut self, name: &str, field: impl FnOnce(&mut S) -> &mut F) {
-        let cleared = std::mem::take(field(self.state));
+        let cleared = core::mem::take(field(self.state));
         if !cleared.is_bottom() {
             let below = |key: &mut Bytes| key.extend_from_slice(name.as_bytes());
             let below = self.tx.draft.child_of_removed(self.place, below);
@@ -89,7 +89,7 @@ impl<'a, S: DotStore> Mut<'a, S> {
 
     /// As [`clear_field`](Self::clear_field), of all fields that this program does not know.
     pub fn clear_unknown(&mut self, unknown: impl FnOnce(&mut S) -> &mut UnknownFields) {
-        for (name, field) in std::mem::take(unknown(self.state)).into_fields() {
+        for (name, field) in core::mem::take(unknown(self.state)).into_fields() {
             let below = self.tx.draft.child_of_removed(self.place, |key| key.extend_from_slice(&name));
             reset(&field, below, self.tx);
         }

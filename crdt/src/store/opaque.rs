@@ -1,11 +1,11 @@
 //! A state of any type, kept without understanding it.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
+use alloc::borrow::Cow;
 use serde::Serializer;
 use serde::ser::SerializeStruct;
 use smallvec::SmallVec;
-use std::borrow::Cow;
 
 use super::{Crdt, DotStore, Join, Mut};
 use crate::causal::LocalDot;

@@ -4,8 +4,13 @@
 //! keys. One that comes is only noted; the next read in order compares O(log n) keys to find its place. So a container
 //! that is written and not read pays next to nothing for having been read in order once.
 
-use std::borrow::Borrow;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::mem;
+
+use spin::{Mutex, Once};
 
 use super::keyed::shrink;
 use super::walk::{Bounds, Walk, before_end, before_start};
@@ -29,10 +34,12 @@ pub(super) const SLOTS: u32 = FRESH;
 pub(super) const GONE: u32 = u32::MAX;
 
 /// An order that is made by the first read, and brought up to date by the next read after a change.
+///
+/// Nobody waits for another's: readers that come at once each make one, and one of those is kept.
 #[derive(Default)]
 pub(super) struct LazyOrder {
     /// INVARIANT: nothing in it is fresh.
-    ready: OnceLock<Box<Order>>,
+    ready: Once<Box<Order>>,
     /// INVARIANT: empty if there is one that is ready.
     stale: Mutex<Option<Box<Order>>>,
 }
@@ -40,37 +47,40 @@ pub(super) struct LazyOrder {
 impl Clone for LazyOrder {
     fn clone(&self) -> Self {
         // Stale after ready: a read may make the one from the other meanwhile, and a copy without order is a good copy.
-        let (ready, stale) = (self.ready.clone(), self.lock().clone());
-        let stale = if ready.get().is_some() { None } else { stale };
-        Self { ready, stale: Mutex::new(stale) }
+        match self.ready.get() {
+            Some(ready) => Self { ready: ready.clone().into(), stale: Mutex::default() },
+            None => Self { ready: Once::new(), stale: Mutex::new(self.stale()) },
+        }
     }
 }
 
 impl LazyOrder {
     pub(super) fn get<K: Ord, S>(&self, entries: &[(K, S)]) -> &Order {
-        self.ready.get_or_init(|| {
-            let stale = self.lock().take();
-            let mut order =
-                stale.unwrap_or_else(|| Box::new(Order::build(entries, (0..SLOTS).take(entries.len()))));
-            order.take_in_fresh(entries);
-            order
-        })
+        if let Some(ready) = self.ready.get() {
+            return ready;
+        }
+        let stale = self.stale.try_lock().and_then(|mut stale| stale.take());
+        let mut order =
+            stale.unwrap_or_else(|| Box::new(Order::build(entries, (0..SLOTS).take(entries.len()))));
+        order.take_in_fresh(entries);
+        self.ready.call_once(|| order)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Order>>> {
-        self.stale.lock().expect("nothing panics while it is locked")
+    /// A copy, unless somebody is taking it just now.
+    fn stale(&self) -> Option<Box<Order>> {
+        self.stale.try_lock()?.clone()
     }
 
     fn existing(&mut self) -> Option<&mut Order> {
         if self.ready.get().is_none() {
-            return self.stale.get_mut().expect("nothing panics while it is locked").as_deref_mut();
+            return self.stale.get_mut().as_deref_mut();
         }
         self.ready.get_mut().map(Box::as_mut)
     }
 
     /// A new slot, which must be the one after the last.
     pub(super) fn add(&mut self, slot: u32) {
-        if let Some(ready) = self.ready.take() {
+        if let Some(ready) = mem::take(&mut self.ready).try_into_inner() {
             self.stale = Mutex::new(Some(ready));
         }
         let Some(order) = self.existing() else { return };
@@ -98,7 +108,7 @@ impl LazyOrder {
 
     #[cfg(test)]
     pub(super) fn order(&self) -> Option<Order> {
-        self.ready.get().cloned().or_else(|| self.lock().clone()).map(|order| *order)
+        self.ready.get().cloned().or_else(|| self.stale()).map(|order| *order)
     }
 }
 
@@ -161,7 +171,7 @@ impl Order {
     }
 
     fn take_in_fresh<K: Ord, S>(&mut self, entries: &[(K, S)]) {
-        let mut fresh = std::mem::take(&mut self.fresh);
+        let mut fresh = mem::take(&mut self.fresh);
         if fresh.len() > self.home.len() / 4 {
             *self = Self::build(entries, self.in_order().chain(fresh));
             return;

@@ -1,6 +1,6 @@
 //! The two traits behind every type.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use serde::Serializer;
 

@@ -1,6 +1,6 @@
 //! Fields that another version of the application writes.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use super::{DotStore, Join, Opaque};
 use crate::causal::LocalDot;

@@ -1,7 +1,9 @@
 //! What registers hold and sets and maps are keyed by.
 
-use std::any::{Any, TypeId};
-use std::hash::Hash;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::any::{Any, TypeId};
+use core::hash::Hash;
 
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
@@ -100,7 +102,7 @@ fn read_text(bytes: &[u8]) -> Option<&str> {
         [0xd9, len @ 32..=0xff, ref text @ ..] if text.len() == usize::from(len) => text,
         _ => return None,
     };
-    std::str::from_utf8(text).ok()
+    core::str::from_utf8(text).ok()
 }
 
 /// Writes values of common types as serde does, but faster; says whether it is one.
@@ -140,7 +142,7 @@ pub(crate) fn read_known<V: 'static>(bytes: &[u8]) -> Option<V> {
     } else if of == TypeId::of::<u64>() {
         (&mut read_unsigned(bytes) as &mut dyn Any).downcast_mut::<Option<V>>()?.take()
     } else if of == TypeId::of::<String>() {
-        (&mut read_text(bytes).map(str::to_owned) as &mut dyn Any).downcast_mut::<Option<V>>()?.take()
+        (&mut read_text(bytes).map(String::from) as &mut dyn Any).downcast_mut::<Option<V>>()?.take()
     } else {
         None
     }
@@ -198,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    fn is_as_serde_has_it<V: Value + PartialEq + std::fmt::Debug>(value: &V) {
+    fn is_as_serde_has_it<V: Value + PartialEq + core::fmt::Debug>(value: &V) {
         let mut fast = Bytes::new();
         assert!(write_known(value, &mut fast));
         assert_eq!(fast, encode_value(value));

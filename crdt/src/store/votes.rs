@@ -1,8 +1,8 @@
 //! Keys of which concurrent writers may say different things, and of which some are therefore not shown.
 
-use std::borrow::Borrow;
-use std::hash::Hash;
-use std::ops::{Bound, RangeBounds};
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::{Bound, RangeBounds};
 
 use super::keyed::Slot;
 use super::{Content, Join, Key, Keyed, Leaf, write_key};
@@ -25,8 +25,8 @@ pub(crate) struct Votes<K, C> {
     shown: usize,
 }
 
-impl<K: Ord + std::fmt::Debug, C: std::fmt::Debug> std::fmt::Debug for Votes<K, C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<K: Ord + core::fmt::Debug, C: core::fmt::Debug> core::fmt::Debug for Votes<K, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.votes.fmt(f)
     }
 }

@@ -1,7 +1,8 @@
 //! Walks over the entries of a [`Keyed`](super::Keyed) in the order of their keys, within bounds.
 
-use std::ops::Bound;
-use std::slice;
+use alloc::vec::Vec;
+use core::ops::Bound;
+use core::slice;
 
 /// From where to where.
 pub(super) type Bounds<'q, Q> = (Bound<&'q Q>, Bound<&'q Q>);

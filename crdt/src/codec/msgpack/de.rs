@@ -84,13 +84,12 @@ impl<'de> Deserializer<'de> {
 
     /// Reads what lies a level deeper.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.depth -= 1;
-        if self.depth == 0 {
-            return Err(Error::new("it nests too deep"));
-        }
-        let value = read(self)?;
-        self.depth += 1;
-        Ok(value)
+        let outside = self.depth;
+        let inside = outside.checked_sub(1).filter(|levels| *levels > 0);
+        self.depth = inside.ok_or(Error::new("it nests too deep"))?;
+        let value = read(self);
+        self.depth = outside;
+        value
     }
 
     /// Reads what lies a level deeper and consists of `count` values.

@@ -1,6 +1,7 @@
 //! Reads the columns of a message, and puts the tree together.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 

@@ -1,5 +1,8 @@
 //! How a draft becomes a tree.
 
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use super::{Draft, KEPT_BYTES, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
@@ -220,7 +223,7 @@ impl Draft {
 /// transaction anyway, and as long as it must be.
 fn taken(list: &mut Bytes) -> Bytes {
     if list.len() > KEPT_BYTES {
-        let mut taken = std::mem::take(list);
+        let mut taken = core::mem::take(list);
         taken.shrink_to_fit();
         taken
     } else {

@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use alloc::collections::BTreeMap;
+use core::ops::Bound;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use std::hash::Hasher as _;
+use core::hash::Hasher as _;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
@@ -37,7 +37,7 @@ impl<K: Ord + Hash, S> Keyed<K, S> {
     /// Puts `state` under `key`, and gives what was there.
     fn insert(&mut self, key: K, state: S, seed: u64) -> Option<S> {
         match self.search(&key) {
-            Ok(slot) => Some(std::mem::replace(self.slot_mut(slot), state)),
+            Ok(slot) => Some(core::mem::replace(self.slot_mut(slot), state)),
             Err(gap) => {
                 self.push(gap, (key, state), seed);
                 None
