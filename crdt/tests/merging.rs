@@ -1,8 +1,10 @@
 //! What merging asks for, says and leaves alone, seen from outside.
 
+use std::ops::ControlFlow;
+
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Delta, GMap, LwwRegister, MaxRegister, Merged, PnCounter, Replica, ReplicaId,
-    Since, Version, What,
+    AddWinsMap, AddWinsSet, Delta, GMap, Inspection, Limits, LwwRegister, MaxRegister, Merged, PnCounter,
+    Replica, ReplicaId, Since, Version, What,
 };
 
 type Words = AddWinsSet<String>;
@@ -33,11 +35,12 @@ fn a_group_depends_on_what_its_parts_depend_on_and_not_on_itself() {
     eve.merge(first).unwrap();
     let _ = add(&mut bob, "lost");
     bob.merge(add(&mut ann, "known to bob")).unwrap();
-    let Merged::Pending(missing) = eve.merge(add(&mut bob, "last")).unwrap() else {
-        panic!("two are missing")
-    };
+    let last = add(&mut bob, "last");
+    let Merged::Pending(missing) = eve.merge(last.clone()).unwrap() else { panic!("two are missing") };
     assert_eq!(missing, version(&[(1, 2), (2, 3)]));
     eve.merge(ann.state()).unwrap();
+    let Merged::Pending(missing) = eve.merge(last).unwrap() else { panic!("one is missing") };
+    assert_eq!(missing, version(&[(2, 3)]));
     let Merged::Pending(missing) = eve.merge(add(&mut bob, "after that")).unwrap() else {
         panic!("one is missing")
     };
@@ -145,4 +148,39 @@ fn an_answer_that_joins_several_depends_on_nothing_the_asker_knows() {
     let Since::Delta(answer) = ann.delta_since(&known) else { panic!("it is remembered") };
     assert!(known.dominates(&answer.deps()));
     assert_eq!(answer.events(), version(&[(1, 2), (2, 1)]));
+}
+
+#[test]
+fn what_an_answer_takes_out_it_says_once() {
+    let [mut ann, mut bob] = [1, 2].map(|of| Replica::<Words>::new(id(of)));
+    let mut group = add(&mut ann, "comes and goes");
+    let known = ann.version();
+    assert!(group.append(&ann.update(|words| words.remove("comes and goes")).1));
+    bob.merge(group).unwrap();
+    let _ = add(&mut bob, "besides");
+    let Since::Delta(answer) = bob.delta_since(&known) else { panic!("it is remembered") };
+    let inspection = Inspection::of(&answer.encode(), &Limits::default()).unwrap();
+    let mut covered = Vec::new();
+    inspection.bodies[0].each_node(&inspection.type_name, &mut |node| {
+        covered.extend(node.covers.iter().map(|run| (run.replica, run.first, run.last)));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(covered, [(id(1), 1, 1)]);
+}
+
+#[test]
+fn a_state_takes_away_nothing_that_it_brings() {
+    let [mut ann, mut bob, mut eve] = [1, 2, 3].map(|of| Replica::<PnCounter>::new(id(of)));
+    let _ = bob.update(|n| n.inc(1_000));
+    ann.merge(bob.state()).unwrap();
+    // So many amounts of one replica at one place that those of others are looked up among them.
+    for n in 0..20 {
+        ann.keep_counters(n);
+        let _ = ann.update(|n| n.inc(1));
+    }
+    eve.merge(ann.state()).unwrap();
+    let _ = ann.update(|n| n.inc(1));
+    eve.merge(ann.state()).unwrap();
+    assert_eq!(eve.value(), 1_021);
+    assert_eq!(eve.encode(), ann.encode());
 }

@@ -52,6 +52,7 @@ macro_rules! laws {
                     let world = World::<$type, _>::run($apply, &program);
                     laws::a_state_is_the_join_of_its_parts(&world, seed);
                     laws::answers_are_minimal(&world);
+                    laws::what_was_forgotten_is_found(&world);
                 }
 
                 #[test]

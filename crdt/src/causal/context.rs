@@ -93,7 +93,7 @@ impl CausalContext {
     }
 
     fn insert_bits(&mut self, first: u64, last: u64) {
-        // Appending is the common case: dots are minted in order.
+        // Appending is the common case: dots are minted in order. What stands behind it would do the same.
         match self.intervals.last_mut() {
             None => return self.intervals.push((first, last)),
             Some(top) if first > top.1 + 1 => return self.intervals.push((first, last)),
@@ -145,6 +145,7 @@ impl CausalContext {
             *self = other.clone();
             return;
         }
+        // A few are put in one by one, more are sorted: the set is the same.
         if other.intervals.len() <= 4 {
             for &(first, last) in &other.intervals {
                 self.insert_bits(first, last);

@@ -119,6 +119,7 @@ impl ReplicaTable {
         let row = row as usize;
         match &self.blocks[..] {
             _ if row >= self.settled => &self.last[row - self.settled],
+            // What `in_blocks` finds, sooner.
             [only] => &only.ids[row],
             blocks => in_blocks(blocks, row),
         }

@@ -56,6 +56,7 @@ impl Branch {
 
     /// Sorts children by key and joins those of equal keys, here and below; of two contents of one dot the later stands.
     pub(crate) fn join_equal_keys(&mut self) {
+        // One or none is sorted.
         if self.carried.len() > 1 {
             // Stable, so the last of equal dots is the latest.
             self.carried.sort_by_key(|(dot, _)| core::cmp::Reverse(*dot));

@@ -83,7 +83,7 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
     if !dots.iter().all(is_event) {
         return Err(Mismatch::ForeignContent);
     }
-    // In a state they ascend already, as a rule.
+    // In a state they ascend already, as a rule, and what ascends strictly is no two times there.
     if !dots.is_sorted_by(|a, b| a < b) {
         let count = dots.len() as u64;
         if CausalContext::from_dots(dots).len() != count {

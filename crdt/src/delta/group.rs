@@ -9,11 +9,10 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use super::{Branch, Parts, Run};
-use crate::causal::{CausalContext, LocalDot, ReplicaIndex, ReplicaTable};
+use crate::causal::{CausalContext, ReplicaIndex, ReplicaTable};
 
-/// Several deltas, joined.
+/// Several deltas, joined. What it depends on is up to who joins them: these may know more of one another than they say.
 pub(crate) struct Group {
-    pub(crate) deps: SmallVec<[(ReplicaIndex, u64); 2]>,
     pub(crate) events: SmallVec<[Run; 1]>,
     pub(crate) tree: Branch,
     /// The events that one of the deltas brings and does not carry: what the group says of them it says by naming them as
@@ -24,7 +23,8 @@ pub(crate) struct Group {
 impl Group {
     /// The group as a delta, with its dots in the rows of `table`.
     pub(crate) fn into_parts(self, table: Arc<ReplicaTable>) -> Parts {
-        let Self { deps, events, tree, .. } = self;
+        let Self { events, tree, .. } = self;
+        let deps = SmallVec::new();
         Parts { table, deps, events, tree: tree.into_tree(), is_state: false, author_epoch: None }
     }
 }
@@ -35,10 +35,8 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>]) -> Group {
     let mut uncarried = Vec::with_capacity(deltas.len());
     let mut events = Vec::with_capacity(deltas.len());
     let mut tree = Branch::default();
-    let mut needs = Vec::new();
     for (at, delta) in deltas.iter().enumerate() {
         let rows = rows.get(at).map_or(&[][..], |rows| rows);
-        let row = |row: ReplicaIndex| rows.get(row as usize).copied().unwrap_or(row);
         let mut own = Branch::from_node(delta.tree.root());
         let mut carried = delta.carried();
         let mut own_events = delta.event_context();
@@ -49,7 +47,6 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>]) -> Group {
         }
         uncarried.push(own_events.difference(&carried));
         events.push(own_events);
-        needs.extend(delta.deps.iter().map(|&(at, counter)| (row(at), counter)));
         tree.absorb(own);
     }
     tree.join_equal_keys();
@@ -58,11 +55,6 @@ pub(crate) fn group(deltas: &[&Parts], rows: &[Vec<ReplicaIndex>]) -> Group {
     let uncarried = CausalContext::from_contexts(&uncarried);
     tree.drop_dead(&uncarried);
     let events = CausalContext::from_contexts(&events);
-    // The largest of each row. What another delta of the group brings need not be there before.
-    needs.sort_unstable_by(|a, b| b.cmp(a));
-    needs.dedup_by_key(|(row, _)| *row);
-    needs.retain(|&(row, counter)| counter > 0 && !events.contains(LocalDot::new(row, counter)));
-    let deps = SmallVec::from_slice(&needs);
     let events = events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
-    Group { deps, events, tree, uncarried }
+    Group { events, tree, uncarried }
 }

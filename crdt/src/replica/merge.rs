@@ -10,6 +10,9 @@ use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaId, ReplicaIndex, Versio
 use crate::delta::{Delta, Parts};
 use crate::store::{Changes, Crdt, DotStore, Join, Look, Rows, Seen, compare};
 
+/// How many replica ids a replica knows at most. Tests cannot wait for as many as there may be.
+const MOST_ROWS: usize = if cfg!(test) { 1 << 12 } else { MAX_REPLICAS };
+
 /// What became of a merged delta.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Merged {
@@ -97,7 +100,7 @@ impl<T: Crdt> Replica<T> {
         }
         let new_rows = rows.absent().count();
         // One row is left for ourselves.
-        if self.tx.table.len() + self.pending.new_rows() + new_rows >= MAX_REPLICAS {
+        if self.tx.table.len() + self.pending.new_rows() + new_rows >= MOST_ROWS {
             return Err(Refused::TooManyReplicas);
         }
         let implied = delta.events.iter().map(|run| (run.replica, run.first - 1));
@@ -212,7 +215,43 @@ impl<T: Crdt> Replica<T> {
         if self.tx.table.id(row) == self.id {
             return;
         }
+        // That it differs from what it was is what matters.
         self.epoch = self.epoch.wrapping_add(news);
         self.raised.insert(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PnCounter;
+
+    /// Replicas of these numbers write once each; what one of them writes that has taken that in.
+    fn after(numbers: core::ops::Range<u16>) -> (Vec<Delta<PnCounter>>, Delta<PnCounter>) {
+        let replica = |number: u16| {
+            Replica::<PnCounter>::new(ReplicaId::from_bytes(
+                [number.to_be_bytes(); 8].concat().try_into().unwrap(),
+            ))
+        };
+        let mut writer = replica(numbers.start);
+        let others: Vec<_> = numbers.skip(1).map(|number| replica(number).update(|n| n.inc(1)).1).collect();
+        others.iter().for_each(|delta| assert_eq!(writer.merge(delta.clone()), Ok(Merged::Applied)));
+        (others, writer.update(|n| n.inc(1)).1)
+    }
+
+    #[test]
+    fn ids_that_wait_are_counted_until_they_are_known() {
+        let mut hub = Replica::<PnCounter>::new(ReplicaId::from_bytes([255; 16]));
+        let (known, last) = after(0..2_000);
+        known.into_iter().chain([last]).for_each(|delta| assert_eq!(hub.merge(delta), Ok(Merged::Applied)));
+        let ((thousand, early), (_, more), (_, most)) =
+            (after(10_000..11_000), after(20_000..21_000), after(30_000..31_200));
+        assert!(matches!(hub.merge(early), Ok(Merged::Pending(_))));
+        assert_eq!(hub.merge(most.clone()), Err(Refused::TooManyReplicas));
+        // What has come counts once.
+        thousand.into_iter().for_each(|delta| assert_eq!(hub.merge(delta), Ok(Merged::Applied)));
+        assert_eq!(hub.pending(), 0);
+        assert!(matches!(hub.merge(more), Ok(Merged::Pending(_))));
+        assert_eq!(hub.merge(most), Err(Refused::TooManyReplicas));
     }
 }

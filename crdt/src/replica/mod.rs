@@ -1,5 +1,6 @@
 //! A value, its version, and who writes here.
 
+mod beyond;
 mod merge;
 mod pending;
 mod ring;

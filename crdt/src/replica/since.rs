@@ -20,7 +20,7 @@ pub enum Since<T: Crdt> {
     /// This delta, and it brings the peer level.
     Delta(Delta<T>),
     /// More than is remembered: what was removed since then can no longer be told. Send the
-    /// [`state`](Replica::state).
+    /// [`state`](Replica::state), or find out what differs: [`delta_beyond`](Replica::delta_beyond).
     Forgotten,
 }
 
@@ -79,17 +79,18 @@ impl<T: Crdt> Replica<T> {
         group.tree.collect_covers(&mut covers);
         let unsaid = below_base.difference(&CausalContext::from_contexts(covers));
         group.tree.cover.union(&unsaid);
-        group.deps.clear();
         group.events.clear();
+        let mut deps = SmallVec::new();
         for (row, (&known, &theirs)) in self.known.iter().zip(&theirs).enumerate() {
             let replica = row as ReplicaIndex;
             if known > theirs {
                 group.events.push(Run { replica, first: theirs + 1, last: known });
             } else if known > 0 {
-                group.deps.push((replica, known));
+                deps.push((replica, known));
             }
         }
-        Since::Delta(Delta::from_parts(Arc::new(group.into_parts(Arc::clone(&self.tx.table)))))
+        let parts = Parts { deps, ..group.into_parts(Arc::clone(&self.tx.table)) };
+        Since::Delta(Delta::from_parts(Arc::new(parts)))
     }
 
     /// The whole state, as a delta that depends on nothing: it carries every live item and covers its whole version.

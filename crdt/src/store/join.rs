@@ -55,6 +55,7 @@ enum Theirs {
 impl Theirs {
     fn of(ours: &Rows, table: &ReplicaTable) -> Self {
         let pairs = ours.0.iter().copied().zip(0..);
+        // Both say the same.
         if table.len() > 16 * ours.0.len() {
             let mut few: SmallVec<_> = pairs.collect();
             few.sort_unstable();

@@ -67,6 +67,7 @@ impl<C> Leaf<C> {
     }
 
     pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+        // Either way the same goes; this is about what it costs.
         let few = self.items.len() <= FEW || cover.intervals().len() > FEW;
         for (there, first, last) in join.runs_here(cover) {
             // A run of few dots is found by its place, so that it costs the same however many replicas there are.

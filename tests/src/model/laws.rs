@@ -159,6 +159,31 @@ pub fn answers_are_minimal<T: Crdt, O: Clone>(world: &World<T, O>) {
     }
 }
 
+/// Who has forgotten what was removed since finds with the other what differs, and answers with exactly what is lacked; the two may
+/// settle for an older base than both know.
+pub fn what_was_forgotten_is_found<T: Crdt, O: Clone>(world: &World<T, O>) {
+    for from in &world.replicas {
+        for to in &world.replicas {
+            let both = from.version().meet(&to.version());
+            let bases = world.replicas.iter().map(|replica| both.meet(&replica.version()));
+            for base in bases.chain([both.clone()]) {
+                let (here, there) = (from.live_below(&base), to.live_below(&base));
+                let (here, there) = here.zip(there).expect("both know the base");
+                let gone: Vec<u64> =
+                    there.into_iter().filter(|number| here.binary_search(number).is_err()).collect();
+                let Some(delta) = from.delta_beyond(&base, &gone) else {
+                    assert!(base.dominates(&from.version()) && gone.is_empty());
+                    continue;
+                };
+                brings_only_news(&delta, &base);
+                let mut level = taking_in([&to.state()]);
+                assert!(matches!(level.merge(sent(&delta)), Ok(Merged::Applied | Merged::AlreadyKnown)));
+                assert_eq!(face(&level), face(&taking_in([&to.state(), &from.state()])));
+            }
+        }
+    }
+}
+
 fn brings_only_news<T: Crdt>(delta: &Delta<T>, known: &Version) {
     let inspection = Inspection::of(&delta.encode(), &Limits::default()).expect("it is a message of ours");
     let [body] = &inspection.bodies[..] else { panic!("a delta has one body") };

@@ -1,0 +1,118 @@
+//! What a replica lacks that is so far behind that nobody remembers what was removed since.
+//!
+//! Both sides number the dots that both know, find the numbers of those that are alive at one side only, and with these one writes
+//! exactly what the other lacks. How they find them is theirs to choose: a bit for each dot, or a sketch.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use smallvec::SmallVec;
+
+use super::Replica;
+use crate::causal::{CausalContext, LocalDot, MAX_COUNTER, ReplicaIndex, Version};
+use crate::delta::{Delta, DeltaTree, Parts, Run};
+use crate::store::{Crdt, DotStore};
+
+/// The dots below a base, numbered from 0 on without a gap: in order of replica id, then of counter.
+struct Ranks {
+    /// By row of the replica's table: the number of its first dot, and how many are below the base.
+    rows: Vec<(u64, u64)>,
+    /// Rows that have such dots, in order of their numbers.
+    order: Vec<ReplicaIndex>,
+}
+
+impl Ranks {
+    fn rank(&self, dot: LocalDot) -> Option<u64> {
+        let &(first, count) = self.rows.get(dot.replica() as usize)?;
+        (dot.counter() <= count).then(|| first + dot.counter() - 1)
+    }
+
+    fn dot(&self, rank: u64) -> Option<LocalDot> {
+        let row = |at: usize| self.rows[self.order[at] as usize];
+        let after = self.order.partition_point(|&replica| self.rows[replica as usize].0 <= rank);
+        let at = after.checked_sub(1)?;
+        let (first, count) = row(at);
+        (rank - first < count).then(|| LocalDot::new(self.order[at], rank - first + 1))
+    }
+}
+
+impl<T: Crdt> Replica<T> {
+    /// `None` if not all of `base` is known here, or it has more dots than can be numbered.
+    fn ranks(&self, base: &Version) -> Option<Ranks> {
+        let (mut rows, mut order) = (Vec::new(), Vec::new());
+        rows.resize(self.known.len(), (0, 0));
+        let mut next = 0_u64;
+        for (id, count) in base.iter() {
+            let row = self.tx.table.row(id)?;
+            if self.known[row as usize] < count {
+                return None;
+            }
+            rows[row as usize] = (next, count);
+            order.push(row);
+            next = next.checked_add(count).filter(|&next| next <= MAX_COUNTER)?;
+        }
+        Some(Ranks { rows, order })
+    }
+
+    /// The dots below `base` that are alive, as numbers, ascending: 0 is the first event of the replica with the least id, and
+    /// each replica's follow those of the one before without a gap. Two replicas that know `base` number alike, and a number that one
+    /// has and the other has not is a dot that was removed there. Costs a walk over the state.
+    ///
+    /// `None` if not all of `base` is known here, or it has more than [`MAX_COUNTER`] events.
+    #[must_use]
+    pub fn live_below(&self, base: &Version) -> Option<Vec<u64>> {
+        let ranks = self.ranks(base)?;
+        let mut live = Vec::new();
+        self.state.dots(&mut |dot| live.extend(ranks.rank(dot)));
+        live.sort_unstable();
+        Some(live)
+    }
+
+    /// What a replica lacks that knows `base`, and has of it `gone` alive, which is removed here: numbers as
+    /// [`live_below`](Self::live_below) has them. Whatever that replica knows besides stays; it is level with this one then. Exact,
+    /// and in proportion to what it lacks, however long ago it knew all; what it costs is a walk over the state.
+    ///
+    /// `None` if it lacks nothing, not all of `base` is known here, or `gone` has numbers beyond it.
+    ///
+    /// ```
+    /// use tombolo_crdt::{AddWinsSet, Merged, Replica, ReplicaId};
+    ///
+    /// let mut ann = Replica::<AddWinsSet<u64>>::new(ReplicaId::from_bytes([1; 16]));
+    /// let _ = ann.update(|set| set.extend(0..100_u64));
+    /// let mut bob = ann.fork(ReplicaId::from_bytes([2; 16]));
+    /// let _ = ann.update(|set| set.remove(&7));
+    /// let _ = bob.update(|set| set.remove(&8));
+    ///
+    /// let base = ann.version().meet(&bob.version());
+    /// let (hers, his) = (ann.live_below(&base).unwrap(), bob.live_below(&base).unwrap());
+    /// let gone: Vec<u64> = his.into_iter().filter(|number| !hers.contains(number)).collect();
+    /// assert_eq!(gone, [7]);
+    /// assert_eq!(bob.merge(ann.delta_beyond(&base, &gone).unwrap()), Ok(Merged::Applied));
+    /// assert!(!bob.contains(&7) && !bob.contains(&8));
+    /// ```
+    #[must_use]
+    pub fn delta_beyond(&self, base: &Version, gone: &[u64]) -> Option<Delta<T>> {
+        let ranks = self.ranks(base)?;
+        let gone = gone.iter().map(|&rank| ranks.dot(rank)).collect::<Option<Vec<LocalDot>>>()?;
+        let gone = CausalContext::from_dots(gone);
+        let (mut deps, mut events) = (SmallVec::new(), SmallVec::new());
+        for (row, (&known, &(_, base))) in self.known.iter().zip(&ranks.rows).enumerate() {
+            let replica = row as ReplicaIndex;
+            if known > base {
+                events.push(Run { replica, first: base + 1, last: known });
+            } else if base > 0 {
+                deps.push((replica, base));
+            }
+        }
+        if events.is_empty() {
+            return None;
+        }
+        let tree = DeltaTree::written(|writer| {
+            writer.cover(gone.as_dots());
+            self.state.carry(&|dot| ranks.rank(dot).is_none(), writer);
+        });
+        let table = Arc::clone(&self.tx.table);
+        let parts = Parts { table, deps, events, tree, is_state: false, author_epoch: None };
+        Some(Delta::from_parts(Arc::new(parts)))
+    }
+}
