@@ -169,18 +169,46 @@ fn what_an_answer_takes_out_it_says_once() {
 }
 
 #[test]
-fn a_state_takes_away_nothing_that_it_brings() {
-    let [mut ann, mut bob, mut eve] = [1, 2, 3].map(|of| Replica::<PnCounter>::new(id(of)));
+fn a_state_takes_away_what_it_lacks_and_nothing_that_it_brings() {
+    let mut bob = Replica::<PnCounter>::new(id(2));
+    let mut eve = Replica::<PnCounter>::new(id(3));
+    // Two amounts of bob's, of which one stays, among so many that they are looked up.
     let _ = bob.update(|n| n.inc(1_000));
-    ann.merge(bob.state()).unwrap();
-    // So many amounts of one replica at one place that those of others are looked up among them.
-    for n in 0..20 {
-        ann.keep_counters(n);
-        let _ = ann.update(|n| n.inc(1));
+    bob.keep_counters(1);
+    let _ = bob.update(|n| n.inc(100));
+    eve.merge(bob.state()).unwrap();
+    for of in 10..30 {
+        eve.merge(Replica::<PnCounter>::new(id(of)).update(|n| n.inc(1)).1).unwrap();
     }
-    eve.merge(ann.state()).unwrap();
-    let _ = ann.update(|n| n.inc(1));
-    eve.merge(ann.state()).unwrap();
-    assert_eq!(eve.value(), 1_021);
-    assert_eq!(eve.encode(), ann.encode());
+    let _ = bob.update(|n| n.inc(100));
+    eve.merge(bob.state()).unwrap();
+    assert_eq!(eve.value(), 1_220);
+    assert_eq!(eve.live_below(&bob.version()), bob.live_below(&bob.version()));
+}
+
+#[test]
+fn an_amount_is_replaced_wherever_among_others_it_stands() {
+    let mut writers = [1, 2, 3, 4, 5].map(|of| Replica::<PnCounter>::new(id(of)));
+    let deltas = writers.each_mut().map(|writer| writer.update(|n| n.inc(1)).1);
+    for writer in &mut writers {
+        deltas.iter().for_each(|delta| _ = writer.merge(delta.clone()).unwrap());
+        let _ = writer.update(|n| n.inc(1));
+        assert_eq!(writer.live_below(&writer.version()).unwrap().len(), 5);
+        assert_eq!(writer.value(), 6);
+    }
+}
+
+#[test]
+fn a_group_has_no_place_of_which_it_says_nothing() {
+    type Stock = AddWinsMap<String, AddWinsMap<String, PnCounter>>;
+    let mut stock = Replica::<Stock>::new(id(1));
+    let mut group = stock.update(|stock| stock.at("fruit").at("figs").inc(1)).1;
+    assert!(group.append(&stock.update(|stock| stock.remove("fruit")).1));
+    let inspection = Inspection::of(&group.encode(), &Limits::default()).unwrap();
+    let mut keys = Vec::new();
+    inspection.bodies[0].each_node(&inspection.type_name, &mut |node| {
+        keys.push(node.key.clone());
+        ControlFlow::Continue(())
+    });
+    assert!(!keys.iter().any(|key| key.contains("figs")), "{keys:?}");
 }

@@ -93,6 +93,24 @@ fn large_deltas_wait_up_to_sixteen_mebibytes_and_then_no_more() {
     }
 }
 
+#[test]
+fn what_goes_on_waiting_still_takes_its_room() {
+    let mut bob = Replica::<AddWinsSet<String>>::new(id(9));
+    let [ann, cat, dan] = [1, 2, 3].map(|number| {
+        let mut writer = Replica::<AddWinsSet<String>>::new(id(number));
+        let mut write = |text: String| writer.update(|set| set.add(text)).1;
+        let lost = write(number.to_string());
+        (lost, (0..10).map(|n| write(format!("{number} {n} {}", "x".repeat(1 << 20)))).collect::<Vec<_>>())
+    });
+    for large in ann.1[..8].iter().chain(&cat.1[..6]) {
+        assert!(matches!(bob.merge(large.clone()), Ok(Merged::Pending(_))));
+    }
+    bob.merge(cat.0).unwrap();
+    assert_eq!(bob.pending(), 8);
+    let waiting = dan.1.iter().take_while(|&large| bob.merge(large.clone()).is_ok()).count();
+    assert!((6..=8).contains(&waiting), "{waiting}");
+}
+
 /// Many dots in one place: what is taken out is what was seen, however many that is.
 #[test]
 fn a_removal_takes_as_many_pieces_as_it_has_seen() {

@@ -41,6 +41,7 @@ impl Branch {
         }
     }
 
+    /// Such a node is not written either.
     fn is_empty(&self) -> bool {
         self.cover.is_empty()
             && self.carried.is_empty()

@@ -154,8 +154,12 @@ pub(crate) fn leaf<'t>(
 
 #[cfg(test)]
 mod tests {
-    use super::Mismatch;
-    use crate::{DecodeError, Delta, EnableWinsFlag, Limits};
+    use alloc::sync::Arc;
+
+    use super::{Mismatch, Parts, check_tree};
+    use crate::causal::ReplicaTable;
+    use crate::delta::Run;
+    use crate::{DecodeError, Delta, EnableWinsFlag, Limits, ReplicaId};
 
     /// The body of a delta of one replica and one event, of a flag: what follows on the events in the columns.
     fn flag(tree: &[u8]) -> Result<Delta<EnableWinsFlag>, DecodeError> {
@@ -169,6 +173,20 @@ mod tests {
         let columns = [&[head, 1][..], tree].concat();
         let head = [&[0x92, 0x91, 0xc4, 16][..], &[7; 16], &[0xc4, columns.len() as u8]].concat();
         Delta::decode_body(&[&head[..], &columns].concat(), &Limits::default())
+    }
+
+    #[test]
+    fn events_are_counted_from_one_on() {
+        let mut table = ReplicaTable::default();
+        table.intern(ReplicaId::from_bytes([7; 16]));
+        let table = Arc::new(table);
+        let checked = |first, last| {
+            let mut parts = Parts::empty(Arc::clone(&table));
+            parts.events.push(Run { replica: 0, first, last });
+            check_tree(&parts)
+        };
+        assert_eq!(checked(1, 1), Ok(()));
+        assert_eq!((checked(0, 1), checked(3, 2)), (Err(Mismatch::Events), Err(Mismatch::Events)));
     }
 
     #[test]
