@@ -98,3 +98,17 @@ impl fmt::Debug for LocalDot {
         write!(f, "#{}:{}", self.replica(), self.counter())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_dot_of_the_last_row_takes_all_bits() {
+        let last = LocalDot::new((MAX_REPLICAS - 1) as ReplicaIndex, MAX_COUNTER);
+        assert_eq!(last.bits(), u64::MAX);
+        assert_eq!((last.replica() as usize, last.counter()), (MAX_REPLICAS - 1, MAX_COUNTER));
+        assert_eq!(alloc::format!("{last:?}"), "#16777215:1099511627775");
+        assert_eq!(LocalDot::new(1, 0).bits(), 1 << 40);
+    }
+}
