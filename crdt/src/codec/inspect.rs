@@ -22,7 +22,7 @@ use crate::delta::{Node, Parts, Run, check_tree};
 /// Longer names of types are cut.
 const LONGEST_NAME: usize = 256;
 
-/// What a message that stands alone says. Its [`Display`](std::fmt::Display) is a page of text.
+/// What a message that stands alone says. Its [`Display`](core::fmt::Display) is a page of text.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Inspection {
