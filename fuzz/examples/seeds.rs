@@ -9,7 +9,7 @@ use tombolo_crdt::{
 };
 use tombolo_fuzz::codec;
 use tombolo_sync::engine::fuzzing;
-use tombolo_sync::engine::wire::{Contact, ContentKind, Frame, Line, Refusal, Welcome, seal_payload};
+use tombolo_sync::engine::wire::{Alive, Contact, ContentKind, Frame, Line, Refusal, Welcome, seal_payload};
 use tombolo_sync::{DocId, PeerId, Secret, SpaceId, Ticket};
 
 /// The most permissive limits of `codec::limits`.
@@ -169,7 +169,20 @@ fn frames() -> Seeds {
         ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),
         ("differences", Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5] }),
         ("too_many", Frame::TooMany { key: [1, 2] }),
-        ("pull", Frame::Pull { doc, version: version(), kept: Some(([8; 16], 2)) }),
+        ("pull", Frame::Pull { doc, version: version(), kept: Some(([8; 16], 2)), alive: None }),
+        (
+            "pull_runs",
+            Frame::Pull { doc, version: version(), kept: None, alive: Some(Alive::Runs(vec![1, 2, 3])) },
+        ),
+        (
+            "pull_cells",
+            Frame::Pull {
+                doc,
+                version: version(),
+                kept: None,
+                alive: Some(Alive::Cells { key: [1, 2], cells: vec![7; 15] }),
+            },
+        ),
         (
             "content",
             Frame::Content {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{Doc, Limits, ReplicaId, Scalar, Version};
 use tombolo_sync::engine::wire::{
-    Contact, ContentKind, Frame, Hello, Line, Refusal, Welcome, content_hash, open_payload, seal_payload,
+    Alive, Contact, ContentKind, Frame, Hello, Line, Refusal, Welcome, content_hash, open_payload,
+    seal_payload,
 };
 use tombolo_sync::engine::{
     Batch, Config, Effect, Engine, Event, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId, Transport,
@@ -163,6 +164,7 @@ pub enum Word {
     Versions(Vec<(u8, Vec<(u8, u64)>)>, bool, bool),
     Ask,
     Pull(u8, Vec<(u8, u64)>, Option<u32>),
+    Alive(u8, Vec<(u8, u64)>, Option<bool>, Vec<u8>),
     Content(u8, u8, u32, u32, Vec<u8>),
     Got(u8, u32),
     Nothing(u8),
@@ -424,13 +426,26 @@ impl Stage {
             Word::TooMany(key) => Frame::TooMany { key: [*key, 0] },
             Word::Pull(doc, entries, kept) => {
                 let kept = kept.map(|parts| ([0; 16], parts));
-                Frame::Pull { doc: self.doc(*doc), version: version(entries), kept }
+                Frame::Pull { doc: self.doc(*doc), version: version(entries), kept, alive: None }
+            }
+            Word::Alive(doc, entries, how, bytes) => {
+                let doc = self.doc(*doc);
+                // What we know is the base of most interest.
+                let known = self.us.engine.document_status(doc).map(|status| status.version);
+                let version = known.filter(|_| entries.is_empty()).unwrap_or_else(|| version(entries));
+                let alive = match how {
+                    Some(true) => Alive::Runs(bytes.clone()),
+                    Some(false) => Alive::Cells { key: [7, 0], cells: bytes.clone() },
+                    None => Alive::Unsaid,
+                };
+                Frame::Pull { doc, version, kept: None, alive: Some(alive) }
             }
             Word::Content(doc, how, part, parts, bytes) => {
                 self.tainted = true;
                 let kind = match how % 4 {
-                    0 | 2 => ContentKind::State,
+                    0 => ContentKind::State,
                     1 => ContentKind::Delta,
+                    2 => ContentKind::Behind,
                     _ => ContentKind::Named,
                 };
                 // Small numbers are the interesting ones.

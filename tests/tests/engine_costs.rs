@@ -1,7 +1,12 @@
 //! What it costs, in counts of messages and bytes.
 
-use tombolo_crdt::{AddWinsSet, PnCounter};
-use tombolo_sync::engine::wire::{ContentKind, Frame};
+use std::collections::BTreeSet;
+
+use rand::SeedableRng as _;
+use rand::seq::IteratorRandom as _;
+use rand_chacha::ChaCha8Rng;
+use tombolo_crdt::{AddWinsSet, PnCounter, Replica};
+use tombolo_sync::engine::wire::{Alive, ContentKind, Frame};
 use tombolo_tests::sim::{GossipWeather, LinkState, World};
 
 #[test]
@@ -178,4 +183,130 @@ fn in_a_session_an_increment_takes_twelve_bytes_and_an_element_eight_beside_itse
         }
     }
     assert!(seen >= 40, "{seen}");
+}
+
+/// What it took to bring a peer level that was away while others forgot what they removed.
+#[derive(Debug)]
+struct Repaired {
+    /// Bytes of what tells which dots are gone, beside the version that both know.
+    identification: usize,
+    /// Bytes of what the peer lacked, and what our encoder makes of exactly that.
+    content: usize,
+    least: usize,
+    /// How often it asked.
+    pulls: usize,
+    in_cells: bool,
+}
+
+/// Both hold `live` of `dots` elements; then one removes `gone` of them, adds a few, writes until it has forgotten that, and meets the
+/// other, who removed one and added one.
+fn far_behind(dots: u64, live: usize, gone: usize, seed: u64) -> Repaired {
+    type Numbers = AddWinsSet<u64>;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut world = World::new(2, seed);
+    world.gossip = GossipWeather { delivered: 0, ..GossipWeather::default() };
+    let doc = world.open::<Numbers>(0, "numbers");
+    world.open::<Numbers>(1, "numbers");
+    world.update::<Numbers, _>(0, doc, |set| set.extend(0..dots));
+    let mut alive: BTreeSet<u64> = (0..dots).collect();
+    let removed = alive.iter().copied().sample(&mut rng, dots as usize - live);
+    world.update::<Numbers, _>(0, doc, |set| removed.iter().for_each(|number| _ = set.remove(number)));
+    removed.iter().for_each(|number| _ = alive.remove(number));
+    world.connect_all();
+    world.set_link(0, 1, LinkState::Cut);
+    world.run_for(500);
+
+    let removed = alive.iter().copied().sample(&mut rng, gone);
+    world.update::<Numbers, _>(0, doc, |set| removed.iter().for_each(|number| _ = set.remove(number)));
+    removed.iter().for_each(|number| _ = alive.remove(number));
+    for number in 0..100 {
+        world.update::<Numbers, _>(0, doc, |set| set.add(dots + number));
+        alive.insert(dots + number);
+    }
+    // What comes and goes pushes what was before out of what is remembered.
+    let known = world.read::<Numbers, _>(1, doc, Replica::version);
+    let forgotten = |world: &World| {
+        world.read::<Numbers, _>(0, doc, |set| {
+            matches!(set.delta_since(&known), tombolo_crdt::Since::Forgotten)
+        })
+    };
+    while !forgotten(&world) {
+        world.update::<Numbers, _>(0, doc, |set| set.extend(u64::MAX - 1_000..u64::MAX - 10));
+        world.update::<Numbers, _>(0, doc, |set| {
+            (u64::MAX - 1_000..u64::MAX - 10).for_each(|number| _ = set.remove(&number))
+        });
+    }
+    let his = *alive.first().unwrap();
+    world.update::<Numbers, _>(1, doc, |set| set.remove(&his));
+    world.update::<Numbers, _>(1, doc, |set| set.add(u64::MAX - 1));
+    alive.remove(&his);
+    alive.insert(u64::MAX - 1);
+    world.run_for(500);
+
+    let base = world.read::<Numbers, _>(0, doc, Replica::version).meet(&world.read::<Numbers, _>(
+        1,
+        doc,
+        Replica::version,
+    ));
+    let live_below = |node| world.read::<Numbers, _>(node, doc, |set| set.live_below(&base).unwrap());
+    let here: BTreeSet<u64> = live_below(0).into_iter().collect();
+    let lacked: Vec<_> = live_below(1)
+        .into_iter()
+        .filter(|number| !here.contains(number))
+        .map(|number| number..number + 1)
+        .collect();
+    assert!(lacked.len() >= gone);
+    let least =
+        world.read::<Numbers, _>(0, doc, |set| set.delta_beyond(&base, &lacked).unwrap().encode_body().len());
+
+    world.record();
+    world.set_link(0, 1, LinkState::Up);
+    world.run_until_agreed(20_000);
+    for node in 0..2 {
+        let found: BTreeSet<u64> = world.read::<Numbers, _>(node, doc, |set| set.iter().copied().collect());
+        assert!(found == alive, "n{node}: {} of {}", found.len(), alive.len());
+    }
+    let version_bytes = rmp_serde::to_vec(&base).unwrap().len();
+    let mut repaired = Repaired { identification: 0, content: 0, least, pulls: 0, in_cells: false };
+    for sent in world.sent() {
+        match &sent.frame {
+            Frame::Content { doc: of, kind: ContentKind::Behind, .. } if *of == doc => {
+                repaired.identification += sent.bytes - version_bytes;
+            }
+            Frame::Content { doc: of, .. } if *of == doc && sent.to == 1 => repaired.content += sent.bytes,
+            Frame::Pull { doc: of, alive, .. } if *of == doc && sent.from == 1 => {
+                repaired.pulls += 1;
+                repaired.in_cells |= matches!(alive, Some(Alive::Cells { .. }));
+                if alive.is_some() {
+                    repaired.identification += sent.bytes - version_bytes;
+                }
+            }
+            _ => {}
+        }
+    }
+    repaired
+}
+
+#[test]
+fn who_is_far_behind_gets_what_it_lacks_in_bytes_that_follow_the_difference() {
+    let mut thirds = 0;
+    for seed in 0..3 {
+        // Few gone of many: cells of a sketch.
+        let repaired = far_behind(14_000, 6_000, 100, seed);
+        println!("{repaired:?}");
+        assert!(repaired.in_cells);
+        assert!(repaired.content <= repaired.least * 110 / 100 + 64, "{repaired:?}");
+        thirds += usize::from(repaired.pulls > 2);
+        if repaired.pulls <= 2 {
+            assert!(repaired.identification <= 13 * 100 + 256, "{repaired:?}");
+        }
+    }
+    assert!(thirds <= 1, "{thirds} of three sketches were too short");
+    // Most are gone: what is alive, as runs.
+    let repaired = far_behind(6_000, 5_940, 4_500, 1);
+    println!("{repaired:?}");
+    assert!(!repaired.in_cells && repaired.pulls == 2, "{repaired:?}");
+    // A set of chance, of a hundredth: 8 % of a bit for each.
+    assert!(repaired.identification <= 6_000 / 100 * 13 / 8 + 512, "{repaired:?}");
+    assert!(repaired.content <= repaired.least * 110 / 100 + 64, "{repaired:?}");
 }

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter, Replica, ReplicaId, Version};
 use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{ContentKind, Frame, Line, PART, content_hash};
+use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Line, PART, content_hash};
 use tombolo_tests::sim::{GossipWeather, World};
 
 type Words = AddWinsSet<String>;
@@ -103,7 +103,7 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
         for frame in [
             Frame::Ask,
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },
-            Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None },
+            Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None, alive: None },
             Frame::Versions { entries: vec![(doc, version)], first: true, last: true },
             Frame::Beat { sent: 0, digest: [0; 32] },
         ] {
@@ -306,4 +306,39 @@ fn a_document_more_than_there_may_be_is_not_taken_and_the_others_go_on() {
     let version = |world: &World, node: usize| world.engine(node).document_status(held[0]).unwrap().version;
     world.update::<PnCounter, _>(0, held[0], |counter| counter.inc(1));
     assert!(world.run_until(2_000, |world| version(world, 0) == version(world, 1)).is_some());
+}
+
+#[test]
+fn whatever_one_says_is_alive_harms_nobody() {
+    let (mut world, doc) = three(12);
+    let base = world.engine(0).document_status(doc).unwrap().version;
+    // The right base, one that nobody could number, and none.
+    let ids = (0..200).map(|of| ReplicaId::from_bytes([of; 16]));
+    let huge: Version = ids.map(|id| (id, tombolo_crdt::MAX_COUNTER)).collect();
+    for base in [base.clone(), huge, Version::new()] {
+        for length in [0, 1, 2, 7, 8, 9, 64, 1_000, 100_000] {
+            for fill in [0, 0x55, 0xff] {
+                let bytes = vec![fill; length];
+                let cells = Alive::Cells { key: [1, 2], cells: bytes.clone() };
+                for alive in [Alive::Runs(bytes), cells, Alive::Unsaid] {
+                    let pull = Frame::Pull { doc, version: base.clone(), kept: None, alive: Some(alive) };
+                    world.forge_frame(2, 0, &pull);
+                }
+            }
+        }
+        // Answers that nobody asked for, and such to what was asked, that make no sense.
+        for (base, counters, tried) in [
+            (base.clone(), vec![0xff; 160], u32::MAX),
+            (base.clone(), Vec::new(), 0),
+            (base.clone(), vec![7; 100_000], 1),
+        ] {
+            let behind = Behind { base, live: u64::MAX, key: [0; 2], counters, tried };
+            let entries = vec![(doc, [(ReplicaId::from_bytes([77; 16]), 5)].into_iter().collect())];
+            world.forge_frame(2, 0, &Frame::Versions { entries, first: false, last: false });
+            for _ in 0..8 {
+                world.forge_frame(2, 0, &content(doc, ContentKind::Behind, &behind.encode()));
+            }
+        }
+    }
+    assert_unharmed(&mut world, doc);
 }

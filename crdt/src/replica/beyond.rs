@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -27,12 +28,20 @@ impl Ranks {
         (dot.counter() <= count).then(|| first + dot.counter() - 1)
     }
 
-    fn dot(&self, rank: u64) -> Option<LocalDot> {
-        let row = |at: usize| self.rows[self.order[at] as usize];
-        let after = self.order.partition_point(|&replica| self.rows[replica as usize].0 <= rank);
-        let at = after.checked_sub(1)?;
-        let (first, count) = row(at);
-        (rank - first < count).then(|| LocalDot::new(self.order[at], rank - first + 1))
+    /// Adds the dots of these numbers to `dots`; `None` if there are none of them, or not that many.
+    fn collect(&self, numbers: &Range<u64>, dots: &mut CausalContext) -> Option<()> {
+        let mut next = numbers.start;
+        let after = self.order.partition_point(|&replica| self.rows[replica as usize].0 <= next);
+        for &replica in self.order.get(after.checked_sub(1)?..)? {
+            if next >= numbers.end {
+                break;
+            }
+            let (first, count) = self.rows[replica as usize];
+            let last = numbers.end.min(first + count);
+            dots.insert_run(replica, next - first + 1, last - first);
+            next = last;
+        }
+        (next >= numbers.end && numbers.start < numbers.end).then_some(())
     }
 }
 
@@ -68,9 +77,9 @@ impl<T: Crdt> Replica<T> {
         Some(live)
     }
 
-    /// What a replica lacks that knows `base`, and has of it `gone` alive, which is removed here: numbers as
-    /// [`live_below`](Self::live_below) has them. Whatever that replica knows besides stays; it is level with this one then. Exact,
-    /// and in proportion to what it lacks, however long ago it knew all; what it costs is a walk over the state.
+    /// What a replica lacks that knows `base`, and has of it `gone` alive, which is removed here: ranges of numbers as
+    /// [`live_below`](Self::live_below) has them, ascending. Whatever that replica knows besides stays; it is level with this one
+    /// then. Exact, and in proportion to what it lacks, however long ago it knew all; what it costs is a walk over the state.
     ///
     /// `None` if it lacks nothing, not all of `base` is known here, or `gone` has numbers beyond it.
     ///
@@ -85,16 +94,17 @@ impl<T: Crdt> Replica<T> {
     ///
     /// let base = ann.version().meet(&bob.version());
     /// let (hers, his) = (ann.live_below(&base).unwrap(), bob.live_below(&base).unwrap());
-    /// let gone: Vec<u64> = his.into_iter().filter(|number| !hers.contains(number)).collect();
-    /// assert_eq!(gone, [7]);
+    /// let gone: Vec<_> = his.into_iter().filter(|number| !hers.contains(number)).map(|number| number..number + 1).collect();
+    /// assert_eq!(gone, [7..8]);
     /// assert_eq!(bob.merge(ann.delta_beyond(&base, &gone).unwrap()), Ok(Merged::Applied));
     /// assert!(!bob.contains(&7) && !bob.contains(&8));
     /// ```
     #[must_use]
-    pub fn delta_beyond(&self, base: &Version, gone: &[u64]) -> Option<Delta<T>> {
+    pub fn delta_beyond(&self, base: &Version, gone: &[Range<u64>]) -> Option<Delta<T>> {
         let ranks = self.ranks(base)?;
-        let gone = gone.iter().map(|&rank| ranks.dot(rank)).collect::<Option<Vec<LocalDot>>>()?;
-        let gone = CausalContext::from_dots(gone);
+        let mut runs = CausalContext::default();
+        gone.iter().try_for_each(|numbers| ranks.collect(numbers, &mut runs))?;
+        let gone = runs;
         let (mut deps, mut events) = (SmallVec::new(), SmallVec::new());
         for (row, (&known, &(_, base))) in self.known.iter().zip(&ranks.rows).enumerate() {
             let replica = row as ReplicaIndex;

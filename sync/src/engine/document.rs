@@ -1,10 +1,11 @@
 //! A document as the engine sees it: a replica of a type it need not know.
 
 use std::any::Any;
+use std::ops::Range;
 
 use tombolo_crdt::{
     Crdt, DecodeError, Decoding, Delta, Dot, Limits, Merged, Opaque, Refused, Replica, ReplicaId,
-    SessionNames, Since, Version,
+    SessionNames, Version,
 };
 
 use super::frame::{ContentKind, PART};
@@ -19,8 +20,17 @@ pub(crate) trait Document: Send {
         content: Content<'_>,
         limits: &Limits,
     ) -> Result<(Merged, Option<Vec<u8>>), MergeError>;
-    /// What somebody at `version` lacks, in bytes; `None` if nothing. With `names`, what is small has ids by numbers.
-    fn since(&self, version: &Version, names: Option<&SessionNames>) -> Option<(ContentKind, Vec<u8>)>;
+    /// What somebody at `version` lacks, in bytes. With `names`, what is small has ids by numbers.
+    fn since(&self, version: &Version, names: Option<&SessionNames>) -> Since;
+    /// The numbers of the dots below `base` that are alive; `None` if not all of it is known.
+    fn live_below(&self, base: &Version) -> Option<Vec<u64>>;
+    /// What somebody lacks that knows `base` and has of it alive what is `gone` here; `None` if nothing.
+    fn beyond(
+        &self,
+        base: &Version,
+        gone: &[Range<u64>],
+        names: Option<&SessionNames>,
+    ) -> Option<(ContentKind, Vec<u8>)>;
     fn state(&self) -> Vec<u8>;
     /// The state in slices, cut near where it was cut before.
     fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
@@ -36,6 +46,14 @@ pub(crate) trait Document: Send {
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// The same type, with what a store holds.
     fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError>;
+}
+
+/// What somebody lacks, in bytes.
+pub(crate) enum Since {
+    UpToDate,
+    Content(ContentKind, Vec<u8>),
+    /// It is too far behind to tell.
+    Forgotten,
 }
 
 /// What came from outside.
@@ -113,17 +131,28 @@ impl<T: Crdt> Document for Replica<T> {
         Ok((merged, record))
     }
 
-    fn since(&self, version: &Version, names: Option<&SessionNames>) -> Option<(ContentKind, Vec<u8>)> {
-        match (self.delta_since(version), names) {
-            (Since::UpToDate, _) => None,
-            // What takes several parts is told so that another session can go on with it.
-            (Since::Delta(delta), Some(names)) if delta.size_hint() <= PART => {
-                Some((ContentKind::Named, delta.encode_in(names)))
+    fn since(&self, version: &Version, names: Option<&SessionNames>) -> Since {
+        match self.delta_since(version) {
+            tombolo_crdt::Since::UpToDate => Since::UpToDate,
+            tombolo_crdt::Since::Forgotten => Since::Forgotten,
+            tombolo_crdt::Since::Delta(delta) => {
+                let (kind, bytes) = told(&delta, names);
+                Since::Content(kind, bytes)
             }
-            (Since::Delta(delta), _) => Some((ContentKind::Delta, delta.encode_body())),
-            // Here live-dot reconciliation will stand; the whole state is correct, if not cheap.
-            (Since::Forgotten, _) => Some((ContentKind::State, self.encode())),
         }
+    }
+
+    fn live_below(&self, base: &Version) -> Option<Vec<u64>> {
+        Self::live_below(self, base)
+    }
+
+    fn beyond(
+        &self,
+        base: &Version,
+        gone: &[Range<u64>],
+        names: Option<&SessionNames>,
+    ) -> Option<(ContentKind, Vec<u8>)> {
+        Some(told(&self.delta_beyond(base, gone)?, names))
     }
 
     fn state(&self) -> Vec<u8> {
@@ -164,6 +193,14 @@ impl<T: Crdt> Document for Replica<T> {
 
     fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError> {
         Ok(Box::new(from_store::<T>(us, stored)?))
+    }
+}
+
+fn told<T: Crdt>(delta: &Delta<T>, names: Option<&SessionNames>) -> (ContentKind, Vec<u8>) {
+    match names {
+        // What takes several parts is told so that another session can go on with it.
+        Some(names) if delta.size_hint() <= PART => (ContentKind::Named, delta.encode_in(names)),
+        _ => (ContentKind::Delta, delta.encode_body()),
     }
 }
 

@@ -12,8 +12,8 @@ use super::versions::Digest;
 use crate::{DocId, PeerId};
 
 /// The protocol this program speaks, and the oldest it still understands. In protocol 1 nothing was compressed, and
-/// replica ids had no numbers.
-pub const PROTOCOL: u16 = 2;
+/// replica ids had no numbers; in 2 who was far behind was sent whole states.
+pub const PROTOCOL: u16 = 3;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 256 KiB.
@@ -92,10 +92,12 @@ pub enum Frame {
     Pull {
         /// The document.
         doc: DocId,
-        /// What I know of it.
+        /// What I know of it; with `alive`, what both of us do.
         version: Version,
         /// Of an interrupted transfer: of which content I have how many of the first parts.
         kept: Option<(Hash, u32)>,
+        /// After [`ContentKind::Behind`]: what of that is alive here.
+        alive: Option<Alive>,
     },
     /// The answer to `Pull`, whole or in parts: what you lack.
     Content {
@@ -207,6 +209,25 @@ pub enum ContentKind {
     State,
     /// The body of a delta, with replica ids as the sender numbered them in its [`Welcome`].
     Named,
+    /// Not content yet: what was removed since is forgotten, so tell what of it is alive with you ([`Behind`](super::behind::Behind)).
+    Behind,
+}
+
+/// Which dots are alive, by their numbers below a base that both sides know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Alive {
+    /// The lengths of their runs, and of the gaps between them (`runs`).
+    Runs(#[serde(with = "bytes")] Vec<u8>),
+    /// The first cells of their sketch (`sketch`).
+    Cells {
+        /// The key of the sketch.
+        key: [u64; 2],
+        /// The cells.
+        #[serde(with = "bytes")]
+        cells: Vec<u8>,
+    },
+    /// More than a frame holds: send the state.
+    Unsaid,
 }
 
 /// Where a peer can be reached.
@@ -243,15 +264,20 @@ pub fn decodes_as_frame(bytes: &[u8]) -> bool {
 }
 
 /// Byte strings as byte strings, not as arrays of numbers.
-mod bytes {
+pub(super) mod bytes {
     use serde::de::{SeqAccess, Visitor};
     use serde::{Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::engine) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(in crate::engine) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         struct Bytes;
         impl<'de> Visitor<'de> for Bytes {
             type Value = Vec<u8>;

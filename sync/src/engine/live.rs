@@ -86,6 +86,8 @@ impl Engine {
             (ContentKind::Named, Some(names)) => Content::Named(bytes, names),
             // It has overtaken the numbers; they will be said again, and this asked for again.
             (ContentKind::Named, None) => return false,
+            // Nobody asked.
+            (ContentKind::Behind, _) => return false,
         };
         let is_new = !self.documents.contains_key(&doc);
         let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return false };

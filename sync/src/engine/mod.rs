@@ -11,6 +11,8 @@
 //! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
 
 mod apart;
+mod behind;
+mod bits;
 pub(crate) mod book;
 mod directory;
 mod document;
@@ -28,6 +30,7 @@ mod live;
 mod peer;
 mod pulls;
 mod repair;
+mod runs;
 mod serve;
 mod session;
 mod sketch;
@@ -70,8 +73,10 @@ pub use update::{OpenError, UpdateError};
 /// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.
 #[doc(hidden)]
 pub mod wire {
+    pub use super::behind::Behind;
     pub use super::frame::{
-        Contact, ContentKind, Frame, Hello, MAX_FORMER, MAX_NAMES, PART, Refusal, Welcome, content_hash,
+        Alive, Contact, ContentKind, Frame, Hello, MAX_FORMER, MAX_NAMES, PART, Refusal, Welcome,
+        content_hash,
     };
     pub use super::gossip::{open_payload, seal_payload};
     pub use super::line::Line;

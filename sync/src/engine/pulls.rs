@@ -27,6 +27,8 @@ pub(crate) struct Pull {
     pub(crate) peer: PeerId,
     /// When to give it up.
     until: u64,
+    /// How often it was asked more precisely.
+    rounds: u32,
 }
 
 /// Content that is arriving in parts.
@@ -107,7 +109,7 @@ impl Pulls {
         self.postponed.remove(&doc);
         *self.load.entry(peer).or_insert(0) += 1;
         let until = now + PATIENCE;
-        self.under_way.insert(doc, Pull { peer, until });
+        self.under_way.insert(doc, Pull { peer, until, rounds: 0 });
         self.look(until);
     }
 
@@ -121,6 +123,14 @@ impl Pulls {
             }
         }
         Some(pull.peer)
+    }
+
+    /// Whom a document was asked of is asked more precisely; yields how often it was before.
+    pub(crate) fn another_round(&mut self, doc: DocId, now: u64) -> u32 {
+        let Some(pull) = self.under_way.get_mut(&doc) else { return 0 };
+        pull.until = now + PATIENCE;
+        pull.rounds += 1;
+        pull.rounds - 1
     }
 
     /// A peer is answering: it is not late with the rest, which stands behind this in the stream.

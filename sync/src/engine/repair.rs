@@ -6,7 +6,7 @@ use tombolo_crdt::{Opaque, Version};
 use super::Engine;
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
 use super::pulls::Incoming;
-use super::sketch::{self, Differences, Key, Reconciliation, Sketch};
+use super::sketch::{self, Differences, Key};
 use super::storage::Slot;
 use crate::{DocId, PeerId};
 
@@ -18,7 +18,7 @@ const SKETCHED_FROM: usize = 64;
 /// How many cells a first sketch has: enough for some twenty documents.
 const FIRST_CELLS: usize = 32;
 /// How many bytes a cell takes.
-const CELL_BYTES: usize = 13;
+const CELL_BYTES: usize = 12;
 /// How many bytes a document takes in a list, at least.
 const ENTRY_BYTES: usize = 40;
 /// A list of versions is split into frames of about this many bytes.
@@ -74,7 +74,7 @@ impl Engine {
         }
         let key = self.rng.random();
         let hashes = self.durable.hashes(key).into_iter().map(|(hash, _)| hash);
-        let cells = sketch::write(&Sketch::new(hashes, key).cells(ready.cells), u64::BITS);
+        let cells = sketch::write(&sketch::cells(hashes, key, ready.cells), u64::BITS);
         ready.sketched = Some((key, self.durable.clone()));
         self.send(peer, &Frame::Sketch { key, cells });
     }
@@ -82,9 +82,9 @@ impl Engine {
     /// A peer asks where what we hold is not what it holds.
     pub(crate) fn sketched(&mut self, peer: PeerId, key: Key, cells: &[u8]) {
         let hashes = self.durable.hashes(key);
-        let ours = hashes.iter().map(|(hash, _)| *hash);
-        let found = sketch::read(cells, u64::BITS)
-            .map(|cells| Reconciliation::new(ours, key, u64::BITS).take(&cells));
+        let ours: Vec<u64> = hashes.iter().map(|(hash, _)| *hash).collect();
+        let cells = sketch::read(cells, u64::BITS);
+        let found = cells.map(|cells| sketch::differences(&ours, cells, key, u64::BITS));
         let Some(Differences::Found { ours, theirs: gone }) = found else {
             return self.send(peer, &Frame::TooMany { key });
         };
@@ -226,7 +226,7 @@ impl Engine {
         let version = slot.map(|slot| slot.body.version()).unwrap_or_default();
         self.pulls.begin(doc, peer, now);
         let kept = self.pulls.kept(doc);
-        self.send(peer, &Frame::Pull { doc, version, kept });
+        self.send(peer, &Frame::Pull { doc, version, kept, alive: None });
     }
 
     /// Whether there is a place for a document.
@@ -287,6 +287,13 @@ impl Engine {
             let Some(incoming) = self.pulls.take_incoming(doc) else { return };
             incoming.arrived.into_values().flatten().collect()
         };
+        if is_asked
+            && kind == ContentKind::Behind
+            && content_hash(&whole) == hash
+            && self.behind(peer, doc, &whole)
+        {
+            return;
+        }
         if is_asked {
             self.pulls.end(doc);
         }

@@ -9,7 +9,7 @@ use tombolo_crdt::Version;
 
 use super::Engine;
 use super::effect::BatchId;
-use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
+use super::frame::{Alive, ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
 use crate::{DocId, PeerId};
 
 /// How many bytes of large parts are under way to one peer: 4 MiB.
@@ -35,6 +35,7 @@ struct Request {
     doc: DocId,
     version: Version,
     kept: Option<(Hash, u32)>,
+    alive: Option<Alive>,
 }
 
 /// An answer that is being sent.
@@ -118,9 +119,15 @@ impl Serving {
 
 impl Engine {
     /// A peer asks for what it lacks.
-    pub(crate) fn pulled(&mut self, peer: PeerId, doc: DocId, version: Version, kept: Option<(Hash, u32)>) {
+    pub(crate) fn pulled(
+        &mut self,
+        peer: PeerId,
+        (doc, version): (DocId, Version),
+        kept: Option<(Hash, u32)>,
+        alive: Option<Alive>,
+    ) {
         let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
-        ready.serving.request(Request { doc, version, kept });
+        ready.serving.request(Request { doc, version, kept, alive });
         self.serve(peer);
     }
 
@@ -174,12 +181,11 @@ impl Engine {
     }
 
     fn answer(&mut self, peer: PeerId, request: Request) {
-        let Request { doc, version, kept } = request;
-        let slot = self.documents.get(&doc).filter(|slot| slot.is_writable() && !self.deleted.contains(&doc));
+        let Request { doc, version, kept, alive } = request;
         // What is in memory may not be durable yet; then the answer waits until it is.
-        let after = slot.and_then(|slot| slot.last_batch).filter(|&batch| self.batches.is_in_flight(batch));
-        let names = self.peers.get(&peer).and_then(|peer| peer.ready()?.told.as_deref());
-        let Some((kind, bytes)) = slot.and_then(|slot| slot.body.since(&version, names)) else {
+        let last = self.documents.get(&doc).and_then(|slot| slot.last_batch);
+        let after = last.filter(|&batch| self.batches.is_in_flight(batch));
+        let Some((kind, bytes)) = self.answer_to(peer, doc, &version, alive.as_ref()) else {
             return self.send(peer, &Frame::Nothing { doc });
         };
         if bytes.len() > self.config.limits.bytes {

@@ -134,7 +134,7 @@ impl Engine {
             Frame::Sketch { key, cells } => self.sketched(peer, key, &cells),
             Frame::Differences { key, entries, gone } => self.differences(peer, key, entries, &gone),
             Frame::TooMany { key } => self.too_many(peer, key),
-            Frame::Pull { doc, version, kept } => self.pulled(peer, doc, version, kept),
+            Frame::Pull { doc, version, kept, alive } => self.pulled(peer, (doc, version), kept, alive),
             Frame::Content { doc, hash, kind, part, parts, bytes } => {
                 self.content(peer, (doc, hash, kind), part, parts, bytes);
             }

@@ -7,13 +7,16 @@
 //! A cell has no count: which side an element is of is looked up. Hashes are keyed, so that nobody can choose elements that hide
 //! each other.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-/// How many bits of an element's hash a cell is checked by.
-const CHECK_BITS: u32 = 40;
+use super::bits::{BitReader, BitWriter};
+
+/// How many bits of an element's hash a cell is checked by. A set that is not the difference must fool a cell, and with all it
+/// finds the first cell as well, of which all elements are.
+const CHECK_BITS: u32 = 32;
 const CHECK: u64 = (1 << CHECK_BITS) - 1;
 
 /// Drawn for one reconciliation.
@@ -72,31 +75,11 @@ impl Mapped {
     }
 }
 
-/// The row of cells of a set.
-#[derive(Debug)]
-pub(crate) struct Sketch {
-    elements: Vec<Mapped>,
-    made: usize,
-}
-
-impl Sketch {
-    pub(crate) fn new(elements: impl IntoIterator<Item = u64>, key: Key) -> Self {
-        Self { elements: elements.into_iter().map(|element| Mapped::new(element, key)).collect(), made: 0 }
-    }
-
-    /// The next cells. Costs a look at every element, so many at a time are cheaper.
-    pub(crate) fn cells(&mut self, count: usize) -> Vec<Cell> {
-        let mut cells = vec![Cell::default(); count];
-        let (from, to) = (self.made as u64, (self.made + count) as u64);
-        for element in &mut self.elements {
-            while element.next < to {
-                cells[(element.next - from) as usize].toggle(element.cell);
-                element.advance();
-            }
-        }
-        self.made += count;
-        cells
-    }
+/// The first cells of a set's row. Costs a hash of every element.
+pub(crate) fn cells(elements: impl IntoIterator<Item = u64>, key: Key, count: usize) -> Vec<Cell> {
+    let mut cells = vec![Cell::default(); count];
+    elements.into_iter().for_each(|element| Mapped::new(element, key).toggle_in(&mut cells, |_| {}));
+    cells
 }
 
 /// What comes out of a row of cells.
@@ -110,102 +93,81 @@ pub(crate) enum Differences {
     Nonsense,
 }
 
-/// One side of a reconciliation: our elements, and the other side's cells as far as they have come.
-#[derive(Debug)]
-pub(crate) struct Reconciliation {
-    key: Key,
-    bits: u32,
-    sketch: Sketch,
-    /// What is left of the difference.
-    cells: Vec<Cell>,
-    found: BTreeMap<u64, Mapped>,
+/// What our elements, ascending, of `bits` bits each, differ in from those of which another made these cells. Costs a hash of every
+/// element, and as much as the cells say.
+pub(crate) fn differences(ours: &[u64], mut theirs: Vec<Cell>, key: Key, bits: u32) -> Differences {
+    let cells = &mut theirs;
+    ours.iter().for_each(|&element| Mapped::new(element, key).toggle_in(cells, |_| {}));
+    let mut found = BTreeSet::new();
+    let mut changed: Vec<usize> = (0..cells.len()).collect();
+    while let Some(at) = changed.pop() {
+        let cell = cells[at];
+        if cell.is_empty() || cell.sum.checked_shr(bits).is_some_and(|rest| rest > 0) {
+            continue;
+        }
+        let mut alone = Mapped::new(cell.sum, key);
+        if alone.cell != cell {
+            continue;
+        }
+        // Each is found once, and there are no more than cells.
+        if found.len() >= cells.len() || !found.insert(cell.sum) {
+            return Differences::Nonsense;
+        }
+        alone.toggle_in(cells, |at| changed.push(at));
+    }
+    // Every element is in the first cell.
+    if cells.first().is_none_or(|first| !first.is_empty()) {
+        return Differences::More;
+    }
+    let (ours, theirs) = found.into_iter().partition(|element| ours.binary_search(element).is_ok());
+    Differences::Found { ours, theirs }
 }
 
-impl Reconciliation {
-    /// Elements have `bits` bits.
-    pub(crate) fn new(elements: impl IntoIterator<Item = u64>, key: Key, bits: u32) -> Self {
-        let sketch = Sketch::new(elements, key);
-        Self { key, bits, sketch, cells: Vec::new(), found: BTreeMap::new() }
-    }
-
-    /// Takes in the next cells of the other side. Costs as much as they say.
-    pub(crate) fn take(&mut self, theirs: &[Cell]) -> Differences {
-        let start = self.cells.len();
-        let mut new = self.sketch.cells(theirs.len());
-        new.iter_mut().zip(theirs).for_each(|(ours, theirs)| ours.toggle(*theirs));
-        self.cells.extend(new);
-        // What is found already is in the new cells as well.
-        for found in self.found.values_mut() {
-            found.toggle_in(&mut self.cells, |_| {});
-        }
-        let mut changed: Vec<usize> = (start..self.cells.len()).collect();
-        while let Some(at) = changed.pop() {
-            let cell = self.cells[at];
-            if cell.is_empty() || cell.sum.checked_shr(self.bits).is_some_and(|rest| rest > 0) {
-                continue;
-            }
-            let mut alone = Mapped::new(cell.sum, self.key);
-            if alone.cell != cell {
-                continue;
-            }
-            // Each is found once, and there are no more than cells.
-            if self.found.len() >= self.cells.len() || self.found.contains_key(&cell.sum) {
-                return Differences::Nonsense;
-            }
-            alone.toggle_in(&mut self.cells, |at| changed.push(at));
-            self.found.insert(cell.sum, alone);
-        }
-        // Every element is in the first cell.
-        if self.cells.first().is_none_or(|first| !first.is_empty()) {
-            return Differences::More;
-        }
-        let is_ours = |element: &u64| {
-            self.sketch.elements.binary_search_by_key(element, |mapped| mapped.cell.sum).is_ok()
-        };
-        let (ours, theirs) = self.found.keys().partition(|element| is_ours(element));
-        Differences::Found { ours, theirs }
-    }
+/// How many bytes so many cells take.
+pub(crate) fn bytes_of(cells: usize, bits: u32) -> usize {
+    cells.saturating_mul((bits + CHECK_BITS) as usize).div_ceil(8)
 }
 
 /// Writes cells, each in as many bits as it takes.
 pub(crate) fn write(cells: &[Cell], bits: u32) -> Vec<u8> {
-    let mut out = Vec::with_capacity((cells.len() * (bits + CHECK_BITS) as usize).div_ceil(8));
-    let (mut held, mut count) = (0_u128, 0);
+    let mut out = BitWriter::default();
     for cell in cells {
-        for (part, bits) in [(cell.sum, bits), (cell.check, CHECK_BITS)] {
-            held |= u128::from(part) << count;
-            count += bits;
-            while count >= 8 {
-                out.push(held as u8);
-                held >>= 8;
-                count -= 8;
-            }
-        }
+        out.put(cell.sum, bits);
+        out.put(cell.check, CHECK_BITS);
     }
-    if count > 0 {
-        out.push(held as u8);
-    }
-    out
+    out.finish()
 }
 
 /// Reads what [`write`] wrote; `None` if it cannot have.
 pub(crate) fn read(bytes: &[u8], bits: u32) -> Option<Vec<Cell>> {
-    let each = (bits + CHECK_BITS) as usize;
-    let cells = bytes.len() * 8 / each;
-    let (mut next, mut held, mut count) = (bytes.iter(), 0_u128, 0);
-    let mut part = |bits: u32| -> Option<u64> {
-        while count < bits {
-            held |= u128::from(*next.next()?) << count;
-            count += 8;
-        }
-        let part = (held & ((1 << bits) - 1)) as u64;
-        held >>= bits;
-        count -= bits;
-        Some(part)
-    };
-    let read: Option<Vec<Cell>> =
-        (0..cells).map(|_| Some(Cell { sum: part(bits)?, check: part(CHECK_BITS)? })).collect();
-    read.filter(|cells| write(cells, bits) == bytes)
+    let cells = bytes.len() * 8 / (bits + CHECK_BITS) as usize;
+    let mut reader = BitReader::new(bytes);
+    let cell = |_| Some(Cell { sum: reader.take(bits)?, check: reader.take(CHECK_BITS)? });
+    let cells = (0..cells).map(cell).collect::<Option<Vec<Cell>>>()?;
+    reader.is_done().then_some(cells)
+}
+
+/// How many counters an estimate has: it is right to within a ninth, one time in three beyond.
+pub(crate) const COUNTERS: usize = 160;
+
+/// What the number of differences between two sets is estimated from: each element adds one to a counter, or takes one from it
+/// (Thorup, Zhang 2012). Counters may overflow: it is their differences that matter.
+pub(crate) fn counters(elements: impl IntoIterator<Item = u64>, key: Key) -> Vec<u8> {
+    let mut counters = vec![0_u8; COUNTERS];
+    for element in elements {
+        let mut hasher = SipHasher13::new_with_keys(key[0], !key[1]);
+        hasher.write_u64(element);
+        let hash = hasher.finish();
+        let at = ((u128::from(hash) * COUNTERS as u128) >> u64::BITS) as usize;
+        counters[at] = counters[at].wrapping_add(if hash & 1 == 0 { 1 } else { u8::MAX });
+    }
+    counters
+}
+
+/// About how many elements two sets differ in, of which these are the counters.
+pub(crate) fn estimate(ours: &[u8], theirs: &[u8]) -> usize {
+    let difference = |(ours, theirs): (&u8, &u8)| i64::from(ours.wrapping_sub(*theirs).cast_signed());
+    ours.iter().zip(theirs).map(difference).map(|difference| (difference * difference) as usize).sum()
 }
 
 #[cfg(test)]
@@ -219,16 +181,14 @@ mod tests {
 
     const KEY: Key = [3, 5];
 
-    /// Sends cells in slices until all is found. Yields that, and how many it took.
+    /// Sends more and more cells until all is found. Yields that, and how many it took.
     fn reconcile(ours: &[u64], theirs: &[u64], key: Key, bits: u32) -> (Vec<u64>, Vec<u64>, usize) {
-        let mut sketch = Sketch::new(theirs.iter().copied(), key);
-        let mut reconciliation = Reconciliation::new(ours.iter().copied(), key, bits);
+        let mut count = 1;
         loop {
-            let cells = sketch.cells((reconciliation.cells.len() / 16).max(1));
-            let cells = read(&write(&cells, bits), bits).unwrap();
-            match reconciliation.take(&cells) {
-                Differences::Found { ours, theirs } => return (ours, theirs, reconciliation.cells.len()),
-                Differences::More => {}
+            let cells = read(&write(&cells(theirs.iter().copied(), key, count), bits), bits).unwrap();
+            match differences(ours, cells, key, bits) {
+                Differences::Found { ours, theirs } => return (ours, theirs, count),
+                Differences::More => count += (count / 16).max(1),
                 Differences::Nonsense => panic!("they are cells of a set"),
             }
         }
@@ -270,12 +230,7 @@ mod tests {
         fn any_bytes_end_and_are_read_one_way(bytes in prop::collection::vec(any::<u8>(), 0..400), bits in 1..=64_u32) {
             if let Some(cells) = read(&bytes, bits) {
                 prop_assert_eq!(write(&cells, bits), bytes);
-                let mut reconciliation = Reconciliation::new([1, 2, 3], KEY, bits);
-                for cells in cells.chunks(7) {
-                    if reconciliation.take(cells) == Differences::Nonsense {
-                        break;
-                    }
-                }
+                let _ = differences(&[1, 2, 3], cells, KEY, bits);
             }
         }
     }
@@ -296,6 +251,23 @@ mod tests {
             let differences = (2 * each).max(1);
             let ratio = cells as f64 / differences as f64;
             assert!(ratio <= most, "{cells} cells for {differences} differences among {both}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_differences_is_known_about() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for each in [0, 10, 100, 1_000, 30_000] {
+            let (mut sum, rounds) = (0, 20);
+            for round in 0..rounds {
+                let [one, other] = sets(&mut rng, 20_000, each, each, 20);
+                let key = [round, 7];
+                let estimate = estimate(&counters(one, key), &counters(other, key));
+                assert!(estimate >= each && estimate <= 3 * each, "{estimate} for {}", 2 * each);
+                sum += estimate;
+            }
+            let mean = sum as f64 / (2 * each * rounds as usize).max(1) as f64;
+            assert!(each == 0 || (0.93..1.07).contains(&mean), "{mean} times {}", 2 * each);
         }
     }
 }

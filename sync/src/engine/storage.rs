@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tombolo_crdt::{Delta, Dot, Opaque, ReplicaId, Version};
 
-use super::document::Document;
+use super::document::{Document, Since};
 use super::effect::{Batch, BatchId, Effect, Event};
 use super::frame::{ContentKind, Hash, content_hash};
 use super::{Engine, ISOLATED};
@@ -185,13 +185,14 @@ impl Engine {
             return None;
         }
         let change = match record {
-            Some(record) => Some((ContentKind::Delta, record)),
+            Some(record) => Since::Content(ContentKind::Delta, record),
             None => slot.body.since(&slot.handed, None),
         };
         slot.handed = version.clone();
         let log_limit = slot.snapshot_bytes.max(LEAST_LOG);
-        let write = match change? {
-            (ContentKind::Delta, record) if slot.log_bytes + record.len() <= log_limit => {
+        let write = match change {
+            Since::UpToDate => return None,
+            Since::Content(ContentKind::Delta, record) if slot.log_bytes + record.len() <= log_limit => {
                 slot.log_bytes += record.len();
                 Write::Append { doc, record }
             }

@@ -169,8 +169,8 @@ pub fn what_was_forgotten_is_found<T: Crdt, O: Clone>(world: &World<T, O>) {
             for base in bases.chain([both.clone()]) {
                 let (here, there) = (from.live_below(&base), to.live_below(&base));
                 let (here, there) = here.zip(there).expect("both know the base");
-                let gone: Vec<u64> =
-                    there.into_iter().filter(|number| here.binary_search(number).is_err()).collect();
+                let gone = there.into_iter().filter(|number| here.binary_search(number).is_err());
+                let gone: Vec<_> = gone.map(|number| number..number + 1).collect();
                 let Some(delta) = from.delta_beyond(&base, &gone) else {
                     assert!(base.dominates(&from.version()) && gone.is_empty());
                     continue;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{Delta, Limits, Opaque, SessionNames, Version};
 use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{ContentKind, Frame, open_payload};
+use tombolo_sync::engine::wire::{Behind, ContentKind, Frame, open_payload};
 use tombolo_sync::engine::{Engine, Event, Origin};
 
 use super::world::World;
@@ -224,6 +224,13 @@ impl World {
                 let whole = self.nodes[node].sending.remove(&(to, doc)).unwrap_or_default();
                 let limits = Limits::trusted();
                 let delta = match kind {
+                    ContentKind::Behind => {
+                        let Some(behind) = Behind::decode(&whole) else {
+                            return self
+                                .violated(format!("n{node} sends what cannot be read of who is behind"));
+                        };
+                        return self.check_durable(node, doc, &behind.base, "names");
+                    }
                     ContentKind::Delta => Delta::<Opaque>::decode_body(&whole, &limits),
                     ContentKind::State => Delta::<Opaque>::decode_state(&whole, &limits),
                     ContentKind::Named => {

@@ -1,7 +1,7 @@
 //! What engines want done, and what comes of it: sessions, dials, frames, gossip, disks.
 
 use tombolo_sync::PeerId;
-use tombolo_sync::engine::wire::Frame;
+use tombolo_sync::engine::wire::{Alive, Frame};
 use tombolo_sync::engine::{Effect, Input, SessionId, Transport};
 
 use super::disk::Job;
@@ -335,7 +335,15 @@ fn describe(frame: &Frame) -> String {
             let kind = if *first || *last { "all versions" } else { "versions" };
             format!("{kind} {entries:?}")
         }
-        Frame::Pull { doc, version, .. } => format!("pull {doc:?} at {version:?}"),
+        Frame::Pull { doc, version, alive: None, .. } => format!("pull {doc:?} at {version:?}"),
+        Frame::Pull { doc, version, alive: Some(alive), .. } => {
+            let alive = match alive {
+                Alive::Runs(runs) => format!("runs of {} bytes", runs.len()),
+                Alive::Cells { cells, .. } => format!("cells of {} bytes", cells.len()),
+                Alive::Unsaid => "too much to tell".into(),
+            };
+            format!("pull {doc:?} beyond {version:?}, alive: {alive}")
+        }
         Frame::Content { doc, kind, part, parts, bytes, .. } => {
             format!("content of {doc:?}, {kind:?} part {part} of {parts}, {} bytes", bytes.len())
         }

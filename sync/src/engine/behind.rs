@@ -1,0 +1,183 @@
+//! Repair of who is so far behind that nobody remembers what was removed since.
+//!
+//! What was added is seen from the versions alone. What was removed is what only the other still has alive of the dots that both
+//! know. So who is asked for a document from a version that is forgotten answers with what it takes to guess how many those are
+//! ([`Behind`]); the asker, which sees by that what is shorter, tells what it has alive ([`Alive`]), as runs or in cells; and the
+//! answer is exactly what it lacks. Two round trips, and bytes that follow the difference, for any type.
+//!
+//! Nobody remembers anything in between: each question says all it takes to answer it, from whatever the state is then. Both
+//! questions name the dots by numbers below a base that both know and keep knowing. What either learns meanwhile lies beyond the base, and
+//! is told as if the other lacked it.
+
+use std::ops::Range;
+
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+use tombolo_crdt::Version;
+
+use super::document::Document;
+use super::frame::{Alive, ContentKind, Frame, MAX_FRAME, bytes};
+use super::sketch::{self, Differences, Key};
+use super::{Engine, runs};
+use crate::{DocId, PeerId};
+
+/// Who has fewer dots alive below the base is sent the state: it is not longer than finding out what differs.
+const WORTH_IT: usize = 64;
+/// How often one asks another for the same document in vain before it asks for the whole state.
+const MOST_ROUNDS: u32 = 4;
+/// How many cells of a sketch it takes for each difference, in hundredths: 1.36 where there are many, and the estimate may be short
+/// of the truth. One in about twenty sketches is too short, and made again.
+const CELLS_PERCENT: usize = 160;
+/// How many cells it takes besides, where differences are few.
+const CELLS_MORE: usize = 12;
+/// How much of a frame is kept for what is not what is alive.
+const FRAME_REST: usize = 4 << 10;
+
+/// What was removed since is forgotten. It stands where content stands ([`ContentKind::Behind`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// What both know. Dots have numbers below it ([`live_below`](tombolo_crdt::Replica::live_below)).
+    pub base: Version,
+    /// How many of them are alive.
+    pub live: u64,
+    /// The key of the counters.
+    pub key: [u64; 2],
+    /// From which it is estimated in how many of them the two differ.
+    #[serde(with = "bytes")]
+    pub counters: Vec<u8>,
+    /// A sketch of so many cells did not tell.
+    pub tried: u32,
+}
+
+impl Behind {
+    /// In bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        rmp_serde::to_vec(self).expect("it consists of what MessagePack can say")
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; `None` if it is not that.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        rmp_serde::from_slice(bytes).ok()
+    }
+
+    /// Says so of a document; `None` if its state is the shorter answer.
+    fn of(document: &dyn Document, base: Version, key: Key, tried: usize) -> Option<Self> {
+        let live = document.live_below(&base).filter(|live| live.len() >= WORTH_IT)?;
+        let counters = sketch::counters(live.iter().copied(), key);
+        Some(Self { base, live: live.len() as u64, key, counters, tried: u32::try_from(tried).ok()? })
+    }
+
+    /// Tells what is alive of `live`, in the shorter way; the whole state is wanted if that is too long for a frame.
+    fn answered(&self, live: &[u64], key: Key) -> Alive {
+        let differences = sketch::estimate(&sketch::counters(live.iter().copied(), self.key), &self.counters);
+        let least = usize::try_from(self.live.abs_diff(live.len() as u64)).unwrap_or(usize::MAX);
+        let cells = differences.max(least).saturating_mul(CELLS_PERCENT) / 100 + CELLS_MORE;
+        let cells = cells.max((self.tried as usize).saturating_mul(2));
+        let bits = bits_of(&self.base);
+        let most = (MAX_FRAME - FRAME_REST).saturating_sub(self.base.len() * 32);
+        let runs = runs::write(&runs::ranges(live.iter().copied()));
+        if sketch::bytes_of(cells, bits) < runs.len().min(most) {
+            let cells = sketch::write(&sketch::cells(live.iter().copied(), key, cells), bits);
+            Alive::Cells { key, cells }
+        } else if runs.len() <= most {
+            Alive::Runs(runs)
+        } else {
+            Alive::Unsaid
+        }
+    }
+}
+
+/// How many events are below a base; none have numbers if they are too many.
+fn events(base: &Version) -> u64 {
+    base.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(count))
+}
+
+/// How many bits a dot's number below the base has.
+fn bits_of(base: &Version) -> u32 {
+    u64::BITS - events(base).saturating_sub(1).leading_zeros()
+}
+
+/// What comes of what another says it has alive.
+enum Gone {
+    /// What of that is removed here.
+    Found(Vec<Range<u64>>),
+    /// So many cells do not tell.
+    Unclear(usize),
+    /// It says nothing, or nothing that makes sense.
+    Untold,
+}
+
+/// What of the other's is removed here, where `live` is alive of what both know.
+fn gone(live: &[u64], base: &Version, alive: &Alive) -> Gone {
+    match alive {
+        Alive::Unsaid => Gone::Untold,
+        Alive::Runs(runs) => match runs::read(runs, events(base)) {
+            Some(theirs) => Gone::Found(runs::without(&theirs, live)),
+            None => Gone::Untold,
+        },
+        Alive::Cells { key, cells } => {
+            let bits = bits_of(base);
+            let Some(cells) = sketch::read(cells, bits) else { return Gone::Untold };
+            let count = cells.len();
+            match sketch::differences(live, cells, *key, bits) {
+                Differences::Found { theirs, .. } => Gone::Found(runs::ranges(theirs)),
+                Differences::More => Gone::Unclear(count),
+                Differences::Nonsense => Gone::Untold,
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// What answers a pull: what who knows `version` lacks, and, if it has said so, has `alive`. `None`: nothing.
+    pub(crate) fn answer_to(
+        &mut self,
+        peer: PeerId,
+        doc: DocId,
+        version: &Version,
+        alive: Option<&Alive>,
+    ) -> Option<(ContentKind, Vec<u8>)> {
+        let key = self.rng.random();
+        let slot =
+            self.documents.get(&doc).filter(|slot| slot.is_writable() && !self.deleted.contains(&doc))?;
+        let names = self.peers.get(&peer).and_then(|peer| peer.ready()?.told.as_deref());
+        let known = slot.body.version();
+        let mut tried = 0;
+        match alive {
+            // What both know may be less than it was, if the other was set back: then from the beginning.
+            Some(alive) if known.dominates(version) => {
+                let live = slot.body.live_below(version)?;
+                match gone(&live, version, alive) {
+                    Gone::Found(gone) => return slot.body.beyond(version, &gone, names),
+                    Gone::Unclear(cells) => tried = cells,
+                    Gone::Untold => return Some((ContentKind::State, slot.body.state())),
+                }
+            }
+            _ => match slot.body.since(version, names) {
+                super::document::Since::UpToDate => return None,
+                super::document::Since::Content(kind, bytes) => return Some((kind, bytes)),
+                super::document::Since::Forgotten => {}
+            },
+        }
+        match Behind::of(&*slot.body, version.meet(&known), key, tried) {
+            Some(behind) => Some((ContentKind::Behind, behind.encode())),
+            None => Some((ContentKind::State, slot.body.state())),
+        }
+    }
+
+    /// Whom we asked for a document has forgotten what was removed since the version we named: asks again, telling what is alive
+    /// here. Says whether it could.
+    pub(crate) fn behind(&mut self, peer: PeerId, doc: DocId, bytes: &[u8]) -> bool {
+        let Some(behind) = Behind::decode(bytes) else { return false };
+        let key = self.rng.random();
+        let rounds = self.pulls.another_round(doc, self.now.millis);
+        let Some(slot) = self.documents.get(&doc).filter(|slot| slot.is_writable()) else { return false };
+        let Some(live) = slot.body.live_below(&behind.base) else { return false };
+        let alive = if rounds < MOST_ROUNDS { behind.answered(&live, key) } else { Alive::Unsaid };
+        let kept = self.pulls.kept(doc);
+        self.send(peer, &Frame::Pull { doc, version: behind.base, kept, alive: Some(alive) });
+        true
+    }
+}
