@@ -9,7 +9,9 @@ use tombolo_crdt::{
 };
 use tombolo_fuzz::codec;
 use tombolo_sync::engine::fuzzing;
-use tombolo_sync::engine::wire::{Alive, Contact, ContentKind, Frame, Line, Refusal, Welcome, seal_payload};
+use tombolo_sync::engine::wire::{
+    Alive, Contact, ContentKind, Frame, Known, Line, Refusal, Welcome, seal_payload,
+};
 use tombolo_sync::{DocId, PeerId, Secret, SpaceId, Ticket};
 
 /// The most permissive limits of `codec::limits`.
@@ -151,9 +153,16 @@ fn frames() -> Seeds {
                 wall_millis: 1 << 40,
                 names: vec![ReplicaId::from_bytes([1; 16])],
                 line: Line::default(),
-                known: Some((ReplicaId::from_bytes([2; 16]), Line::default())),
+                asks: true,
                 former: vec![(ReplicaId::from_bytes([3; 16]), Line::default())],
             }),
+        ),
+        (
+            "met",
+            Frame::Met {
+                replica: ReplicaId::from_bytes([2; 16]),
+                known: Some(Known { line: Line::default(), met: true }),
+            },
         ),
         ("beat", Frame::Beat { sent: 1_000, digest: [4; 32] }),
         ("echo", Frame::Echo { sent: 1_000 }),

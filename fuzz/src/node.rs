@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{Doc, Limits, ReplicaId, Scalar, Version};
 use tombolo_sync::engine::wire::{
-    Alive, Contact, ContentKind, Frame, Hello, Line, Refusal, Welcome, content_hash, open_payload,
+    Alive, Contact, ContentKind, Frame, Hello, Known, Line, Refusal, Welcome, content_hash, open_payload,
     seal_payload,
 };
 use tombolo_sync::engine::{
@@ -172,13 +172,16 @@ pub enum Word {
     Sketch(u64, Vec<u8>),
     Differences(u64, Vec<(u8, Vec<(u8, u64)>)>, Vec<u64>),
     TooMany(u64),
+    Met(bool, Option<u64>),
 }
 
 /// A line as bytes may say it: of a few marks, and now and then one that no store can have.
 fn line(of: u64) -> Line {
-    let before = if of % 11 == 0 { of } else { 0 };
-    let marks: Vec<[u8; 8]> = (0..of % 5).map(|mark| [(mark * (of % 3)) as u8; 8]).collect();
-    let bytes = rmp_serde::to_vec(&(before, marks)).expect("numbers can be written");
+    let step = 1 + of % 2;
+    let marks: Vec<(u64, [u8; 8])> =
+        (0..of % 5).map(|mark| (mark * step, [(mark * (of % 3)) as u8; 8])).collect();
+    let end = if of % 11 == 0 { of } else { marks.last().map_or(0, |(last, _)| last + 1) };
+    let bytes = rmp_serde::to_vec(&(end, marks)).expect("numbers can be written");
     rmp_serde::from_slice(&bytes).expect("a line reads as what it is made of")
 }
 
@@ -394,11 +397,7 @@ impl Stage {
                 wall_millis: *wall_millis,
                 names: vec![ReplicaId::from_bytes([1; 16]), ReplicaId::from_bytes([9; 16])],
                 line: line(*wall_millis),
-                known: name.chars().next().map(|of| {
-                    let replica =
-                        if of < 'm' { self.us.engine.replica() } else { ReplicaId::from_bytes([9; 16]) };
-                    (replica, line(u64::from(u32::from(of))))
-                }),
+                asks: name.len().is_multiple_of(2),
                 former: name
                     .chars()
                     .skip(1)
@@ -406,6 +405,10 @@ impl Stage {
                     .map(|of| (ReplicaId::from_bytes([of as u8; 16]), line(u64::from(u32::from(of)))))
                     .collect(),
             }),
+            Word::Met(ours, of) => Frame::Met {
+                replica: if *ours { self.us.engine.replica() } else { ReplicaId::from_bytes([9; 16]) },
+                known: of.map(|of| Known { line: line(of), met: of.is_multiple_of(2) }),
+            },
             Word::Beat(sent, right) => {
                 let digest = if *right { self.us.engine.digest() } else { [1; 32] };
                 Frame::Beat { sent: *sent, digest }

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter, Replica, ReplicaId, Version};
 use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Line, PART, content_hash};
+use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Known, Line, PART, content_hash};
 use tombolo_tests::sim::{GossipWeather, World};
 
 type Words = AddWinsSet<String>;
@@ -177,7 +177,7 @@ fn nobody_writes_under_the_id_of_a_store_but_the_store() {
 #[test]
 fn who_says_again_and_again_that_a_store_was_set_back_costs_it_a_few_ids_and_a_session() {
     let (mut world, doc) = three(15);
-    let line: Line = rmp_serde::from_slice(&rmp_serde::to_vec(&(0, [[7_u8; 8]])).unwrap()).unwrap();
+    let line: Line = rmp_serde::from_slice(&rmp_serde::to_vec(&(1, [(0, [7_u8; 8])])).unwrap()).unwrap();
     let mut ids = std::collections::BTreeSet::from([world.engine(1).replica()]);
     for _ in 0..40 {
         let ours = world.engine(1).replica();
@@ -187,10 +187,12 @@ fn who_says_again_and_again_that_a_store_was_set_back_costs_it_a_few_ids_and_a_s
             wall_millis: 0,
             names: Vec::new(),
             line: Line::default(),
-            known: Some((ours, line.clone())),
+            asks: true,
             former: Vec::new(),
         };
         world.forge_frame(2, 1, &Frame::Welcome(welcome));
+        let known = Some(Known { line: line.clone(), met: true });
+        world.forge_frame(2, 1, &Frame::Met { replica: ours, known });
         ids.insert(world.engine(1).replica());
         world.run_for(100);
     }
@@ -242,7 +244,7 @@ fn a_wall_clock_at_the_end_of_time_is_only_shown() {
             wall_millis,
             names: vec![ReplicaId::from_bytes([3; 16]); 5],
             line: Line::default(),
-            known: None,
+            asks: false,
             former: Vec::new(),
         };
         world.forge_frame(2, 0, &Frame::Welcome(welcome));

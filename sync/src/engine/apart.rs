@@ -17,7 +17,7 @@ use crate::store::{Store, Write};
 const BEGINNINGS: &str = "apart/";
 /// Who was given what nobody had seen.
 const FORKS: &str = "identity/forks";
-/// Of how many marks the beginnings are kept. What was written under older ones counts as written under the oldest.
+/// Of how many marks the beginnings are kept in each document.
 const KEPT: usize = 64;
 
 /// What somebody wrote under a mark begins in a document after this event.
@@ -67,8 +67,14 @@ impl Apart {
         }
         all.push(Beginning { replica, mark, after });
         if all.len() > KEPT {
-            // The oldest of ours keeps its place, under the mark that goes.
-            all.remove(1);
+            // SUBTLE: what was written under a mark that goes counts as written under the next one: it may be renamed though others
+            // know it, and counts twice then. Were it not renamed where it must be, replicas would differ for ever.
+            if let Some(oldest) =
+                all.iter().position(|begun| begun.replica == replica).filter(|at| at + 2 < all.len())
+            {
+                all[oldest + 2].after = all[oldest + 1].after;
+                all.remove(oldest + 1);
+            }
         }
         Some(record(doc, all))
     }
@@ -125,6 +131,24 @@ impl Apart {
             }
             !all.is_empty()
         });
+        writes
+    }
+
+    /// Forgets where what somebody wrote begins in all documents but these. Yields what the store should do.
+    pub(super) fn forget_all_but(&mut self, of: ReplicaId, renamed: &BTreeMap<DocId, u64>) -> Vec<Write> {
+        let gone: Vec<DocId> =
+            self.beginnings.keys().filter(|doc| !renamed.contains_key(doc)).copied().collect();
+        let mut writes = Vec::new();
+        for doc in gone {
+            let Some(all) = self.beginnings.get_mut(&doc) else { continue };
+            all.retain(|begun| begun.replica != of);
+            if all.is_empty() {
+                self.beginnings.remove(&doc);
+                writes.push(Write::Delete { key: key(doc) });
+            } else {
+                writes.push(record(doc, all));
+            }
+        }
         writes
     }
 

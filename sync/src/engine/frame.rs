@@ -43,6 +43,13 @@ pub enum Frame {
     Refuse(Refusal),
     /// The first word between proved peers.
     Welcome(Welcome),
+    /// The answer to `Welcome`: what I know of who goes by your replica id.
+    Met {
+        /// The id.
+        replica: ReplicaId,
+        /// `None` if I have never heard of it.
+        known: Option<Known>,
+    },
     /// Still here. Answered with `Echo`, and with what follows from the digest.
     Beat {
         /// The sender's own time, echoed for measuring the round trip.
@@ -160,13 +167,22 @@ pub struct Welcome {
     /// What the sender calls by numbers in [`ContentKind::Named`]: at most [`MAX_NAMES`] replica ids, the same whenever
     /// it says so again in this session.
     pub names: Vec<ReplicaId>,
-    /// The marks the sender's store has left under `replica`, as far as they are durable.
+    /// The marks the sender's store has left under `replica`, as far as they are durable and what was written under them may be seen.
     pub line: Line,
-    /// What the sender knows of the receiver: the replica id it went by last, and its line.
-    pub known: Option<(ReplicaId, Line)>,
+    /// Whether `Met` is wanted: the sender has not heard yet what the receiver knows of `replica`.
+    pub asks: bool,
     /// The ids under which the sender's store wrote before, with the marks of which it has what was written: at most
     /// [`MAX_FORMER`].
     pub former: Vec<(ReplicaId, Line)>,
+}
+
+/// What one knows of another that goes by some replica id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its line.
+    pub line: Line,
+    /// Whether it told so itself; others may have.
+    pub met: bool,
 }
 
 /// Of how many of its former ids a store tells the line.

@@ -9,11 +9,11 @@
 use std::sync::Arc;
 
 use rand::Rng;
-use tombolo_crdt::SessionNames;
+use tombolo_crdt::{ReplicaId, SessionNames};
 
 use super::Engine;
 use super::effect::Event;
-use super::frame::{Frame, Hello, MAX_FORMER, MAX_NAMES, Refusal, Welcome};
+use super::frame::{Frame, Hello, Known, MAX_FORMER, MAX_NAMES, Refusal, Welcome};
 use super::peer::{Peer, Phase};
 use crate::{DocId, PeerId};
 
@@ -87,7 +87,7 @@ impl Engine {
     /// Says who we are, perhaps again.
     pub(super) fn introduce_ourselves(&mut self, peer: PeerId) {
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
-        let introduced = ready.replica;
+        let asks = ready.answered != Some(self.config.replica);
         let names = ready.told.get_or_insert_with(|| Arc::new(self.durable.names(self.config.replica)));
         let welcome = Welcome {
             replica: self.config.replica,
@@ -95,7 +95,7 @@ impl Engine {
             wall_millis: self.now.wall_millis,
             names: names.ids().to_vec(),
             line: self.lines.own(),
-            known: self.lines.of(peer, introduced),
+            asks,
             former: self.lines.former().to_vec(),
         };
         self.send(peer, &Frame::Welcome(welcome));
@@ -104,26 +104,23 @@ impl Engine {
     pub(super) fn heard_welcome(&mut self, peer: PeerId, welcome: Welcome) {
         let ours = i64::try_from(self.now.wall_millis).unwrap_or(i64::MAX);
         let theirs = i64::try_from(welcome.wall_millis).unwrap_or(i64::MAX);
-        let lines = welcome.known.iter().chain(&welcome.former).map(|(_, line)| line);
+        let lines = welcome.former.iter().map(|(_, line)| line);
         let is_sane = lines.chain([&welcome.line]).all(super::line::Line::is_sane);
         if welcome.names.len() > MAX_NAMES || welcome.former.len() > MAX_FORMER || !is_sane {
             return self.refuse(peer, Refusal::Malformed);
         }
-        if let Some((replica, known)) = &welcome.known {
-            self.judged(peer, *replica, known);
+        let goes_on = self.judge_line(peer, welcome.replica, welcome.line);
+        if welcome.asks {
+            let known = self.lines.of(peer, welcome.replica);
+            self.send(peer, &Frame::Met { replica: welcome.replica, known });
         }
-        if !self.judge_line(peer, welcome.replica, welcome.line) {
+        if !goes_on {
             return;
         }
         self.heard_former(welcome.former);
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         ready.names.get_or_insert_with(|| Arc::new(SessionNames::new(welcome.names)));
         let was_introduced = ready.replica.replace(welcome.replica).is_some();
-        if !was_introduced && self.lines.has_heard_of(welcome.replica) {
-            // Others who once went by its id have told us of it.
-            self.introduce_ourselves(peer);
-        }
-        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         // What it told before it said who it is.
         let told: Vec<DocId> =
             if was_introduced { Vec::new() } else { ready.have.iter().map(|(doc, _)| doc).collect() };
@@ -137,6 +134,26 @@ impl Engine {
             self.chase(doc);
         }
         self.event(Event::Progress);
+    }
+
+    /// A peer says what it knows of us.
+    pub(super) fn met(&mut self, peer: PeerId, replica: ReplicaId, known: Option<&Known>) {
+        if known.is_some_and(|known| !known.line.is_sane()) {
+            return self.refuse(peer, Refusal::Malformed);
+        }
+        if replica != self.us.replica {
+            return;
+        }
+        if let Some(known) = known {
+            self.judged(peer, known);
+        }
+        // We may go by another id since.
+        if replica == self.us.replica
+            && let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut)
+        {
+            ready.answered = Some(replica);
+            self.perhaps_seen(peer);
+        }
     }
 
     /// No answer has come: says again what was said last. It may have been lost.

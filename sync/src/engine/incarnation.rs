@@ -16,7 +16,7 @@ use tombolo_crdt::{ReplicaId, Version};
 use super::apart::{Apart, Fork};
 use super::document::Document;
 use super::effect::{BatchId, Event, Origin};
-use super::frame::{MAX_FORMER, Refusal};
+use super::frame::{Known, MAX_FORMER, Refusal};
 use super::line::{Line, Relation};
 use super::peer::Peer;
 use super::{Engine, StartError, document};
@@ -33,6 +33,9 @@ const FORMER: &str = "identity/former";
 const HEARD: &str = "heard/";
 /// The lines of peers stand under these names.
 const LINES: &str = "line/";
+/// How long after a mark another is left with the next write, in milliseconds: what was set back within one run, and met others
+/// since, is found out by it.
+const MARK_PAUSE: u64 = 60_000;
 /// How many new ids we take before we are started anew: who tells us again and again that we were set back wants harm.
 const MAX_INCARNATIONS: u32 = 8;
 /// Of how many peers the lines are kept.
@@ -43,8 +46,10 @@ const MAX_LINES: usize = 4_096;
 pub(crate) struct Lines {
     replica: Option<ReplicaId>,
     own: Line,
-    /// What of it is durable, and may be told.
+    /// What is told of it: what is durable, and others may see what was written under it.
     told: Line,
+    /// When to leave another mark.
+    mark_at: u64,
     /// To be written with the next batch.
     unsent: Vec<Write>,
     /// The batch with which it becomes durable.
@@ -73,12 +78,12 @@ impl Lines {
         if let Some(bytes) = store.record(OWN_LINE)? {
             let (replica, line, seen) = rmp_serde::from_slice::<(ReplicaId, Line, u64)>(&bytes)
                 .ok()
-                .filter(|(_, line, _)| line.is_sane())
+                .filter(|(_, line, _)| line.is_line())
                 .ok_or_else(|| damaged(OWN_LINE))?;
             if replica == us {
-                (lines.own, lines.told, lines.seen) = (line.clone(), line, seen);
+                (lines.told, lines.own, lines.seen) = (line.told(seen), line, seen);
             } else {
-                lines.former.push((replica, line));
+                lines.former.push((replica, line.told(line.end())));
             }
         }
         if let Some(bytes) = store.record(FORMER)? {
@@ -127,22 +132,18 @@ impl Lines {
         self.told.clone()
     }
 
-    /// What we know of a peer, which may have told us under which id it goes now.
-    pub(crate) fn of(&self, peer: PeerId, introduced: Option<ReplicaId>) -> Option<(ReplicaId, Line)> {
-        let met = self.known.get(&peer);
-        let replica = introduced.or(met.map(|(replica, _)| *replica))?;
-        let met = met.filter(|(of, _)| *of == replica).map(|(_, line)| line);
-        let line = match (met, self.heard.get(&replica)) {
-            (Some(met), Some(heard)) if heard.relation_to(met) == Relation::Ahead => Some(heard),
-            (None, heard) => heard,
-            (met, _) => met,
+    /// What we know of who goes by this id: the peer that says so, and others.
+    pub(crate) fn of(&self, peer: PeerId, replica: ReplicaId) -> Option<Known> {
+        let met = self.known.get(&peer).filter(|(of, _)| *of == replica).map(|(_, line)| line);
+        let heard = self.heard.get(&replica);
+        let tells_more = |heard: &&Line| {
+            met.is_none_or(|met| matches!(heard.relation_to(met), Relation::Ahead | Relation::Forked))
         };
-        Some((replica, line?.clone()))
-    }
-
-    /// Whether others have told of an id that they once went by it.
-    pub(crate) fn has_heard_of(&self, replica: ReplicaId) -> bool {
-        self.heard.contains_key(&replica)
+        let (line, met) = match heard.filter(tells_more) {
+            Some(heard) => (heard, false),
+            None => (met?, true),
+        };
+        Some(Known { line: line.clone(), met })
     }
 
     /// The ids under which we wrote before.
@@ -182,10 +183,13 @@ impl Lines {
 }
 
 impl Engine {
-    /// Leaves a mark before the first write since the start, and notes where in this document that begins, if it is apart.
+    /// Leaves a mark before the first write since the start or since we are alone, and now and then; and notes where in this
+    /// document that begins, if it is apart.
     pub(super) fn begin_to_write(&mut self, doc: DocId) {
-        if !self.lines.has_written {
-            let is_confirmed = self.is_confirmed();
+        let is_confirmed = self.is_confirmed();
+        let is_due = !is_confirmed || self.now.millis >= self.lines.mark_at;
+        if !self.lines.has_written || (!self.lines.is_apart() && is_due) {
+            self.lines.mark_at = self.now.millis + MARK_PAUSE;
             let mut mark = [0; 8];
             self.rng.fill_bytes(&mut mark);
             self.lines.has_written = true;
@@ -209,19 +213,20 @@ impl Engine {
 
     /// Up to which of our events in a document what we added to counters is left as it is.
     pub(super) fn kept_apart(&self, doc: DocId) -> u64 {
-        let is_apart = if self.lines.has_written { self.lines.is_apart() } else { !self.is_confirmed() };
+        let is_apart = (self.lines.has_written && self.lines.is_apart()) || !self.is_confirmed();
         if !is_apart {
             return 0;
         }
-        let begun = (self.lines.has_written)
+        let begun = (self.lines.has_written && self.lines.is_apart())
             .then(|| self.lines.apart.since(doc, self.us.replica, self.lines.own.end() - 1))
             .flatten();
         begun.unwrap_or_else(|| self.handed(doc))
     }
 
-    /// Whether a peer is there that has told us who it is and all it holds.
+    /// Whether a peer is there that has told us who it is, what it knows of us and all it holds.
     fn is_confirmed(&self) -> bool {
-        self.peers.values().filter_map(Peer::ready).any(|ready| ready.replica.is_some() && ready.listed)
+        let us = self.us.replica;
+        self.peers.values().filter_map(Peer::ready).any(|ready| ready.has_told_all(us))
     }
 
     /// Has our line written with the next batch: what it marks.
@@ -230,14 +235,37 @@ impl Engine {
         self.lines.unsent.push(record);
     }
 
-    /// If a peer has told us who it is and all it holds, and there is nothing in it that another store wrote under our id, what we
-    /// kept apart may be seen.
+    /// A peer has told who it is, or what it holds. If it holds what we wrote and do not have, we were set back, and go on under
+    /// another id before anything is written. If it has told all it holds, and there is nothing in it that another store wrote under
+    /// our id, what we kept apart may be seen.
     pub(super) fn perhaps_seen(&mut self, peer: PeerId) {
-        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready) else { return };
-        if !self.lines.is_apart() || self.lines.showing.is_some() || ready.replica.is_none() || !ready.listed
-        {
+        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready).filter(|ready| ready.replica.is_some())
+        else {
             return;
+        };
+        if !self.lines.is_apart() {
+            let us = self.us.replica;
+            let reached = |doc| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us));
+            if !self.lines.may_have_forked()
+                && ready.have.iter().any(|(doc, version)| version.get(us) > reached(doc))
+            {
+                self.overtaken(peer, false);
+            }
+        } else if ready.has_told_all(self.us.replica)
+            && self.lines.showing.is_none()
+            && !self.other_store_wrote(peer)
+        {
+            let end = self.lines.own.end();
+            let record = self.lines.record(end);
+            let batch = self.submit_others(vec![record]);
+            self.lines.showing = Some((batch, end));
         }
+    }
+
+    /// Whether what a peer holds tells that another store wrote under our id since what we keep apart began. Then we have gone on
+    /// under a new one, or the session is over.
+    fn other_store_wrote(&mut self, peer: PeerId) -> bool {
+        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready) else { return false };
         let (us, end) = (self.us.replica, self.lines.own.end());
         // What it knows of ours it has seen, or somebody who told it.
         let first = self.lines.seen.max(ready.knows);
@@ -248,37 +276,58 @@ impl Engine {
             begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
         };
         if ready.have.iter().any(|(doc, version)| version.get(us) > written(doc)) {
-            return if first >= end && !self.lines.may_have_forked() {
+            if first >= end && !self.lines.may_have_forked() {
                 self.overtaken(peer, false);
             } else {
-                self.forked(peer, Some(first));
-            };
+                self.forked(peer, first, true);
+            }
+            return true;
         }
-        let record = self.lines.record(end);
-        let batch = self.submit_others(vec![record]);
-        self.lines.showing = Some((batch, end));
+        false
     }
 
     /// Everything up to `batch` is durable; if our line is among it, the peers are told.
     pub(super) fn line_stored(&mut self, batch: BatchId) {
         if self.lines.batch.is_some_and(|of| of <= batch) {
             self.lines.batch = None;
-            self.lines.told.clone_from(&self.lines.own);
-            for peer in self.ready_peers() {
-                self.introduce_ourselves(peer);
-            }
+            self.tell_line();
         }
         if let Some((of, end)) = self.lines.showing.filter(|(of, _)| *of <= batch) {
+            self.lines.showing = None;
+            // Others may have told all they hold while this was written.
+            let us = self.us.replica;
+            let listed = |peer: &&PeerId| {
+                self.peers.get(peer).and_then(Peer::ready).is_some_and(|ready| ready.has_told_all(us))
+            };
+            let listed: Vec<PeerId> = self.ready_peers().iter().filter(listed).copied().collect();
+            if listed.into_iter().any(|peer| self.other_store_wrote(peer)) {
+                return;
+            }
             tracing::debug!(batch = of.0, "what was written alone may be seen");
-            (self.lines.seen, self.lines.showing) = (self.lines.seen.max(end), None);
+            self.lines.seen = self.lines.seen.max(end);
+            // SUBTLE: not before. Who knows a mark is taken to have nothing of another store under it.
+            self.tell_line();
             let done = self.lines.apart.forget(|replica| replica == self.us.replica);
             self.submit_others(done);
             for peer in self.ready_peers() {
                 self.serve(peer);
             }
-            let told = self.peers.values().filter_map(Peer::ready).flat_map(|ready| ready.have.iter());
-            let told: std::collections::BTreeSet<DocId> = told.map(|(doc, _)| doc).collect();
-            told.into_iter().for_each(|doc| self.chase(doc));
+            self.chase_all();
+        }
+    }
+
+    /// Pulls what was not pulled as long as we were apart.
+    fn chase_all(&mut self) {
+        let told = self.peers.values().filter_map(Peer::ready).flat_map(|ready| ready.have.iter());
+        let told: std::collections::BTreeSet<DocId> = told.map(|(doc, _)| doc).collect();
+        told.into_iter().for_each(|doc| self.chase(doc));
+    }
+
+    /// Tells the peers our line, as far as they may know it.
+    fn tell_line(&mut self) {
+        self.lines.told = self.lines.own.told(self.lines.seen);
+        for peer in self.ready_peers() {
+            self.introduce_ourselves(peer);
         }
     }
 
@@ -318,6 +367,10 @@ impl Engine {
         } else if self.lines.known.len() >= MAX_LINES && !self.lines.known.contains_key(&peer) {
             return true;
         }
+        // It may be set back to its former id once more.
+        if let Some(former) = self.lines.known.get(&peer).filter(|(of, _)| *of != replica).cloned() {
+            self.heard_former(vec![former]);
+        }
         let value =
             rmp_serde::to_vec(&(replica, &line)).expect("a line consists of what MessagePack can say");
         self.submit_others(vec![Write::Put { key: format!("{LINES}{peer}"), value }]);
@@ -341,24 +394,22 @@ impl Engine {
     }
 
     /// A peer says what it knows of our line.
-    pub(super) fn judged(&mut self, peer: PeerId, replica: ReplicaId, known: &Line) {
-        if replica != self.us.replica {
-            return;
-        }
+    pub(super) fn judged(&mut self, peer: PeerId, known: &Known) {
+        let common = self.lines.own.common(&known.line);
         if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
-            ready.knows = self.lines.own.common(known).unwrap_or(0);
+            ready.knows = common;
         }
-        match self.lines.own.relation_to(known) {
+        match self.lines.own.relation_to(&known.line) {
             Relation::Same | Relation::Ahead => {}
             Relation::Behind if !self.lines.may_have_forked() => self.overtaken(peer, false),
-            Relation::Behind | Relation::Forked => self.forked(peer, self.lines.own.common(known)),
+            Relation::Behind | Relation::Forked => self.forked(peer, common, known.met),
         }
     }
 
-    /// Another store has written under our id, since the mark after the `common` ones. What nobody has seen of what we wrote since
-    /// is given to a new id; if somebody may have seen it, nothing is exchanged with who knows the other.
-    fn forked(&mut self, peer: PeerId, common: Option<u64>) {
-        let first = common.unwrap_or(self.lines.seen);
+    /// Another store has written under our id, since this mark. What nobody has seen of what we wrote since is given to a new id;
+    /// if somebody may have seen it, nothing is exchanged with who knows the other. Nobody who has only heard of it is believed as far
+    /// as that: one who lies could part others for ever.
+    fn forked(&mut self, peer: PeerId, first: u64, met: bool) {
         let is_apart = first >= self.lines.seen && first < self.lines.own.end();
         if is_apart && self.lines.incarnations < MAX_INCARNATIONS {
             let (old, new) = (self.us.replica, self.new_id());
@@ -366,9 +417,11 @@ impl Engine {
             let fork = Fork { old, first, new };
             self.incarnate(new, Some(fork));
             self.event(Event::Overtaken { peer, forked: false });
-        } else {
+        } else if met {
             self.overtaken(peer, true);
             self.refuse(peer, Refusal::Forked);
+        } else {
+            tracing::warn!(%peer, "it has heard that another store wrote under our replica id");
         }
     }
 
@@ -397,12 +450,16 @@ impl Engine {
         let old = self.us.replica;
         self.us = document::Us { replica, ..self.us };
         self.config.replica = replica;
-        let mut line = self.lines.own.clone();
-        if let Some(fork) = &fork {
-            line.truncate(fork.first);
-        }
+        let line = self.lines.own.told(fork.as_ref().map_or(self.lines.own.end(), |fork| fork.first));
         self.lines.note_former(old, line);
-        let renamed = self.lines.apart.note(fork);
+        let mut renamed = self.lines.apart.note(fork);
+        // SUBTLE: where a write was undone nothing comes after its beginning. It goes, or what the other store wrote there, once it has
+        // been taken in, would be given to us at the next start.
+        let documents = &self.documents;
+        renamed.retain(|doc, after| {
+            documents.get(doc).is_some_and(|slot| slot.is_stale || slot.body.version().get(old) > *after)
+        });
+        let idle = self.lines.apart.forget_all_but(old, &renamed);
         for (doc, slot) in &mut self.documents {
             match renamed.get(doc) {
                 Some(&after) => slot.body.disown(old, after, replica),
@@ -424,6 +481,7 @@ impl Engine {
             vec![Write::Put { key: REPLICA_RECORD.to_owned(), value: replica.as_bytes().to_vec() }];
         let (line, former) = (self.lines.record(0), self.lines.former_record());
         writes.extend([line, former, self.lines.apart.forks_record()]);
+        writes.extend(idle);
         let batch = self.submit_others(writes);
         self.lines.batch = Some(batch);
         for (doc, after) in renamed {
@@ -431,6 +489,7 @@ impl Engine {
             self.persist_renamed(doc);
             self.changed(doc, Origin::Renamed);
         }
+        self.chase_all();
     }
 
     /// What a document was renamed to is written as it is now. Until it is, it is said to hold what it held before.

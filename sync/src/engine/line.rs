@@ -1,23 +1,34 @@
 //! The marks that a store leaves under its replica id.
 //!
-//! Each time a store begins to write after a start it leaves a random mark. The store, and whoever has met it, keeps the last of
-//! them: its *line*. A store that was set back, with all that could have told so, finds that others know marks that it does not;
-//! one that wrote after that, or went on in two places, has left other marks than they know. So a fork shows when two that know
-//! the lines meet, whoever has written more.
+//! Each time a store begins to write after a start, or after it was alone, it leaves a random mark, and another from time to time
+//! while it writes. The store, and whoever has met it, keeps some of them: its *line*. A store that was set back, with all that could
+//! have told so, finds that others know marks that it does not; one that wrote after that, or went on in two places, has left other
+//! marks than they know. So a fork shows when two that know the lines meet, whoever has written more.
+//!
+//! The last marks are all kept, older ones ever more thinly, by their numbers: so two lines of one store always have marks of the
+//! same number, however many were left since the one was told, and are compared by these. Of its own line a store keeps more than it
+//! tells, so that it sees where it parted from what was told long ago.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// How many marks are kept.
-const KEPT: usize = 64;
+/// So many of the last marks a store keeps.
+const KEPT: u64 = 1_024;
+/// And so many are told.
+const TOLD: u64 = 32;
+/// Of the marks whose numbers are multiples of a power of two the last so many are kept.
+const THIN: u64 = 4;
+/// How many marks a line that is told has at most.
+const MOST: usize = 256;
 
-/// The last marks of a store under one replica id.
+/// Some of the marks of a store under one replica id, the last ones among them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// How many came before those that are kept.
-    before: u64,
-    marks: Vec<[u8; 8]>,
+    /// How many marks were left.
+    end: u64,
+    /// With their numbers, which count from 0; ascending.
+    marks: Vec<(u64, [u8; 8])>,
 }
 
 /// How one line stands to another.
@@ -26,7 +37,7 @@ pub(crate) enum Relation {
     Same,
     /// The other goes on from it.
     Behind,
-    /// It goes on from the other, as far as what is kept can tell.
+    /// It goes on from the other.
     Ahead,
     /// Each has marks that the other does not.
     Forked,
@@ -35,52 +46,74 @@ pub(crate) enum Relation {
 impl Line {
     /// Leaves a mark.
     pub(crate) fn leave(&mut self, mark: [u8; 8]) {
-        if self.marks.len() == KEPT {
-            self.marks.remove(0);
-            self.before += 1;
-        }
-        self.marks.push(mark);
+        self.marks.push((self.end, mark));
+        self.end += 1;
+        self.thin(KEPT);
     }
 
-    /// Whether it is one that a store can have; others come from those who want harm.
+    /// Keeps the last so many, and older ones by their numbers. Once one goes, it would not be kept later.
+    fn thin(&mut self, dense: u64) {
+        self.marks.retain(|(number, _)| {
+            let reach = THIN.checked_shl(number.trailing_zeros()).unwrap_or(u64::MAX);
+            self.end - number <= dense.max(reach)
+        });
+    }
+
+    /// As it is told: as far as its first `count` marks.
+    pub(crate) fn told(&self, count: u64) -> Self {
+        let mut told = self.clone();
+        told.truncate(count);
+        told.thin(TOLD);
+        told
+    }
+
+    /// Whether it is one that a store can tell; others come from those who want harm.
     pub(crate) fn is_sane(&self) -> bool {
-        self.marks.len() <= KEPT
-            && self.before <= u64::MAX / 2
-            && (self.before == 0 || self.marks.len() == KEPT)
+        self.marks.len() <= MOST && self.is_line()
     }
 
-    /// Takes back all marks but the first `count`, as far as those are kept.
+    /// Whether it is one that a store can keep.
+    pub(crate) fn is_line(&self) -> bool {
+        self.marks.len() <= MOST + KEPT as usize
+            && self.end <= u64::MAX / 2
+            && self.marks.last().is_none_or(|(last, _)| *last < self.end)
+            && self.marks.windows(2).all(|pair| pair[0].0 < pair[1].0)
+    }
+
+    /// Takes back all marks but the first `count`.
     pub(crate) fn truncate(&mut self, count: u64) {
-        self.marks.truncate(count.saturating_sub(self.before) as usize);
+        self.end = self.end.min(count);
+        self.marks.retain(|(number, _)| *number < count);
     }
 
     /// How many marks were ever left.
     pub(crate) fn end(&self) -> u64 {
-        self.before + self.marks.len() as u64
+        self.end
     }
 
-    /// The marks with these numbers, which are kept.
-    fn between(&self, from: u64, to: u64) -> &[[u8; 8]] {
-        &self.marks[(from - self.before) as usize..(to - self.before) as usize]
+    /// The marks of equal numbers, and whether they are equal.
+    fn compared(&self, other: &Self) -> impl Iterator<Item = (u64, bool)> {
+        self.marks.iter().filter_map(|(number, mark)| {
+            let at = other.marks.binary_search_by_key(number, |(number, _)| *number).ok()?;
+            Some((*number, other.marks[at].1 == *mark))
+        })
     }
 
-    /// How many marks it begins with that the other begins with as well; `None` if none is left of both.
-    pub(crate) fn common(&self, other: &Self) -> Option<u64> {
-        let (from, to) = (self.before.max(other.before), self.end().min(other.end()));
-        let pairs = (from < to).then(|| self.between(from, to).iter().zip(other.between(from, to)))?;
-        Some(from + pairs.take_while(|(one, other)| one == other).count() as u64)
+    /// How many marks it begins with that the other begins with as well: at least so many, where not all are kept.
+    pub(crate) fn common(&self, other: &Self) -> u64 {
+        self.compared(other).take_while(|(_, same)| *same).last().map_or(0, |(number, _)| number + 1)
     }
 
     pub(crate) fn relation_to(&self, other: &Self) -> Relation {
-        let (from, to) = (self.before.max(other.before), self.end().min(other.end()));
-        if from < to && self.between(from, to) != other.between(from, to) {
+        let mut compared = self.compared(other).peekable();
+        // Lines of one store have marks in common, unless one of them has none.
+        let is_strange = compared.peek().is_none() && self.end > 0 && other.end > 0;
+        if is_strange || compared.any(|(_, same)| !same) {
             return Relation::Forked;
         }
-        match self.end().cmp(&other.end()) {
+        match self.end.cmp(&other.end) {
             Ordering::Equal => Relation::Same,
             Ordering::Greater => Relation::Ahead,
-            // What it has cannot be compared with anything, so it may as well have forked.
-            Ordering::Less if from >= to && self.end() > 0 => Relation::Forked,
             Ordering::Less => Relation::Behind,
         }
     }
@@ -90,9 +123,9 @@ impl Line {
 mod tests {
     use super::*;
 
-    fn line(marks: impl IntoIterator<Item = u8>) -> Line {
+    fn line(marks: impl IntoIterator<Item = u32>) -> Line {
         let mut line = Line::default();
-        marks.into_iter().for_each(|mark| line.leave([mark; 8]));
+        marks.into_iter().for_each(|mark| line.leave([mark.to_be_bytes(); 2].concat().try_into().unwrap()));
         line
     }
 
@@ -104,23 +137,63 @@ mod tests {
         assert_eq!(line(0..6).relation_to(&first), Relation::Ahead);
         assert_eq!(Line::default().relation_to(&first), Relation::Behind);
         assert_eq!(line([0, 1, 9]).relation_to(&first), Relation::Forked);
-        assert_eq!(line([0, 1, 9]).common(&first), Some(2));
+        assert_eq!(line([0, 1, 9]).common(&first), 2);
         // Also where one has left more marks since.
         assert_eq!(line([0, 1, 9, 9, 9, 9, 9, 9]).relation_to(&first), Relation::Forked);
         assert_eq!(first.relation_to(&line([0, 1, 9, 9, 9, 9, 9, 9])), Relation::Forked);
     }
 
     #[test]
-    fn a_line_keeps_its_last_marks_and_is_compared_by_them() {
-        let (long, longer) = (line(0..100), line(0..120));
-        assert!(long.is_sane() && long.marks.len() == KEPT);
-        assert_eq!(long.relation_to(&longer), Relation::Behind);
-        assert_eq!(longer.relation_to(&long), Relation::Ahead);
-        // Nothing is left of both: only who is behind must fear to have forked.
-        let far = line(0..250);
-        assert_eq!(far.relation_to(&long), Relation::Ahead);
-        assert_eq!(long.relation_to(&far), Relation::Forked);
-        assert!(!Line { before: 1, marks: vec![] }.is_sane());
-        assert!(!Line { before: u64::MAX, marks: vec![[0; 8]; KEPT] }.is_sane());
+    fn lines_are_compared_however_many_marks_were_left_since() {
+        for known in [1, 32, 33, 65, 1_000, 2_048] {
+            for later in [1, 32, 100, 1_024, 1_500] {
+                let new = line(0..known + later);
+                let old = new.told(u64::from(known));
+                assert_eq!(new.told(new.end).relation_to(&old), Relation::Ahead, "{known} {later}");
+                assert_eq!(new.relation_to(&old), Relation::Ahead, "{known} {later}");
+                assert_eq!(old.relation_to(&new), Relation::Behind, "{known} {later}");
+                assert!(old.common(&new) <= u64::from(known));
+                if later <= KEPT as u32 {
+                    assert_eq!(new.common(&old), u64::from(known));
+                }
+                // Another that parted from it, and was told after some marks more.
+                for more in [1, 20, 50] {
+                    let other = line((0..known).chain((0..more).map(|mark| 1_000_000 + mark)));
+                    let other = other.told(other.end);
+                    if later <= KEPT as u32 && more <= TOLD as u32 {
+                        assert_eq!(new.relation_to(&other), Relation::Forked, "{known} {later} {more}");
+                        assert_eq!(new.common(&other), u64::from(known));
+                    }
+                }
+                assert!(new.is_line() && new.told(new.end).is_sane());
+                assert!(new.told(new.end).marks.len() < 80);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_was_never_there() {
+        for (all, first) in [(100, 70), (100, 10), (10, 0), (10, 10), (1_000, 999)] {
+            let mut back = line(0..all);
+            back.truncate(u64::from(first));
+            assert!(back.is_line());
+            assert_eq!(back.end(), u64::from(first));
+            if first > 0 {
+                let expected = if first == all { Relation::Same } else { Relation::Behind };
+                assert_eq!(back.relation_to(&line(0..all)), expected);
+                assert_eq!(line(0..first).relation_to(&back), Relation::Same);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_no_store_has_are_known() {
+        let of = |end, marks: &[u64]| Line { end, marks: marks.iter().map(|mark| (*mark, [0; 8])).collect() };
+        assert!(of(5, &[0, 4]).is_sane());
+        assert!(!of(5, &[0, 5]).is_sane());
+        assert!(!of(5, &[3, 3]).is_sane());
+        assert!(!of(u64::MAX, &[]).is_sane());
+        assert!(!of(1_000, &(0..500).collect::<Vec<_>>()).is_sane());
+        assert_eq!(of(7, &[]).relation_to(&line(0..3)), Relation::Forked);
     }
 }

@@ -75,7 +75,7 @@ pub use update::{OpenError, UpdateError};
 pub mod wire {
     pub use super::behind::Behind;
     pub use super::frame::{
-        Alive, Contact, ContentKind, Frame, Hello, MAX_FORMER, MAX_NAMES, PART, Refusal, Welcome,
+        Alive, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_NAMES, PART, Refusal, Welcome,
         content_hash,
     };
     pub use super::gossip::{open_payload, seal_payload};

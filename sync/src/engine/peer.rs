@@ -46,6 +46,8 @@ pub(crate) enum Phase {
 pub(crate) struct Ready {
     /// `None` until it has introduced itself.
     pub(crate) replica: Option<ReplicaId>,
+    /// Under which id of ours it has said what it knows of us.
+    pub(crate) answered: Option<ReplicaId>,
     /// How many of the marks of our line it knows.
     pub(crate) knows: u64,
     /// Which replica ids go by numbers in what we send it; `None` before we have introduced ourselves.
@@ -100,6 +102,11 @@ impl Ready {
                 versions.raise(doc, version);
             }
         }
+    }
+
+    /// Whether it has told who it is, all it holds, and what it knows of who goes by our replica id.
+    pub(crate) fn has_told_all(&self, us: ReplicaId) -> bool {
+        self.replica.is_some() && self.listed && self.answered == Some(us)
     }
 
     /// Whether what we believe of the peer is what it says itself.

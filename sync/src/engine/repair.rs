@@ -168,6 +168,7 @@ impl Engine {
             ready.have = all;
             self.listed(peer);
         }
+        self.perhaps_seen(peer);
         for doc in docs {
             self.chase(doc);
         }

@@ -122,6 +122,7 @@ impl Engine {
             // Greeted already.
             Frame::Hello(_) | Frame::Proof(_) | Frame::Refuse(_) => {}
             Frame::Welcome(welcome) => self.heard_welcome(peer, welcome),
+            Frame::Met { replica, known } => self.met(peer, replica, known.as_ref()),
             Frame::Beat { sent, digest } => self.beat(peer, sent, &digest),
             Frame::Echo { sent } => {
                 let now = self.now.millis;
@@ -184,9 +185,13 @@ impl Engine {
                 Some(_) if now >= heard + SILENCE => self.disconnect(peer, "silent for too long"),
                 Some(ready) if speaks => {
                     let introduced = ready.replica.is_some() || now < since + BEAT;
+                    let answered = ready.answered == Some(self.us.replica) || now < since + BEAT;
                     self.send(peer, &Frame::Beat { sent: now, digest: self.durable.digest() });
                     if !introduced {
                         self.greet_again(peer);
+                    }
+                    if !answered {
+                        self.introduce_ourselves(peer);
                     }
                     self.serve(peer);
                 }

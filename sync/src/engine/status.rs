@@ -121,7 +121,11 @@ impl Engine {
         let ready = self.peers.get(&peer).and_then(Peer::ready);
         self.batches.is_idle()
             && self.stale.is_empty()
-            && ready.is_some_and(|ready| ready.listed && ready.have.digest() == self.durable.digest())
+            // Equal versions say nothing as long as another store may have written under our id.
+            && !self.lines.is_apart()
+            && ready.is_some_and(|ready| {
+                ready.has_told_all(self.us.replica) && ready.have.digest() == self.durable.digest()
+            })
     }
 
     /// How many connected peers are in sync with us.

@@ -195,7 +195,6 @@ fn evidence(
         (Some(_), Some(key)) => Some(Doubt::Copied { original: crate::net::peer_of(key)? }),
     };
     let witness = match (noted, witnesses, &doubt) {
-        (Some(Ok(Noted { witness: Some(known), .. })), None, None) => Some(known),
         (Some(Ok(Noted { witness: Some(known), .. })), Some(folder), None) if known.0 == folder => {
             Some(known)
         }
@@ -210,6 +209,7 @@ fn evidence(
                 }
             }
         }
+        // What is not kept up to date any more would speak against the store later.
         _ => None,
     };
     Ok((Noted { place, witness }, doubt))

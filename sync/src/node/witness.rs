@@ -198,7 +198,9 @@ impl Witness {
         let mut file = File::create(&fresh)?;
         writeln!(file, "{} {}", reach.at_least, reach.at_most)?;
         file.sync_all()?;
-        std::fs::rename(&fresh, &self.file)
+        std::fs::rename(&fresh, &self.file)?;
+        // Or a power cut may bring the old one back.
+        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
     }
 }
 
