@@ -190,13 +190,14 @@ impl Engine {
         let is_due = !is_confirmed || self.now.millis >= self.lines.mark_at;
         if !self.lines.has_written || (!self.lines.is_apart() && is_due) {
             self.lines.mark_at = self.now.millis + MARK_PAUSE;
+            let was_apart = self.lines.is_apart();
             let mut mark = [0; 8];
             self.rng.fill_bytes(&mut mark);
             self.lines.has_written = true;
             self.lines.own.leave(mark);
-            // Whoever has told us all it holds knows of no other store.
-            if is_confirmed {
-                (self.lines.seen, self.lines.showing) = (self.lines.own.end(), None);
+            // Whoever has told us all it holds knows of no other store. SUBTLE: what was apart before may be seen when that is durable.
+            if is_confirmed && !was_apart {
+                self.lines.seen = self.lines.own.end();
             }
             self.write_line();
         }

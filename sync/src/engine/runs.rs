@@ -111,7 +111,7 @@ fn rice(numbers: impl Iterator<Item = u64>) -> u32 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand::{RngExt as _, SeedableRng as _};
+    use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
@@ -152,6 +152,7 @@ mod tests {
             let ratio = write(&ranges).len() as f64 / entropy;
             assert!(ratio < 1.14, "{ratio} at {percent} %");
         }
-        assert!(write(&[0..1_000_000]).len() < 10, "what has no gaps is no news");
+        let no_gaps = ranges(0..100_000);
+        assert!(write(&no_gaps).len() < 10, "what has no gaps is no news");
     }
 }
