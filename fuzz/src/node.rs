@@ -439,7 +439,8 @@ impl Stage {
                 let alive = match how {
                     Some(true) => Alive::Runs(bytes.clone()),
                     Some(false) => Alive::Cells { key: [7, 0], cells: bytes.clone() },
-                    None => Alive::Unsaid,
+                    None if bytes.is_empty() => Alive::Unsaid,
+                    None => Alive::Staged(bytes.len() as u64 - 1),
                 };
                 Frame::Pull { doc, version, kept: None, alive: Some(alive) }
             }
@@ -448,6 +449,7 @@ impl Stage {
                 let kind = match how % 4 {
                     0 => ContentKind::State,
                     1 => ContentKind::Delta,
+                    2 if how & 4 == 0 => ContentKind::Piece,
                     2 => ContentKind::Behind,
                     _ => ContentKind::Named,
                 };

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter, Replica, ReplicaId, Version};
 use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Known, Line, PART, content_hash};
+use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Known, Line, PART, Piece, content_hash};
 use tombolo_tests::sim::{GossipWeather, World};
 
 type Words = AddWinsSet<String>;
@@ -322,7 +322,8 @@ fn whatever_one_says_is_alive_harms_nobody() {
             for fill in [0, 0x55, 0xff] {
                 let bytes = vec![fill; length];
                 let cells = Alive::Cells { key: [1, 2], cells: bytes.clone() };
-                for alive in [Alive::Runs(bytes), cells, Alive::Unsaid] {
+                let pieces = Alive::Staged((length as u64).rotate_left(u32::from(fill)));
+                for alive in [Alive::Runs(bytes), cells, pieces, Alive::Unsaid] {
                     let pull = Frame::Pull { doc, version: base.clone(), kept: None, alive: Some(alive) };
                     world.forge_frame(2, 0, &pull);
                 }
@@ -342,5 +343,38 @@ fn whatever_one_says_is_alive_harms_nobody() {
             }
         }
     }
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn pieces_of_no_state_leave_nothing_behind() {
+    let (mut world, doc) = three(13);
+    let other = DocId::from_bytes([8; 16]);
+    let ids = |count: u8| (1..=count).map(|of| ReplicaId::from_bytes([of; 16]));
+    let base: Version = ids(3).map(|id| (id, 5)).collect();
+    let mut eve = Replica::<Words>::new(ReplicaId::from_bytes([3; 16]));
+    let _ = eve.update(|words| words.extend(["one", "two", "three"]));
+    let slice = |from, to| eve.slice_below(&eve.version(), from..to).unwrap();
+    for doc in [doc, other] {
+        for (base, from, next, slice) in [
+            (base.clone(), 0, Some(3), vec![0xff; 1_000]),
+            (base.clone(), 0, None, Vec::new()),
+            (base.clone(), 7, None, Vec::new()),
+            (base.clone(), 0, Some(0), slice(0, 2)),
+            // The first of all, and then another than the next, and the end before there is one.
+            (eve.version(), 0, Some(1), slice(0, 1)),
+            (eve.version(), 2, None, slice(2, 3)),
+            (eve.version(), 0, Some(1), slice(0, 1)),
+            (eve.version(), 1, None, Vec::new()),
+        ] {
+            let piece = Piece { base, from, next, slice };
+            let entries = vec![(doc, [(ReplicaId::from_bytes([77; 16]), 5)].into_iter().collect())];
+            world.forge_frame(2, 0, &Frame::Versions { entries, first: false, last: false });
+            world.forge_frame(2, 0, &content(doc, ContentKind::Piece, &piece.encode()));
+            world.run_for(700);
+        }
+    }
+    assert_eq!(world.read::<Words, _>(0, doc, |words| words.len()), 1);
+    assert!(world.engine(0).document_status(other).is_none_or(|status| status.version.is_empty()));
     assert_unharmed(&mut world, doc);
 }

@@ -182,6 +182,13 @@ pub(crate) fn encode_state(type_name: &str, parts: &Parts) -> Vec<u8> {
 }
 
 /// The slices of a state, cut near where it was cut `before`, with the first dot of each.
+/// A part of a state, whose events follow on one another, as one slice.
+pub(crate) fn encode_slice(parts: &Parts) -> Vec<u8> {
+    let mut slice = Vec::new();
+    Slices::of(parts).uncut().write_each(|_, body| slice = body.to_vec());
+    slice
+}
+
 pub(crate) fn encode_slices(parts: &Parts, before: &[Dot]) -> Vec<(Dot, Vec<u8>)> {
     let mut slices = Vec::new();
     Slices::of(parts).near(before).write_each(|start, body| slices.push((start, body.to_vec())));

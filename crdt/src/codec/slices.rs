@@ -74,6 +74,13 @@ impl<'p> Slices<'p> {
         }
     }
 
+    /// One slice, from the first event on.
+    pub(super) fn uncut(mut self) -> Self {
+        let first = self.parts.events.iter().find(|run| self.rows.used.first() == Some(&run.replica));
+        self.cuts.extend(first.map(|run| LocalDot::new(0, run.first)));
+        self
+    }
+
     /// Cuts as the encoding has it: after each item with which a slice has come to weigh [`SLICE`], but the last.
     pub(super) fn by_weight(mut self) -> Self {
         if !self.known.is_empty() {

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::Replica;
 use crate::causal::{CausalContext, LocalDot, MAX_COUNTER, ReplicaIndex, Version};
+use crate::codec;
 use crate::delta::{Delta, DeltaTree, Parts, Run};
 use crate::store::{Crdt, DotStore};
 
@@ -75,6 +76,43 @@ impl<T: Crdt> Replica<T> {
         self.state.dots(&mut |dot| live.extend(ranks.rank(dot)));
         live.sort_unstable();
         Some(live)
+    }
+
+    /// What is alive of the dots of these numbers, as a slice for [`Decoding`](crate::Decoding): the slices of ranges that follow on
+    /// one another, from 0 to as many events as `base` has, are the state as it was at `base`, but for what was removed since. So a
+    /// state is told in pieces while it is written to: what came and went meanwhile is [what is lacked](Self::delta_since) beyond
+    /// `base`. Costs a walk over the state.
+    ///
+    /// `None` if not all of `base` is known here, or it has not as many events.
+    ///
+    /// ```
+    /// use tombolo_crdt::{AddWinsSet, Decoding, Limits, Merged, Replica, ReplicaId, Since};
+    ///
+    /// let mut ann = Replica::<AddWinsSet<u64>>::new(ReplicaId::from_bytes([1; 16]));
+    /// let _ = ann.update(|set| set.extend(0..100_u64));
+    /// let base = ann.version();
+    /// let mut decoding = Decoding::new(Replica::new(ReplicaId::from_bytes([2; 16])), &Limits::default());
+    /// decoding.take(&ann.slice_below(&base, 0..60).unwrap()[..])?;
+    /// let _ = ann.update(|set| set.remove(&7));
+    /// decoding.take(&ann.slice_below(&base, 60..100).unwrap()[..])?;
+    /// let mut bob: Replica<AddWinsSet<u64>> = decoding.finish();
+    /// let Since::Delta(rest) = ann.delta_since(&bob.version()) else { panic!("it is remembered") };
+    /// assert_eq!(bob.merge(rest), Ok(Merged::Applied));
+    /// assert_eq!(bob.encode(), ann.encode());
+    /// # Ok::<(), tombolo_crdt::DecodeError>(())
+    /// ```
+    #[must_use]
+    pub fn slice_below(&self, base: &Version, numbers: Range<u64>) -> Option<Vec<u8>> {
+        let ranks = self.ranks(base)?;
+        let mut events = CausalContext::default();
+        ranks.collect(&numbers, &mut events)?;
+        let tree = DeltaTree::written(|writer| {
+            self.state.carry(&|dot| ranks.rank(dot).is_some_and(|rank| numbers.contains(&rank)), writer);
+        });
+        let events = events.runs().map(|(replica, first, last)| Run { replica, first, last }).collect();
+        let table = Arc::clone(&self.tx.table);
+        let parts = Parts { table, deps: SmallVec::new(), events, tree, is_state: true, author_epoch: None };
+        Some(codec::encode_slice(&parts))
     }
 
     /// What a replica lacks that knows `base`, and has of it `gone` alive, which is removed here: ranges of numbers as

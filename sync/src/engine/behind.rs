@@ -15,7 +15,7 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use tombolo_crdt::Version;
 
-use super::document::Document;
+use super::document::{Document, Since};
 use super::frame::{Alive, ContentKind, Frame, MAX_FRAME, bytes};
 use super::sketch::{self, Differences, Key};
 use super::{Engine, runs};
@@ -90,7 +90,7 @@ impl Behind {
 }
 
 /// How many events are below a base; none have numbers if they are too many.
-fn events(base: &Version) -> u64 {
+pub(super) fn events(base: &Version) -> u64 {
     base.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(count))
 }
 
@@ -112,7 +112,7 @@ enum Gone {
 /// What of the other's is removed here, where `live` is alive of what both know.
 fn gone(live: &[u64], base: &Version, alive: &Alive) -> Gone {
     match alive {
-        Alive::Unsaid => Gone::Untold,
+        Alive::Unsaid | Alive::Staged(_) => Gone::Untold,
         Alive::Runs(runs) => match runs::read(runs, events(base)) {
             Some(theirs) => Gone::Found(runs::without(&theirs, live)),
             None => Gone::Untold,
@@ -146,25 +146,42 @@ impl Engine {
         let known = slot.body.version();
         let mut tried = 0;
         match alive {
+            Some(&Alive::Staged(from)) if known.dominates(version) => {
+                if let Some(piece) = self.piece(doc, version, from) {
+                    return Some(piece);
+                }
+                match slot.body.since(version, names) {
+                    Since::UpToDate => return Some(super::staging::Piece::end(version, from)),
+                    Since::Content(kind, bytes) => return Some((kind, bytes)),
+                    Since::Forgotten => {}
+                }
+            }
             // What both know may be less than it was, if the other was set back: then from the beginning.
             Some(alive) if known.dominates(version) => {
                 let live = slot.body.live_below(version)?;
                 match gone(&live, version, alive) {
                     Gone::Found(gone) => return slot.body.beyond(version, &gone, names),
                     Gone::Unclear(cells) => tried = cells,
-                    Gone::Untold => return Some((ContentKind::State, slot.body.state())),
+                    Gone::Untold => return self.whole(doc),
                 }
             }
             _ => match slot.body.since(version, names) {
-                super::document::Since::UpToDate => return None,
-                super::document::Since::Content(kind, bytes) => return Some((kind, bytes)),
-                super::document::Since::Forgotten => {}
+                Since::UpToDate => return None,
+                Since::Content(kind, bytes) => return Some((kind, bytes)),
+                Since::Forgotten => {}
             },
         }
         match Behind::of(&*slot.body, version.meet(&known), key, tried) {
             Some(behind) => Some((ContentKind::Behind, behind.encode())),
-            None => Some((ContentKind::State, slot.body.state())),
+            None => self.whole(doc),
         }
+    }
+
+    /// All there is of a document, or the first piece of that.
+    fn whole(&self, doc: DocId) -> Option<(ContentKind, Vec<u8>)> {
+        let slot = self.documents.get(&doc)?;
+        let piece = if self.is_large(doc) { self.piece(doc, &slot.body.version(), 0) } else { None };
+        piece.or_else(|| Some((ContentKind::State, slot.body.state())))
     }
 
     /// Whom we asked for a document has forgotten what was removed since the version we named: asks again, telling what is alive
@@ -173,8 +190,7 @@ impl Engine {
         let Some(behind) = Behind::decode(bytes) else { return false };
         let key = self.rng.random();
         let rounds = self.pulls.another_round(doc, self.now.millis);
-        let Some(slot) = self.documents.get(&doc).filter(|slot| slot.is_writable()) else { return false };
-        let Some(live) = slot.body.live_below(&behind.base) else { return false };
+        let Some(live) = self.live_below(doc, &behind.base) else { return false };
         let alive = if rounds < MOST_ROUNDS { behind.answered(&live, key) } else { Alive::Unsaid };
         let kept = self.pulls.kept(doc);
         self.send(peer, &Frame::Pull { doc, version: behind.base, kept, alive: Some(alive) });

@@ -31,6 +31,12 @@ pub(crate) trait Document: Send {
         gone: &[Range<u64>],
         names: Option<&SessionNames>,
     ) -> Option<(ContentKind, Vec<u8>)>;
+    /// What is alive of the dots below `base` with these numbers, as a slice of a state.
+    fn slice_below(&self, base: &Version, numbers: Range<u64>) -> Option<Vec<u8>>;
+    /// One of the same type that will be read from slices.
+    fn staged(&self, us: Us, limits: &Limits) -> Box<dyn Staged>;
+    /// Takes in all that another of the same type holds.
+    fn adopt(&mut self, other: Box<dyn Document>, limits: &Limits) -> Result<(), MergeError>;
     fn state(&self) -> Vec<u8>;
     /// The state in slices, cut near where it was cut before.
     fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
@@ -44,8 +50,26 @@ pub(crate) trait Document: Send {
     fn set_time(&mut self, wall_millis: u64);
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
     /// The same type, with what a store holds.
     fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError>;
+}
+
+/// A document that is being read from slices.
+pub(crate) trait Staged: Send {
+    /// Reads the next slice.
+    fn take(&mut self, slice: &[u8]) -> Result<(), DecodeError>;
+    fn finish(self: Box<Self>) -> Box<dyn Document>;
+}
+
+impl<T: Crdt> Staged for Decoding<T> {
+    fn take(&mut self, slice: &[u8]) -> Result<(), DecodeError> {
+        Self::take(self, slice)
+    }
+
+    fn finish(self: Box<Self>) -> Box<dyn Document> {
+        Box::new((*self).finish())
+    }
 }
 
 /// What somebody lacks, in bytes.
@@ -62,6 +86,18 @@ pub(crate) enum Content<'b> {
     Delta(&'b [u8]),
     State(&'b [u8]),
     Named(&'b [u8], &'b SessionNames),
+}
+
+impl<'b> Content<'b> {
+    /// `None` if it is none, or cannot be read: it may have overtaken the numbers, which will be said again, and it asked for again.
+    pub(crate) fn of(kind: ContentKind, bytes: &'b [u8], names: Option<&'b SessionNames>) -> Option<Self> {
+        match kind {
+            ContentKind::Delta => Some(Self::Delta(bytes)),
+            ContentKind::State => Some(Self::State(bytes)),
+            ContentKind::Named => Some(Self::Named(bytes, names?)),
+            ContentKind::Behind | ContentKind::Piece => None,
+        }
+    }
 }
 
 /// As whom documents are written here.
@@ -155,6 +191,32 @@ impl<T: Crdt> Document for Replica<T> {
         Some(told(&self.delta_beyond(base, gone)?, names))
     }
 
+    fn slice_below(&self, base: &Version, numbers: Range<u64>) -> Option<Vec<u8>> {
+        Self::slice_below(self, base, numbers)
+    }
+
+    fn staged(&self, us: Us, limits: &Limits) -> Box<dyn Staged> {
+        Box::new(Decoding::<T>::new(us.empty(), limits))
+    }
+
+    fn adopt(&mut self, other: Box<dyn Document>, limits: &Limits) -> Result<(), MergeError> {
+        let other: Box<Self> = other.into_any().downcast().expect("it is of the same type");
+        let (ours, theirs) = (self.reached(self.id()), other.reached(self.id()));
+        if theirs > ours {
+            return Err(MergeError::Ours { ours, theirs });
+        }
+        if self.replicas() == 0 && self.pending() == 0 && self.id() == other.id() {
+            *self = *other;
+            return Ok(());
+        }
+        let new = other.version().iter().filter(|(id, _)| self.reached(*id) == 0).count();
+        if new > 0 && self.replicas() + new > limits.replicas {
+            return Err(MergeError::Replicas(limits.replicas));
+        }
+        Self::merge(self, other.state()).map_err(MergeError::Full)?;
+        Ok(())
+    }
+
     fn state(&self) -> Vec<u8> {
         self.encode()
     }
@@ -188,6 +250,10 @@ impl<T: Crdt> Document for Replica<T> {
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
 

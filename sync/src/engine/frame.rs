@@ -16,8 +16,8 @@ use crate::{DocId, PeerId};
 pub const PROTOCOL: u16 = 3;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
-/// Content longer than this travels in parts: 256 KiB.
-pub const PART: usize = 256 << 10;
+/// Content longer than this travels in parts: 64 KiB.
+pub const PART: usize = 64 << 10;
 /// Parts shorter than this are not answered with `Got`: 16 KiB.
 pub const SMALL_PART: usize = 16 << 10;
 
@@ -227,6 +227,8 @@ pub enum ContentKind {
     Named,
     /// Not content yet: what was removed since is forgotten, so tell what of it is alive with you ([`Behind`](super::behind::Behind)).
     Behind,
+    /// A piece of a large state ([`Piece`](super::staging::Piece)).
+    Piece,
 }
 
 /// Which dots are alive, by their numbers below a base that both sides know.
@@ -244,6 +246,8 @@ pub enum Alive {
     },
     /// More than a frame holds: send the state.
     Unsaid,
+    /// After [`ContentKind::Piece`]: all below this number is here as you had it. Send what follows, at last what came since.
+    Staged(u64),
 }
 
 /// Where a peer can be reached.

@@ -467,6 +467,8 @@ impl Engine {
                 None => slot.body.write_as(replica),
             }
         }
+        let staged: Vec<DocId> = self.staging.keys().copied().collect();
+        staged.into_iter().for_each(|doc| self.forget_staging(doc));
         let lines = std::mem::take(&mut self.lines);
         self.lines = Lines {
             replica: Some(replica),

@@ -80,15 +80,7 @@ impl Engine {
         }
         let (limits, now) = (self.config.limits, self.now.wall_millis);
         let names = self.peers.get(&from).and_then(|peer| peer.ready()?.names.clone());
-        let content = match (kind, &names) {
-            (ContentKind::Delta, _) => Content::Delta(bytes),
-            (ContentKind::State, _) => Content::State(bytes),
-            (ContentKind::Named, Some(names)) => Content::Named(bytes, names),
-            // It has overtaken the numbers; they will be said again, and this asked for again.
-            (ContentKind::Named, None) => return false,
-            // Nobody asked.
-            (ContentKind::Behind, _) => return false,
-        };
+        let Some(content) = Content::of(kind, bytes, names.as_deref()) else { return false };
         let is_new = !self.documents.contains_key(&doc);
         let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return false };
         slot.body.set_time(now);

@@ -34,6 +34,7 @@ mod runs;
 mod serve;
 mod session;
 mod sketch;
+mod staging;
 mod status;
 mod storage;
 mod undo;
@@ -57,6 +58,7 @@ use handshake::Credentials;
 use incarnation::Lines;
 use peer::Peer;
 use pulls::Pulls;
+use staging::Staging;
 use storage::{Batches, Place, Slot};
 use undo::Doomed;
 use versions::Versions;
@@ -80,6 +82,7 @@ pub mod wire {
     };
     pub use super::gossip::{open_payload, seal_payload};
     pub use super::line::Line;
+    pub use super::staging::Piece;
 }
 
 /// What an engine must be told about itself.
@@ -149,6 +152,8 @@ pub struct Engine {
     retry_at: Option<u64>,
     peers: BTreeMap<PeerId, Peer>,
     pulls: Pulls,
+    /// Documents that arrive in pieces.
+    staging: BTreeMap<DocId, Staging>,
     book: Book,
     /// When somebody is to be dialled next, or is to be thought about.
     dial_at: u64,
@@ -197,6 +202,7 @@ impl Engine {
             retry_at: None,
             peers: BTreeMap::new(),
             pulls: Pulls::default(),
+            staging: BTreeMap::new(),
             book: Book::default(),
             dial_at: 0,
             isolated: store.record(ISOLATED)?.is_some(),
@@ -241,6 +247,7 @@ impl Engine {
             engine.insert_stored(doc, Box::new(body), stored.as_ref());
         }
         engine.settle_forks(&renamed);
+        engine.load_staging(store)?;
         if !removals.is_empty() {
             engine.submit_others(removals);
         }

@@ -4,9 +4,11 @@ use rand::RngExt as _;
 use tombolo_crdt::{Opaque, Version};
 
 use super::Engine;
+use super::document::Content;
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
 use super::pulls::Incoming;
 use super::sketch::{self, Differences, Key};
+use super::staging::Progress;
 use super::storage::Slot;
 use crate::{DocId, PeerId};
 
@@ -184,6 +186,7 @@ impl Engine {
         }
         let ours = slot.map(|slot| slot.body.version()).unwrap_or_default();
         let now = self.now.millis;
+        let staged_by = self.staged_by(doc);
         let (mut best, mut full, mut soonest) = (None, false, None::<u64>);
         for (&peer, known) in &self.peers {
             // Who has not said who it is may be another than it was.
@@ -199,13 +202,13 @@ impl Engine {
             } else if !self.pulls.has_room(peer) {
                 full = true;
             } else {
-                // Who has most to give; of equals, who is asked for least.
-                let rank = (lacked, std::cmp::Reverse(self.pulls.load(peer)), peer);
+                // Who has given pieces already, then who has most to give; of equals, who is asked for least.
+                let rank = (Some(peer) == staged_by, lacked, std::cmp::Reverse(self.pulls.load(peer)), peer);
                 best = best.max(Some(rank));
             }
         }
         match (best, soonest) {
-            (Some((_, _, peer)), _) => self.pull(doc, peer),
+            (Some((.., peer)), _) => self.pull(doc, peer),
             (None, _) if full => self.pulls.wait(doc),
             (None, Some(at)) => self.pulls.postpone(doc, at),
             (None, None) => {}
@@ -227,7 +230,11 @@ impl Engine {
         let version = slot.map(|slot| slot.body.version()).unwrap_or_default();
         self.pulls.begin(doc, peer, now);
         let kept = self.pulls.kept(doc);
-        self.send(peer, &Frame::Pull { doc, version, kept, alive: None });
+        let (version, alive) = match self.question_of(peer, doc) {
+            Some((version, alive)) => (version, Some(alive)),
+            None => (version, None),
+        };
+        self.send(peer, &Frame::Pull { doc, version, kept, alive });
     }
 
     /// Whether there is a place for a document.
@@ -288,12 +295,18 @@ impl Engine {
             let Some(incoming) = self.pulls.take_incoming(doc) else { return };
             incoming.arrived.into_values().flatten().collect()
         };
-        if is_asked
-            && kind == ContentKind::Behind
-            && content_hash(&whole) == hash
-            && self.behind(peer, doc, &whole)
-        {
-            return;
+        let is_whole = content_hash(&whole) == hash;
+        let mut taken = false;
+        if is_asked && is_whole {
+            match kind {
+                ContentKind::Behind if self.behind(peer, doc, &whole) => return,
+                ContentKind::Piece => match self.staged(peer, doc, &whole) {
+                    Progress::More => return,
+                    Progress::Done => taken = true,
+                    Progress::Useless => {}
+                },
+                _ => {}
+            }
         }
         if is_asked {
             self.pulls.end(doc);
@@ -301,7 +314,15 @@ impl Engine {
         if let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) {
             ready.last_repair = Some(now);
         }
-        let taken = content_hash(&whole) == hash && self.take_in(doc, kind, &whole, peer);
+        // SUBTLE: only what answers a question tells all that came since the base of the pieces; gossip does not.
+        if is_whole && !taken {
+            let names = self.peers.get(&peer).and_then(|peer| peer.ready()?.names.clone());
+            let rest = Content::of(kind, &whole, names.as_deref()).filter(|_| is_asked);
+            taken = match rest.and_then(|rest| self.adopt(doc, Some(rest), peer)) {
+                Some(adopted) => adopted,
+                None => self.take_in(doc, kind, &whole, peer),
+            };
+        }
         self.pull_ended(peer, doc, taken);
     }
 

@@ -1,7 +1,8 @@
 //! Answering pulls: what a peer asked for, cut into parts, never more under way than it keeps up with.
 //!
-//! A network that is handed a hundred large documents at once ends the session; so of large parts a bounded number of
-//! bytes is under way to one peer, and more follow when it says that they came. Small answers just go out.
+//! A network that is handed a hundred large documents at once ends the session, and what is written meanwhile waits behind them; so
+//! of large parts as many bytes are under way to one peer as it takes in within a moment, and more follow when it says that
+//! they came. Small answers just go out, before the large ones.
 
 use std::collections::VecDeque;
 
@@ -12,10 +13,16 @@ use super::effect::BatchId;
 use super::frame::{Alive, ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
 use crate::{DocId, PeerId};
 
-/// How many bytes of large parts are under way to one peer: 4 MiB.
-const WINDOW: usize = 4 << 20;
+/// How many bytes of large parts are under way to one peer at most: 4 MiB.
+const MOST_WINDOW: usize = 4 << 20;
+/// How many are before it is known how fast they come.
+const FIRST_WINDOW: usize = 2 * PART;
+/// A part that is acknowledged within this time, in milliseconds and beyond the round trip, may have more beside it.
+const SOON: u64 = 50;
+/// One that takes longer than this had too many.
+const LATE: u64 = 150;
 /// How many bytes of answers are kept ready for one peer.
-const MAX_READY: usize = 2 * WINDOW;
+const MAX_READY: usize = 2 * MOST_WINDOW;
 /// How many documents one peer may ask for at a time. Who asks for more asks again.
 const MAX_REQUESTS: usize = 4_096;
 /// After so long a part that was not acknowledged is taken for lost, in milliseconds.
@@ -28,6 +35,10 @@ pub(crate) struct Serving {
     answers: VecDeque<Answer>,
     /// Large parts that the peer has not acknowledged, oldest first.
     under_way: VecDeque<UnderWay>,
+    /// How many bytes of them there may be; 0: nothing was sent yet.
+    window: usize,
+    /// When it was made smaller. What was sent before says nothing new.
+    narrowed: u64,
 }
 
 #[derive(Debug)]
@@ -73,6 +84,19 @@ impl Answer {
 impl Serving {
     fn bytes_under_way(&self) -> usize {
         self.under_way.iter().map(|part| part.bytes).sum()
+    }
+
+    /// A part has come, and shows how many may be under way: what the peer takes in within a moment (as in LEDBAT, RFC 6817).
+    fn acknowledged(&mut self, (doc, hash, part): (DocId, &Hash, u32), now: u64, round_trip: u64) {
+        let is_it = |sent: &UnderWay| (sent.doc, &sent.hash, sent.part) == (doc, hash, part);
+        let Some(at) = self.under_way.iter().position(is_it) else { return };
+        let Some(sent) = self.under_way.remove(at) else { return };
+        let took = now.saturating_sub(sent.since).saturating_sub(round_trip);
+        if took > LATE && sent.since >= self.narrowed {
+            (self.window, self.narrowed) = ((self.window / 2).max(PART), now);
+        } else if took < SOON {
+            self.window = (self.window + PART).min(MOST_WINDOW);
+        }
     }
 
     fn bytes_ready(&self) -> usize {
@@ -134,7 +158,8 @@ impl Engine {
     /// A peer has got a part.
     pub(crate) fn got(&mut self, peer: PeerId, doc: DocId, hash: &Hash, part: u32) {
         let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
-        ready.serving.under_way.retain(|sent| (sent.doc, &sent.hash, sent.part) != (doc, hash, part));
+        let round_trip = ready.round_trip.unwrap_or(0);
+        ready.serving.acknowledged((doc, hash, part), self.now.millis, round_trip);
         self.serve(peer);
     }
 
@@ -153,9 +178,16 @@ impl Engine {
             let batches = &self.batches;
             let may_go =
                 |answer: &&mut Answer| !answer.after.is_some_and(|after| batches.is_in_flight(after));
-            let room = WINDOW.saturating_sub(serving.bytes_under_way());
-            if let Some(answer) = serving.answers.iter_mut().find(may_go)
-                && (answer.part().len() < SMALL_PART || answer.part().len() <= room)
+            if serving.window == 0 {
+                serving.window = FIRST_WINDOW;
+            }
+            let room = serving.window.saturating_sub(serving.bytes_under_way());
+            let is_small = |answer: &Answer| answer.part().len() < SMALL_PART;
+            let may_go =
+                |answer: &&mut Answer| may_go(answer) && (is_small(answer) || answer.part().len() <= room);
+            // The shortest first: what is small does not wait for what is large.
+            if let Some(answer) =
+                serving.answers.iter_mut().filter(may_go).min_by_key(|answer| answer.bytes.len())
             {
                 let (doc, hash, part) = (answer.doc, answer.hash, answer.next);
                 let bytes = answer.part().to_vec();

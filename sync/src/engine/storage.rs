@@ -74,6 +74,11 @@ impl Slot {
         Write::Snapshot { doc, all, slices: changed }
     }
 
+    /// About how many bytes it takes on disk.
+    pub(crate) fn weight(&self) -> usize {
+        self.snapshot_bytes + self.log_bytes
+    }
+
     /// Whether it can be written.
     pub(crate) fn is_writable(&self) -> bool {
         !self.is_stale

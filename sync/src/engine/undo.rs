@@ -45,6 +45,7 @@ impl Engine {
                 slot.fresh.retain(|(batch, _)| *batch < first);
                 self.read_back(doc);
             } else if let Some(doomed) = self.doomed.get_mut(&doc) {
+                doomed.slot.fresh.retain(|(batch, _)| *batch < first);
                 doomed.slot.is_stale = true;
             }
         }
@@ -151,6 +152,7 @@ impl Engine {
             self.durable.remove(doc);
             self.announce.remove(&doc);
             self.pulls.forget_document(doc);
+            self.forget_staging(doc);
             self.stale.remove(&doc);
             for ready in self.peers.values_mut().filter_map(|peer| peer.ready_mut()) {
                 ready.have.remove(doc);

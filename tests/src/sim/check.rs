@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{Delta, Limits, Opaque, SessionNames, Version};
 use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{Behind, ContentKind, Frame, open_payload};
+use tombolo_sync::engine::wire::{Behind, ContentKind, Frame, Piece, open_payload};
 use tombolo_sync::engine::{Engine, Event, Origin};
 
 use super::world::World;
@@ -226,10 +226,24 @@ impl World {
                 let delta = match kind {
                     ContentKind::Behind => {
                         let Some(behind) = Behind::decode(&whole) else {
+                            // A transfer that goes on where another session ended.
+                            if part > 0 {
+                                return;
+                            }
                             return self
                                 .violated(format!("n{node} sends what cannot be read of who is behind"));
                         };
                         return self.check_durable(node, doc, &behind.base, "names");
+                    }
+                    ContentKind::Piece => {
+                        let Some(piece) = Piece::decode(&whole) else {
+                            // A transfer that goes on where another session ended.
+                            if part > 0 {
+                                return;
+                            }
+                            return self.violated(format!("n{node} sends a piece that cannot be read"));
+                        };
+                        return self.check_durable(node, doc, &piece.base, "names");
                     }
                     ContentKind::Delta => Delta::<Opaque>::decode_body(&whole, &limits),
                     ContentKind::State => Delta::<Opaque>::decode_state(&whole, &limits),

@@ -341,6 +341,7 @@ fn describe(frame: &Frame) -> String {
                 Alive::Runs(runs) => format!("runs of {} bytes", runs.len()),
                 Alive::Cells { cells, .. } => format!("cells of {} bytes", cells.len()),
                 Alive::Unsaid => "too much to tell".into(),
+                Alive::Staged(from) => format!("what is numbered below {from}"),
             };
             format!("pull {doc:?} beyond {version:?}, alive: {alive}")
         }

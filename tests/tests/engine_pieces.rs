@@ -1,0 +1,196 @@
+//! Large documents on their way to who has nothing of them.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tombolo_crdt::{AddWinsSet, PnCounter};
+use tombolo_sync::DocId;
+use tombolo_sync::engine::wire::{ContentKind, Frame, Piece};
+use tombolo_tests::sim::{GossipWeather, LinkState, Sent, World};
+
+type Words = AddWinsSet<String>;
+
+const ELEMENTS: usize = 1_500;
+
+/// A word of two kilobytes that nothing makes shorter.
+fn word(rng: &mut ChaCha8Rng) -> String {
+    (0..2_000).map(|_| char::from(rng.random_range(b'!'..b'~'))).collect()
+}
+
+/// The first node has a document of some three megabytes, and remembers nothing of how it came to be.
+fn large(nodes: usize, seed: u64) -> (World, DocId, ChaCha8Rng) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut world = World::new(nodes, seed);
+    let doc = world.open::<Words>(0, "words");
+    let words: Vec<String> = (0..ELEMENTS).map(|_| word(&mut rng)).collect();
+    world.update::<Words, _>(0, doc, |set| set.extend(words));
+    world.run_for(1_000);
+    world.crash(0, true, 0);
+    world.start(0);
+    world.open::<Words>(0, "words");
+    world.record();
+    for node in 1..nodes {
+        world.set_bandwidth(0, node, 2_000);
+        world.befriend(node, 0);
+    }
+    (world, doc, rng)
+}
+
+fn pieces(world: &World, to: usize) -> impl Iterator<Item = (&Sent, Piece)> {
+    world.sent().iter().filter(move |sent| sent.to == to).filter_map(|sent| match &sent.frame {
+        Frame::Content { kind: ContentKind::Piece, part: 0, parts: 1, bytes, .. } => {
+            Some((sent, Piece::decode(bytes)?))
+        }
+        _ => None,
+    })
+}
+
+fn content_bytes(world: &World, to: usize) -> usize {
+    let content =
+        world.sent().iter().filter(|sent| sent.to == to && matches!(sent.frame, Frame::Content { .. }));
+    content.map(|sent| sent.bytes).sum()
+}
+
+fn has_nothing(world: &World, node: usize, doc: DocId) -> bool {
+    world.engine(node).document_status(doc).is_none_or(|status| status.version.is_empty())
+}
+
+fn equal(world: &mut World, doc: DocId) {
+    world.run_until_agreed(30_000);
+    for node in 1..world.len() {
+        assert!(world.canonical(node, doc) == world.canonical(0, doc), "n{node}");
+        assert!(!world.disk(node).version(doc).is_empty());
+    }
+}
+
+#[test]
+fn a_large_document_comes_in_pieces_in_as_many_bytes_as_it_has() {
+    let (mut world, doc, _) = large(2, 1);
+    let snapshot = world.engine(0).encoded(doc).unwrap().len();
+    equal(&mut world, doc);
+    let bytes = content_bytes(&world, 1);
+    assert!(bytes <= snapshot * 105 / 100, "{bytes} bytes for a snapshot of {snapshot}");
+    let pulls =
+        world.sent().iter().filter(|sent| matches!(&sent.frame, Frame::Pull { doc: of, .. } if *of == doc));
+    assert!(pulls.count() >= 4, "in pieces");
+}
+
+#[test]
+fn nothing_of_it_is_seen_before_it_is_all_there_and_what_is_written_meanwhile_is_there_too() {
+    for seed in 0..2 {
+        let (mut world, doc, mut rng) = large(2, 10 + seed);
+        let mut seen_nothing = 0;
+        let mut last = None;
+        while !world.agrees() || world.ready(0).is_empty() {
+            world.run_for(20);
+            if has_nothing(&world, 1, doc) {
+                seen_nothing += 1;
+                // Adds, and takes away what may have been sent already or not.
+                let gone =
+                    world.read::<Words, _>(0, doc, |set| set.iter().nth(rng.random_range(0..1_000)).cloned());
+                world.update::<Words, _>(0, doc, |set| {
+                    set.remove(&*gone.unwrap());
+                    set.add(word(&mut rng));
+                });
+                last = Some(world.engine(0).document_status(doc).unwrap().version);
+            }
+            assert!(world.now() < 60_000);
+        }
+        assert!(seen_nothing > 20, "{seen_nothing}");
+        equal(&mut world, doc);
+        assert_eq!(world.engine(1).document_status(doc).unwrap().version, last.unwrap());
+    }
+}
+
+#[test]
+fn it_goes_on_where_it_was_cut_off_also_after_a_crash_of_either_side() {
+    for (seed, crash) in [(20, None), (21, Some(1)), (22, Some(0))] {
+        let (mut world, doc, _) = large(2, seed);
+        world.set_bandwidth(0, 1, 800);
+        let mut cuts = 0;
+        while world.run_until(1_300, |world| !world.ready(0).is_empty() && world.agrees()).is_none() {
+            match crash {
+                Some(node) => {
+                    world.crash(node, true, 0);
+                    world.start(node);
+                }
+                None => {
+                    world.set_link(0, 1, LinkState::Cut);
+                    world.run_for(300);
+                    world.set_link(0, 1, LinkState::Up);
+                }
+            }
+            cuts += 1;
+            assert!(cuts < 12, "it begins anew every time");
+        }
+        assert!(cuts >= 2);
+        equal(&mut world, doc);
+        let (bytes, snapshot) = (content_bytes(&world, 1), world.engine(0).encoded(doc).unwrap().len());
+        // Of each cut a piece is sent again.
+        assert!(bytes < snapshot + (cuts + 1) * 1_500_000, "{bytes} for {snapshot}, {cuts} cuts");
+    }
+}
+
+#[test]
+fn it_may_be_opened_and_written_before_it_is_there() {
+    let (mut world, doc, _) = large(2, 30);
+    world.run_for(1_000);
+    assert!(has_nothing(&world, 1, doc));
+    world.open::<Words>(1, "words");
+    world.update::<Words, _>(1, doc, |set| set.add("written meanwhile"));
+    equal(&mut world, doc);
+    assert!(
+        world.read::<Words, _>(1, doc, |set| set.contains("written meanwhile") && set.len() == ELEMENTS + 1)
+    );
+}
+
+#[test]
+fn if_who_sends_it_is_gone_another_does() {
+    let (mut world, doc, _) = large(3, 40);
+    world.set_link(0, 2, LinkState::Cut);
+    world.run_for(8_000);
+    assert!(world.canonical(1, doc) == world.canonical(0, doc));
+    // The third gets it of one of the two, then of the other.
+    world.set_bandwidth(0, 2, 1_000);
+    world.set_bandwidth(1, 2, 1_000);
+    world.befriend(2, 1);
+    world.set_link(0, 2, LinkState::Up);
+    world.run_for(2_000);
+    assert!(has_nothing(&world, 2, doc));
+    let from = world
+        .sent()
+        .iter()
+        .rev()
+        .find(|sent| sent.to == 2 && matches!(sent.frame, Frame::Content { .. }))
+        .unwrap()
+        .from;
+    world.crash(from, true, 0);
+    world.run_until_agreed(30_000);
+    world.start(from);
+    equal(&mut world, doc);
+}
+
+#[test]
+fn what_is_written_elsewhere_does_not_wait_for_it() {
+    let (mut world, doc, _) = large(2, 50);
+    // Without gossip, so that all goes by the session in which the document comes.
+    world.gossip = GossipWeather { delivered: 0, ..GossipWeather::default() };
+    world.set_bandwidth(0, 1, 500);
+    world.run_until(5_000, |world| !world.ready(0).is_empty());
+    let likes = world.open::<PnCounter>(0, "likes");
+    world.run_for(1_000);
+    world.open::<PnCounter>(1, "likes");
+    let mut slowest = 0;
+    for _ in 0..5 {
+        assert!(has_nothing(&world, 1, doc), "it is still on its way");
+        world.update::<PnCounter, _>(0, likes, |likes| likes.inc(1));
+        let target = world.read::<PnCounter, _>(0, likes, |likes| likes.value());
+        let waited = world
+            .run_until(5_000, |world| world.read::<PnCounter, _>(1, likes, |likes| likes.value()) == target);
+        slowest = slowest.max(waited.unwrap());
+    }
+    // 50 ms until it is announced, and twice behind what of the document is under way, at half a megabyte a second.
+    println!("{slowest} ms at the slowest");
+    assert!(slowest < 800, "{slowest} ms");
+    equal(&mut world, doc);
+    assert!(pieces(&world, 1).count() < 20);
+}
