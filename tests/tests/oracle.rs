@@ -75,7 +75,7 @@ proptest! {
     #[test]
     fn a_counter_is_the_sum_of_what_was_added(
         program in programs(-9..9_i64, STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<PnCounter, _>(
             replicas,
@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn a_grow_only_counter_is_the_sum_of_what_was_added(
         program in programs(0..9_u64, STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<GCounter, _>(
             replicas,
@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn a_flag_is_enabled_if_an_enabling_has_no_disabling_after_it(
         program in programs(any::<bool>(), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<EnableWinsFlag, _>(
             replicas,
@@ -123,7 +123,7 @@ proptest! {
     #[test]
     fn an_element_is_in_if_an_adding_has_no_removal_after_it(
         program in programs((0..5_u8, 0..7_u8), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsSet<u8>, _>(
             replicas,
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn a_grow_only_set_holds_what_was_added(program in programs(0..9_u8, STEPS), replicas in 2..5_u8) {
+    fn a_grow_only_set_holds_what_was_added(program in programs(0..9_u8, STEPS), replicas in 2..6_u8) {
         follow::<GSet<u8>, _>(
             replicas,
             &program,
@@ -162,7 +162,7 @@ proptest! {
     #[test]
     fn a_register_shows_the_writes_that_no_write_has_seen(
         program in programs(prop_oneof![4 => (0..99_u8).prop_map(Some), 1 => Just(None)], STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<MvRegister<u8>, _>(
             replicas,
@@ -187,7 +187,7 @@ proptest! {
     #[test]
     fn the_last_of_the_writes_that_no_write_has_seen_wins(
         program in programs(below(0..99_u8), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, LwwRegister<u8>>, _>(
             replicas,
@@ -220,7 +220,7 @@ proptest! {
     #[test]
     fn a_flag_is_enabled_if_no_disabling_stands_beside_an_enabling(
         program in programs(any::<bool>(), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<DisableWinsFlag, _>(
             replicas,
@@ -234,7 +234,7 @@ proptest! {
     #[test]
     fn a_key_that_is_removed_takes_the_disablings_it_saw(
         program in programs(below(any::<bool>()), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, DisableWinsFlag>, _>(
             replicas,
@@ -260,7 +260,7 @@ proptest! {
     #[test]
     fn an_element_is_in_if_no_removal_stands_beside_an_adding(
         program in programs(below((0..4_u8, 0..5_u8)), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, RemoveWinsSet<u8>>, _>(
             replicas,
@@ -291,7 +291,7 @@ proptest! {
     #[test]
     fn an_element_that_was_removed_never_comes_back(
         program in programs(below((0..4_u8, 0..5_u8)), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, TwoPhaseSet<u8>>, _>(
             replicas,
@@ -322,7 +322,7 @@ proptest! {
     #[test]
     fn the_largest_and_the_smallest_of_what_was_written(
         program in programs(0..50_u8, STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         fn deed(value: &u8) -> Deed {
             Deed::Offer(place([]), (*value).into())
@@ -352,7 +352,7 @@ proptest! {
     #[test]
     fn a_removal_takes_exactly_the_values_it_saw_however_small(
         program in programs(below(0..20_u8), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, MaxRegister<u8>>, _>(
             replicas,
@@ -381,7 +381,7 @@ proptest! {
     #[test]
     fn of_a_key_the_last_write_or_removal_counts(
         program in programs(below(0..99_u8), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<LwwMap<u8, u8>, _>(
             replicas,
@@ -411,7 +411,7 @@ proptest! {
     #[test]
     fn keys_that_stay_hold_the_sums_of_what_was_added(
         program in programs((key(), -9..9_i64), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<GMap<u8, PnCounter>, _>(
             replicas,
@@ -429,7 +429,7 @@ proptest! {
     #[test]
     fn nobody_takes_what_others_may_take(
         program in programs(escrow(), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<BoundedCounter<-3>, _>(
             replicas,
@@ -457,7 +457,7 @@ proptest! {
     #[test]
     fn removing_a_key_takes_exactly_the_increments_it_saw(
         program in programs(below(-9..9_i64), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, PnCounter>, _>(
             replicas,
@@ -481,7 +481,7 @@ proptest! {
     #[test]
     fn removing_a_key_takes_exactly_the_elements_it_saw(
         program in programs(below(below(Just(()))), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, AddWinsSet<u8>>, _>(
             replicas,
@@ -510,7 +510,7 @@ proptest! {
     #[test]
     fn removing_a_key_takes_exactly_what_it_saw_however_deep(
         program in programs(below(below(prop_oneof![4 => (0..99_u8).prop_map(Some), 1 => Just(None)])), STEPS),
-        replicas in 2..5_u8,
+        replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, AddWinsMap<u8, MvRegister<u8>>>, _>(
             replicas,
@@ -541,7 +541,7 @@ proptest! {
     }
 
     #[test]
-    fn a_document_is_what_was_written_and_not_removed(program in programs(doc_op(), STEPS), replicas in 2..5_u8) {
+    fn a_document_is_what_was_written_and_not_removed(program in programs(doc_op(), STEPS), replicas in 2..6_u8) {
         follow::<Doc, _>(
             replicas,
             &program,

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use tombolo_crdt::{Crdt, Delta, Limits, Merged, Opaque, Plain, Replica, ReplicaId, Since, Version};
 
 /// How many replicas take part at most.
-pub const REPLICAS: u8 = 4;
+pub const REPLICAS: u8 = 5;
 
 /// Writes one operation inside a transaction.
 pub type Apply<T, O> = for<'a> fn(&mut <T as Crdt>::Mut<'a>, &O);
