@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DecodeError, Delta, Doc, GCounter, Limits, LwwMap,
-    LwwRegister, MAX_DEPTH, MvRegister, PnCounter, Replica, ReplicaId, Scalar,
+    LwwRegister, MAX_DEPTH, Merged, MvRegister, PnCounter, Replica, ReplicaId, Scalar,
 };
 
 fn id(number: u8) -> ReplicaId {
@@ -93,6 +93,85 @@ fn two_continuations_of_one_replica_miss_the_bound_by_the_rights_it_held_and_it_
         eve.merge(delta).unwrap();
     }
     assert_eq!((eve.value(), eve.overdraft()), (-5, 5));
+}
+
+/// What `overdraft` cannot tell: both continuations used the same dots, and who has heard of one takes the other for known.
+#[test]
+fn two_continuations_that_used_the_same_dots_differ_at_equal_versions_and_it_does_not_show_to_all() {
+    let mut store = Replica::<BoundedCounter>::new(id(1));
+    let mut bob = Replica::<BoundedCounter>::new(id(2));
+    bob.merge(store.update(|counter| counter.inc(5)).1).unwrap();
+    let mut copy = Replica::<BoundedCounter>::decode(id(1), &store.encode(), &Limits::default()).unwrap();
+    bob.merge(store.update(|counter| counter.transfer(5, id(2))).1).unwrap();
+    let (taken, of_copy) = copy.update(|counter| counter.dec(5));
+    let (also_taken, of_bob) = bob.update(|counter| counter.dec(5));
+    assert!(taken.is_ok() && also_taken.is_ok());
+    let mut eve = Replica::<BoundedCounter>::new(id(3));
+    for delta in [copy.state(), of_bob] {
+        eve.merge(delta).unwrap();
+    }
+    // Eve has heard of both takings, Bob of the transfer in place of one of them.
+    assert_eq!(bob.merge(of_copy), Ok(Merged::AlreadyKnown));
+    assert_eq!(bob.merge(eve.state()), Ok(Merged::AlreadyKnown));
+    assert_eq!(bob.version(), eve.version());
+    assert_eq!((eve.value(), eve.overdraft()), (-5, 5));
+    assert_eq!((bob.value(), bob.overdraft()), (0, 0));
+}
+
+/// Once one of two continuations has dots of its own, both takings are known everywhere, and so is what they miss the bound by.
+#[test]
+fn rights_of_what_was_disowned_overdraw_everywhere() {
+    let mut store = Replica::<BoundedCounter>::new(id(1));
+    let _ = store.update(|counter| counter.inc(5));
+    let mut copy = Replica::<BoundedCounter>::decode(id(1), &store.encode(), &Limits::default()).unwrap();
+    let forked_at = copy.reached(id(1));
+    copy.keep_counters(forked_at);
+    copy.update(|counter| counter.dec(3)).0.unwrap();
+    store.update(|counter| counter.dec(5)).0.unwrap();
+    let mut copy = copy.disown(id(1), forked_at, id(2));
+    assert_eq!((copy.value(), copy.overdraft()), (2, 0), "nothing has met yet");
+    assert_eq!(copy.rights(id(2)), 0, "rights go with the id that holds them");
+    assert_eq!(copy.merge(store.state()), Ok(Merged::Applied));
+    assert_eq!(store.merge(copy.state()), Ok(Merged::Applied));
+    assert_eq!(copy.encode(), store.encode());
+    for replica in [&copy, &store] {
+        assert_eq!((replica.value(), replica.overdraft()), (-3, 3));
+        assert_eq!(replica.holders(), []);
+    }
+}
+
+/// A sum that leaves the bounds of its number is exact all the same: what went too far up comes down again.
+#[test]
+fn the_sum_of_a_counter_is_exact_beyond_the_bounds_of_what_is_read() {
+    let limits = Limits::default();
+    for in_one in [true, false] {
+        let mut ann = Replica::<PnCounter>::new(id(1));
+        let mut bob = Replica::<PnCounter>::new(id(2));
+        let steps = [i64::MAX, 1, i64::MAX, -1, i64::MIN, i64::MIN];
+        let exact: i128 = steps.iter().map(|by| i128::from(*by)).sum();
+        if in_one {
+            let (_, delta) = ann.update(|counter| steps.iter().for_each(|by| counter.add(*by)));
+            bob.merge(Delta::decode(&delta.encode(), &limits).unwrap()).unwrap();
+        } else {
+            let mut sum = 0_i128;
+            for by in steps {
+                let (_, delta) = ann.update(|counter| counter.add(by));
+                sum += i128::from(by);
+                assert_eq!(i128::from(ann.value()), sum.clamp(i64::MIN.into(), i64::MAX.into()));
+                bob.merge(Delta::decode(&delta.encode(), &limits).unwrap()).unwrap();
+            }
+        }
+        assert_eq!((i128::from(ann.value()), bob.value()), (exact, ann.value()));
+        assert_eq!(ann.encode(), bob.encode());
+    }
+    // It costs one amount more for each time it goes as far again, until it comes back.
+    let mut counter = Replica::<PnCounter>::new(id(1));
+    let mut amounts = |by| {
+        let _ = counter.update(|counter| counter.add(by));
+        counter.live_below(&counter.version()).unwrap().len()
+    };
+    let turns = [i64::MAX, i64::MAX, i64::MAX, -5, 7, i64::MIN, 1];
+    assert_eq!(turns.map(&mut amounts), [1, 2, 3, 3, 4, 3, 3]);
 }
 
 #[test]

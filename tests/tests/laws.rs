@@ -91,6 +91,15 @@ fn small() -> impl Strategy<Value = u8> + Clone {
     prop_oneof![1 => 0..4_u8, 1 => 0..14_u8]
 }
 
+/// Amounts of which a few add up to more than a number holds, and those that lead back over its edge.
+fn large_or_small() -> impl Strategy<Value = i64> + Clone {
+    prop_oneof![
+        2 => any::<i64>(),
+        2 => -5..5_i64,
+        1 => prop::sample::select(vec![i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX]),
+    ]
+}
+
 #[derive(Debug, Clone)]
 enum SetOp {
     Add(u8),
@@ -397,6 +406,11 @@ fn on_board(board: &mut BoardMut<'_>, op: &BoardOp) {
 
 laws!(g_counter, GCounter, 0..5_u64, |counter, by| counter.inc(*by));
 laws!(pn_counter, PnCounter, -5..5_i64, |counter, by| counter.add(*by));
+laws!(g_counter_of_any_size, GCounter, large_or_small(), |counter, by| counter.inc(*by as u64));
+laws!(pn_counter_of_any_size, PnCounter, large_or_small(), |counter, by| counter.add(*by));
+laws!(map_of_counters_of_any_size, AddWinsMap<u8, PnCounter>, map_op(large_or_small()), |map, op| {
+    on_map(map, op, |counter, by| counter.add(*by));
+});
 laws!(enable_wins_flag, EnableWinsFlag, any::<bool>(), |flag, on| if *on {
     flag.enable()
 } else {

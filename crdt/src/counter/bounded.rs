@@ -7,8 +7,12 @@
 //!
 //! Who adds holds the right to take as much, and can pass it on. Rights are what a replica has *been told* it holds, so two live
 //! continuations of one replica id, a copied or rolled-back store, can spend the same rights twice: the value then misses the
-//! bound by at most the rights that id held when it was copied, and [`overdraft`](BoundedCounter::overdraft) says by how much.
-//! Rights of a replica that is lost are lost with it: before a device is retired it passes them on.
+//! bound by at most the rights that id held when it was copied. [`overdraft`](BoundedCounter::overdraft) says by how much where what
+//! both did is known. It does not where both did different things under the same dots: who has heard of one takes the other for known,
+//! so replicas can read different values at equal versions, some of them without an overdraft. That two wrote under one id is
+//! for the layer that synchronises stores to find out; [`Replica::disown`](crate::Replica::disown) then gives one of the two dots
+//! of its own, and the overdraft shows everywhere. Rights of a replica that is lost are lost with it: before a device is retired it
+//! passes them on.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -103,10 +107,10 @@ impl Ledger {
 }
 
 impl Amount for Written<Ledger> {
-    fn plus(&self, other: &Self) -> Self {
+    fn plus(&self, other: &Self) -> Option<Self> {
         let mut both = Ledger::clone(self);
         both.add(other);
-        both.into()
+        Some(both.into())
     }
 }
 
@@ -180,8 +184,9 @@ impl<const MIN: i64> BoundedCounter<MIN> {
         i128::from(MIN) + self.ledgers.iter().map(sum).sum::<i128>()
     }
 
-    /// By how much the bound is missed. Never by anything, unless one replica id had two continuations (a copied or
-    /// rolled-back store) that spent the same rights.
+    /// By how much the bound is missed, by what is known here. Never by anything, unless one replica id had two continuations (a
+    /// copied or rolled-back store) that spent the same rights; and then not at every replica: where both used the same dots, who
+    /// has heard of one of them takes the other's for known.
     #[must_use]
     pub fn overdraft(&self) -> u64 {
         (i128::from(MIN) - self.exact()).clamp(0, u64::MAX.into()) as u64
@@ -281,7 +286,7 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
     }
 
     /// `so_far` is the sum that `by` will be added to.
-    fn spend(&mut self, by: u64, so_far: u64, change: impl Fn(&mut Ledger)) -> Result<(), NoRights> {
+    fn spend(&mut self, by: u64, so_far: u64, change: impl FnOnce(&mut Ledger)) -> Result<(), NoRights> {
         let held = self.own_rights().min(u64::MAX - so_far);
         if by > held {
             let own = self.tx.id();
@@ -294,16 +299,15 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
         Ok(())
     }
 
-    fn change(&mut self, change: impl Fn(&mut Ledger)) {
+    /// INVARIANT: no sum of the ledger leaves the bounds of `u64`; who calls this has seen to it.
+    fn change(&mut self, change: impl FnOnce(&mut Ledger)) {
         debug_assert!(!self.removable, "what may not be removed does not compile below a map entry");
         let (row, id) = (self.tx.row(), self.tx.id());
         BoundedCounter::<MIN>::note_owner(&mut self.state.owners, row, id);
         let (ledgers, place, tx) = Leaf::parts(self, |counter| &mut counter.ledgers);
-        ledgers.amend(place, tx, false, |old| {
-            let mut ledger = old.map(|old| Ledger::clone(old)).unwrap_or_default();
-            change(&mut ledger);
-            ledger.into()
-        });
+        let mut more = Ledger::default();
+        change(&mut more);
+        ledgers.amend(&more.into(), place, tx, false);
     }
 }
 

@@ -49,7 +49,7 @@ impl Mut<'_, GCounter> {
         }
         let removable = self.removable;
         let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
-        pieces.amend(place, tx, removable, |old| old.copied().unwrap_or(0).saturating_add(by));
+        pieces.amend(&by, place, tx, removable);
     }
 }
 

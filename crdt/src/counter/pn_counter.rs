@@ -28,7 +28,8 @@ use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, leaf_s
 /// # Ok::<(), tombolo_crdt::Refused>(())
 /// ```
 ///
-/// A replica's own sum stops at the bounds of `i64`, and so does [`value`](Self::value); both are the same everywhere.
+/// The sum is exact, however large; [`value`](Self::value) is what of it lies within the bounds of `i64`. A replica whose own sum
+/// leaves them keeps a second amount, and another one for each time that it goes as far again, until it comes back.
 #[derive(Clone, Default, Debug)]
 pub struct PnCounter {
     pieces: Leaf<i64>,
@@ -44,13 +45,13 @@ impl PnCounter {
 }
 
 impl Mut<'_, PnCounter> {
-    /// Adds `by`.
+    /// Adds `by`, or `i64::MAX` if that is less.
     #[inline]
     pub fn inc(&mut self, by: u64) {
         self.add(i64::try_from(by).unwrap_or(i64::MAX));
     }
 
-    /// Subtracts `by`.
+    /// Subtracts `by`, or 2^63 if that is less.
     #[inline]
     pub fn dec(&mut self, by: u64) {
         self.add(i64::try_from(by).map_or(i64::MIN, |by| -by));
@@ -64,7 +65,7 @@ impl Mut<'_, PnCounter> {
         }
         let removable = self.removable;
         let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
-        pieces.amend(place, tx, removable, |old| old.copied().unwrap_or(0).saturating_add(by));
+        pieces.amend(&by, place, tx, removable);
     }
 }
 

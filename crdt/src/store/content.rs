@@ -92,20 +92,21 @@ one_encoding!(u64: Number::Unsigned, read_unsigned; i64: Number::Signed, read_si
 
 /// Content of which a replica can have several pieces that make one whole.
 pub(crate) trait Amount: Content {
-    /// Both together.
+    /// Both together; `None` if one piece cannot hold that.
     #[must_use]
-    fn plus(&self, other: &Self) -> Self;
+    fn plus(&self, other: &Self) -> Option<Self>;
 }
 
+/// What only grows, and is read up to the same bound: beyond it there is nothing to tell apart.
 impl Amount for u64 {
-    fn plus(&self, other: &Self) -> Self {
-        self.saturating_add(*other)
+    fn plus(&self, other: &Self) -> Option<Self> {
+        Some(self.saturating_add(*other))
     }
 }
 
 impl Amount for i64 {
-    fn plus(&self, other: &Self) -> Self {
-        self.saturating_add(*other)
+    fn plus(&self, other: &Self) -> Option<Self> {
+        self.checked_add(*other)
     }
 }
 

@@ -169,58 +169,53 @@ impl<C: Content> Leaf<C> {
 }
 
 impl<C: Amount> Leaf<C> {
-    /// Changes the newest piece of this replica: in place while it is of this transaction, otherwise as a new one that covers
-    /// those before it, or stands beside them if they must be `left`.
+    /// Adds to what this replica wrote: to its newest piece, in place while that is of this transaction, otherwise as a new one
+    /// that covers those before it. It stands beside them where they must be `left`, and where one piece cannot hold it all:
+    /// pieces are exact.
     #[inline]
-    pub(crate) fn amend(
-        &mut self,
-        place: PlaceId,
-        tx: &mut Tx,
-        left: bool,
-        change: impl Fn(Option<&C>) -> C,
-    ) {
-        match self.items.last_mut() {
-            Some((dot, content)) if tx.minted(*dot) => {
-                *content = change(Some(content));
-                content.put(&mut tx.draft, place, *dot);
-            }
-            _ => self.amend_any(place, tx, left, change),
+    pub(crate) fn amend(&mut self, more: &C, place: PlaceId, tx: &mut Tx, left: bool) {
+        if let Some((dot, content)) = self.items.last_mut()
+            && tx.minted(*dot)
+            && let Some(all) = content.plus(more)
+        {
+            *content = all;
+            content.put(&mut tx.draft, place, *dot);
+            return;
         }
+        self.amend_any(more, place, tx, left);
     }
 
     /// As `amend`, wherever the piece stands.
     #[inline(never)]
-    fn amend_any(&mut self, place: PlaceId, tx: &mut Tx, left: bool, change: impl Fn(Option<&C>) -> C) {
+    fn amend_any(&mut self, more: &C, place: PlaceId, tx: &mut Tx, left: bool) {
         // Where our own end.
         let end = match self.items.last() {
             Some((dot, _)) if tx.own(*dot) => self.items.len(),
             _ => self.items.partition_point(|(dot, _)| !tx.comes_before(*dot)),
         };
-        match self.items[..end].last_mut() {
-            Some((dot, content)) if tx.minted(*dot) => {
-                *content = change(Some(content));
+        let (mut all, mut new) = (None, end);
+        for (dot, content) in self.items[..end].iter_mut().rev() {
+            let is_minted = tx.minted(*dot);
+            if !is_minted && (left || !tx.may_amend(*dot)) {
+                break;
+            }
+            let Some(sum) = content.plus(all.as_ref().unwrap_or(more)) else { break };
+            if is_minted {
+                *content = sum;
                 return content.put(&mut tx.draft, place, *dot);
             }
-            _ => {}
+            (all, new) = (Some(sum), new - 1);
         }
-        let may_go = |(dot, _): &&(LocalDot, C)| !left && tx.may_amend(*dot);
-        let new = end - self.items[..end].iter().rev().take_while(may_go).count();
-        if let [(old, content)] = &mut self.items[new..end] {
-            let (dot, changed) = (tx.dot(), change(Some(content)));
-            tx.take(place, *old, content);
-            changed.put(&mut tx.draft, place, dot);
-            (*old, *content) = (dot, changed);
-            return;
-        }
-        let old = self.items[new..end].iter().map(|(_, content)| content.clone()).reduce(|a, b| a.plus(&b));
-        let (dot, content) = (tx.dot(), change(old.as_ref()));
+        let (dot, content) = (tx.dot(), all.unwrap_or_else(|| more.clone()));
         for (dot, content) in &self.items[new..end] {
             tx.take(place, *dot, content);
         }
         content.put(&mut tx.draft, place, dot);
         if new < end {
             self.items[new] = (dot, content);
-            self.items.drain(new + 1..end);
+            if new + 1 < end {
+                self.items.drain(new + 1..end);
+            }
         } else {
             self.items.insert(end, (dot, content));
         }
