@@ -2,8 +2,8 @@
 //! The scenarios missing here are about what the types do not do yet, or about the engine.
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, DecodeError, Delta, GCounter, Limits, Merged, Mismatch, Opaque, PnCounter,
-    Replica, ReplicaId, Since, Version,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DecodeError, Delta, GCounter, Limits, Merged, Mismatch,
+    Opaque, PnCounter, Replica, ReplicaId, Since, Version,
 };
 use tombolo_tests::model::wire::{Message, Node};
 
@@ -267,6 +267,51 @@ fn scenario_07_a_state_is_one_snapshot() {
     y.merge(later).unwrap();
     assert_eq!(y.iter().collect::<Vec<_>>(), ["three", "two"]);
     assert_eq!((x.version(), x.encode()), (y.version(), y.encode()));
+}
+
+/// Two live copies of one store hold the same rights, and no rule at one of them keeps it from spending what the other spends. What is
+/// taken is then more than there was by what the id held where they parted, for each copy more, and not by more than that.
+/// It shows once each copy has dots of its own.
+#[test]
+fn scenario_18_rights_that_a_clone_spends_again_are_an_overdraft_of_no_more_than_them() {
+    let (mut store, mut bob) = (replica::<BoundedCounter>(1), replica::<BoundedCounter>(2));
+    let (_, added) = store.update(|counter| counter.inc(10));
+    bob.merge(added).unwrap();
+    bob.merge(store.update(|counter| counter.transfer(4, id(2))).1).unwrap();
+    let held = store.rights(id(1));
+    assert_eq!((held, store.rights(id(2))), (6, 4));
+
+    let (forked_at, bytes) = (store.reached(id(1)), store.encode());
+    let clones: Vec<_> = (11..14)
+        .map(|new| {
+            let mut clone = Replica::<BoundedCounter>::decode(id(1), &bytes, &Limits::default()).unwrap();
+            clone.keep_counters(forked_at);
+            // It may pass some of them on and take the rest; more than it held it cannot.
+            clone.update(|counter| counter.dec(held - 1)).0.unwrap();
+            let refused = clone.update(|counter| counter.dec(2)).0.unwrap_err();
+            assert_eq!((refused.held, refused.elsewhere), (1, vec![(id(2), 4)]));
+            clone.update(|counter| counter.dec(1)).0.unwrap();
+            clone.disown(id(1), forked_at, id(new))
+        })
+        .collect();
+    let (_, of_store) = store.update(|counter| counter.dec(held).unwrap());
+    let (_, of_bob) = bob.update(|counter| counter.dec(4).unwrap());
+    // Who was not cloned keeps what is his.
+    bob.merge(of_store).unwrap();
+    assert_eq!((bob.value(), bob.overdraft()), (0, 0));
+    for (copies, clone) in (1..).zip(&clones) {
+        bob.merge(over_the_wire(&clone.state())).unwrap();
+        assert_eq!((bob.value(), bob.overdraft()), (-6 * copies, 6 * copies as u64));
+        assert_eq!(bob.holders(), []);
+    }
+    store.merge(of_bob).unwrap();
+    clones.iter().rev().for_each(|clone| drop(store.merge(clone.state())));
+    assert_eq!((store.version(), store.encode()), (bob.version(), bob.encode()));
+    // Who adds may take as much, whatever is missing: it stays missing until somebody adds and does not take, and becomes no more.
+    let _ = bob.update(|counter| counter.inc(20));
+    assert_eq!((bob.value(), bob.overdraft(), bob.rights(id(2))), (2, 0, 20));
+    bob.update(|counter| counter.dec(20)).0.unwrap();
+    assert_eq!((bob.value(), bob.overdraft()), (-18, 18));
 }
 
 /// Ring, waiting deltas, clocks and the order in which replicas became known differ from replica to replica. Written into

@@ -1,11 +1,12 @@
 //! The laws that every type must obey, over what a random program left behind.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{Crdt, Delta, Inspection, Limits, Merged, Replica, ReplicaId, Since, Version};
+use tombolo_crdt::{Crdt, Delta, Inspection, Limits, Merged, Plain, Replica, ReplicaId, Since, Version};
 
 use super::program::{World, face, into, sent, taking_in};
 
@@ -198,38 +199,95 @@ fn brings_only_news<T: Crdt>(delta: &Delta<T>, known: &Version) {
     });
 }
 
-/// What a replica disowns is as if another had written it: whatever the other continuation of the id wrote.
+/// What a replica disowns is as if another had written it: whatever the other continuation of the id wrote. Of counters with a
+/// bound see [`what_is_disowned_counts_as_it_did`].
 pub fn what_is_disowned_was_written_by_another<T: Crdt, O: Clone>(
     world: &World<T, O>,
     ours: &[Vec<O>],
     theirs: &[Vec<O>],
 ) {
-    // Rights go with the id that holds them, so another can do less with them.
+    let id = world.replicas[0].id();
+    let after = world.replicas[0].reached(id);
+    let [start, kept, disowned, continued] = continuations(world, ours, theirs);
+    let both = [disowned.state(), continued.state()];
+    assert_eq!(disowned.reached(id), after);
+    assert_eq!(face(&taking_in(&both)), face(&taking_in(both.iter().rev())));
     if T::type_name().contains("BoundedCounter") {
-        return;
+        return what_is_disowned_counts_as_it_did(&start, &kept, &disowned, &continued);
     }
-    let (replica, id, other) =
-        (&world.replicas[0], world.replicas[0].id(), ReplicaId::from_bytes([0x77; 16]));
+    let mut anothers = start.fork(disowned.id());
+    write(world, &mut anothers, ours);
+    assert_eq!(face(&disowned), face(&anothers));
+    assert_eq!(face(&taking_in(&both)), face(&taking_in([&both[1], &anothers.state()])));
+}
+
+/// A replica, and two continuations of it under its id: what one wrote, what became of that when it was disowned, and the other.
+fn continuations<T: Crdt, O: Clone>(
+    world: &World<T, O>,
+    ours: &[Vec<O>],
+    theirs: &[Vec<O>],
+) -> [Replica<T>; 4] {
+    let (replica, id) = (&world.replicas[0], world.replicas[0].id());
     let start = || Replica::<T>::decode(id, &replica.encode(), &Limits::default()).expect("a state decodes");
     let after = replica.reached(id);
-    let write = |replica: &mut Replica<T>, transactions: &[Vec<O>]| {
-        for operations in transactions {
-            drop(replica.update(|value| operations.iter().for_each(|op| (world.apply)(value, op))));
+    let (mut kept, mut continued) = (start(), start());
+    kept.keep_counters(after);
+    write(world, &mut kept, ours);
+    write(world, &mut continued, theirs);
+    let disowned = kept.disown(id, after, ReplicaId::from_bytes([0x77; 16]));
+    [start(), kept, disowned, continued]
+}
+
+fn write<T: Crdt, O: Clone>(world: &World<T, O>, replica: &mut Replica<T>, transactions: &[Vec<O>]) {
+    for operations in transactions {
+        drop(replica.update(|value| operations.iter().for_each(|op| (world.apply)(value, op))));
+    }
+}
+
+/// Rights go with the id that holds them, so another could have done less with them than was done. What was done stands: it is
+/// read as before, and both continuations count in full, also where that is more than there was.
+fn what_is_disowned_counts_as_it_did<T: Crdt>(
+    start: &Replica<T>,
+    kept: &Replica<T>,
+    disowned: &Replica<T>,
+    continued: &Replica<T>,
+) {
+    assert_eq!(disowned.plain(), kept.plain());
+    let [start, kept, continued, both] =
+        [start, kept, continued, &taking_in([&disowned.state(), &continued.state()])]
+            .map(|replica| numbers(&replica.plain()));
+    fn at(of: &BTreeMap<Vec<Plain>, i128>, path: &[Plain]) -> i128 {
+        of.get(path).copied().unwrap_or(0)
+    }
+    let paths: BTreeSet<_> = kept.keys().chain(continued.keys()).cloned().collect();
+    let expected: BTreeMap<_, _> = paths
+        .into_iter()
+        .map(|path| {
+            let sum = at(&kept, &path) + at(&continued, &path) - at(&start, &path);
+            (path, sum)
+        })
+        .collect();
+    assert_eq!(both, expected);
+}
+
+/// All numbers of a plain value, by where they stand.
+fn numbers(value: &Plain) -> BTreeMap<Vec<Plain>, i128> {
+    fn gather(value: &Plain, path: &mut Vec<Plain>, numbers: &mut BTreeMap<Vec<Plain>, i128>) {
+        match value {
+            Plain::Int(number) => drop(numbers.insert(path.clone(), *number)),
+            Plain::Map(map) => {
+                for (key, below) in map {
+                    path.push(key.clone());
+                    gather(below, path, numbers);
+                    path.pop();
+                }
+            }
+            other => panic!("no counter: {other:?}"),
         }
-    };
-    let mut disowned = start();
-    disowned.keep_counters(after);
-    write(&mut disowned, ours);
-    let disowned = disowned.disown(id, after, other);
-    let mut anothers = start().fork(other);
-    write(&mut anothers, ours);
-    assert_eq!(face(&disowned), face(&anothers));
-    // The other continuation, under the same id.
-    let mut continued = start();
-    write(&mut continued, theirs);
-    let both = [disowned.state(), continued.state()];
-    assert_eq!(face(&taking_in(&both)), face(&taking_in([&both[1], &anothers.state()])));
-    assert_eq!(disowned.reached(id), after);
+    }
+    let mut numbers = BTreeMap::new();
+    gather(value, &mut Vec::new(), &mut numbers);
+    numbers
 }
 
 /// Keeping what counters were for a while changes nothing that can be read, and the next write joins it.
