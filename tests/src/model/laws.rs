@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{Crdt, Delta, Inspection, Limits, Merged, Plain, Replica, ReplicaId, Since, Version};
+use tombolo_crdt::{Crdt, Delta, Dot, Inspection, Limits, Merged, Plain, Replica, ReplicaId, Since, Version};
 
 use super::program::{World, face, into, sent, taking_in};
 
@@ -130,31 +130,117 @@ pub fn answers_bring_level<T: Crdt, O: Clone>(world: &World<T, O>, history: usiz
     }
 }
 
-/// A state is the join of its parts, the deltas of the transactions it has seen, and none of them can be left out.
+/// A state is the join of its parts, the deltas of the transactions it has seen; and none of them can be left out on which no other
+/// depends: what it alone carries is not there then, and what it alone covers is.
 pub fn a_state_is_the_join_of_its_parts<T: Crdt, O: Clone>(world: &World<T, O>, seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let said: Vec<Said> = world.written.iter().map(Said::of).collect();
     for replica in &world.replicas {
         let version = replica.version();
-        let mut parts: Vec<_> =
-            world.written.iter().filter(|delta| version.dominates(&delta.events())).cloned().collect();
+        let mut parts: Vec<usize> =
+            (0..world.written.len()).filter(|&at| version.dominates(&world.written[at].events())).collect();
         parts.shuffle(&mut random);
+        let join = |parts: &[usize]| taking_in(parts.iter().map(|&at| &world.written[at]));
         let whole = face(replica);
-        assert_eq!(face(&taking_in(&parts)), whole, "a state is more or less than what it has seen");
-        let Some(last) = parts.pop() else { continue };
-        let mut without = taking_in(&parts);
-        assert!(!without.version().dominates(&last.events()), "a part says nothing");
-        assert_ne!(face(&without), whole);
-        without.merge(last).expect("there is room");
-        assert_eq!(face(&without), whole);
+        assert_eq!(face(&join(&parts)), whole, "a state is more or less than what it has seen");
+        let live = live(replica);
+        for (at, &last) in parts.iter().enumerate() {
+            let others = [&parts[..at], &parts[at + 1..]].concat();
+            let (events, part) = (world.written[last].events(), &said[last]);
+            let needs_it =
+                |&other: &usize| events.iter().any(|(id, n)| world.written[other].deps().get(id) >= n);
+            if others.iter().any(needs_it) {
+                continue;
+            }
+            let mut without = join(&others);
+            assert!(!without.version().dominates(&events), "a part says nothing");
+            let is_covered_twice = |dot: &Dot| others.iter().any(|&other| said[other].covers.contains(dot));
+            let taken = part.covers.iter().filter(|dot| !is_covered_twice(dot)).copied();
+            let expected: BTreeSet<Dot> = live.difference(&part.carries).copied().chain(taken).collect();
+            assert_eq!(self::live(&without), expected, "what a part does is what it says");
+            assert!(part.carries.is_subset(&live), "nothing has seen it, so nothing has taken it");
+            without.merge(world.written[last].clone()).expect("there is room");
+            assert_eq!(face(&without), whole);
+        }
     }
 }
 
-/// An answer to a version brings nothing that whoever is at it has already: no event, and no content.
+/// What a message says of dots.
+struct Said {
+    carries: BTreeSet<Dot>,
+    covers: BTreeSet<Dot>,
+}
+
+impl Said {
+    fn of<T: Crdt>(delta: &Delta<T>) -> Self {
+        let mut said = Self { carries: BTreeSet::new(), covers: BTreeSet::new() };
+        let inspection =
+            Inspection::of(&delta.encode(), &Limits::default()).expect("it is a message of ours");
+        for body in &inspection.bodies {
+            body.each_node(&inspection.type_name, &mut |node| {
+                said.carries.extend(node.carries.iter().map(|(dot, _)| *dot));
+                for run in &node.covers {
+                    let replica = run.replica;
+                    said.covers.extend((run.first..=run.last).map(|counter| Dot { replica, counter }));
+                }
+                ControlFlow::Continue(())
+            });
+        }
+        said
+    }
+}
+
+/// The dots that are alive.
+fn live<T: Crdt>(replica: &Replica<T>) -> BTreeSet<Dot> {
+    Said::of(&replica.state()).carries
+}
+
+/// An answer to a version brings nothing that whoever is at it has already: no event, no content, and no removal of what is gone
+/// there; but for what the answerer cannot know. A removal goes as its author wrote it. So it may name what the receiver has removed
+/// as well, at the same time; and where several transactions came as one message, and the receiver knows some of them, what
+/// these removed is named again, for it cannot be told which of them did.
 pub fn answers_are_minimal<T: Crdt, O: Clone>(world: &World<T, O>) {
+    let said: Vec<Said> = world.written.iter().map(Said::of).collect();
     for from in &world.replicas {
         for to in &world.replicas {
-            if let Since::Delta(delta) = from.delta_since(&to.version()) {
-                brings_only_news(&delta, &to.version());
+            let Since::Delta(delta) = from.delta_since(&to.version()) else { continue };
+            let (known, live) = (to.version(), live(to));
+            let news: Vec<usize> = (0..world.written.len())
+                .filter(|&at| {
+                    let events = world.written[at].events();
+                    from.version().dominates(&events) && !known.dominates(&events)
+                })
+                .collect();
+            // The messages of several transactions of which some are news and some are not.
+            let half_known: Vec<_> = world
+                .messages
+                .iter()
+                .filter(|message| !known.dominates(&message.events()))
+                .map(|message| (message.deps(), message.events()))
+                .collect();
+            let came_along = |at: usize| {
+                let events = world.written[at].events();
+                known.dominates(&events)
+                    && half_known.iter().any(|(deps, all)| {
+                        all.dominates(&events) && events.iter().all(|(id, n)| deps.get(id) < n)
+                    })
+            };
+            brings_only_news(&delta, &known, |dot| {
+                let names = |at: usize| said[at].covers.contains(dot);
+                let is_of = |at: usize| world.written[at].events().get(dot.replica) >= dot.counter;
+                live.contains(dot)
+                    || news.iter().any(|&at| names(at))
+                    || (0..world.written.len()).any(|at| came_along(at) && (names(at) || is_of(at)))
+            });
+            // Of one who took in transactions one by one, and remembers all of them, nothing but the first is the reason.
+            let mut exact = Replica::<T>::new(ReplicaId::from_bytes([0xDD; 16]));
+            exact.set_history_bytes(1 << 20);
+            let seen = |delta: &&Delta<T>| from.version().dominates(&delta.events());
+            let exact = into(exact, world.written.iter().filter(seen));
+            if let Since::Delta(delta) = exact.delta_since(&known) {
+                brings_only_news(&delta, &known, |dot| {
+                    live.contains(dot) || news.iter().any(|&at| said[at].covers.contains(dot))
+                });
             }
         }
     }
@@ -176,7 +262,9 @@ pub fn what_was_forgotten_is_found<T: Crdt, O: Clone>(world: &World<T, O>) {
                     assert!(base.dominates(&from.version()) && gone.is_empty());
                     continue;
                 };
-                brings_only_news(&delta, &base);
+                // What is named as gone is alive there, without exception.
+                let alive = live(to);
+                brings_only_news(&delta, &base, |dot| alive.contains(dot));
                 let mut level = taking_in([&to.state()]);
                 assert!(matches!(level.merge(sent(&delta)), Ok(Merged::Applied | Merged::AlreadyKnown)));
                 assert_eq!(face(&level), face(&taking_in([&to.state(), &from.state()])));
@@ -185,18 +273,24 @@ pub fn what_was_forgotten_is_found<T: Crdt, O: Clone>(world: &World<T, O>) {
     }
 }
 
-fn brings_only_news<T: Crdt>(delta: &Delta<T>, known: &Version) {
+/// Of what was known `may_go` says whether the delta may take it away. To take away what it brings itself is to say that it is gone
+/// already.
+fn brings_only_news<T: Crdt>(delta: &Delta<T>, known: &Version, may_go: impl Fn(&Dot) -> bool) {
     let inspection = Inspection::of(&delta.encode(), &Limits::default()).expect("it is a message of ours");
     let [body] = &inspection.bodies[..] else { panic!("a delta has one body") };
     for run in body.events() {
         assert!(run.first > known.get(run.replica), "{run} is known");
     }
-    body.each_node(&inspection.type_name, &mut |node| {
-        for (dot, _) in &node.carries {
-            assert!(dot.counter > known.get(dot.replica), "the content of {dot:?} is known");
-        }
-        ControlFlow::Continue(())
-    });
+    let said = Said::of(delta);
+    for dot in &said.carries {
+        assert!(dot.counter > known.get(dot.replica), "the content of {dot:?} is known");
+    }
+    for dot in &said.covers {
+        assert!(
+            dot.counter > known.get(dot.replica) || may_go(dot),
+            "{dot:?} is taken away, and was not there"
+        );
+    }
 }
 
 /// What a replica disowns is as if another had written it: whatever the other continuation of the id wrote. Of counters with a
