@@ -8,13 +8,15 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
-    Kind, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Replica,
-    Scalar, TwoPhaseSet, Version,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, DocEntry, EnableWinsFlag, GCounter,
+    GMap, GSet, Kind, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, Plain, PnCounter,
+    RemoveWinsSet, Replica, Scalar, Stamp, TwoPhaseSet, Version,
 };
 use tombolo_tests::model::cases;
+use tombolo_tests::model::catalogue::{Draw, Record, Shape, drawn};
 use tombolo_tests::model::definitions::{
-    Deed, Place, added, agreed, counted, escrowed, latest, latest_kept, never_banned, offered, values,
+    Deed, Left, Place, added, agreed, chosen, counted, disputed, escrowed, latest, latest_kept, never_banned,
+    offered, values,
 };
 use tombolo_tests::model::history::History;
 use tombolo_tests::model::program::{Apply, REPLICAS, Step, World, id, programs};
@@ -30,7 +32,19 @@ fn follow<T: Crdt, O: Clone + Debug>(
     replicas: u8,
     program: &[Step<O>],
     apply: Apply<T, O>,
-    deed: impl Fn(&O, &Replica<T>, &Version) -> Deed,
+    deed: impl Fn(&O, &Replica<T>) -> Deed,
+    check: impl Fn(&History<Deed>, &[usize], &Replica<T>),
+) {
+    follow_each(replicas, program, apply, |op, author, _, _| vec![deed(op, author)], check);
+}
+
+/// As [`follow`], where what an operation is depends on what its author saw just then: by the definitions, not by what the
+/// replica read.
+fn follow_each<T: Crdt, O: Clone + Debug>(
+    replicas: u8,
+    program: &[Step<O>],
+    apply: Apply<T, O>,
+    deeds: impl Fn(&O, &Replica<T>, &History<Deed>, &[usize]) -> Vec<Deed>,
     check: impl Fn(&History<Deed>, &[usize], &Replica<T>),
 ) {
     let mut world = World::new(apply, replicas);
@@ -43,12 +57,47 @@ fn follow<T: Crdt, O: Clone + Debug>(
         world.step(step);
         if let (Step::Write(at, operations), Some(delta)) = (step, world.written.get(written)) {
             let author = &world.replicas[world.at(*at)];
-            let deeds = operations.iter().map(|op| deed(op, author, &seen));
-            history.record(&seen, &delta.events(), deeds);
+            history.record_each(&seen, &delta.events(), operations, |history, before, op| {
+                deeds(op, author, history, before)
+            });
         }
         for replica in &world.replicas {
             check(&history, &history.visible(&replica.version()), replica);
         }
+    }
+}
+
+/// The conflicts that a replica tells are the places where several concurrent writes stand, every one and no other, with all that
+/// wrote there; what is shown first.
+fn tells_what_is_disputed<T: Crdt>(history: &History<Deed>, visible: &[usize], replica: &Replica<T>) {
+    let mut told = BTreeMap::new();
+    for conflict in replica.conflicts() {
+        let at: Place = conflict.path.iter().map(plainly).collect();
+        let order: Vec<_> = conflict
+            .values
+            .iter()
+            .map(|claim| {
+                let [by] = claim.by[..] else { panic!("one wrote it: {claim:?}") };
+                let written = claim.at.map(|stamp| (stamp.millis, stamp.logical));
+                (by, claim.value.as_ref().map(plainly), written)
+            })
+            .collect();
+        let is_shown_first = |pair: &[Left]| match (pair[0].2, pair[1].2) {
+            (None, None) => pair[0].0 < pair[1].0,
+            (one, other) => (one, pair[0].0) > (other, pair[1].0),
+        };
+        assert!(order.windows(2).all(is_shown_first), "{order:?}");
+        assert_eq!(told.insert(at, order.into_iter().collect()), None, "a place is told once");
+    }
+    assert_eq!(told, disputed(history, visible));
+}
+
+/// A number or a text as text.
+fn plainly(value: &Plain) -> String {
+    match value {
+        Plain::Int(number) => number.to_string(),
+        Plain::Text(text) => text.clone(),
+        other => panic!("no test writes {other:?}"),
     }
 }
 
@@ -69,6 +118,27 @@ fn below<O: Debug + Clone + 'static>(
     (key(), prop_oneof![3 => op.prop_map(Some), 1 => Just(None)])
 }
 
+/// Or, as `None`, the clearing of everything.
+fn or_clear<O: Debug + Clone + 'static>(
+    op: impl Strategy<Value = O> + Clone + 'static,
+) -> impl Strategy<Value = Option<O>> + Clone {
+    prop_oneof![9 => op.prop_map(Some), 1 => Just(None)]
+}
+
+fn draw() -> impl Strategy<Value = Draw> + Clone {
+    prop_oneof![
+        2 => Just(Draw::Round),
+        2 => Just(Draw::Square),
+        3 => (-9..9_i64).prop_filter("an amount of 0 is no write", |by| *by != 0).prop_map(Draw::Grow),
+    ]
+}
+
+/// When a key was removed, if it was.
+fn removed_at(map: &LwwMap<u8, u8>, key: &str) -> Stamp {
+    let key: u8 = key.parse().expect("keys are numbers");
+    map.removed_at(&key).unwrap_or_default()
+}
+
 proptest! {
     #![proptest_config(cases(CASES))]
 
@@ -81,7 +151,7 @@ proptest! {
             replicas,
             &program,
             |counter, by| counter.add(*by),
-            |by, _, _| Deed::Count(place([]), *by),
+            |by, _| Deed::Count(place([]), *by),
             |history, visible, counter| {
                 let sum = counted(history, visible).remove(&place([])).unwrap_or(0);
                 assert_eq!(counter.value(), sum);
@@ -98,7 +168,7 @@ proptest! {
             replicas,
             &program,
             |counter, by| counter.inc(*by),
-            |by, _, _| Deed::Count(place([]), i64::try_from(*by).unwrap()),
+            |by, _| Deed::Count(place([]), i64::try_from(*by).unwrap()),
             |history, visible, counter| {
                 let sum = counted(history, visible).remove(&place([])).unwrap_or(0);
                 assert_eq!(counter.value(), u64::try_from(sum).unwrap());
@@ -115,7 +185,7 @@ proptest! {
             replicas,
             &program,
             |flag, on| if *on { flag.enable() } else { flag.disable() },
-            |on, _, _| if *on { Deed::Add(place([])) } else { Deed::Remove(place([])) },
+            |on, _| if *on { Deed::Add(place([])) } else { Deed::Remove(place([])) },
             |history, visible, flag| assert_eq!(flag.value(), !added(history, visible).is_empty()),
         );
     }
@@ -133,7 +203,7 @@ proptest! {
                 1..3 => drop(set.remove(element)),
                 _ => set.add(*element),
             },
-            |(element, what), _, _| match what {
+            |(element, what), _| match what {
                 0 => Deed::Remove(place([])),
                 1..3 => Deed::Remove(place([element])),
                 _ => Deed::Add(place([element])),
@@ -151,7 +221,7 @@ proptest! {
             replicas,
             &program,
             |set, element| set.add(*element),
-            |element, _, _| Deed::Add(place([element])),
+            |element, _| Deed::Add(place([element])),
             |history, visible, set| {
                 let elements: BTreeSet<_> = set.iter().map(|element| place([element])).collect();
                 assert_eq!(elements, added(history, visible));
@@ -171,7 +241,7 @@ proptest! {
                 Some(value) => register.set(*value),
                 None => register.clear(),
             },
-            |value, _, _| match value {
+            |value, _| match value {
                 Some(value) => Deed::Set(place([]), value.to_string()),
                 None => Deed::Remove(place([])),
             },
@@ -180,6 +250,7 @@ proptest! {
                 shown.sort_unstable();
                 assert_eq!(shown, values(history, visible).remove(&place([])).unwrap_or_default());
                 assert_eq!(register.is_conflicted(), shown.len() > 1);
+                tells_what_is_disputed(history, visible, register);
             },
         );
     }
@@ -196,7 +267,7 @@ proptest! {
                 Some(value) => map.at(*key).set(*value),
                 None => drop(map.remove(key)),
             },
-            |(key, value), author, _| match value {
+            |(key, value), author| match value {
                 // Of several writes of one transaction only the last can be seen, and it has the stamp that is read.
                 Some(value) => {
                     let stamp = author.get(key).and_then(LwwRegister::stamp).unwrap_or_default();
@@ -213,6 +284,7 @@ proptest! {
                     })
                     .collect();
                 assert_eq!(read, latest(history, visible));
+                tells_what_is_disputed(history, visible, map);
             },
         );
     }
@@ -226,7 +298,7 @@ proptest! {
             replicas,
             &program,
             |flag, on| if *on { flag.enable() } else { flag.disable() },
-            |on, _, _| if *on { Deed::Add(place([])) } else { Deed::Ban(place([])) },
+            |on, _| if *on { Deed::Add(place([])) } else { Deed::Ban(place([])) },
             |history, visible, flag| assert_eq!(flag.value(), !agreed(history, visible).is_empty()),
         );
     }
@@ -244,7 +316,7 @@ proptest! {
                 Some(false) => map.at(*key).disable(),
                 None => drop(map.remove(key)),
             },
-            |(key, op), _, _| match op {
+            |(key, op), _| match op {
                 Some(true) => Deed::Add(place([key])),
                 Some(false) => Deed::Ban(place([key])),
                 None => Deed::Remove(place([key])),
@@ -259,21 +331,28 @@ proptest! {
 
     #[test]
     fn an_element_is_in_if_no_removal_stands_beside_an_adding(
-        program in programs(below((0..4_u8, 0..5_u8)), STEPS),
+        program in programs(below((0..4_u8, 0..7_u8)), STEPS),
         replicas in 2..6_u8,
     ) {
-        follow::<AddWinsMap<u8, RemoveWinsSet<u8>>, _>(
+        follow_each::<AddWinsMap<u8, RemoveWinsSet<u8>>, _>(
             replicas,
             &program,
             |map, (key, op)| match op {
-                Some((element, 0..2)) => drop(map.at(*key).remove(*element)),
+                Some((_, 0)) => map.at(*key).clear(),
+                Some((element, 1..3)) => drop(map.at(*key).remove(*element)),
                 Some((element, _)) => map.at(*key).add(*element),
                 None => drop(map.remove(key)),
             },
-            |(key, op), _, _| match op {
-                Some((element, 0..2)) => Deed::Ban(place([key, element])),
-                Some((element, _)) => Deed::Add(place([key, element])),
-                None => Deed::Remove(place([key])),
+            |(key, op), _, history, before| match op {
+                // To clear it removes each element that is seen in.
+                Some((_, 0)) => agreed(history, before)
+                    .into_iter()
+                    .filter(|at| at[0] == key.to_string())
+                    .map(Deed::Ban)
+                    .collect(),
+                Some((element, 1..3)) => vec![Deed::Ban(place([key, element]))],
+                Some((element, _)) => vec![Deed::Add(place([key, element]))],
+                None => vec![Deed::Remove(place([key]))],
             },
             |history, visible, map| {
                 let read: BTreeSet<_> = map
@@ -301,7 +380,7 @@ proptest! {
                 Some((element, _)) => drop(map.at(*key).add(*element)),
                 None => drop(map.remove(key)),
             },
-            |(key, op), _, _| match op {
+            |(key, op), _| match op {
                 Some((element, 0..2)) => Deed::Ban(place([key, element])),
                 Some((element, _)) => Deed::Add(place([key, element])),
                 None => Deed::Remove(place([key])),
@@ -331,7 +410,7 @@ proptest! {
             replicas,
             &program,
             |register, value| register.set(*value),
-            |value, _, _| deed(value),
+            |value, _| deed(value),
             |history, visible, register| {
                 let offered = offered(history, visible).remove(&place([])).unwrap_or_default();
                 assert_eq!(register.value().map(|value| i64::from(*value)), offered.last().copied());
@@ -341,7 +420,7 @@ proptest! {
             replicas,
             &program,
             |register, value| register.set(*value),
-            |value, _, _| deed(value),
+            |value, _| deed(value),
             |history, visible, register| {
                 let offered = offered(history, visible).remove(&place([])).unwrap_or_default();
                 assert_eq!(register.value().map(|value| i64::from(*value)), offered.first().copied());
@@ -361,7 +440,7 @@ proptest! {
                 Some(value) => map.at(*key).set(*value),
                 None => drop(map.remove(key)),
             },
-            |(key, op), _, _| match op {
+            |(key, op), _| match op {
                 Some(value) => Deed::Offer(place([key]), (*value).into()),
                 None => Deed::Remove(place([key])),
             },
@@ -380,30 +459,39 @@ proptest! {
 
     #[test]
     fn of_a_key_the_last_write_or_removal_counts(
-        program in programs(below(0..99_u8), STEPS),
+        program in programs(or_clear(below(0..99_u8)), STEPS),
         replicas in 2..6_u8,
     ) {
-        follow::<LwwMap<u8, u8>, _>(
+        follow_each::<LwwMap<u8, u8>, _>(
             replicas,
             &program,
-            |map, (key, value)| match value {
-                Some(value) => map.set(*key, *value),
-                None => drop(map.remove(key)),
+            |map, op| match op {
+                Some((key, Some(value))) => map.set(*key, *value),
+                Some((key, None)) => drop(map.remove(key)),
+                None => map.clear(),
             },
-            |(key, value), author, _| match value {
-                // Of several writes of one transaction only the last can be seen, and it has the stamp that is read. A
-                // removal of what is not there is none, and then there is nothing to be read.
-                Some(value) => {
+            // Of several writes of one transaction only the last can be seen, and it has the stamp that is read. A
+            // removal of what is not there is none, and then there is nothing to be read.
+            |op, author, history, before| match op {
+                Some((key, Some(value))) => {
                     let stamp = author.stamp(key).unwrap_or_default();
-                    Deed::Stamp(place([key]), stamp, value.to_string())
+                    vec![Deed::Stamp(place([key]), stamp, value.to_string())]
                 }
-                None => Deed::Unset(place([key]), author.removed_at(key).unwrap_or_default()),
+                Some((key, None)) => vec![Deed::Unset(place([key]), removed_at(author, &key.to_string()))],
+                None => latest_kept(history, before)
+                    .into_keys()
+                    .map(|at| {
+                        let stamp = removed_at(author, &at[0]);
+                        Deed::Unset(at, stamp)
+                    })
+                    .collect(),
             },
             |history, visible, map| {
                 let read: BTreeMap<_, _> =
                     map.iter().map(|(key, value)| (place([key]), value.to_string())).collect();
                 assert_eq!(read, latest_kept(history, visible));
                 assert_eq!(map.len(), read.len());
+                tells_what_is_disputed(history, visible, map);
             },
         );
     }
@@ -417,7 +505,7 @@ proptest! {
             replicas,
             &program,
             |map, (key, by)| map.at(*key).add(*by),
-            |(key, by), _, _| Deed::Count(place([key]), *by),
+            |(key, by), _| Deed::Count(place([key]), *by),
             |history, visible, map| {
                 let read: BTreeMap<_, _> =
                     map.iter().map(|(key, counter)| (place([key]), counter.value())).collect();
@@ -439,7 +527,7 @@ proptest! {
                 Escrow::Take(by) => drop(counter.dec(by.into())),
                 Escrow::Pass(by, to) => drop(counter.transfer(by.into(), id(to))),
             },
-            |op, _, _| match *op {
+            |op, _| match *op {
                 Escrow::Add(by) => Deed::Count(place([]), by.into()),
                 Escrow::Take(by) => Deed::Take(by.into()),
                 Escrow::Pass(by, to) => Deed::Pass(by.into(), id(to)),
@@ -456,19 +544,21 @@ proptest! {
 
     #[test]
     fn removing_a_key_takes_exactly_the_increments_it_saw(
-        program in programs(below(-9..9_i64), STEPS),
+        program in programs(or_clear(below(-9..9_i64)), STEPS),
         replicas in 2..6_u8,
     ) {
         follow::<AddWinsMap<u8, PnCounter>, _>(
             replicas,
             &program,
-            |map, (key, by)| match by {
-                Some(by) => map.at(*key).add(*by),
-                None => drop(map.remove(key)),
+            |map, op| match op {
+                Some((key, Some(by))) => map.at(*key).add(*by),
+                Some((key, None)) => drop(map.remove(key)),
+                None => map.clear(),
             },
-            |(key, by), _, _| match by {
-                Some(by) => Deed::Count(place([key]), *by),
-                None => Deed::Remove(place([key])),
+            |op, _| match op {
+                Some((key, Some(by))) => Deed::Count(place([key]), *by),
+                Some((key, None)) => Deed::Remove(place([key])),
+                None => Deed::Remove(place([])),
             },
             |history, visible, map| {
                 let read: BTreeMap<_, _> =
@@ -491,7 +581,7 @@ proptest! {
                 Some((element, None)) => drop(map.at(*key).remove(element)),
                 None => drop(map.remove(key)),
             },
-            |(key, op), _, _| match op {
+            |(key, op), _| match op {
                 Some((element, Some(()))) => Deed::Add(place([key, element])),
                 Some((element, None)) => Deed::Remove(place([key, element])),
                 None => Deed::Remove(place([key])),
@@ -521,7 +611,7 @@ proptest! {
                 Some((key, None)) => drop(map.at(*outer).remove(key)),
                 None => drop(map.remove(outer)),
             },
-            |(outer, op), _, _| match op {
+            |(outer, op), _| match op {
                 Some((key, Some(Some(value)))) => Deed::Set(place([outer, key]), value.to_string()),
                 Some((key, _)) => Deed::Remove(place([outer, key])),
                 None => Deed::Remove(place([outer])),
@@ -536,6 +626,85 @@ proptest! {
                     }
                 }
                 assert_eq!(read, values(history, visible));
+                tells_what_is_disputed(history, visible, map);
+            },
+        );
+    }
+
+    #[test]
+    fn an_enum_is_the_variant_that_was_chosen_last_with_what_was_written_to_it_since(
+        program in programs(draw(), STEPS),
+        replicas in 2..6_u8,
+    ) {
+        follow_each::<Shape, _>(
+            replicas,
+            &program,
+            |shape, op| op.apply(shape),
+            |op, author, history, before| {
+                let (shown, _) = chosen(history, before);
+                let name = match op {
+                    Draw::Grow(by) => {
+                        return shown.map(|name| Deed::Count(vec![name], *by)).into_iter().collect();
+                    }
+                    Draw::Round => "Round",
+                    Draw::Square => "Square",
+                };
+                // To choose what it is already is nothing, unless it settles what several chose.
+                if shown.as_deref() == Some(name) && disputed(history, before).is_empty() {
+                    return vec![];
+                }
+                // Of several choices of one transaction only the last can be seen.
+                let stamp = author.chosen().stamp().unwrap_or_default();
+                vec![Deed::Stamp(place([]), stamp, name.into())]
+            },
+            |history, visible, shape| {
+                let (shown, sums) = chosen(history, visible);
+                let sum = |name: &String| sums.get(name).copied().unwrap_or(0);
+                assert_eq!(drawn(shape), shown.map(|name| (name.clone(), sum(&name))));
+                tells_what_is_disputed(history, visible, shape);
+            },
+        );
+    }
+
+    #[test]
+    fn a_struct_below_a_key_is_its_fields_each_under_its_own_rule(
+        program in programs(or_clear(below((any::<bool>(), 0..99_u8))), STEPS),
+        replicas in 2..6_u8,
+    ) {
+        follow::<AddWinsMap<u8, Record>, _>(
+            replicas,
+            &program,
+            |map, op| match op {
+                Some((key, Some((true, 0..50)))) => map.at(*key).open().enable(),
+                Some((key, Some((true, _)))) => map.at(*key).open().disable(),
+                Some((key, Some((false, 0..9)))) => map.at(*key).owner().clear(),
+                Some((key, Some((false, value)))) => map.at(*key).owner().set(*value),
+                Some((key, None)) => drop(map.remove(key)),
+                None => map.clear(),
+            },
+            |op, _| match op {
+                Some((key, Some((true, 0..50)))) => Deed::Add(place([key, &"open"])),
+                Some((key, Some((true, _)))) => Deed::Remove(place([key, &"open"])),
+                Some((key, Some((false, 0..9)))) => Deed::Remove(place([key, &"owner"])),
+                Some((key, Some((false, value)))) => Deed::Set(place([key, &"owner"]), value.to_string()),
+                Some((key, None)) => Deed::Remove(place([key])),
+                None => Deed::Remove(place([])),
+            },
+            |history, visible, map| {
+                let (mut open, mut owners) = (BTreeSet::new(), BTreeMap::new());
+                for (key, record) in map.iter() {
+                    if record.open.value() {
+                        open.insert(place([key, &"open"]));
+                    }
+                    let mut shown: Vec<_> = record.owner.values().map(u8::to_string).collect();
+                    shown.sort_unstable();
+                    assert!(record.open.value() || !shown.is_empty(), "a key without a value");
+                    if !shown.is_empty() {
+                        owners.insert(place([key, &"owner"]), shown);
+                    }
+                }
+                assert_eq!((open, owners), (added(history, visible), values(history, visible)));
+                tells_what_is_disputed(history, visible, map);
             },
         );
     }
@@ -546,13 +715,11 @@ proptest! {
             replicas,
             &program,
             write_doc,
-            |op, _, _| doc_deed(op),
+            doc_deed,
             |history, visible, doc| {
                 let mut read = Read::default();
                 read.doc(doc, &place([]));
-                assert_eq!(read.added, added(history, visible));
-                assert_eq!(read.counted, counted(history, visible));
-                assert_eq!(read.values, values(history, visible));
+                assert_eq!(read, Read::by_definition(history, visible));
             },
         );
     }
@@ -583,27 +750,68 @@ struct DocOp {
 #[derive(Debug, Clone)]
 enum DocWrite {
     Counter(i8),
-    Register(u8),
-    Set(u8),
-    Unset(u8),
+    GrowCounter(u8),
     Enable,
     Disable,
+    Register(u8),
+    Lww(u8),
+    Set(u8),
+    Unset(u8),
+    GrowSet(u8),
+    DisableWinsFlag(bool),
+    Max(u8),
+    Min(u8),
+    /// An element is added, or removed.
+    RemoveWinsSet(u8, bool),
+    TwoPhaseSet(u8, bool),
+    LwwMap(u8, Option<u8>),
     Remove,
     RemoveKind(Kind),
+    /// Of the map that the name would stand in.
+    Clear,
 }
 
+const KINDS: [Kind; 14] = [
+    Kind::Counter,
+    Kind::GrowCounter,
+    Kind::Flag,
+    Kind::Register,
+    Kind::Lww,
+    Kind::Set,
+    Kind::GrowSet,
+    Kind::Map,
+    Kind::DisableWinsFlag,
+    Kind::Max,
+    Kind::Min,
+    Kind::RemoveWinsSet,
+    Kind::TwoPhaseSet,
+    Kind::LwwMap,
+];
+
 fn doc_op() -> impl Strategy<Value = DocOp> + Clone {
-    let what = prop_oneof![
+    let of_most = prop_oneof![
         2 => (1..9_i8).prop_map(DocWrite::Counter),
         2 => any::<u8>().prop_map(DocWrite::Register),
         2 => (0..3_u8).prop_map(DocWrite::Set),
         1 => (0..3_u8).prop_map(DocWrite::Unset),
         1 => Just(DocWrite::Enable),
         1 => Just(DocWrite::Disable),
-        2 => Just(DocWrite::Remove),
-        1 => prop::sample::select(vec![Kind::Counter, Kind::Register, Kind::Set, Kind::Flag, Kind::Map])
-            .prop_map(DocWrite::RemoveKind),
+        3 => Just(DocWrite::Remove),
+        1 => prop::sample::select(KINDS.to_vec()).prop_map(DocWrite::RemoveKind),
     ];
+    let of_others = prop_oneof![
+        1 => (1..9_u8).prop_map(DocWrite::GrowCounter),
+        2 => any::<u8>().prop_map(DocWrite::Lww),
+        1 => (0..3_u8).prop_map(DocWrite::GrowSet),
+        2 => any::<bool>().prop_map(DocWrite::DisableWinsFlag),
+        1 => (0..9_u8).prop_map(DocWrite::Max),
+        1 => (0..9_u8).prop_map(DocWrite::Min),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(element, adds)| DocWrite::RemoveWinsSet(element, adds)),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(element, adds)| DocWrite::TwoPhaseSet(element, adds)),
+        2 => (0..3_u8, prop::option::of(any::<u8>())).prop_map(|(key, value)| DocWrite::LwwMap(key, value)),
+        1 => Just(DocWrite::Clear),
+    ];
+    let what = prop_oneof![of_most, of_others];
     (proptest::collection::vec(0..2_u8, 0..3), 0..2_u8, what).prop_map(|(maps, name, what)| DocOp {
         maps,
         name,
@@ -615,21 +823,43 @@ fn write_doc(doc: &mut <Doc as Crdt>::Mut<'_>, op: &DocOp) {
     let names: Vec<_> = op.maps.iter().map(u8::to_string).collect();
     let mut doc = doc.by_ref().at_path(names.iter().map(String::as_str));
     let name = &op.name.to_string();
+    let int = |value: &u8| i64::from(*value);
     match &op.what {
         DocWrite::Counter(by) => doc.counter(name).add(i64::from(*by)),
-        DocWrite::Register(value) => doc.register(name).set(i64::from(*value)),
-        DocWrite::Set(element) => doc.set(name).add(i64::from(*element)),
-        DocWrite::Unset(element) => drop(doc.set(name).remove(&Scalar::from(i64::from(*element)))),
+        DocWrite::GrowCounter(by) => doc.grow_counter(name).inc(u64::from(*by)),
         DocWrite::Enable => doc.flag(name).enable(),
         DocWrite::Disable => doc.flag(name).disable(),
+        DocWrite::Register(value) => doc.register(name).set(int(value)),
+        DocWrite::Lww(value) => doc.lww(name).set(int(value)),
+        DocWrite::Set(element) => doc.set(name).add(int(element)),
+        DocWrite::Unset(element) => drop(doc.set(name).remove(&Scalar::from(int(element)))),
+        DocWrite::GrowSet(element) => doc.grow_set(name).add(int(element)),
+        DocWrite::DisableWinsFlag(true) => doc.disable_wins_flag(name).enable(),
+        DocWrite::DisableWinsFlag(false) => doc.disable_wins_flag(name).disable(),
+        DocWrite::Max(value) => doc.max(name).set(int(value)),
+        DocWrite::Min(value) => doc.min(name).set(int(value)),
+        DocWrite::RemoveWinsSet(element, true) => doc.remove_wins_set(name).add(int(element)),
+        DocWrite::RemoveWinsSet(element, false) => drop(doc.remove_wins_set(name).remove(int(element))),
+        DocWrite::TwoPhaseSet(element, true) => drop(doc.two_phase_set(name).add(int(element))),
+        DocWrite::TwoPhaseSet(element, false) => {
+            _ = doc.two_phase_set(name).remove(&Scalar::from(int(element)));
+        }
+        DocWrite::LwwMap(key, Some(value)) => doc.lww_map(name).set(key.to_string(), int(value)),
+        DocWrite::LwwMap(key, None) => drop(doc.lww_map(name).remove(&key.to_string()[..])),
         DocWrite::Remove => drop(doc.remove(name)),
         DocWrite::RemoveKind(kind) => drop(doc.remove_kind(name, *kind)),
+        DocWrite::Clear => doc.clear(),
     }
 }
 
-/// The same name as different types is at different places.
-fn doc_deed(op: &DocOp) -> Deed {
-    let mut at: Place = op.maps.iter().flat_map(|name| [name.to_string(), Kind::Map.name().into()]).collect();
+/// The same name as different types is at different places: names and types take turns, and an element or key may follow.
+fn doc_deed(op: &DocOp, author: &Replica<Doc>) -> Deed {
+    let maps: Vec<_> = op.maps.iter().map(u8::to_string).collect();
+    let entry = author.at_path(maps.iter().map(String::as_str)).and_then(|doc| doc.get(&op.name.to_string()));
+    let mut at: Place = maps.iter().flat_map(|name| [name.clone(), Kind::Map.name().into()]).collect();
+    if let DocWrite::Clear = op.what {
+        return Deed::Remove(at);
+    }
     at.push(op.name.to_string());
     let mut of = |parts: &[&dyn ToString]| {
         at.extend(parts.iter().map(|part| part.to_string()));
@@ -637,51 +867,141 @@ fn doc_deed(op: &DocOp) -> Deed {
     };
     match &op.what {
         DocWrite::Counter(by) => Deed::Count(of(&[&Kind::Counter.name()]), i64::from(*by)),
-        DocWrite::Register(value) => Deed::Set(of(&[&Kind::Register.name()]), value.to_string()),
-        DocWrite::Set(element) => Deed::Add(of(&[&Kind::Set.name(), element])),
-        DocWrite::Unset(element) => Deed::Remove(of(&[&Kind::Set.name(), element])),
+        DocWrite::GrowCounter(by) => Deed::Count(of(&[&Kind::GrowCounter.name()]), i64::from(*by)),
         DocWrite::Enable => Deed::Add(of(&[&Kind::Flag.name()])),
         DocWrite::Disable => Deed::Remove(of(&[&Kind::Flag.name()])),
+        DocWrite::Register(value) => Deed::Set(of(&[&Kind::Register.name()]), value.to_string()),
+        DocWrite::Lww(value) => {
+            let stamp = entry.and_then(|entry| entry.lww()?.stamp()).unwrap_or_default();
+            Deed::Stamp(of(&[&Kind::Lww.name()]), stamp, value.to_string())
+        }
+        DocWrite::Set(element) => Deed::Add(of(&[&Kind::Set.name(), element])),
+        DocWrite::Unset(element) => Deed::Remove(of(&[&Kind::Set.name(), element])),
+        DocWrite::GrowSet(element) => Deed::Add(of(&[&Kind::GrowSet.name(), element])),
+        DocWrite::DisableWinsFlag(true) => Deed::Add(of(&[&Kind::DisableWinsFlag.name()])),
+        DocWrite::DisableWinsFlag(false) => Deed::Ban(of(&[&Kind::DisableWinsFlag.name()])),
+        DocWrite::Max(value) => Deed::Offer(of(&[&Kind::Max.name()]), i64::from(*value)),
+        DocWrite::Min(value) => Deed::Offer(of(&[&Kind::Min.name()]), i64::from(*value)),
+        DocWrite::RemoveWinsSet(element, true) => Deed::Add(of(&[&Kind::RemoveWinsSet.name(), element])),
+        DocWrite::RemoveWinsSet(element, false) => Deed::Ban(of(&[&Kind::RemoveWinsSet.name(), element])),
+        DocWrite::TwoPhaseSet(element, true) => Deed::Add(of(&[&Kind::TwoPhaseSet.name(), element])),
+        DocWrite::TwoPhaseSet(element, false) => Deed::Ban(of(&[&Kind::TwoPhaseSet.name(), element])),
+        DocWrite::LwwMap(key, Some(value)) => {
+            let stamp = entry.and_then(|entry| entry.lww_map()?.stamp(&key.to_string()[..]));
+            Deed::Stamp(of(&[&Kind::LwwMap.name(), key]), stamp.unwrap_or_default(), value.to_string())
+        }
+        DocWrite::LwwMap(key, None) => {
+            let stamp = entry.and_then(|entry| entry.lww_map()?.removed_at(&key.to_string()[..]));
+            Deed::Unset(of(&[&Kind::LwwMap.name(), key]), stamp.unwrap_or_default())
+        }
         DocWrite::Remove => Deed::Remove(of(&[])),
         DocWrite::RemoveKind(kind) => Deed::Remove(of(&[&kind.name()])),
+        DocWrite::Clear => unreachable!("it is done above"),
     }
 }
 
-/// A document as its reader finds it.
-#[derive(Default)]
+/// A document as its reader finds it: of each type what there is of it, by place.
+#[derive(Default, Debug, PartialEq)]
 struct Read {
     added: BTreeSet<Place>,
+    agreed: BTreeSet<Place>,
+    never_banned: BTreeSet<Place>,
     counted: BTreeMap<Place, i64>,
     values: BTreeMap<Place, Vec<String>>,
+    latest: BTreeMap<Place, (Stamp, String)>,
+    latest_kept: BTreeMap<Place, String>,
+    offered: BTreeMap<Place, i64>,
 }
 
 impl Read {
+    /// Each definition says something of the places of some types.
+    fn by_definition(history: &History<Deed>, visible: &[usize]) -> Self {
+        /// Which type what stands at a place is of.
+        fn of_one(at: &Place, kinds: &[Kind]) -> bool {
+            let kind = &at[at.len() / 2 * 2 - 1];
+            kinds.iter().any(|one| one.name() == kind)
+        }
+        let sets = |mut set: BTreeSet<Place>, kinds: &[Kind]| {
+            set.retain(|at| of_one(at, kinds));
+            set
+        };
+        let mut latest = latest(history, visible);
+        latest.retain(|at, _| of_one(at, &[Kind::Lww]));
+        let mut latest_kept = latest_kept(history, visible);
+        latest_kept.retain(|at, _| of_one(at, &[Kind::LwwMap]));
+        let best = |(at, offered): (Place, BTreeSet<i64>)| {
+            let best = if of_one(&at, &[Kind::Max]) { offered.last() } else { offered.first() };
+            best.map(|best| (at, *best))
+        };
+        Self {
+            added: sets(added(history, visible), &[Kind::Set, Kind::GrowSet, Kind::Flag]),
+            agreed: sets(agreed(history, visible), &[Kind::DisableWinsFlag, Kind::RemoveWinsSet]),
+            never_banned: sets(never_banned(history, visible), &[Kind::TwoPhaseSet]),
+            counted: counted(history, visible),
+            values: values(history, visible),
+            latest,
+            latest_kept,
+            offered: offered(history, visible).into_iter().filter_map(best).collect(),
+        }
+    }
+
     fn doc(&mut self, doc: &Doc, above: &Place) {
         for (name, entry) in doc.iter() {
             for kind in entry.kinds() {
                 let mut at = above.clone();
                 at.extend([name.clone(), kind.name().into()]);
-                match kind {
-                    Kind::Counter => drop(self.counted.insert(at, entry.counter().unwrap().value())),
-                    Kind::Register => {
-                        let mut shown: Vec<_> =
-                            entry.register().unwrap().values().map(Scalar::to_string).collect();
-                        shown.sort_unstable();
-                        self.values.insert(at, shown);
-                    }
-                    Kind::Set => self.added.extend(entry.set().unwrap().iter().map(|element| {
-                        let mut at = at.clone();
-                        at.push(element.to_string());
-                        at
-                    })),
-                    Kind::Flag => {
-                        assert!(entry.flag().unwrap().value(), "a flag that is listed and not enabled");
-                        self.added.insert(at);
-                    }
-                    Kind::Map => self.doc(entry.map().unwrap(), &at),
-                    kind => panic!("nobody wrote a {kind:?}"),
+                self.entry(entry, kind, at);
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &DocEntry, kind: Kind, at: Place) {
+        fn number(value: &Scalar) -> i64 {
+            value.to_string().parse().expect("a number was written")
+        }
+        let below = |part: &dyn ToString| [&at[..], &[part.to_string()]].concat();
+        match kind {
+            Kind::Counter => drop(self.counted.insert(at, entry.counter().unwrap().value())),
+            Kind::GrowCounter => {
+                let sum = entry.grow_counter().unwrap().value();
+                self.counted.insert(at, i64::try_from(sum).unwrap());
+            }
+            Kind::Flag => {
+                assert!(entry.flag().unwrap().value(), "a flag that is listed and not enabled");
+                self.added.insert(at);
+            }
+            Kind::Register => {
+                let mut shown: Vec<_> = entry.register().unwrap().values().map(Scalar::to_string).collect();
+                shown.sort_unstable();
+                self.values.insert(at, shown);
+            }
+            Kind::Lww => {
+                let register = entry.lww().unwrap();
+                self.latest.insert(at, (register.stamp().unwrap(), register.value().unwrap().to_string()));
+            }
+            Kind::Set => self.added.extend(entry.set().unwrap().iter().map(|element| below(element))),
+            Kind::GrowSet => {
+                self.added.extend(entry.grow_set().unwrap().iter().map(|element| below(element)));
+            }
+            Kind::Map => self.doc(entry.map().unwrap(), &at),
+            Kind::DisableWinsFlag => {
+                if entry.disable_wins_flag().unwrap().value() {
+                    self.agreed.insert(at);
                 }
             }
+            Kind::Max => drop(self.offered.insert(at, number(entry.max().unwrap().value().unwrap()))),
+            Kind::Min => drop(self.offered.insert(at, number(entry.min().unwrap().value().unwrap()))),
+            Kind::RemoveWinsSet => {
+                self.agreed.extend(entry.remove_wins_set().unwrap().iter().map(|element| below(element)));
+            }
+            Kind::TwoPhaseSet => {
+                self.never_banned.extend(entry.two_phase_set().unwrap().iter().map(|element| below(element)));
+            }
+            Kind::LwwMap => {
+                let entries = entry.lww_map().unwrap().iter();
+                self.latest_kept.extend(entries.map(|(key, value)| (below(key), value.to_string())));
+            }
+            kind => panic!("nobody wrote a {kind:?}"),
         }
     }
 }

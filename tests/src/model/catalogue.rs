@@ -43,25 +43,61 @@ enum Escrow {
     Pass(u64, u8),
 }
 
+/// A struct of a flag and a register.
 #[derive(Crdt)]
-struct Record {
-    open: EnableWinsFlag,
+pub struct Record {
+    /// The flag.
+    pub open: EnableWinsFlag,
+    /// The register.
     #[crdt(mv)]
-    owner: u8,
+    pub owner: u8,
 }
 
+/// An enum of two counters.
 #[derive(Crdt)]
-enum Shape {
+pub enum Shape {
+    /// One of them.
     Round(PnCounter),
+    /// The other one.
     Square(PnCounter),
 }
 
+/// What is done to a [`Shape`].
 #[derive(Debug, Clone, Copy)]
-enum Draw {
+pub enum Draw {
+    /// Chooses the one variant.
     Round,
+    /// Chooses the other one.
     Square,
-    /// What is shown.
+    /// Counts in the one that is shown.
     Grow(i64),
+}
+
+impl Draw {
+    /// Does it.
+    pub fn apply(self, shape: &mut ShapeMut<'_>) {
+        match self {
+            Self::Round => _ = shape.choose_round(),
+            Self::Square => _ = shape.choose_square(),
+            Self::Grow(by) => {
+                if let Some(mut round) = shape.round() {
+                    round.field_0().add(by);
+                } else if let Some(mut square) = shape.square() {
+                    square.field_0().add(by);
+                }
+            }
+        }
+    }
+}
+
+/// Which variant is shown, with its sum.
+#[must_use]
+pub fn drawn(shape: &ShapeState) -> Option<(String, i64)> {
+    shape.get().map(|shape| match shape {
+        ShapeRef::Round(size) => ("Round".to_owned(), size.0.value()),
+        ShapeRef::Square(size) => ("Square".to_owned(), size.0.value()),
+        ShapeRef::Unknown(name) => panic!("nobody chose {name}"),
+    })
 }
 
 fn at(parts: &[u8]) -> Place {
@@ -471,17 +507,7 @@ pub fn all() -> Vec<Named> {
             name: "an enum",
             operations: &[Draw::Round, Draw::Square, Draw::Grow(1), Draw::Grow(2)],
             element: nothing_alike,
-            apply: |shape, op| match *op {
-                Draw::Round => _ = shape.choose_round(),
-                Draw::Square => _ = shape.choose_square(),
-                Draw::Grow(by) => {
-                    if let Some(mut round) = shape.round() {
-                        round.field_0().add(by);
-                    } else if let Some(mut square) = shape.square() {
-                        square.field_0().add(by);
-                    }
-                }
-            },
+            apply: |shape, op| op.apply(shape),
             deed: |op, shape| match *op {
                 Draw::Grow(by) => Deed::Count(vec![shape.chosen().value().unwrap().clone()], by),
                 _ => {
@@ -491,14 +517,9 @@ pub fn all() -> Vec<Named> {
             },
             check: |history, visible, shape| {
                 let (shown, sums) = chosen(history, visible);
-                let read = shape.get().map(|shape| match shape {
-                    ShapeRef::Round(size) => ("Round".to_owned(), size.0.value()),
-                    ShapeRef::Square(size) => ("Square".to_owned(), size.0.value()),
-                    ShapeRef::Unknown(name) => panic!("nobody chose {name}"),
-                });
                 let by_definition =
                     shown.map(|shown| (shown.clone(), sums.get(&shown).copied().unwrap_or(0)));
-                assert_eq!(read, by_definition);
+                assert_eq!(drawn(shape), by_definition);
             },
         },
     );

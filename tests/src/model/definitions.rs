@@ -40,6 +40,11 @@ pub enum Deed {
 
 use Deed::{Add, Ban, Count, Offer, Pass, Remove, Set, Take, Unset};
 
+/// What tells the later of two writes: the milliseconds of its stamp, then the count within them, then its author's id.
+fn later(stamp: Stamp, author: ReplicaId) -> (u64, u32, [u8; 16]) {
+    (stamp.millis, stamp.logical, *author.as_bytes())
+}
+
 fn removes(later: &Deed, place: &Place) -> bool {
     matches!(later, Remove(from) if place.starts_with(from))
 }
@@ -105,7 +110,7 @@ pub fn latest(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, (St
     };
     let mut standing: Vec<_> = history.standing(visible, is_write, undoes).collect();
     standing.sort_by_key(|write| match &write.what {
-        Deed::Stamp(_, stamp, _) => (*stamp, write.author),
+        Deed::Stamp(_, stamp, _) => later(*stamp, write.author),
         _ => unreachable!("only writes were asked for"),
     });
     let mut latest = BTreeMap::new();
@@ -203,38 +208,92 @@ pub fn offered(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, BT
     offered
 }
 
+/// A write to a last-writer-wins register or map, or the removal of a key: where, when, and what.
+fn stamped(deed: &Deed) -> Option<(&Place, Stamp, Option<&String>)> {
+    match deed {
+        Deed::Stamp(place, stamp, value) => Some((place, *stamp, Some(value))),
+        Unset(place, stamp) => Some((place, *stamp, None)),
+        _ => None,
+    }
+}
+
+/// Of the writes and removals of a key those that no write or removal of it comes after.
+fn stamped_at<'o>(
+    operations: &[&'o Operation<Deed>],
+    history: &History<Deed>,
+    place: &Place,
+) -> Vec<&'o Operation<Deed>> {
+    let is_here =
+        |operation: &Operation<Deed>| stamped(&operation.what).is_some_and(|(there, ..)| there == place);
+    let undoes = |later: &Operation<Deed>| is_here(later) || removes(&later.what, place);
+    let stands = |write: &Operation<Deed>| {
+        !operations.iter().any(|later| undoes(later) && history.is_before(write, later))
+    };
+    operations.iter().copied().filter(|operation| is_here(operation) && stands(operation)).collect()
+}
+
+/// What a last-writer-wins map shows of a key.
+fn kept_at(operations: &[&Operation<Deed>], history: &History<Deed>, place: &Place) -> Option<String> {
+    let standing = stamped_at(operations, history, place).into_iter();
+    let last =
+        standing.max_by_key(|write| stamped(&write.what).map(|(_, stamp, _)| later(stamp, write.author)))?;
+    stamped(&last.what)?.2.cloned()
+}
+
+/// The visible operations, without removals of keys of last-writer-wins maps whose authors did not see the key in.
+fn counting_removals<'h>(history: &'h History<Deed>, visible: &[usize]) -> Vec<&'h Operation<Deed>> {
+    let counting = history.counting(|operation, before| match &operation.what {
+        Unset(place, _) => kept_at(before, history, place).is_some(),
+        _ => true,
+    });
+    visible.iter().filter(|at| counting.contains(at)).map(|&at| history.operation(at)).collect()
+}
+
 /// Last-writer-wins maps: of the visible writes and removals of a key that no visible write or removal of it comes after, the
 /// one with the largest stamp, and of equal stamps that of the largest replica id; if it is a write. A removal whose author did
 /// not see the key in is none.
 #[must_use]
 pub fn latest_kept(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, String> {
-    fn of(deed: &Deed) -> Option<(&Place, Stamp, Option<&String>)> {
-        match deed {
-            Deed::Stamp(place, stamp, value) => Some((place, *stamp, Some(value))),
-            Unset(place, stamp) => Some((place, *stamp, None)),
-            _ => None,
+    let operations = counting_removals(history, visible);
+    let places: BTreeSet<_> =
+        operations.iter().filter_map(|write| Some(stamped(&write.what)?.0.clone())).collect();
+    places
+        .into_iter()
+        .filter_map(|place| Some((place.clone(), kept_at(&operations, history, &place)?)))
+        .collect()
+}
+
+/// What somebody left where several wrote at once: who, what (nothing, if it is a removal), and when, in milliseconds and a count
+/// within them, if that is known of writes there.
+pub type Left = (ReplicaId, Option<String>, Option<(u64, u32)>);
+
+/// Conflicts: the places of registers, last-writer-wins maps and enums where more than one visible write or removal stands, with all
+/// of these: such as no visible one comes after.
+#[must_use]
+pub fn disputed(history: &History<Deed>, visible: &[usize]) -> BTreeMap<Place, BTreeSet<Left>> {
+    let mut left: BTreeMap<Place, BTreeSet<Left>> = BTreeMap::new();
+    let is_set = |deed: &Deed| matches!(deed, Set(..));
+    let undoes = |later: &Deed, set: &Deed| match (later, set) {
+        (Set(there, _), Set(place, _)) => there == place,
+        (later, Set(place, _)) => removes(later, place),
+        _ => false,
+    };
+    for set in history.standing(visible, is_set, undoes) {
+        if let Set(place, value) = &set.what {
+            left.entry(place.clone()).or_default().insert((set.author, Some(value.clone()), None));
         }
     }
-    let value = |operations: &[&Operation<Deed>], place: &Place| {
-        let is_here =
-            |operation: &Operation<Deed>| of(&operation.what).is_some_and(|(there, ..)| there == place);
-        let undoes = |later: &Operation<Deed>| is_here(later) || removes(&later.what, place);
-        let stands = |write: &Operation<Deed>| {
-            !operations.iter().any(|later| undoes(later) && history.is_before(write, later))
-        };
-        let standing = operations.iter().filter(|operation| is_here(operation) && stands(operation));
-        let last = standing.max_by_key(|write| (of(&write.what).map(|(_, stamp, _)| stamp), write.author))?;
-        of(&last.what)?.2.cloned()
-    };
-    let counting = history.counting(|operation, before| match &operation.what {
-        Unset(place, _) => value(before, place).is_some(),
-        _ => true,
-    });
-    let operations: Vec<_> =
-        visible.iter().filter(|at| counting.contains(at)).map(|&at| history.operation(at)).collect();
-    let places: BTreeSet<_> =
-        operations.iter().filter_map(|write| Some(of(&write.what)?.0.clone())).collect();
-    places.into_iter().filter_map(|place| Some((place.clone(), value(&operations, &place)?))).collect()
+    let operations = counting_removals(history, visible);
+    let places: BTreeSet<_> = operations.iter().filter_map(|write| Some(stamped(&write.what)?.0)).collect();
+    for place in places {
+        for write in stamped_at(&operations, history, place) {
+            let (_, stamp, value) = stamped(&write.what).expect("only such writes were asked for");
+            let at = (stamp.millis, stamp.logical);
+            left.entry(place.clone()).or_default().insert((write.author, value.cloned(), Some(at)));
+        }
+    }
+    left.retain(|_, left| left.len() > 1);
+    left
 }
 
 /// Counters with a bound: the sum of what was added, less what was taken by who held rights to it. Rights are had by adding and

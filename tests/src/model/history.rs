@@ -37,15 +37,37 @@ impl<O> History<O> {
     /// # Panics
     /// If `known_as` does not name exactly the author's entry.
     pub fn record(&mut self, seen: &Version, known_as: &Version, operations: impl IntoIterator<Item = O>) {
+        self.record_each(seen, known_as, operations, |_, _, what| vec![what]);
+    }
+
+    /// As [`record`](Self::record), where what was done depends on what its author saw just then: `done` says what, given what
+    /// had happened before.
+    ///
+    /// # Panics
+    /// As [`record`](Self::record).
+    pub fn record_each<I>(
+        &mut self,
+        seen: &Version,
+        known_as: &Version,
+        items: impl IntoIterator<Item = I>,
+        done: impl Fn(&Self, &[usize], I) -> Vec<O>,
+    ) {
         let [(author, counter)] = known_as.iter().collect::<Vec<_>>()[..] else {
             panic!("a transaction is of one author, not of {known_as:?}")
         };
-        let mut before: BTreeSet<usize> = self.visible(seen).into_iter().collect();
+        let mut before: Vec<usize> = self.visible(seen);
         let first = self.operations.len();
-        for what in operations {
-            let at = self.operations.len();
-            self.operations.push(Operation { what, author, at, before: before.clone() });
-            before.insert(at);
+        for item in items {
+            for what in done(self, &before, item) {
+                let at = self.operations.len();
+                self.operations.push(Operation {
+                    what,
+                    author,
+                    at,
+                    before: before.iter().copied().collect(),
+                });
+                before.push(at);
+            }
         }
         self.transactions.push((first..self.operations.len(), author, counter));
     }
