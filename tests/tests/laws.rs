@@ -6,9 +6,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
-    LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, PnCounter, RemoveWinsSet, Scalar,
-    TwoPhaseSet,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
+    GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, PnCounter,
+    RemoveWinsSet, Replica, Scalar, TwoPhaseSet,
 };
 use tombolo_tests::model::program::{World, id, programs};
 use tombolo_tests::model::{cases, laws};
@@ -20,6 +20,10 @@ const STEPS: usize = 40;
 
 macro_rules! laws {
     ($name:ident, $type:ty, $operation:expr, $apply:expr) => {
+        laws!($name, $type, $operation, $apply, &[]);
+    };
+    // What an older program wrote arrives sooner or later as well.
+    ($name:ident, $type:ty, $operation:expr, $apply:expr, $of_others:expr) => {
         mod $name {
             use super::*;
 
@@ -31,7 +35,7 @@ macro_rules! laws {
                     program in programs($operation, STEPS),
                     seed in any::<u64>(),
                 ) {
-                    let world = World::<$type, _>::run($apply, &program);
+                    let world = World::<$type, _>::run_beside($of_others, $apply, &program);
                     laws::any_order_any_duplication_any_grouping(&world, seed);
                 }
 
@@ -40,7 +44,7 @@ macro_rules! laws {
                     program in programs($operation, STEPS),
                     seed in any::<u64>(),
                 ) {
-                    let world = World::<$type, _>::run($apply, &program);
+                    let world = World::<$type, _>::run_beside($of_others, $apply, &program);
                     laws::commutative_associative_idempotent(&world, seed);
                 }
 
@@ -49,7 +53,7 @@ macro_rules! laws {
                     program in programs($operation, STEPS),
                     seed in any::<u64>(),
                 ) {
-                    let world = World::<$type, _>::run($apply, &program);
+                    let world = World::<$type, _>::run_beside($of_others, $apply, &program);
                     laws::a_state_is_the_join_of_its_parts(&world, seed);
                     laws::answers_are_minimal(&world);
                     laws::what_was_forgotten_is_found(&world);
@@ -60,7 +64,7 @@ macro_rules! laws {
                     program in programs($operation, STEPS),
                     history in prop_oneof![Just(0_usize), 1..4_000_usize, Just(1 << 20)],
                 ) {
-                    let world = World::<$type, _>::run($apply, &program);
+                    let world = World::<$type, _>::run_beside($of_others, $apply, &program);
                     laws::bytes_go_there_and_back(&world);
                     laws::answers_bring_level(&world, history);
                 }
@@ -71,7 +75,7 @@ macro_rules! laws {
                     ours in transactions($operation),
                     theirs in transactions($operation),
                 ) {
-                    let world = World::<$type, _>::run($apply, &program);
+                    let world = World::<$type, _>::run_beside($of_others, $apply, &program);
                     laws::what_is_disowned_was_written_by_another(&world, &ours, &theirs);
                     laws::counters_that_were_kept_are_joined_again(&world, &ours);
                 }
@@ -354,6 +358,90 @@ fn on_shape(shape: &mut ShapeMut<'_>, (what, value): &(u8, u8)) {
     }
 }
 
+/// A struct of which fields have or had other names, one that another's is now, and defaults that are read and never written.
+#[derive(Crdt)]
+struct Renamed {
+    #[crdt(lww, rename = "name", default = "nothing yet".to_owned())]
+    title: String,
+    #[crdt(alias = "labels", alias = "even older")]
+    tags: AddWinsMap<u8, MvRegister<u8>>,
+    #[crdt(alias = "votes")]
+    count: PnCounter,
+    #[crdt(max, rename = "count_of_all", alias = "most", default = 3)]
+    largest: u8,
+}
+
+/// The same as it was before anything was renamed.
+#[derive(Crdt)]
+#[crdt(name = "Renamed")]
+struct Original {
+    #[crdt(lww)]
+    name: String,
+    labels: AddWinsMap<u8, MvRegister<u8>>,
+    votes: PnCounter,
+    #[crdt(max)]
+    most: u8,
+}
+
+/// Where, and what is written.
+fn renamed_op() -> impl Strategy<Value = (u8, MapOp<Option<u8>>)> + Clone {
+    (0..6_u8, map_op(register_op()))
+}
+
+fn on_renamed(value: &mut RenamedMut<'_>, (field, op): &(u8, MapOp<Option<u8>>)) {
+    match (field, op) {
+        (0, MapOp::At(key, Some(value_now))) => value.title().set(format!("{key} {value_now}")),
+        (0, MapOp::At(..)) => value.title().clear(),
+        (1, MapOp::At(_, by)) => value.count().add(i64::from(by.unwrap_or(0)) - 100),
+        (2, MapOp::At(_, Some(offer))) => value.largest().set(*offer),
+        (_, op) => on_map(&mut value.tags(), op, on_mv),
+    }
+}
+
+fn on_original(value: &mut OriginalMut<'_>, (field, op): &(u8, MapOp<Option<u8>>)) {
+    match (field, op) {
+        (0, MapOp::At(key, Some(value_now))) => value.name().set(format!("{key} {value_now}")),
+        (0, MapOp::At(..)) => value.name().clear(),
+        (1, MapOp::At(_, by)) => value.votes().add(i64::from(by.unwrap_or(0)) - 100),
+        (2, MapOp::At(_, Some(offer))) => value.most().set(*offer),
+        (_, op) => on_map(&mut value.labels(), op, on_mv),
+    }
+}
+
+/// What two replicas of an old program wrote, some of it at once and some after the other, as a new one reads it.
+fn by_old_programs<Old: Crdt, New: Crdt>(
+    write: impl for<'a> Fn(&mut Old::Mut<'a>, &(u8, MapOp<Option<u8>>), u8),
+) -> Vec<Delta<New>> {
+    let (mut ann, mut bob) = (Replica::<Old>::new(id(100)), Replica::<Old>::new(id(101)));
+    let mut written: Vec<Delta<Old>> = Vec::new();
+    for round in 0..3_u8 {
+        let mut of_round = Vec::new();
+        for (who, replica) in [&mut ann, &mut bob].into_iter().enumerate() {
+            let (_, delta) = replica.update(|value| {
+                for key in 0..3 {
+                    let op = MapOp::At(key, Some(10 * round + who as u8));
+                    (0..4).for_each(|field| write(value, &(field, op.clone()), key));
+                }
+                write(value, &(3, MapOp::Remove(round)), 0);
+                write(value, &(3, MapOp::At(round, None)), 1);
+            });
+            of_round.push(delta);
+        }
+        ann.merge(of_round[1].clone()).expect("there is room");
+        // Bob does not hear of everything.
+        if round == 1 {
+            bob.merge(written[0].clone()).expect("there is room");
+            bob.merge(of_round[0].clone()).expect("there is room");
+        }
+        written.extend(of_round);
+    }
+    let limits = Limits::default();
+    written
+        .iter()
+        .map(|delta| Delta::decode(&delta.encode(), &limits).expect("it is of the same name"))
+        .collect()
+}
+
 /// A pair of anything, one of it below keys that stay.
 #[derive(Crdt)]
 struct Pair<C: Crdt<State: Clone>>(C, GMap<u8, C>);
@@ -473,6 +561,22 @@ laws!(
 );
 laws!(doc, Doc, doc_op(), on_doc);
 laws!(derived_struct, Board, board_op(), on_board);
+laws!(
+    derived_struct_of_renamed_fields,
+    Renamed,
+    renamed_op(),
+    on_renamed,
+    &by_old_programs::<Original, Renamed>(|value, op, _| on_original(value, op))
+);
+laws!(
+    map_of_structs_of_renamed_fields,
+    AddWinsMap<u8, Renamed>,
+    map_op(renamed_op()),
+    |map, op| on_map(map, op, on_renamed),
+    &by_old_programs::<AddWinsMap<u8, Original>, AddWinsMap<u8, Renamed>>(|map, op, key| {
+        on_original(&mut map.at(key), op);
+    })
+);
 laws!(derived_enum, Shape, shape_op(), on_shape);
 laws!(map_of_derived_enums, AddWinsMap<u8, Shape>, map_op(shape_op()), |map, op| on_map(map, op, on_shape));
 laws!(derived_generic_tuple, Pair<Shape>, (any::<bool>(), small(), shape_op()), |pair, (first, key, op)| {

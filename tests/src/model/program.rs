@@ -147,9 +147,12 @@ impl<T: Crdt, O: Clone> World<T, O> {
         }
     }
 
-    /// Runs a program with three replicas.
-    pub fn run(apply: Apply<T, O>, program: &[Step<O>]) -> Self {
+    /// Runs a program with three replicas, which may hear as well of what others wrote: transactions, in an order in which
+    /// they may have happened.
+    pub fn run_beside(of_others: &[Delta<T>], apply: Apply<T, O>, program: &[Step<O>]) -> Self {
         let mut world = Self::new(apply, 3);
+        world.written.extend_from_slice(of_others);
+        world.messages.extend_from_slice(of_others);
         for step in program {
             world.step(step);
         }
