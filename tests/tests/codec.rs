@@ -1,14 +1,16 @@
 //! Bytes from outside, at the doors: cut off, changed, made up. They give an error, or else what they say is understood
 //! exactly as it stands. And serde, which has doors of its own.
 
+use std::ops::ControlFlow;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, DecodeError, Delta, Doc, Dot, Envelope, EnvelopeKind, FORMAT, Kind, Limits,
-    LwwRegister, MAX_COUNTER, MAX_DEPTH, Merged, Mismatch, MvRegister, Opaque, PnCounter, Replica, ReplicaId,
-    Scalar, Stamp, Version,
+    AddWinsMap, AddWinsSet, Crdt, DecodeError, Delta, Doc, Dot, Envelope, EnvelopeKind, FORMAT, InspectedRun,
+    Inspection, Kind, Limits, LwwRegister, MAX_COUNTER, MAX_DEPTH, Merged, Mismatch, MvRegister, NoRights,
+    Opaque, Plain, PnCounter, Refused, Replica, ReplicaId, Scalar, Since, Stamp, Version,
 };
 use tombolo_tests::model::cases;
 use tombolo_tests::model::wire::{Message, Node};
@@ -511,6 +513,12 @@ fn every_public_value_goes_through_serde_and_back() {
         Kind::Set,
         Kind::GrowSet,
         Kind::Map,
+        Kind::DisableWinsFlag,
+        Kind::Max,
+        Kind::Min,
+        Kind::RemoveWinsSet,
+        Kind::TwoPhaseSet,
+        Kind::LwwMap,
     ] {
         same(&kind);
         assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));
@@ -528,6 +536,110 @@ fn every_public_value_goes_through_serde_and_back() {
     scalars.iter().for_each(same);
     let packed = rmp_serde::to_vec(&Scalar::Float(f64::NAN)).unwrap();
     assert_eq!(rmp_serde::from_slice::<Scalar>(&packed).unwrap(), Scalar::Float(f64::NAN));
+    same(&NoRights { wanted: u64::MAX, held: 0, elsewhere: vec![(id(1), 5), (id(2), 5)] });
+    same(&Refused::TooManyReplicas);
+    same(&Refused::BufferFull { waiting: 3, missing: [(id(1), 1)].into_iter().collect() });
+    let run = InspectedRun { replica: id(1), first: 1, last: MAX_COUNTER };
+    same(&run);
+    let inspection = Inspection::of(&garden().2, &limits()).unwrap();
+    inspection.bodies[0].each_node(&inspection.type_name, &mut |node| {
+        same(&node);
+        ControlFlow::Continue(())
+    });
+}
+
+#[test]
+fn plain_values_go_through_serde_and_back_as_they_were_or_as_what_is_read_of_them() {
+    let text = |text: &str| Plain::from(text);
+    let plain = [
+        Plain::Null,
+        Plain::Bool(true),
+        Plain::Int(i64::MIN.into()),
+        Plain::Int(u64::MAX.into()),
+        Plain::Float(1.5),
+        text("text"),
+        Plain::List(vec![Plain::Int(1), Plain::Null, text("")]),
+        Plain::Map([(text("a"), Plain::List(vec![])), (text("b"), Plain::Bool(false))].into()),
+    ];
+    plain.iter().for_each(same);
+    // These say more than JSON can.
+    let kinds = [
+        Plain::Int(i128::MAX),
+        Plain::Int(i128::MIN),
+        Plain::Int(-1 << 64),
+        Plain::Float(f64::NAN),
+        Plain::Float(-0.0),
+        Plain::Float(3.0),
+        Plain::Bytes(vec![0, 255]),
+        Plain::Set([Plain::Int(1), Plain::Bytes(vec![]), Plain::List(vec![Plain::Null])].into()),
+        Plain::Map([(Plain::Bytes(vec![7]), Plain::Set([text("x")].into()))].into()),
+    ];
+    for value in plain.iter().chain(&kinds) {
+        for packed in [rmp_serde::to_vec(value).unwrap(), rmp_serde::to_vec_named(value).unwrap()] {
+            assert_eq!(rmp_serde::from_slice::<Plain>(&packed).unwrap(), *value);
+        }
+        // As the content of a register, with which it goes through the codec.
+        let mut register = Replica::<LwwRegister<Plain>>::new(id(1));
+        let _ = register.update(|register| register.set(value.clone()));
+        let back = Replica::<LwwRegister<Plain>>::decode(id(1), &register.encode(), &limits()).unwrap();
+        assert_eq!(back.value(), Some(value));
+    }
+    let shown = Plain::Map([(Plain::Int(3), Plain::Set([text("x"), text("y")].into()))].into());
+    let json = serde_json::to_string(&shown).unwrap();
+    assert_eq!(json, r#"{"3":["x","y"]}"#);
+    let read = Plain::Map([(text("3"), Plain::List(vec![text("x"), text("y")]))].into());
+    assert_eq!(serde_json::from_str::<Plain>(&json).unwrap(), read);
+}
+
+#[test]
+fn changes_and_conflicts_go_through_serde_and_do_what_they_did() {
+    fn packed<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) -> T {
+        let back = rmp_serde::from_slice(&rmp_serde::to_vec(value).unwrap()).unwrap();
+        assert_eq!(&back, value);
+        back
+    }
+    let (ann, _, _) = garden();
+    let mut bob = Replica::<Doc>::new(id(1));
+    let mut mirror = bob.plain();
+    let (_, all) = bob.merge_changes(ann.state()).unwrap();
+    let (_, _, last) = bob.update_changes(|doc| {
+        doc.map("garden").set("beds").add(1.5);
+        doc.map("garden").counter("size").add(-7);
+        doc.lww("title").set("Field");
+        doc.remove("nothing");
+    });
+    for changes in all.iter().chain([&last]) {
+        assert!(!changes.changes.is_empty());
+        changes.changes.iter().for_each(|change| assert_eq!(packed(change), *change));
+        packed(changes).apply_to(&mut mirror).unwrap();
+    }
+    assert_eq!(mirror, bob.plain());
+    // Written at once: a conflict, with a removal among what was left.
+    let (mut ann, mut bob) = (Replica::<Doc>::new(id(1)), Replica::<Doc>::new(id(2)));
+    let (_, hers) = ann.update(|doc| {
+        doc.register("note").set("hers");
+        doc.lww_map("settings").set("size", 1_i64);
+    });
+    let _ = bob.update(|doc| {
+        doc.register("note").set(vec![1_u8]);
+        doc.lww_map("settings").set("size", 2_i64);
+        doc.lww_map("settings").remove("size");
+    });
+    bob.merge(hers).unwrap();
+    let conflicts = bob.conflicts();
+    assert_eq!(conflicts.len(), 2);
+    for conflict in &conflicts {
+        packed(conflict).values.iter().for_each(|claim| drop(packed(claim)));
+    }
+    // And answers.
+    let answer = bob.delta_since(&ann.version());
+    for back in there_and_back(&answer) {
+        let (Since::Delta(one), Since::Delta(other)) = (&answer, &back) else {
+            panic!("Ann lacks something")
+        };
+        assert_eq!(one.encode(), other.encode());
+    }
+    assert!(there_and_back(&Since::<Doc>::Forgotten).iter().all(|since| matches!(since, Since::Forgotten)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::decoding::follow;
 use super::envelope::{HEADER, Header, checksum};
@@ -65,7 +65,7 @@ pub struct InspectedBody {
 }
 
 /// Consecutive dots of one replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InspectedRun {
     /// Whose.
     pub replica: ReplicaId,
@@ -76,7 +76,7 @@ pub struct InspectedRun {
 }
 
 /// A node of the tree in a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InspectedNode {
     /// How many nodes are above it.

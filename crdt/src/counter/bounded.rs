@@ -157,7 +157,7 @@ fn ascending<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(ReplicaI
 }
 
 /// Why something was not taken or passed on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error(
     "this replica holds rights to {held}, not to {wanted}; others, as far as is known here, to {}: {}",
     elsewhere.iter().fold(0_u64, |sum, (_, held)| sum.saturating_add(*held)),

@@ -25,7 +25,7 @@ pub enum Merged {
 }
 
 /// Why a delta was not taken, now or ever.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// The delta would have to wait for others, and no more can wait. The waiting ones stay; fetch what is missing.

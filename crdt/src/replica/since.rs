@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{Replica, row_in};
@@ -12,7 +13,8 @@ use crate::delta::{Delta, DeltaTree, Parts, Run, group};
 use crate::store::{Crdt, DotStore, Join, Rows, rows_in};
 
 /// What a peer at some version lacks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
 #[must_use]
 pub enum Since<T: Crdt> {
     /// Nothing.

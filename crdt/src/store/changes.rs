@@ -6,14 +6,14 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DotStore, Key, Plain, Rows, decode_key, write_key};
 use crate::causal::{Dots, ReplicaId};
 use crate::delta::{Bytes, Node};
 
-/// What one delta changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What one delta changed. How serde writes the values see [`Plain`]: to be applied elsewhere they go by a binary format.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[must_use = "what is not applied to what is shown is not shown"]
 pub struct Changes {
@@ -25,7 +25,7 @@ pub struct Changes {
 }
 
 /// Something that became different.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Change {
     /// Where: keys of maps and names of fields, from the outside in; of an element of a set the element last.
@@ -35,7 +35,7 @@ pub struct Change {
 }
 
 /// What became different at a place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum What {
     /// A key of a map is there that was not, with this value.

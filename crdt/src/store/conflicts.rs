@@ -2,13 +2,13 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DotStore, Plain};
 use crate::causal::{LocalDot, ReplicaId, ReplicaTable, Stamp};
 
 /// A place where concurrent writers left more than one value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conflict {
     /// Where: keys of maps and names of fields, from the outside in.
@@ -18,7 +18,7 @@ pub struct Conflict {
 }
 
 /// What somebody left.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The value; `None` where it is a removal.
     pub value: Option<Plain>,

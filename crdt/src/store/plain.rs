@@ -7,7 +7,6 @@ use core::cmp::Ordering;
 use core::fmt;
 
 use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::value::try_encode_value;
@@ -19,6 +18,10 @@ const DEEPEST: usize = 1 << 10;
 /// A plain value: what a replicated one reads as, or an application's own.
 ///
 /// Totally ordered, by kind in the order listed and then by value; floats by [`f64::total_cmp`].
+///
+/// For formats that people read, such as JSON, serde writes it as the plain value, and reads what that says: a set comes back as a
+/// list, and in JSON bytes as a list of numbers and keys that are numbers as text; keys that are neither it refuses. For binary
+/// formats it writes which kind each value is, and everything comes back as it was.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Plain {
@@ -141,6 +144,9 @@ impl From<i64> for Plain {
 
 impl Serialize for Plain {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return Tagged::from(self).serialize(serializer);
+        }
         match self {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(value) => serializer.serialize_bool(*value),
@@ -152,26 +158,128 @@ impl Serialize for Plain {
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::Text(value) => serializer.serialize_str(value),
             Self::Bytes(value) => serializer.serialize_bytes(value),
-            Self::List(values) => {
-                let mut seq = serializer.serialize_seq(Some(values.len()))?;
-                values.iter().try_for_each(|value| seq.serialize_element(value))?;
-                seq.end()
-            }
-            Self::Set(values) => {
-                let mut seq = serializer.serialize_seq(Some(values.len()))?;
-                values.iter().try_for_each(|value| seq.serialize_element(value))?;
-                seq.end()
-            }
-            Self::Map(values) => {
-                let mut map = serializer.serialize_map(Some(values.len()))?;
-                values.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
-                map.end()
-            }
+            Self::List(values) => values.serialize(serializer),
+            Self::Set(values) => values.serialize(serializer),
+            Self::Map(values) => values.serialize(serializer),
         }
     }
 }
 
-/// A plain value that serde wrote as something else. There is no reading back of what a `Plain` is written as: sets are lists then.
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Read::deserialize(deserializer).map(|Read(plain)| plain)
+        } else {
+            Owned::deserialize(deserializer).map(Self::from)
+        }
+    }
+}
+
+/// A plain value with its kind, as binary formats have it.
+#[derive(Serialize)]
+#[serde(rename = "Plain")]
+enum Tagged<'p> {
+    Null,
+    Bool(bool),
+    /// The upper and the lower half.
+    Int(i64, u64),
+    Float(f64),
+    Text(&'p str),
+    Bytes(Octets<&'p [u8]>),
+    List(&'p [Plain]),
+    Set(&'p BTreeSet<Plain>),
+    Map(&'p BTreeMap<Plain, Plain>),
+}
+
+impl<'p> From<&'p Plain> for Tagged<'p> {
+    fn from(plain: &'p Plain) -> Self {
+        match plain {
+            Plain::Null => Self::Null,
+            Plain::Bool(value) => Self::Bool(*value),
+            Plain::Int(value) => Self::Int((value >> 64) as i64, *value as u64),
+            Plain::Float(value) => Self::Float(*value),
+            Plain::Text(value) => Self::Text(value),
+            Plain::Bytes(value) => Self::Bytes(Octets(value)),
+            Plain::List(values) => Self::List(values),
+            Plain::Set(values) => Self::Set(values),
+            Plain::Map(values) => Self::Map(values),
+        }
+    }
+}
+
+/// What a [`Tagged`] is read back as.
+#[derive(Deserialize)]
+#[serde(rename = "Plain")]
+enum Owned {
+    Null,
+    Bool(bool),
+    Int(i64, u64),
+    Float(f64),
+    Text(String),
+    Bytes(Octets<Vec<u8>>),
+    List(Vec<Plain>),
+    Set(BTreeSet<Plain>),
+    Map(BTreeMap<Plain, Plain>),
+}
+
+impl From<Owned> for Plain {
+    fn from(owned: Owned) -> Self {
+        match owned {
+            Owned::Null => Self::Null,
+            Owned::Bool(value) => Self::Bool(value),
+            Owned::Int(upper, lower) => Self::Int(i128::from(upper) << 64 | i128::from(lower)),
+            Owned::Float(value) => Self::Float(value),
+            Owned::Text(value) => Self::Text(value),
+            Owned::Bytes(Octets(value)) => Self::Bytes(value),
+            Owned::List(values) => Self::List(values),
+            Owned::Set(values) => Self::Set(values),
+            Owned::Map(values) => Self::Map(values),
+        }
+    }
+}
+
+/// Bytes as bytes, where the format has them.
+struct Octets<B>(B);
+
+impl Serialize for Octets<&[u8]> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets<Vec<u8>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_byte_buf(OctetsVisitor).map(Self)
+    }
+}
+
+struct OctetsVisitor;
+
+impl<'de> Visitor<'de> for OctetsVisitor {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+
+    fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+        Ok(bytes)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = seq.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(bytes)
+    }
+}
+
+/// What serde wrote of something plainly.
 struct Read(Plain);
 
 impl<'de> Deserialize<'de> for Read {
