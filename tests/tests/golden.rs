@@ -20,6 +20,42 @@ struct Card {
     labels: AddWinsSet<String>,
 }
 
+#[derive(Crdt)]
+enum Shape {
+    Circle {
+        #[crdt(lww)]
+        radius: u32,
+        marks: AddWinsSet<String>,
+    },
+    #[crdt(rename = "Box")]
+    Square(PnCounter),
+    Nowhere,
+}
+
+/// A struct as it was once.
+#[derive(Crdt)]
+#[crdt(name = "golden.Task")]
+struct OldTask {
+    #[crdt(lww)]
+    title: String,
+    votes: PnCounter,
+    labels: AddWinsMap<String, MvRegister<u8>>,
+}
+
+/// And as it is, with other names in the source, and for everybody.
+#[derive(Crdt)]
+#[crdt(name = "golden.Task")]
+struct Task {
+    #[crdt(lww, rename = "title", default)]
+    heading: String,
+    #[crdt(alias = "votes")]
+    score: PnCounter,
+    #[crdt(alias = "labels")]
+    tags: AddWinsMap<String, MvRegister<u8>>,
+    #[crdt(max, default = 7)]
+    priority: u8,
+}
+
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
 }
@@ -184,6 +220,46 @@ fn messages_of_types_that_came_later() {
         doc.two_phase_set("all").remove(&"b".into());
         doc.lww_map("all").set("key", i64::from(round));
     });
+}
+
+#[test]
+fn messages_of_enums_and_of_structs_whose_fields_are_called_otherwise() {
+    sample_since::<AddWinsMap<u8, Shape>>(2, "enum", |shapes, round| {
+        let mut circle = shapes.by_ref().entry(1);
+        circle.choose_circle().radius().set(u32::from(round) * 100);
+        circle.choose_circle().marks().extend([format!("of {round}"), "all".into()]);
+        let mut any = shapes.by_ref().entry(2);
+        match round {
+            0 => any.choose_square().field_0().inc(3),
+            1 => any.choose_nowhere(),
+            2 => any.choose_circle().radius().set(5_u32),
+            _ => any.choose_square().field_0().dec(1),
+        }
+        let _ = shapes.at(3).choose_square();
+    });
+    sample_since::<OldTask>(2, "struct_before", |task, round| {
+        task.title().set(format!("Title {round}"));
+        task.votes().inc(5);
+        task.labels().at(format!("of {round}")).set(round);
+        task.labels().at("all").set(round);
+        task.labels().remove("of 0");
+    });
+    sample_since::<Task>(2, "struct_renamed", |task, round| {
+        task.heading().set(format!("Title {round}"));
+        task.score().inc(5);
+        task.tags().at(format!("of {round}")).set(round);
+        task.tags().at("all").set(round);
+        if round > 1 {
+            task.priority().set(10 * round);
+        }
+    });
+    // What was written before is read under the names of today, and passed on under those it has.
+    let before = golden(2, "struct_before.state", &[]);
+    let back = Replica::<Task>::decode(id(9), &before, &Limits::default()).unwrap();
+    let view =
+        r#"{"title":"Title 3","score":20,"tags":{"all":[3],"of 1":[1],"of 2":[2],"of 3":[3]},"priority":7}"#;
+    assert_eq!(serde_json::to_string(&back.view()).unwrap(), view);
+    assert_eq!(back.encode(), before);
 }
 
 /// Format 1 as `docs/encoding.md` shows it.
