@@ -258,6 +258,41 @@ pub use store::{
     Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, Join, Key, Look, MAX_DEPTH,
     Mut, Opaque, Plain, Seen, UnknownFields, Value, View, What, look_at_fields, look_at_variant,
 };
+/// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
+///
+/// ```
+/// use tombolo_crdt::{Crdt, PnCounter, Replica, ReplicaId};
+///
+/// #[derive(Crdt)]
+/// enum Shape {
+///     Circle {
+///         #[crdt(lww)]
+///         radius: u32,
+///     },
+///     Square(PnCounter),
+/// }
+///
+/// let mut ann = Replica::<Shape>::new(ReplicaId::from_bytes([1; 16]));
+/// let mut bob = Replica::<Shape>::new(ReplicaId::from_bytes([2; 16]));
+/// ann.set_time(1_000);
+/// bob.set_time(2_000);
+/// // At the same time:
+/// let (_, hers) = ann.update(|shape| shape.choose_circle().radius().set(5_u32));
+/// let (_, his) = bob.update(|shape| shape.choose_square().field_0().inc(7));
+/// ann.merge(his)?;
+/// bob.merge(hers)?;
+/// // The later choice is shown, and that there were two can be found out.
+/// for replica in [&ann, &bob] {
+///     assert!(matches!(replica.get(), Some(ShapeRef::Square(side)) if side.0.value() == 7));
+///     assert_eq!(replica.conflicts()[0].values.len(), 2);
+/// }
+/// // Who has seen both chooses: what stood below the other variant is gone.
+/// let (_, settled) = ann.update(|shape| _ = shape.choose_square());
+/// bob.merge(settled)?;
+/// assert!(bob.conflicts().is_empty());
+/// assert!(matches!(bob.get(), Some(ShapeRef::Square(side)) if side.0.value() == 7));
+/// # Ok::<(), tombolo_crdt::Refused>(())
+/// ```
 #[cfg(feature = "derive")]
 pub use tombolo_crdt_derive::Crdt;
 

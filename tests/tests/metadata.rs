@@ -179,6 +179,22 @@ fn who_wrote_once_costs_a_version_entry() {
     assert_eq!((written_by(40) - written_by(20)) as f64 / 20.0, 21.0);
 }
 
+/// Rights that were passed on are remembered by receiver, however often they were.
+#[test]
+fn who_was_passed_rights_costs_an_id_and_an_amount() {
+    let passed_to = |receivers: u8| {
+        let mut counter = Replica::<BoundedCounter>::new(id(200));
+        let _ = counter.update(|counter| counter.inc(10_000));
+        for _ in 0..2 {
+            for number in 1..=receivers {
+                counter.update(|counter| counter.transfer(10, id(number))).0.unwrap();
+            }
+        }
+        counter.encode().len()
+    };
+    assert_eq!((passed_to(40) - passed_to(20)) as f64 / 20.0, 20.0);
+}
+
 /// How far back deltas are remembered: as long as they weigh up to about twice what is alive, some kilobytes at least, and 4 MiB at
 /// most, which is more than ten thousand small ones.
 #[test]
