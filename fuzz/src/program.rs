@@ -297,11 +297,17 @@ impl Subject for Board {
             2 => EnableWinsFlag::apply(&mut value.open(), &inner),
             3 => LwwRegister::<String>::apply(&mut value.title(), &inner),
             4 => value.owner().set(op.value.number().try_into().ok()),
-            5 => match op.under % 6 {
+            5 => match op.under % 12 {
                 0 => value.shape().choose_circle().radius().set(u32::from(op.name)),
                 1 => value.shape().choose_square().field_0().inc(1),
                 2 => value.shape().choose_nowhere(),
                 3 => value.largest().set(u32::from(op.name)),
+                4 => BoundedCounter::apply(&mut value.stock(), &inner),
+                5 => value.stocks().at(at).inc(u64::from(op.name)),
+                6 => drop(value.stocks().at(at).dec(2)),
+                7 => DisableWinsFlag::apply(&mut value.allowed(), &inner),
+                8 => value.settings().set(at, u32::try_from(op.value.number()).ok()),
+                9 => drop(value.settings().remove(at)),
                 _ => value.seen().add(u16::from(op.under)),
             },
             6 | 7 => {
@@ -312,13 +318,33 @@ impl Subject for Board {
             11 | 12 => AddWinsSet::<String>::apply(&mut value.cards().entry(at).labels(), &inner),
             13 => MvRegister::<Scalar>::apply(&mut value.cards().entry(at).note(), &inner),
             14 => {
-                value.cards().entry(at).marks().remove(&i32::from(op.under % 4));
+                let mut cards = value.cards();
+                let mut card = cards.by_ref().entry(at);
+                match op.under % 16 {
+                    8 => DisableWinsFlag::apply(&mut card.locked(), &inner),
+                    9 => MinRegister::<Scalar>::apply(&mut card.earliest(), &inner),
+                    10 => card.latest().set(at),
+                    11 => RemoveWinsSet::<Scalar>::apply(&mut card.members(), &inner),
+                    12 => TwoPhaseSet::<Scalar>::apply(&mut card.tickets(), &inner),
+                    13 => LwwMap::<String, Scalar>::apply(&mut card.options(), &inner),
+                    14 => GMap::<String, PnCounter>::apply(&mut card.tallies(), &inner),
+                    15 => card.shape().choose_square().field_0().inc(1),
+                    under => _ = card.marks().remove(&i32::from(under % 4)),
+                }
             }
             _ => {
                 let key = i32::from(op.under % 4);
                 EnableWinsFlag::apply(&mut value.cards().entry(at).marks().entry(key), &inner);
             }
         }
+    }
+
+    fn check(value: &Self::State) {
+        BoundedCounter::check(&value.stock);
+        assert!(
+            value.stocks.iter().all(|(_, stock)| stock.overdraft() == 0),
+            "nobody spends what is another's"
+        );
     }
 }
 

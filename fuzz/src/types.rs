@@ -1,7 +1,8 @@
 //! The types whose decoders are fuzzed.
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, EnableWinsFlag, GCounter, GSet, MvRegister, PnCounter, Scalar,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, EnableWinsFlag, GCounter, GMap, GSet,
+    LwwMap, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Scalar, TwoPhaseSet,
 };
 
 /// An application's document: every attribute of the derive, maps in maps, and fields of each kind.
@@ -27,6 +28,14 @@ pub struct Board {
     pub largest: u32,
     /// One of several.
     pub shape: Shape,
+    /// A leaf that nothing may remove.
+    pub stock: BoundedCounter,
+    /// Such ones below keys that stay.
+    pub stocks: GMap<String, BoundedCounter<-3>>,
+    /// A leaf whose content is nothing, or says that it is out.
+    pub allowed: DisableWinsFlag,
+    /// A map of values with stamps, some of which say that they are removed.
+    pub settings: LwwMap<String, Option<u32>>,
     /// Maps of structs of maps.
     pub cards: AddWinsMap<String, Card>,
 }
@@ -59,4 +68,21 @@ pub struct Card {
     pub note: MvRegister<Scalar>,
     /// A map again, with keys of another kind.
     pub marks: AddWinsMap<i32, EnableWinsFlag>,
+    /// A flag that can be removed, and remembers that it is disabled.
+    pub locked: DisableWinsFlag,
+    /// A register that can be removed, and keeps what is not the smallest.
+    pub earliest: MinRegister<Scalar>,
+    /// Another one, by attribute.
+    #[crdt(max)]
+    pub latest: String,
+    /// Sets that can be removed, with what they remember.
+    pub members: RemoveWinsSet<Scalar>,
+    /// The other one.
+    pub tickets: TwoPhaseSet<Scalar>,
+    /// A map of values that can be removed as a whole.
+    pub options: LwwMap<String, Scalar>,
+    /// A map whose keys stay as long as it is not removed itself.
+    pub tallies: GMap<String, PnCounter>,
+    /// An enum below a key.
+    pub shape: Shape,
 }
