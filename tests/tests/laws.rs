@@ -57,6 +57,7 @@ macro_rules! laws {
                     laws::a_state_is_the_join_of_its_parts(&world, seed);
                     laws::answers_are_minimal(&world);
                     laws::what_was_forgotten_is_found(&world);
+                    laws::pieces_and_what_came_since_are_the_state(&world);
                 }
 
                 #[test]

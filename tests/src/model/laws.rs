@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{Crdt, Delta, Dot, Inspection, Limits, Merged, Plain, Replica, ReplicaId, Since, Version};
+use tombolo_crdt::{
+    Crdt, Decoding, Delta, Dot, Inspection, Limits, Merged, Plain, Replica, ReplicaId, Since, Version,
+};
 
 use super::program::{World, face, into, sent, taking_in};
 
@@ -269,6 +271,39 @@ pub fn what_was_forgotten_is_found<T: Crdt, O: Clone>(world: &World<T, O>) {
                 assert!(matches!(level.merge(sent(&delta)), Ok(Merged::Applied | Merged::AlreadyKnown)));
                 assert_eq!(face(&level), face(&taking_in([&to.state(), &from.state()])));
             }
+        }
+    }
+}
+
+/// A state that is told in pieces while it is written to, and what came since, are the state.
+pub fn pieces_and_what_came_since_are_the_state<T: Crdt, O: Clone>(world: &World<T, O>) {
+    for now in &world.replicas {
+        for before in &world.replicas {
+            let base = before.version();
+            let all = base.iter().map(|(_, count)| count).sum::<u64>();
+            if all == 0 || !now.version().dominates(&base) {
+                continue;
+            }
+            let empty = Replica::<T>::new(ReplicaId::from_bytes([0xEE; 16]));
+            let mut decoding = Decoding::new(empty, &Limits::default());
+            let mut from = 0;
+            for (teller, to) in [(before, all.div_ceil(3)), (now, all * 2 / 3), (before, all)] {
+                if from < to {
+                    let slice = teller.slice_below(&base, from..to).expect("both know the base");
+                    decoding.take(&slice[..]).expect("a piece follows on the one before");
+                    from = to;
+                }
+            }
+            let mut staged: Replica<T> = decoding.finish();
+            assert_eq!(staged.version(), base);
+            let (here, there) = (now.live_below(&base), staged.live_below(&base));
+            let (here, there) = here.zip(there).expect("both know the base");
+            let gone = there.into_iter().filter(|number| here.binary_search(number).is_err());
+            let gone: Vec<_> = gone.map(|number| number..number + 1).collect();
+            if let Some(delta) = now.delta_beyond(&base, &gone) {
+                assert_eq!(staged.merge(sent(&delta)), Ok(Merged::Applied));
+            }
+            assert_eq!(face(&staged), face(&taking_in([&now.state()])));
         }
     }
 }
