@@ -4,8 +4,9 @@
 //! what is sent, deltas as bodies as `tombolo-sync` sends them, or kept.
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, GCounter, GSet, Limits, MvRegister, PnCounter,
-    Replica, ReplicaId, Since,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
+    GMap, GSet, Limits, LwwMap, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Replica,
+    ReplicaId, Since, TwoPhaseSet,
 };
 
 use crate::callgrind::counted;
@@ -33,6 +34,7 @@ pub const ALL: &[Workload] = &[
     Workload { name: "state_decode", run: state_decode },
     Workload { name: "peer_behind", run: peer_behind },
     Workload { name: "doc_edits", run: doc_edits },
+    Workload { name: "types_each", run: types_each },
 ];
 
 /// The workload of that name.
@@ -191,7 +193,64 @@ fn doc_edits() -> Bytes {
     vec![("deltas_bytes", total(&bodies)), ("state_bytes", bob.encode().len())]
 }
 
-/// One of each type, in a struct.
+/// 200 writes to each of the types that are in no other workload, each a transaction whose delta is encoded, decoded and taken in
+/// elsewhere.
+fn types_each() -> Bytes {
+    let words = words(4, 200);
+    let done = counted(|| {
+        [
+            each::<BoundedCounter>(&words, |counter, word| {
+                counter.inc(2);
+                counter.dec(1).expect("it has just added more");
+                counter.transfer(1, id(u64::from(word.as_bytes()[0]))).expect("one is left");
+            }),
+            each::<DisableWinsFlag>(
+                &words,
+                |flag, word| if word < "8" { flag.disable() } else { flag.enable() },
+            ),
+            each::<MaxRegister<String>>(&words, |register, word| register.set(word)),
+            each::<MinRegister<String>>(&words, |register, word| register.set(word)),
+            each::<RemoveWinsSet<String>>(&words, |set, word| {
+                set.add(word);
+                set.remove(&word[..1]);
+            }),
+            each::<TwoPhaseSet<String>>(&words, |set, word| {
+                set.add(word);
+                set.remove(word);
+            }),
+            each::<GMap<String, PnCounter>>(&words, |map, word| map.at(&word[..2]).add(1)),
+            each::<LwwMap<String, String>>(&words, |map, word| {
+                map.set(&word[..2], word);
+                map.remove(&word[1..3]);
+            }),
+        ]
+    });
+    let bytes = done.map(|(deltas, state)| (total(&deltas), state()));
+    let sum = |of: fn(&(usize, usize)) -> usize| bytes.iter().map(of).sum();
+    vec![("deltas_bytes", sum(|(deltas, _)| *deltas)), ("state_bytes", sum(|(_, state)| *state))]
+}
+
+/// The deltas of so many writes, and what checks them and gives the bytes of the state.
+fn each<T: Crdt>(
+    words: &[String],
+    write: impl Fn(&mut T::Mut<'_>, &str),
+) -> (Vec<Vec<u8>>, Box<dyn FnOnce() -> usize>) {
+    let (mut ann, mut bob) = (replica::<T>(1), replica::<T>(2));
+    ann.set_time(NOW);
+    let edit = |word: &String| {
+        let body = ann.update(|value| write(value, word)).1.encode_body();
+        take_in(&mut bob, &body);
+        body
+    };
+    let bodies = words.iter().map(edit).collect();
+    let check = move || {
+        assert_eq!(ann.encode(), bob.encode());
+        bob.encode().len()
+    };
+    (bodies, Box::new(check))
+}
+
+/// A struct of the most common types; the rest are in `types_each`.
 #[derive(Crdt)]
 struct Board {
     #[crdt(lww)]
