@@ -2,6 +2,7 @@
 
 use tombolo_crdt::Version;
 
+use super::concern::WaitId;
 use crate::store::{Stored, Write};
 use crate::{DocId, PeerId};
 
@@ -252,6 +253,8 @@ pub enum Event {
         /// which has what was written here alone, and take in what the peer knows.
         forked: bool,
     },
+    /// A wait has come to something: ask for its [`outcome`](crate::engine::Engine::outcome).
+    Awaited(WaitId),
     /// The state of synchronisation may have changed: ask for [`status`](crate::engine::Engine::status).
     Progress,
 }

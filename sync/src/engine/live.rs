@@ -131,6 +131,7 @@ impl Engine {
         if let Some(slot) = self.documents.get(&doc) {
             let version = slot.body.version();
             self.event(Event::Changed { doc, origin, version });
+            self.reached(doc);
         }
     }
 }

@@ -14,6 +14,7 @@ mod apart;
 mod behind;
 mod bits;
 pub(crate) mod book;
+mod concern;
 mod directory;
 mod document;
 mod effect;
@@ -51,6 +52,7 @@ use crate::space::Secret;
 use crate::store::{Store, StoreError, Stored, Write};
 use crate::{DocId, PeerId};
 use book::{Book, Source};
+use concern::Waits;
 pub(crate) use directory::Directory;
 use document::Us;
 use gossip::Seal;
@@ -63,6 +65,7 @@ use storage::{Batches, Place, Slot};
 use undo::Doomed;
 use versions::Versions;
 
+pub use concern::{Arrival, Copies, Level, Outcome, WaitId, Written};
 pub use directory::Listed;
 pub(crate) use directory::list as listed_in;
 pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, Transport};
@@ -166,6 +169,8 @@ pub struct Engine {
     /// Documents of which something is to be pushed, and when it may be.
     push: BTreeSet<DocId>,
     push_at: u64,
+    /// Who waits for what others do.
+    waits: Waits,
 }
 
 impl std::fmt::Debug for Engine {
@@ -211,6 +216,7 @@ impl Engine {
             announce_at: None,
             push: BTreeSet::new(),
             push_at: 0,
+            waits: Waits::default(),
             config,
         };
         for (key, value) in store.records(book::RECORDS)? {
@@ -274,7 +280,10 @@ impl Engine {
             Input::Down { peer, session } => self.session_down(peer, session),
             Input::Frame { peer, session, frame } => self.frame(peer, session, &frame),
             Input::Gossip { from, payload } => self.gossip(from, &payload),
-            Input::Stored(batch) => self.stored(batch),
+            Input::Stored(batch) => {
+                self.stored(batch);
+                self.copied_here(batch);
+            }
             Input::StoreFailed { first, reason } => self.store_failed(first, &reason),
             Input::Loaded { doc, stored } => self.loaded(doc, stored),
             Input::Discovered { peer, addresses } => self.learn(peer, &addresses, Source::FirstHand),
@@ -314,6 +323,7 @@ impl Engine {
         if self.announce_at.is_some_and(|at| at <= self.now.millis) {
             self.announce();
         }
+        self.tend_waits();
     }
 
     /// Our key.

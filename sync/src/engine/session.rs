@@ -5,7 +5,7 @@ use super::effect::{Effect, Event, SessionId, Transport};
 use super::frame::{Frame, Refusal};
 use super::peer::{Peer, Phase};
 use super::versions::Digest;
-use crate::PeerId;
+use crate::{DocId, PeerId};
 
 /// How often we say that we are still here, in milliseconds.
 const BEAT: u64 = 1_000;
@@ -118,6 +118,14 @@ impl Engine {
     }
 
     fn ready_frame(&mut self, peer: PeerId, frame: Frame) {
+        let told = self.is_waited_for().then(|| about(&frame)).flatten();
+        self.react(peer, frame);
+        if let Some(docs) = told {
+            self.holds(peer, docs.as_deref());
+        }
+    }
+
+    fn react(&mut self, peer: PeerId, frame: Frame) {
         match frame {
             // Greeted already.
             Frame::Hello(_) | Frame::Proof(_) | Frame::Refuse(_) => {}
@@ -217,5 +225,20 @@ impl Engine {
         let frame = frame.encode();
         known.bytes_out += frame.len() as u64;
         self.effects.push_back(Effect::Send { peer, session: known.session, frame });
+    }
+}
+
+/// Of which documents a frame may tell that the peer holds them; `Some(None)`: of any.
+fn about(frame: &Frame) -> Option<Option<Vec<DocId>>> {
+    match frame {
+        Frame::Versions { entries, last: false, .. } => {
+            Some(Some(entries.iter().map(|(doc, _)| *doc).collect()))
+        }
+        Frame::Versions { .. }
+        | Frame::Differences { .. }
+        | Frame::Beat { .. }
+        | Frame::Met { .. }
+        | Frame::Welcome(_) => Some(None),
+        _ => None,
     }
 }

@@ -57,6 +57,7 @@ impl Engine {
         }
         let (kept, last) = (BatchId(first.0 - 1), self.batches.last());
         self.event(Event::NotDurable { kept, last, reason: reason.to_owned() });
+        self.not_copied_here(first, reason);
     }
 
     /// Asks for what the disk holds of a document; until then it cannot be written.
@@ -162,6 +163,7 @@ impl Engine {
                 let batch = self.submit_others(vec![Write::Remove { doc }]);
                 self.doomed.insert(doc, Doomed { batch, slot, durable });
             }
+            self.gone(doc);
         }
         self.event(Event::Directory);
     }
