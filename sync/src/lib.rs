@@ -48,7 +48,10 @@ pub mod store;
 
 pub use doc_id::DocId;
 #[cfg(feature = "net")]
-pub use node::{Change, Changes, Commit, Document, Doubt, Error, Node, NodeBuilder, Result};
+pub use node::{
+    Change, Changes, Commit, Document, Doubt, Error, InSync, Node, NodeBuilder, NotInSync, NotReached,
+    NotReplicated, ReadAfter, Replicated, Replicating, Result,
+};
 pub use peer_id::{ParsePeerIdError, PeerId};
 pub use space::{MAX_TICKET_ADDRESSES, Secret, SpaceId, Ticket, TicketError};
 

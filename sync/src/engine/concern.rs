@@ -68,6 +68,8 @@ pub struct Copies {
     pub holders: Vec<PeerId>,
     /// Who is connected and has not. Ascending.
     pub lacking: Vec<PeerId>,
+    /// How many peers are connected.
+    pub connected: usize,
 }
 
 /// What is lacked of a version that is waited for.
@@ -81,6 +83,8 @@ pub struct Arrival {
     pub events: u64,
     /// Who is connected and has told that it holds all of it. Ascending.
     pub sources: Vec<PeerId>,
+    /// How many peers are connected.
+    pub connected: usize,
 }
 
 /// How a connected peer stands to us.
@@ -218,14 +222,15 @@ impl Engine {
         let (Wait::Copies { written, wanted, holders, durable }, outcome) = self.waits.all.get(&id)? else {
             return None;
         };
-        let lacking = self.ready_peers().into_iter().filter(|peer| !holders.contains(peer)).collect();
+        let ready = self.ready_peers();
         Some(Copies {
             outcome: outcome.clone(),
             wanted: *wanted,
             durable: *durable,
             version: written.version.clone(),
             holders: holders.iter().copied().collect(),
-            lacking,
+            connected: ready.len(),
+            lacking: ready.into_iter().filter(|peer| !holders.contains(peer)).collect(),
         })
     }
 
@@ -239,11 +244,12 @@ impl Engine {
             let ready = self.peers.get(peer).and_then(Peer::ready);
             ready.and_then(|ready| ready.have.get(*doc)).is_some_and(|theirs| theirs.dominates(&missing))
         };
-        let sources = if missing.is_empty() { Vec::new() } else { self.ready_peers() };
+        let ready = self.ready_peers();
         Some(Arrival {
             outcome: outcome.clone(),
             events: version.ahead_of(&ours),
-            sources: sources.into_iter().filter(holds_it).collect(),
+            connected: ready.len(),
+            sources: ready.into_iter().filter(|peer| !missing.is_empty() && holds_it(peer)).collect(),
             missing,
         })
     }

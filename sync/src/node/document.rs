@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tombolo_crdt::{Crdt, Version};
 
 use super::changes::Changes;
-use super::commit::Commit;
+use super::commit::{Commit, Place};
+use super::concern::ReadAfter;
 use super::driver::Shared;
 use super::{Error, Result};
 use crate::DocId;
@@ -39,6 +40,10 @@ impl<T: Crdt> Document<T> {
         Self { shared, id, name, marker: PhantomData }
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Its id, the same at all nodes.
     #[must_use]
     pub fn id(&self) -> DocId {
@@ -60,6 +65,33 @@ impl<T: Crdt> Document<T> {
             Some(replica) => look(replica),
             None => look(&T::State::default()),
         })
+    }
+
+    /// Waits until this node knows what `version` names, at most for [`within`](ReadAfter::within), if that is said; yields this
+    /// document, to be read. So whoever goes from one node to another reads there what they wrote or saw here: hand over
+    /// [`Commit::version`] of the last write, or [`version`](Self::version) of the last read.
+    ///
+    /// What has been reached is visible, and may not be durable here yet. What others wrote meanwhile is seen as well.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use tombolo_crdt::PnCounter;
+    /// # use tombolo_sync::Document;
+    /// # async fn example(here: Document<PnCounter>, there: Document<PnCounter>) -> tombolo_sync::Result<()> {
+    /// let commit = here.update(|counter| counter.inc(1));
+    /// // A version is plain data, which the application's messages carry.
+    /// if let Ok(version) = commit.version() {
+    ///     let visits = there.read_after(version).within(Duration::from_secs(5)).await?;
+    ///     println!("{} visits", visits.read(|counter| counter.value()));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Awaiting yields [`NotReached`](Error::NotReached), which names the events that are missing, when the time was up;
+    /// and an error when the document was deleted. With a time, it must be awaited in a Tokio runtime.
+    pub fn read_after(&self, version: &Version) -> ReadAfter<T> {
+        ReadAfter::new(self.clone(), version.clone())
     }
 
     /// One transaction: visible here at once, and whole or not at all everywhere. It is sent to others once it is
@@ -91,7 +123,8 @@ impl<T: Crdt> Document<T> {
         let written = self.shared.with_engine(|engine, now| {
             engine.update::<T, R, E>(now, self.id, write).map(|(value, batch)| {
                 let durability = self.shared.durability(engine, batch);
-                (value, durability)
+                let written = engine.written(self.id, batch);
+                (value, durability, Place { shared: Arc::clone(&self.shared), written })
             })
         });
         Ok(Commit::new(match written {

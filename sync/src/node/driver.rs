@@ -14,7 +14,7 @@ use super::commit::Durability;
 use super::witness::Doubt;
 use super::{Error, Result};
 use crate::PeerId;
-use crate::engine::{BatchId, Effect, Engine, Event, Input, Now, SessionId, Transport};
+use crate::engine::{BatchId, Effect, Engine, Event, Input, Now, SessionId, Transport, WaitId};
 use crate::net::{self, Multiaddr, Net, NetEvent, NetEvents};
 use crate::store::{Batch, Completion, GroupCommit, Store, StoreError, Write};
 
@@ -36,6 +36,10 @@ pub(super) struct Shared {
     generation: AtomicU64,
     /// Who waits for which batch.
     waiters: Mutex<BTreeMap<BatchId, Vec<Waiter>>>,
+    /// Who is to be woken for which wait.
+    awaiting: Mutex<BTreeMap<WaitId, oneshot::Sender<()>>>,
+    /// Waits that are over. SUBTLE: ended with the next call, for a future may be dropped where the engine is locked.
+    over: Mutex<Vec<WaitId>>,
     pub(super) subscribers: Subscribers,
     /// Why the home may not be the only continuation of what it holds.
     doubt: Mutex<Option<Doubt>>,
@@ -50,8 +54,6 @@ pub(super) struct Shared {
     wake: Notify,
     /// When the clock will be looked at, in milliseconds.
     wake_at: AtomicU64,
-    /// The state of synchronisation may have changed.
-    pub(super) progress: Notify,
     stopped: AtomicBool,
 }
 
@@ -79,6 +81,8 @@ impl Shared {
             start,
             generation: AtomicU64::new(0),
             waiters: Mutex::default(),
+            awaiting: Mutex::default(),
+            over: Mutex::default(),
             subscribers: Subscribers::default(),
             doubt: Mutex::new(doubt),
             sessions: RwLock::default(),
@@ -87,7 +91,6 @@ impl Shared {
             announce,
             wake: Notify::new(),
             wake_at: AtomicU64::new(0),
-            progress: Notify::new(),
             stopped: AtomicBool::new(false),
         });
         // Nothing has been submitted yet, so no completion can have come before this.
@@ -125,6 +128,9 @@ impl Shared {
         let _span = tracing::trace_span!("engine").entered();
         let now = self.now();
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        for wait in std::mem::take(&mut *self.over.lock().unwrap_or_else(PoisonError::into_inner)) {
+            engine.end_wait(wait);
+        }
         let value = f(&mut engine, now);
         while let Some(effect) = engine.next_effect() {
             self.perform(effect);
@@ -221,6 +227,7 @@ impl Shared {
                 self.resolve(kept, &Ok(()));
                 self.resolve(last, &Err(reason));
             }
+            Event::Awaited(wait) => self.wake_for(wait),
             Event::Refused { peer, reason } => tracing::warn!(%peer, reason, "a peer was refused"),
             Event::Overtaken { peer, forked } => {
                 let doubt = if forked { Doubt::Forked { peer } } else { Doubt::Overtaken { peer } };
@@ -230,7 +237,6 @@ impl Shared {
             Event::PeerGone { peer } => tracing::info!(%peer, "peer gone"),
             Event::Directory | Event::Progress => {}
         }
-        self.progress.notify_waiters();
     }
 
     /// Tells everybody who waits for a batch up to `last` how it ended.
@@ -252,6 +258,33 @@ impl Shared {
         let (waiter, durability) = oneshot::channel();
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner).entry(batch).or_default().push(waiter);
         Some(durability)
+    }
+
+    /// Begins a wait, and yields what to await until there is something to look at.
+    pub(super) fn begin_wait(
+        self: &Arc<Self>,
+        begin: impl FnOnce(&mut Engine, Now) -> WaitId,
+    ) -> (WaitId, oneshot::Receiver<()>) {
+        self.with_engine(|engine, now| {
+            let id = begin(engine, now);
+            let (waker, woken) = oneshot::channel();
+            // What it has come to is told when this closure is over.
+            self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, waker);
+            (id, woken)
+        })
+    }
+
+    fn wake_for(&self, wait: WaitId) {
+        if let Some(waker) = self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&wait) {
+            // Who does not listen any more does not mind.
+            let _ = waker.send(());
+        }
+    }
+
+    /// Nobody looks at a wait any more.
+    pub(super) fn end_wait(&self, wait: WaitId) {
+        self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&wait);
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).push(wait);
     }
 
     #[tracing::instrument(level = "trace", skip_all, fields(first = completion.first, last = completion.last))]
@@ -386,8 +419,8 @@ impl Shared {
         })
         .await;
         self.subscribers.close();
+        self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.wake.notify_one();
-        self.progress.notify_waiters();
     }
 
     pub(super) fn is_stopped(&self) -> bool {

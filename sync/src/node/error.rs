@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::concern::{NotInSync, NotReached, NotReplicated};
 use crate::engine::{OpenError, StartError};
 use crate::net::NetError;
 use crate::store::StoreError;
@@ -68,16 +69,15 @@ pub enum Error {
     /// The operating system gave no randomness for keys.
     #[error("the operating system gave no random bytes for keys: {0}")]
     Randomness(String),
-    /// Not enough peers were in sync in time. What was written stays.
-    #[error("{in_sync} of {wanted} peers were in sync when the time was up ({connected} connected)")]
-    NotInSync {
-        /// How many peers were wanted.
-        wanted: usize,
-        /// How many were in sync.
-        in_sync: usize,
-        /// How many were connected.
-        connected: usize,
-    },
+    /// Not enough peers were in sync in time. Nothing is undone.
+    #[error(transparent)]
+    NotInSync(Box<NotInSync>),
+    /// Not enough peers held a write in time. The write stays, and goes on being sent.
+    #[error(transparent)]
+    NotReplicated(Box<NotReplicated>),
+    /// A document did not reach a version in time.
+    #[error(transparent)]
+    NotReached(Box<NotReached>),
 }
 
 /// The result of what a [`Node`](super::Node) does.

@@ -3,6 +3,7 @@
 mod builder;
 mod changes;
 mod commit;
+mod concern;
 mod document;
 mod driver;
 mod error;
@@ -23,6 +24,7 @@ use driver::Shared;
 pub use builder::NodeBuilder;
 pub use changes::{Change, Changes};
 pub use commit::Commit;
+pub use concern::{InSync, NotInSync, NotReached, NotReplicated, ReadAfter, Replicated, Replicating};
 pub use document::Document;
 pub use error::{Error, Result};
 pub use witness::Doubt;
@@ -158,7 +160,7 @@ impl Node {
         });
         match deleted {
             None => Ok(false),
-            Some(durability) => Commit::new(Ok((true, durability))).await,
+            Some(durability) => commit::durable(durability).await.map(|()| true),
         }
     }
 
@@ -208,30 +210,31 @@ impl Node {
         self.shared.with_engine(|engine, now| engine.handle(now, crate::engine::Input::NetworkChanged));
     }
 
-    /// Waits until at least `peers` connected peers hold durably what this node holds durably, and nothing more.
+    /// Waits until at least `peers` connected peers hold durably what this node holds durably, and nothing more; says who they are.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// use tombolo_sync::Error;
+    ///
+    /// # async fn example(node: tombolo_sync::Node) -> tombolo_sync::Result<()> {
+    /// match node.wait_in_sync(2, Duration::from_secs(10)).await {
+    ///     Ok(level) => println!("in sync with {:?}", level.peers),
+    ///     Err(Error::NotInSync(so_far)) => {
+    ///         for other in &so_far.others {
+    ///             println!("{} lacks {}, and we {}", other.peer, other.lag, other.behind);
+    ///         }
+    ///         println!("{} peers too few", so_far.lacking());
+    ///     }
+    ///     Err(failed) => return Err(failed),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// When that takes longer than `patience`. Nothing is undone.
-    pub async fn wait_in_sync(&self, peers: usize, patience: Duration) -> Result<()> {
-        let waiting = async {
-            loop {
-                let progress = self.shared.progress.notified();
-                tokio::pin!(progress);
-                progress.as_mut().enable();
-                if self.shared.look(Engine::in_sync_with) >= peers {
-                    return;
-                }
-                // A round trip alone makes no progress that is told, so look now and then.
-                let _ = tokio::time::timeout(Duration::from_millis(100), progress).await;
-            }
-        };
-        if tokio::time::timeout(patience, waiting).await.is_ok() {
-            return Ok(());
-        }
-        let status = self.status();
-        let connected = status.peers.iter().filter(|peer| peer.connected).count();
-        let in_sync = status.peers.iter().filter(|peer| peer.in_sync).count();
-        Err(Error::NotInSync { wanted: peers, in_sync, connected })
+    /// [`Error::NotInSync`] when that takes longer than `patience`. Nothing is undone.
+    pub async fn wait_in_sync(&self, peers: usize, patience: Duration) -> Result<InSync> {
+        concern::in_sync(&self.shared, peers, patience).await
     }
 
     /// Writes a consistent copy of the home's store to a new file, while the node goes on.
