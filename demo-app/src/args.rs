@@ -137,6 +137,24 @@ pub struct UpArgs {
     pub no_mdns: bool,
 }
 
+/// How many others must hold a write before it is called done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Concern {
+    /// Wait until K peers hold the write on their disks, and say who; it stays also if they do not in time
+    #[arg(long, value_name = "K")]
+    pub replicated: Option<usize>,
+    /// How long to wait for them at most [default: 30]
+    #[arg(long, value_name = "SECONDS", requires = "replicated", value_parser = seconds)]
+    pub within: Option<Duration>,
+}
+
+impl Concern {
+    /// Whether the node's own disk is enough.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What to do with a counter.
 #[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -148,6 +166,9 @@ pub enum CounterVerb {
         /// How much
         #[arg(default_value_t = 1, value_name = "N", allow_negative_numbers = true)]
         by: u64,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Subtract N
     Dec {
@@ -156,6 +177,9 @@ pub enum CounterVerb {
         /// How much
         #[arg(default_value_t = 1, value_name = "N", allow_negative_numbers = true)]
         by: u64,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Print the value; 0 if there is no such counter
     Get {
@@ -172,11 +196,17 @@ pub enum FlagVerb {
     Enable {
         /// The flag; a/b/c is c in the map b of the document a
         name: Name,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Turn it off
     Disable {
         /// The flag; a/b/c is c in the map b of the document a
         name: Name,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Print the value; false if there is no such flag
     Get {
@@ -196,6 +226,9 @@ pub enum SetVerb {
         /// What to add
         #[arg(value_name = "ELEM", allow_negative_numbers = true)]
         element: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Remove an element
     Remove {
@@ -204,6 +237,9 @@ pub enum SetVerb {
         /// What to remove
         #[arg(value_name = "ELEM", allow_negative_numbers = true)]
         element: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Print the elements, sorted
     List {
@@ -223,6 +259,9 @@ pub enum RegisterVerb {
         /// What to write
         #[arg(allow_negative_numbers = true)]
         value: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Print the text; several after a conflict
     Get {
@@ -245,6 +284,9 @@ pub enum MapVerb {
         /// What to write
         #[arg(allow_negative_numbers = true)]
         value: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Print the text under a key; several after a conflict
     Get {
@@ -261,6 +303,9 @@ pub enum MapVerb {
         /// The key, taken literally
         #[arg(allow_negative_numbers = true)]
         key: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
     },
     /// Print all keys with their texts
     List {
@@ -400,5 +445,8 @@ mod tests {
         assert!(parse("tombolo block bob --all").is_err());
         assert!(parse("tombolo up --listen nowhere").is_err());
         assert!(parse("tombolo wait --timeout -1").is_err());
+        assert!(parse("tombolo set add x y --replicated 2 --within 0.5").is_ok());
+        assert!(parse("tombolo set add x y --within 2").is_err());
+        assert!(parse("tombolo set list x --replicated 2").is_err());
     }
 }

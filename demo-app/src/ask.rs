@@ -28,7 +28,7 @@ pub async fn ask(home: &Home, request: &Request) -> Result<Value> {
         } else if request.needs_a_running_node() {
             // One may be starting.
             if patience.is_over() || !home.exists() {
-                return Err(not_running(home));
+                return Err(not_running(home, request));
             }
         } else if let Some(node) = home.open().await? {
             let host = Host { node, running: false };
@@ -51,7 +51,7 @@ pub async fn follow(home: &Home, request: &Request, each: impl FnMut(Value) -> R
             break client;
         }
         if patience.is_over() || !home.exists() {
-            return Err(not_running(home));
+            return Err(not_running(home, request));
         }
         patience.pause(home).await?;
     };
@@ -64,10 +64,9 @@ pub async fn follow(home: &Home, request: &Request, each: impl FnMut(Value) -> R
     }
 }
 
-fn not_running(home: &Home) -> Failure {
+fn not_running(home: &Home, request: &Request) -> Failure {
     if !home.exists() {
         return Failure::no_space(&home.folder);
     }
-    let message = format!("no node runs on {}; start one with `tombolo up`", home.folder.display());
-    Failure::new(Code::NotRunning, message)
+    Failure::not_running(home.folder.display(), request)
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use tombolo_sync::engine::OpenError;
 use tombolo_sync::store::StoreError;
 
+use crate::request::Request;
+
 /// Why a command failed: a code for scripts, a message for people that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
@@ -55,6 +57,8 @@ pub enum Code {
     UnknownDocument,
     /// The disk refused a write, and it was undone.
     NotDurable,
+    /// Not as many peers as wanted held a write in time; it stays.
+    NotReplicated,
     /// The node ended before it answered, so the write was taken or not.
     InDoubt,
     /// An address cannot be used.
@@ -94,6 +98,18 @@ impl Failure {
         }
     }
 
+    /// No node runs on a home, and one must for this.
+    pub fn not_running(home: impl std::fmt::Display, request: &Request) -> Self {
+        let message = if request.waits_for_copies() {
+            format!(
+                "no node runs on {home}, so nobody can be asked whether they hold the write, and nothing was written; start one with `tombolo up`, or write without --replicated"
+            )
+        } else {
+            format!("no node runs on {home}; start one with `tombolo up`")
+        };
+        Self::new(Code::NotRunning, message)
+    }
+
     /// The home has no space.
     pub fn no_space(home: &std::path::Path) -> Self {
         let home = home.display();
@@ -122,7 +138,8 @@ impl From<tombolo_sync::Error> for Failure {
             Error::Open(OpenError::WrongType { .. } | OpenError::Content { .. }) => Code::WrongType,
             Error::Open(OpenError::Name) => Code::BadName,
             Error::NotDurable { .. } | Error::ReadOnly => Code::NotDurable,
-            Error::NotInSync { .. } => Code::Timeout,
+            Error::NotInSync(_) | Error::NotReached(_) => Code::Timeout,
+            Error::NotReplicated(_) => Code::NotReplicated,
             _ => Code::Failed,
         };
         Self::new(code, error.to_string())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::args::{CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
+use crate::args::{Concern, CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
 use crate::name::Name;
 
 /// One question or order.
@@ -82,8 +82,25 @@ impl Request {
         )
     }
 
+    /// Of a write, who else must hold it.
+    pub fn concern(&self) -> Option<&Concern> {
+        match self {
+            Self::Counter(CounterVerb::Inc { concern, .. } | CounterVerb::Dec { concern, .. })
+            | Self::Flag(FlagVerb::Enable { concern, .. } | FlagVerb::Disable { concern, .. })
+            | Self::Set(SetVerb::Add { concern, .. } | SetVerb::Remove { concern, .. })
+            | Self::Register(RegisterVerb::Set { concern, .. })
+            | Self::Map(MapVerb::Put { concern, .. } | MapVerb::Remove { concern, .. }) => Some(concern),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a write that waits for others.
+    pub fn waits_for_copies(&self) -> bool {
+        self.concern().is_some_and(|concern| concern.replicated > Some(0))
+    }
+
     /// Whether it makes sense only while a node runs.
     pub fn needs_a_running_node(&self) -> bool {
-        matches!(self, Self::Wait { .. } | Self::Watch { .. })
+        matches!(self, Self::Wait { .. } | Self::Watch { .. }) || self.waits_for_copies()
     }
 }

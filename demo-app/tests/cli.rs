@@ -381,6 +381,51 @@ fn two_nodes_meet_by_ticket_and_hold_the_same() {
 }
 
 #[test]
+fn a_write_that_others_are_to_hold_says_who_does_and_stays_if_they_do_not() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    // Nobody to ask, and nothing written.
+    let alone = ann.run(&["counter", "inc", "visits", "--replicated", "1", "--wait", "0.1"]);
+    assert_eq!(alone.code, Some(1));
+    assert!(alone.stderr.contains("nobody can be asked"), "{}", alone.stderr);
+    assert_eq!(ann.json(&["counter", "get", "visits"]), json!({ "value": 0 }));
+    let here = ann.json(&["counter", "inc", "visits", "--replicated", "0"]);
+    assert_eq!(here, json!({ "value": 1, "held_by": [] }));
+    let _ann_up = ann.up();
+    let bob = homes.joined("bob", &ann);
+    let bob_up = bob.up();
+    let waited = bob.json(&["wait"]);
+    assert_eq!(waited["with"][0]["name"], "ann");
+    let said = ann.json(&["counter", "inc", "visits", "2", "--replicated", "1", "--within", "20"]);
+    assert_eq!(said, json!({ "value": 3, "held_by": [{ "name": "bob", "peer_id": bob.peer_id() }] }));
+    for (line, value) in [
+        (&["flag", "enable", "open"][..], "enabled"),
+        (&["set", "add", "labels", "x"], "added"),
+        (&["set", "remove", "labels", "x"], "removed"),
+        (&["register", "set", "title", "Garden"], "Garden"),
+        (&["map", "put", "board", "key", "value"], "value"),
+        (&["map", "remove", "board", "key"], "removed"),
+        (&["counter", "dec", "board/visits", "2"], "-2"),
+    ] {
+        let text = ann.text(&[line, &["--replicated", "1"]].concat());
+        assert_eq!(text, format!("{value}\nheld by bob\n"), "{line:?}");
+    }
+    // Too many are wanted, then nobody is there; what was written is.
+    let late = ann.run(&["counter", "inc", "visits", "--replicated", "2", "--within", "0.5"]);
+    assert_eq!(late.code, Some(1));
+    for part in ["1 of 2 peers held", "bob", "the write stays"] {
+        assert!(late.stderr.contains(part), "{}", late.stderr);
+    }
+    bob_up.kill();
+    let alone = ["counter", "inc", "visits", "--replicated", "1", "--within", "0.5"];
+    ann.until(&["status"], |status| status["in_sync"].is_null());
+    assert_eq!(ann.refused(&alone, 1), "not_replicated");
+    assert_eq!(ann.json(&["counter", "get", "visits"]), json!({ "value": 5 }));
+    let _bob_up = bob.up();
+    bob.until(&["counter", "get", "visits"], |answer| answer["value"] == 5);
+}
+
+#[test]
 fn a_third_meets_the_second_through_the_first() {
     let homes = Homes::new();
     let ann = homes.created("ann");

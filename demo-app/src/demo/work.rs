@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 
-use crate::args::{CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
+use crate::args::{Concern, CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
 use crate::name::Name;
 use crate::request::Request;
 
@@ -49,25 +49,29 @@ impl Write {
     }
 
     pub(super) fn request(&self) -> Request {
+        let concern = Concern::default();
         match self {
             Self::Count(by) if *by < 0 => {
-                Request::Counter(CounterVerb::Dec { name: name("visits"), by: by.unsigned_abs() })
+                Request::Counter(CounterVerb::Dec { name: name("visits"), by: by.unsigned_abs(), concern })
             }
             Self::Count(by) => {
-                Request::Counter(CounterVerb::Inc { name: name("visits"), by: by.unsigned_abs() })
+                Request::Counter(CounterVerb::Inc { name: name("visits"), by: by.unsigned_abs(), concern })
             }
             Self::Add(element) => {
-                Request::Set(SetVerb::Add { name: name("labels"), element: element.clone() })
+                Request::Set(SetVerb::Add { name: name("labels"), element: element.clone(), concern })
             }
             Self::Remove(element) => {
-                Request::Set(SetVerb::Remove { name: name("labels"), element: element.clone() })
+                Request::Set(SetVerb::Remove { name: name("labels"), element: element.clone(), concern })
             }
-            Self::Put(key, value) => {
-                Request::Map(MapVerb::Put { name: name("board"), key: key.clone(), value: value.clone() })
-            }
-            Self::Enable => Request::Flag(FlagVerb::Enable { name: name("open") }),
+            Self::Put(key, value) => Request::Map(MapVerb::Put {
+                name: name("board"),
+                key: key.clone(),
+                value: value.clone(),
+                concern,
+            }),
+            Self::Enable => Request::Flag(FlagVerb::Enable { name: name("open"), concern }),
             Self::Title(value) => {
-                Request::Register(RegisterVerb::Set { name: name("title"), value: value.clone() })
+                Request::Register(RegisterVerb::Set { name: name("title"), value: value.clone(), concern })
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Does what is asked: one function, whether a running node answers or the command has opened the home itself.
 
 mod dump;
+mod held;
 mod links;
 mod place;
 mod types;
@@ -28,11 +29,11 @@ pub struct Host {
 /// Does what is asked and says how it went. What it says of a write is said when the write is durable.
 ///
 /// # Errors
-/// When it could not be done; nothing has changed then.
+/// When it could not be done; nothing has changed then, but for [`Code::NotReplicated`].
 pub async fn execute(host: &Host, request: Request) -> Result<Value> {
     let node = &host.node;
     if request.needs_a_running_node() && !host.running {
-        return Err(Failure::new(Code::NotRunning, "no node runs on this home; start one with `tombolo up`"));
+        return Err(Failure::not_running("this home", &request));
     }
     match request {
         Request::Identity => Ok(identity(node)),
@@ -54,8 +55,8 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
         }
         Request::Status => as_json(&Report::of(node, host.running)),
         Request::Wait { peers, timeout } => {
-            node.wait_in_sync(peers, timeout).await?;
-            Ok(json!({ "in_sync": true, "peers": peers }))
+            let level = node.wait_in_sync(peers, timeout).await?;
+            Ok(json!({ "in_sync": true, "peers": peers, "with": held::named(node, &level.peers) }))
         }
         Request::Link { whom, blocked } => links::cut_or_restore(node, &whom, blocked).await,
         Request::Backup { file } => {

@@ -8,6 +8,8 @@ use tombolo_crdt::{Crdt, Doc, DocEntry, Mut};
 use tombolo_sync::{Document, Node};
 
 use super::dump::Kind;
+use super::held::{Held, settle};
+use crate::args::Concern;
 use crate::failure::{Code, Failure, Result};
 use crate::name::Name;
 
@@ -31,21 +33,26 @@ pub(super) fn read<T: Crdt, R: Default>(
     })
 }
 
-/// Writes to what is called `name`, and answers when the write is durable. What does not exist is made if `create` says
-/// so, and is else left alone: `Ok(None)`.
+/// Writes to what is called `name`, and answers when the write is held as `concern` wants. What does not exist is made if `create`
+/// says so, and is else left alone: `Ok(None)`.
 pub(super) async fn write<T: Crdt, R: Send + 'static>(
     node: &Node,
     name: &Name,
-    kind: Kind,
-    create: bool,
+    (kind, create): (Kind, bool),
+    concern: Concern,
     document: impl FnOnce(&mut T::Mut<'_>) -> R,
     entry: impl FnOnce(&mut Mut<'_, Doc>, &str) -> R,
-) -> Result<Option<R>> {
+) -> Result<(Option<R>, Held)> {
     let Some((last, maps)) = name.inside().split_last() else {
-        let Some(found) = open::<T>(node, name.document(), kind, create)? else { return Ok(None) };
-        return Ok(Some(found.update(document).await?));
+        let Some(found) = open::<T>(node, name.document(), kind, create)? else {
+            return Ok((None, Held::default()));
+        };
+        let (value, held) = settle(node, found.update(document), concern).await?;
+        return Ok((Some(value), held));
     };
-    let Some(found) = open::<Doc>(node, name.document(), Kind::Map, create)? else { return Ok(None) };
+    let Some(found) = open::<Doc>(node, name.document(), Kind::Map, create)? else {
+        return Ok((None, Held::default()));
+    };
     let commit = found.try_update(|doc| {
         let there = descend(doc, name, maps)?;
         if let Some(map) = there {
@@ -57,7 +64,7 @@ pub(super) async fn write<T: Crdt, R: Send + 'static>(
         let mut map = doc.by_ref().at_path(maps.iter().map(String::as_str));
         Ok(Some(entry(&mut map, last)))
     })?;
-    Ok(commit.await?)
+    settle(node, commit, concern).await
 }
 
 /// The map that `maps` lead to; `None` if there is none yet.

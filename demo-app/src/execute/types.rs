@@ -7,20 +7,22 @@ use tombolo_crdt::{AddWinsSet, Crdt, Doc, DocEntry, EnableWinsFlag, MvRegister, 
 use tombolo_sync::Node;
 
 use super::dump::Kind;
+use super::held::{Held, settle};
 use super::place::{check_entry, descend, find, read, write};
-use crate::args::{CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
+use crate::args::{Concern, CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
 use crate::failure::Result;
 use crate::name::Name;
 
 pub(super) async fn counter(node: &Node, verb: CounterVerb) -> Result<Value> {
-    let (name, by, up) = match verb {
-        CounterVerb::Inc { name, by } => (name, by, true),
-        CounterVerb::Dec { name, by } => (name, by, false),
-        CounterVerb::Get { name } => (name, 0, true),
+    let (name, by, up, concern) = match verb {
+        CounterVerb::Inc { name, by, concern } => (name, by, true, concern),
+        CounterVerb::Dec { name, by, concern } => (name, by, false, concern),
+        CounterVerb::Get { name } => (name, 0, true, Concern::default()),
     };
-    let value = if by == 0 {
+    let (value, held) = if by == 0 && concern.is_none() {
         let entry = |entry: &DocEntry| entry.counter().map(PnCounter::value);
-        read::<PnCounter, _>(node, &name, Kind::Counter, PnCounter::value, entry)?
+        let value = read::<PnCounter, _>(node, &name, Kind::Counter, PnCounter::value, entry)?;
+        (value, Held::default())
     } else {
         // Called with a counter, wherever it stands.
         fn add(counter: &mut <PnCounter as Crdt>::Mut<'_>, by: u64, up: bool) -> i64 {
@@ -34,38 +36,39 @@ pub(super) async fn counter(node: &Node, verb: CounterVerb) -> Result<Value> {
         let written = write::<PnCounter, _>(
             node,
             &name,
-            Kind::Counter,
-            true,
+            // By nothing at all nothing is made.
+            (Kind::Counter, by > 0),
+            concern,
             |counter| add(counter, by, up),
             |map, last| add(&mut map.counter(last), by, up),
         );
-        written.await?.unwrap_or_default()
+        let (value, held) = written.await?;
+        (value.unwrap_or_default(), held)
     };
-    Ok(json!({ "value": value }))
+    Ok(held.in_answer(json!({ "value": value })))
 }
 
 pub(super) async fn flag(node: &Node, verb: FlagVerb) -> Result<Value> {
-    let (kind, written) = match verb {
+    let (enable, name, concern) = match verb {
         FlagVerb::Get { name } => {
             let entry = |entry: &DocEntry| entry.flag().map(EnableWinsFlag::value);
             let value = read::<EnableWinsFlag, _>(node, &name, Kind::Flag, EnableWinsFlag::value, entry)?;
             return Ok(json!({ "value": value }));
         }
-        FlagVerb::Enable { name } => (true, name),
-        FlagVerb::Disable { name } => (false, name),
+        FlagVerb::Enable { name, concern } => (true, name, concern),
+        FlagVerb::Disable { name, concern } => (false, name, concern),
     };
-    let (enable, name) = (kind, written);
     // Disabling what does not exist makes nothing.
     let set = write::<EnableWinsFlag, _>(
         node,
         &name,
-        Kind::Flag,
-        enable,
+        (Kind::Flag, enable),
+        concern,
         |flag| if enable { flag.enable() } else { flag.disable() },
         |map, last| if enable { map.flag(last).enable() } else { map.flag(last).disable() },
     );
-    set.await?;
-    Ok(json!({ "value": enable }))
+    let (_, held) = set.await?;
+    Ok(held.in_answer(json!({ "value": enable })))
 }
 
 pub(super) async fn set(node: &Node, verb: SetVerb) -> Result<Value> {
@@ -79,29 +82,30 @@ pub(super) async fn set(node: &Node, verb: SetVerb) -> Result<Value> {
             elements.sort();
             Ok(json!(elements))
         }
-        SetVerb::Add { name, element } => {
+        SetVerb::Add { name, element, concern } => {
             let (there, inside) = (element.clone(), element);
             let added = write::<Texts, _>(
                 node,
                 &name,
-                Kind::Set,
-                true,
+                (Kind::Set, true),
+                concern,
                 |set| set.add(there),
                 |map, last| map.set(last).add(inside),
             );
-            added.await?;
-            Ok(json!({ "added": true }))
+            let (_, held) = added.await?;
+            Ok(held.in_answer(json!({ "added": true })))
         }
-        SetVerb::Remove { name, element } => {
+        SetVerb::Remove { name, element, concern } => {
             let removed = write::<Texts, _>(
                 node,
                 &name,
-                Kind::Set,
-                false,
+                (Kind::Set, false),
+                concern,
                 |set| set.remove(&element),
                 |map, last| map.set(last).remove(&Scalar::from(&element[..])),
             );
-            Ok(json!({ "removed": removed.await?.unwrap_or(false) }))
+            let (removed, held) = removed.await?;
+            Ok(held.in_answer(json!({ "removed": removed.unwrap_or(false) })))
         }
     }
 }
@@ -114,18 +118,18 @@ pub(super) async fn register(node: &Node, verb: RegisterVerb) -> Result<Value> {
             let values: Vec<String> = read::<Text, _>(node, &name, Kind::Register, all, texts)?;
             Ok(json!({ "values": values }))
         }
-        RegisterVerb::Set { name, value } => {
+        RegisterVerb::Set { name, value, concern } => {
             let (there, inside) = (value.clone(), value.clone());
             let written = write::<Text, _>(
                 node,
                 &name,
-                Kind::Register,
-                true,
+                (Kind::Register, true),
+                concern,
                 |register| register.set(there),
                 |map, last| map.register(last).set(inside),
             );
-            written.await?;
-            Ok(json!({ "values": [value] }))
+            let (_, held) = written.await?;
+            Ok(held.in_answer(json!({ "values": [value] })))
         }
     }
 }
@@ -148,7 +152,7 @@ pub(super) async fn map(node: &Node, verb: MapVerb) -> Result<Value> {
             });
             Ok(json!({ "values": values?.unwrap_or_default() }))
         }
-        MapVerb::Put { name, key, value } => {
+        MapVerb::Put { name, key, value, concern } => {
             let document = super::place::open::<Doc>(node, name.document(), Kind::Map, true)?
                 .expect("a document that may be created is there");
             let written = document.try_update(|doc| {
@@ -159,10 +163,10 @@ pub(super) async fn map(node: &Node, verb: MapVerb) -> Result<Value> {
                 map.register(&key).set(&value[..]);
                 Ok::<_, crate::failure::Failure>(())
             })?;
-            written.await?;
-            Ok(json!({ "values": [value] }))
+            let ((), held) = settle(node, written, concern).await?;
+            Ok(held.in_answer(json!({ "values": [value] })))
         }
-        MapVerb::Remove { name, key } => {
+        MapVerb::Remove { name, key, concern } => {
             let Some(document) = find::<Doc>(node, name.document(), Kind::Map)? else {
                 return Ok(json!({ "removed": false }));
             };
@@ -172,7 +176,8 @@ pub(super) async fn map(node: &Node, verb: MapVerb) -> Result<Value> {
                 }
                 Ok(doc.by_ref().at_path(name.inside().iter().map(String::as_str)).remove(&key))
             })?;
-            Ok(json!({ "removed": removed.await? }))
+            let (removed, held) = settle(node, removed, concern).await?;
+            Ok(held.in_answer(json!({ "removed": removed })))
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! command                         node
 //!    │ ───── connects ─────────────▶ │
-//!    │ ◀──── hello, protocol 1 ───── │   from here on the node reads requests
+//!    │ ◀──── hello, protocol 2 ───── │   from here on the node reads requests
 //!    │ ───── request ──────────────▶ │
 //!    │ ◀──── item, item, … ───────── │   of a request that is answered bit by bit
 //!    │ ◀──── done | failed ───────── │   and so on with the next request

@@ -11,8 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::place;
 use super::wire::{self, Answer};
+use super::{CallError, place};
 use crate::execute::{Host, Watcher, execute};
 use crate::failure::{Code, Failure, Result};
 use crate::request::Request;
@@ -138,6 +138,15 @@ async fn answer_all(
                     answer = perform(host, request) => answer,
                     () = hung_up(from) => return Ok(()),
                     () = told(&mut stop) => return say(to, &Answer::Bye).await,
+                };
+                say(to, &answer).await?;
+            }
+            Ok(request) if request.waits_for_copies() => {
+                // It goes on being written, whoever waits.
+                let answer = tokio::select! {
+                    answer = perform(host, request) => answer,
+                    () = hung_up(from) => return Ok(()),
+                    () = told(&mut stop) => Answer::Failed(CallError::InDoubt.into_failure()),
                 };
                 say(to, &answer).await?;
             }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::failure::Failure;
 
 /// Raised when the frames change. Both ends are of one program, so this is seen only while it is being replaced.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 /// The longest request. A command line has less.
 pub(super) const MAX_REQUEST: usize = 16 << 20;
 /// The longest answer. The whole state has to fit.

@@ -9,6 +9,24 @@ use crate::request::Request;
 
 /// What people see of the answer to a request. Ends with a line break, unless there is nothing to see.
 pub fn answer(request: &Request, answer: &Value) -> String {
+    let mut text = value(request, answer);
+    if let Some(peers) = answer.get("held_by").filter(|_| request.concern().is_some()) {
+        text.push_str(&format!("held by {}\n", called(peers)));
+    }
+    text
+}
+
+/// Peers by name.
+fn called(peers: &Value) -> String {
+    let called = |peer: &Value| match &peer["name"] {
+        Value::String(name) => name.clone(),
+        _ => bare(&peer["peer_id"]),
+    };
+    let all: Vec<_> = peers.as_array().into_iter().flatten().map(called).collect();
+    if all.is_empty() { "this node alone".into() } else { all.join(", ") }
+}
+
+fn value(request: &Request, answer: &Value) -> String {
     match request {
         Request::Invite => plain(&answer["ticket"]),
         Request::Counter(_) => plain(&answer["value"]),
