@@ -84,6 +84,42 @@ fn a_wait_ends_when_as_many_peers_as_wanted_have_told_that_they_hold_the_write()
     }
 }
 
+/// Commits that wait for another node, one at a time: how long each takes, the median in milliseconds.
+fn median_wait(gossip: GossipWeather, lost: u32) -> u64 {
+    let (mut world, doc) = network(2, 20);
+    world.gossip = gossip;
+    world.frames.loss = lost;
+    world.set_latency(0, 1, 10, 0);
+    for node in 0..2 {
+        world.set_disk_latency(node, 2, 0);
+    }
+    let mut took: Vec<u64> = Vec::new();
+    for number in 0..51 {
+        let batch = add(&mut world, 0, doc, &format!("word {number}"));
+        let id = wait(&mut world, 0, doc, batch, 1);
+        took.push(ended(&mut world, 0, id, 60_000).expect("it is told"));
+        world.call(0, |engine, _| engine.end_wait(id));
+        world.run_for(137);
+    }
+    took.sort_unstable();
+    println!("median {} ms, slowest {} ms", took[25], took[50]);
+    took[25]
+}
+
+#[test]
+fn a_wait_for_others_takes_a_round_trip_and_two_disks() {
+    assert!(median_wait(GossipWeather { spread: 0, ..GossipWeather::default() }, 0) <= 2 * 10 + 2 * 2 + 2);
+}
+
+#[test]
+fn without_gossip_or_if_the_question_is_lost_announcements_tell_the_same() {
+    // A pause and three ways until it is there, and it is told at once.
+    let silent = GossipWeather { delivered: 0, duplicates: 0, spread: 0 };
+    assert!(median_wait(silent, 0) <= 50 + 4 * 10 + 2 * 2 + 5);
+    let lossy = median_wait(GossipWeather::default(), 30);
+    assert!(lossy <= 1_200, "at the latest with the next beat: {lossy}");
+}
+
 #[test]
 fn more_peers_than_there_are_never_hold_it_and_the_wait_says_who_does() {
     let (mut world, doc) = network(3, 2);

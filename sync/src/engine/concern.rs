@@ -119,6 +119,9 @@ pub(crate) struct Waits {
     undurable: BTreeSet<(BatchId, WaitId)>,
     /// Of the open waits, those for being in sync.
     in_sync: BTreeSet<WaitId>,
+    /// Documents of which peers are to be asked to tell what they hold, and when they may be (`tell`).
+    pub(super) ask: BTreeSet<DocId>,
+    pub(super) ask_at: u64,
     /// Somebody was not counted because we were apart.
     recheck: bool,
 }
@@ -161,6 +164,14 @@ impl Waits {
                 waits.remove(&doc);
             }
         }
+    }
+
+    /// What the last of a document's writes made known that is durable and waited for.
+    pub(super) fn last_durable(&self, doc: DocId) -> Option<Version> {
+        self.copies.get(&doc)?.iter().rev().find_map(|id| match self.all.get(id) {
+            Some((Wait::Copies { written, durable: true, .. }, _)) => Some(written.version.clone()),
+            _ => None,
+        })
     }
 
     /// Nobody could be counted; once we are not apart any more, everybody is.
@@ -206,6 +217,7 @@ impl Engine {
             self.count(id, peer);
         }
         self.decide(id);
+        self.ask_about(id);
         self.handle(now, Input::Tick);
         id
     }
@@ -373,6 +385,15 @@ impl Engine {
                 *durable = true;
             }
             self.decide(id);
+            self.ask_about(id);
+        }
+    }
+
+    /// Has peers tell at once that they hold what is waited for, if it is durable here and not held yet by enough.
+    fn ask_about(&mut self, id: WaitId) {
+        if let Some((Wait::Copies { written, durable: true, .. }, Outcome::Waiting)) = self.waits.all.get(&id)
+        {
+            self.waits.ask.insert(written.doc);
         }
     }
 

@@ -14,6 +14,8 @@ use crate::{DocId, PeerId};
 /// The protocol this program speaks, and the oldest it still understands. In protocol 1 nothing was compressed, and
 /// replica ids had no numbers; in 2 who was far behind was sent whole states.
 pub const PROTOCOL: u16 = 3;
+/// Among the features of a [`Hello`]: `Tell` is understood.
+pub const TELLS: u64 = 1;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 64 KiB.
@@ -138,6 +140,13 @@ pub enum Frame {
     },
     /// Where others can be reached.
     Peers(Vec<Contact>),
+    /// Say so in `Versions` as soon as you hold this durably: somebody waits for it. Only to who understands [`TELLS`].
+    Tell {
+        /// The document.
+        doc: DocId,
+        /// What of it.
+        version: Version,
+    },
 }
 
 /// The first word of a session: who understands what.

@@ -38,6 +38,7 @@ mod sketch;
 mod staging;
 mod status;
 mod storage;
+mod tell;
 mod undo;
 mod update;
 mod versions;
@@ -80,8 +81,8 @@ pub use update::{OpenError, UpdateError};
 pub mod wire {
     pub use super::behind::Behind;
     pub use super::frame::{
-        Alive, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_NAMES, PART, Refusal, Welcome,
-        content_hash,
+        Alive, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_NAMES, PART, Refusal, TELLS,
+        Welcome, content_hash,
     };
     pub use super::gossip::{open_payload, seal_payload};
     pub use super::line::Line;
@@ -283,6 +284,7 @@ impl Engine {
             Input::Stored(batch) => {
                 self.stored(batch);
                 self.copied_here(batch);
+                self.tell_who_asked();
             }
             Input::StoreFailed { first, reason } => self.store_failed(first, &reason),
             Input::Loaded { doc, stored } => self.loaded(doc, stored),
@@ -308,7 +310,8 @@ impl Engine {
         let sessions = self.peers.values().map(|peer| self.session_deadline(peer));
         let dials = Some(self.dial_at).filter(|_| !self.isolated);
         let push = Some(self.push_at).filter(|_| !self.push.is_empty() && !self.lines.is_apart());
-        let others = [dials, self.announce_at, push, self.retry_at, self.pulls.deadline()];
+        let others =
+            [dials, self.announce_at, push, self.retry_at, self.pulls.deadline(), self.ask_deadline()];
         let soonest = sessions.chain(others.into_iter().flatten()).min();
         soonest.unwrap_or(u64::MAX).clamp(now, now + 1_000)
     }
@@ -324,6 +327,7 @@ impl Engine {
             self.announce();
         }
         self.tend_waits();
+        self.ask_to_tell();
     }
 
     /// Our key.

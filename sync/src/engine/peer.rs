@@ -8,6 +8,7 @@ use super::effect::{SessionId, Transport};
 use super::frame::Hello;
 use super::serve::Serving;
 use super::sketch::Key;
+use super::tell::Asked;
 use super::versions::{Digest, Versions};
 use crate::DocId;
 
@@ -72,6 +73,8 @@ pub(crate) struct Ready {
     pub(crate) serving: Serving,
     /// When content was last pulled from it.
     pub(crate) last_repair: Option<u64>,
+    /// What it wants to be told when it is durable here.
+    pub(crate) asked: Asked,
     /// How far its clock is ahead of ours, as far as one message can tell.
     pub(crate) skew_millis: i64,
 }

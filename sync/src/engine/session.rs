@@ -150,6 +150,7 @@ impl Engine {
             Frame::Got { doc, hash, part } => self.got(peer, doc, &hash, part),
             Frame::Nothing { doc } => self.nothing(peer, doc),
             Frame::Peers(contacts) => self.heard_of(peer, contacts),
+            Frame::Tell { doc, version } => self.asked_to_tell(peer, doc, version),
         }
     }
 
