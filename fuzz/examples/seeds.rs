@@ -175,6 +175,7 @@ fn frames() -> Seeds {
             },
         ),
         ("ask", Frame::Ask),
+        ("tell", Frame::Tell { doc, version: version() }),
         ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),
         ("differences", Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5] }),
         ("too_many", Frame::TooMany { key: [1, 2] }),

@@ -21,7 +21,7 @@ fn network(count: usize, seed: u64) -> (World, DocId) {
 }
 
 fn add(world: &mut World, node: usize, doc: DocId, word: &str) -> BatchId {
-    world.update::<Words, _>(node, doc, |words| _ = words.add(word))
+    world.update::<Words, _>(node, doc, |words| words.add(word))
 }
 
 /// Begins to wait for copies of what was just written.
@@ -241,7 +241,7 @@ fn lost_frames_and_gossip_delay_a_wait_and_do_not_mislead_it() {
 #[test]
 fn a_write_that_changes_nothing_is_held_by_who_holds_what_there_was() {
     let (mut world, doc) = network(3, 7);
-    let batch = world.update::<Words, _>(0, doc, |words| words.remove("nothing of that name")).clone();
+    let batch = world.update::<Words, _>(0, doc, |words| words.remove("nothing of that name"));
     for wanted in 0..=2 {
         let id = wait(&mut world, 0, doc, batch, wanted);
         assert_eq!(outcome(&world, 0, id), Outcome::Met, "{wanted}");

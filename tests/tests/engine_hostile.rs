@@ -102,6 +102,7 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
         let version: Version = [(ReplicaId::from_bytes([9; 16]), 5)].into_iter().collect();
         for frame in [
             Frame::Ask,
+            Frame::Tell { doc: DocId::DIRECTORY, version: Version::new() },
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },
             Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None, alive: None },
             Frame::Versions { entries: vec![(doc, version)], first: true, last: true },
