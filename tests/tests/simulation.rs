@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tombolo_tests::sim::{Outcome, Sabotage, Schedule};
+use tombolo_tests::sim::{Branch, Mode, Sabotage, Scenario, Schedule, Stats};
 
 /// Where the seeds of this test begin; the continuous integration runs others.
 const FIRST: u64 = 1_000_000;
@@ -20,18 +20,74 @@ fn random_schedules_lose_nothing_and_end_in_agreement() {
         if number >= LEAST && started.elapsed() > ENOUGH {
             return;
         }
-        let Outcome { seed, violation, .. } = Schedule::new(FIRST + number).run();
-        assert_eq!(
-            violation, None,
-            "replay: cargo run --release -p tombolo-tests --bin simulate -- --seed {seed}"
-        );
+        let outcome = Schedule::new(FIRST + number).run();
+        assert_eq!(outcome.violation, None, "replay: {}", outcome.replay());
+    }
+}
+
+/// What happens only where disks are set back.
+fn of_backups(branch: Branch) -> bool {
+    matches!(branch, Branch::SetBack | Branch::Copied | Branch::Renamed)
+}
+
+#[test]
+fn disks_that_are_set_back_or_copied_lose_nothing_that_anybody_else_has() {
+    let mut stats = Stats::default();
+    for seed in 1..=60 {
+        let outcome = Schedule::new(seed).of_mode(Mode::Backups).run();
+        assert_eq!(outcome.violation, None, "replay: {}", outcome.replay());
+        stats += outcome.stats;
+    }
+    let never = [Branch::SetBack, Branch::Copied, Branch::Renamed].map(|branch| stats.branch(branch) == 0);
+    assert_eq!(never, [false; 3], "{stats}");
+}
+
+#[test]
+fn members_that_are_dead_and_slow_for_ever_do_not_keep_the_others_from_agreeing() {
+    for seed in 1..=60 {
+        let outcome = Schedule::new(seed).of_mode(Mode::Liveness).run();
+        assert_eq!(outcome.violation, None, "replay: {}", outcome.replay());
     }
 }
 
 #[test]
+fn all_stories_in_files_end_as_they_say() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut played = 0;
+    for entry in std::fs::read_dir(folder).expect("there are scenarios") {
+        let file = entry.expect("a file has a name").path();
+        let text = std::fs::read_to_string(&file).expect("a scenario can be read");
+        let scenario = Scenario::read(&text).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+        // Without optimisation a thousand engines take minutes.
+        if scenario.long || (cfg!(debug_assertions) && scenario.nodes > 100) {
+            println!("left out: {}", scenario.about);
+            continue;
+        }
+        let played_one = scenario.play(false);
+        println!("{}: {}", scenario.about, played_one.summary);
+        assert_eq!(played_one.failure, None, "{}", file.display());
+        played += 1;
+    }
+    assert!(played >= 3, "{played}");
+}
+
+#[test]
+fn random_schedules_come_by_every_fault_and_every_way_of_repair() {
+    let mut stats = Stats::default();
+    for seed in 1..=400 {
+        stats += Schedule::new(seed).run().stats;
+        if Branch::all().filter(|branch| !of_backups(*branch)).all(|branch| stats.branch(branch) > 0) {
+            return;
+        }
+    }
+    panic!("never seen by 400 schedules: {stats}");
+}
+
+#[test]
 fn the_same_seed_is_the_same_run_line_for_line() {
-    for seed in [3, 14, 15, 92] {
-        let (one, other) = (Schedule::new(seed).traced().run(), Schedule::new(seed).traced().run());
+    for (seed, mode) in [3, 14, 15, 92].into_iter().flat_map(|seed| Mode::ALL.map(|mode| (seed, mode))) {
+        let run = || Schedule::new(seed).of_mode(mode).traced().run();
+        let (one, other) = (run(), run());
         assert!(one.trace.len() > 100, "seed {seed} does little");
         assert_eq!(one.trace, other.trace, "seed {seed}");
         assert_eq!((one.stats, one.violation), (other.stats, other.violation));

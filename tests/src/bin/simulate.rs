@@ -1,6 +1,7 @@
 //! Plays random schedules of the whole stack without network and disk, and says which broke a rule.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use tombolo_tests::sim::{Outcome, Schedule, Stats};
+use tombolo_tests::sim::{Mode, Outcome, Played, Scenario, Schedule, Stats};
 
 /// Plays random schedules of writes, cuts, crashes and full disks, and checks that nothing is lost and all agree.
 #[derive(Parser)]
@@ -25,6 +26,18 @@ struct Arguments {
     /// Play this schedule alone, and print what happens.
     #[arg(long)]
     seed: Option<u64>,
+    /// Play the story in this file, and print what happens; with more than a hundred nodes only what came of it.
+    #[arg(long, conflicts_with = "seed")]
+    scenario: Option<PathBuf>,
+    /// What the schedules are about: faults, backups, liveness, and two of which not all pass:
+    /// directory, and tampered (which the engine does not promise to withstand).
+    #[arg(long, default_value = "faults", value_parser = mode)]
+    mode: Mode,
+}
+
+fn mode(name: &str) -> Result<Mode, String> {
+    let found = Mode::ALL.into_iter().find(|mode| mode.name() == name);
+    found.ok_or_else(|| format!("a mode is one of {}", Mode::ALL.map(Mode::name).join(", ")))
 }
 
 /// What all schedules came to.
@@ -38,14 +51,39 @@ struct Done {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(file) = &arguments.scenario {
+        return play(file);
+    }
     match arguments.seed {
-        Some(seed) => replay(seed),
+        Some(seed) => replay(seed, arguments.mode),
         None => play_all(&arguments),
     }
 }
 
-fn replay(seed: u64) -> ExitCode {
-    let outcome = Schedule::new(seed).traced().run();
+fn play(file: &Path) -> ExitCode {
+    let read = std::fs::read_to_string(file).map_err(|why| why.to_string());
+    let scenario = match read.and_then(|text| Scenario::read(&text)) {
+        Ok(scenario) => scenario,
+        Err(why) => {
+            eprintln!("{}: {why}", file.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let Played { failure, summary, trace } = scenario.play(scenario.nodes <= 100);
+    trace.iter().for_each(|line| println!("{line}"));
+    println!("{}", scenario.about);
+    println!("{summary}");
+    match failure {
+        Some(failure) => {
+            println!("failed: {failure}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn replay(seed: u64, mode: Mode) -> ExitCode {
+    let outcome = Schedule::new(seed).of_mode(mode).traced().run();
     for line in &outcome.trace {
         println!("{line}");
     }
@@ -87,7 +125,8 @@ fn play_all(arguments: &Arguments) -> ExitCode {
                     if number >= arguments.seeds {
                         return;
                     }
-                    let outcome = Schedule::new(arguments.from.wrapping_add(number)).run();
+                    let outcome =
+                        Schedule::new(arguments.from.wrapping_add(number)).of_mode(arguments.mode).run();
                     let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     let slowest = (outcome.stats.healed_millis, outcome.seed);
                     done.slowest = done.slowest.max(slowest);
@@ -104,9 +143,9 @@ fn play_all(arguments: &Arguments) -> ExitCode {
     let Done { stats, slowest, mut failed } =
         done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     failed.sort_by_key(|outcome| outcome.seed);
-    for Outcome { seed, violation, .. } in &failed {
-        println!("seed {seed}: {}", violation.as_deref().unwrap_or_default());
-        println!("  replay: cargo run --release -p tombolo-tests --bin simulate -- --seed {seed}");
+    for outcome in &failed {
+        println!("seed {}: {}", outcome.seed, outcome.violation.as_deref().unwrap_or_default());
+        println!("  replay: {}", outcome.replay());
     }
     let seconds = started.elapsed().as_secs_f64();
     println!(

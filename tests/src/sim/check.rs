@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{Delta, Limits, Opaque, SessionNames, Version};
 use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{Behind, ContentKind, Frame, Piece, open_payload};
+use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Piece, open_payload};
 use tombolo_sync::engine::{Engine, Event, Origin};
 
+use super::outcome::Branch;
 use super::world::World;
 
 /// A version, in a form that has an order.
@@ -20,8 +21,9 @@ type Entries = Vec<(tombolo_crdt::ReplicaId, u64)>;
 
 /// Every so many changes two nodes of one version are compared.
 const COMPARE_EVERY: u64 = 8;
-/// No schedule has more than this under way.
+/// No schedule has more than this under way, or than so much for each node.
 const MAX_WAITING: usize = 200_000;
+const MAX_WAITING_EACH: usize = 5_000;
 /// No node keeps more bytes of unfinished transfers than this, in either direction.
 const MAX_TRANSFERS: usize = 256 << 20;
 
@@ -33,6 +35,15 @@ pub struct Checks {
     changed: BTreeSet<DocId>,
     /// What a document in some version looks like.
     states: BTreeMap<(DocId, Entries), Vec<u8>>,
+}
+
+impl Checks {
+    /// What a document was like with more than that of what somebody wrote says nothing any more.
+    pub(super) fn forget(&mut self, doc: DocId, replica: tombolo_crdt::ReplicaId, kept: u64) {
+        self.states.retain(|(known, version), _| {
+            *known != doc || version.iter().all(|(id, last)| *id != replica || *last <= kept)
+        });
+    }
 }
 
 /// A document's state without the name of its type.
@@ -97,12 +108,17 @@ impl World {
             Origin::Undone => this.promised.get(&doc).cloned(),
             // What was the last of one id is the first of another.
             Origin::Renamed => {
+                let (old, branch) = (this.replica, this.branch);
+                self.stats.count(Branch::Renamed);
+                if let Some(new) = this.engine.as_ref().map(Engine::replica) {
+                    self.ledger.rename(doc, branch, (old, version.get(old)), new);
+                }
                 if let Some(promised) = this.promised.get_mut(&doc) {
                     *promised = promised.iter().map(|(id, last)| (id, last.min(version.get(id)))).collect();
                 }
                 None
             }
-            _ => Some(before),
+            _ => Some(before.clone()),
         };
         if let Some(least) = least
             && !version.dominates(&least)
@@ -110,12 +126,25 @@ impl World {
             return self.violated(format!("{doc:?} at n{node} went back from {least:?} to {version:?}"));
         }
         self.trace.note(self.now, format_args!("n{node} {doc:?} is at {version:?}, {origin:?}"));
+        // What others wrote comes with everything that they had seen; what is written here has not been noted yet.
+        if !matches!(origin, Origin::Local | Origin::Undone | Origin::Renamed) {
+            self.check_cut(node, doc, &before, &version);
+        }
         if origin == Origin::Undone {
             self.truncate(node, doc, &version);
         }
         self.nodes[node].unsettled.insert(doc);
         self.checks.changes += 1;
         self.checks.changed.insert(doc);
+    }
+
+    /// Writes follow reads: who shows an event shows everything that its author had seen, and no half of a transaction.
+    fn check_cut(&mut self, node: usize, doc: DocId, before: &Version, version: &Version) {
+        if self.follows_writes
+            && let Some(gap) = self.ledger.gap(doc, before, version)
+        {
+            self.violated(format!("{doc:?} at n{node} is no causal cut: {gap}"));
+        }
     }
 
     /// What is known to be lost is not expected any more; what was promised must not be among it.
@@ -129,7 +158,7 @@ impl World {
                 kept + 1
             ));
         }
-        self.ledger.truncate(doc, replica, kept);
+        self.ledger.truncate(doc, (replica, self.nodes[node].branch), kept);
     }
 
     /// Everything an engine calls durable is on its disk.
@@ -168,6 +197,10 @@ impl World {
 
     /// After a restart everything promised is there.
     pub(super) fn check_restart(&mut self, node: usize) {
+        if let Some(replica) = self.nodes[node].engine.as_ref().map(Engine::replica) {
+            self.nodes[node].replica = replica;
+            self.ledger.restarted(self.nodes[node].branch, replica);
+        }
         self.nodes[node].seen.clear();
         self.nodes[node].unsettled.clear();
         let Some(engine) = &self.nodes[node].engine else { return };
@@ -201,8 +234,8 @@ impl World {
     }
 
     /// What leaves a node is durable there.
-    pub(super) fn check_frame(&mut self, node: usize, to: usize, bytes: &[u8]) {
-        match Frame::decode(bytes) {
+    pub(super) fn check_frame(&mut self, node: usize, to: usize, frame: Option<Frame>) {
+        match frame {
             None => self.violated(format!("n{node} sends a frame that nobody can read")),
             Some(Frame::Versions { entries, .. } | Frame::Differences { entries, .. }) => {
                 for (doc, version) in entries {
@@ -212,7 +245,17 @@ impl World {
             Some(Frame::Welcome(welcome)) => {
                 self.nodes[node].names.insert(to, SessionNames::new(welcome.names));
             }
+            Some(Frame::Pull { alive: Some(alive), .. }) => match alive {
+                Alive::Runs(_) => self.stats.count(Branch::Runs),
+                Alive::Cells { .. } => self.stats.count(Branch::Cells),
+                Alive::Unsaid => {}
+            },
             Some(Frame::Content { doc, kind, part, parts, bytes, .. }) => {
+                match kind {
+                    ContentKind::Behind if part == 0 => self.stats.count(Branch::Behind),
+                    ContentKind::State if part == 0 => self.stats.count(Branch::State),
+                    _ => {}
+                }
                 let whole = self.nodes[node].sending.entry((to, doc)).or_default();
                 if part == 0 {
                     whole.clear();
@@ -285,7 +328,7 @@ impl World {
 
     /// After every call of an engine.
     pub(super) fn check_after(&mut self, node: usize) {
-        if self.queue.len() > MAX_WAITING {
+        if self.queue.len() > MAX_WAITING.max(MAX_WAITING_EACH * self.nodes.len()) {
             self.violated(format!("{} things are waiting to happen", self.queue.len()));
         }
         let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes);

@@ -33,6 +33,12 @@ pub struct Disk {
     versions: BTreeMap<DocId, Version>,
     /// Commits so far.
     pub(super) commits: u64,
+    /// So many reads fail.
+    pub(super) unreadable: u32,
+    /// Also reads of the directory do.
+    pub(super) loses_directory: bool,
+    /// Reads that failed.
+    pub(super) failed_reads: u64,
     /// Says yes to every commit and does none.
     pub(super) lies: bool,
     /// Commits what builds on what failed.
@@ -40,6 +46,11 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// The next so many reads of documents fail; of the directory only if `directory_too`.
+    pub fn fail_reads(&mut self, reads: u32, directory_too: bool) {
+        (self.unreadable, self.loses_directory) = (reads, directory_too);
+    }
+
     /// What is durable of a document.
     #[must_use]
     pub fn version(&self, doc: DocId) -> Version {
@@ -59,6 +70,10 @@ impl Disk {
         let first = match self.queue.pop_front() {
             None => return Vec::new(),
             Some(Job::Load(doc)) => {
+                if self.unreadable > 0 && (doc != DocId::DIRECTORY || self.loses_directory) {
+                    (self.unreadable, self.failed_reads) = (self.unreadable - 1, self.failed_reads + 1);
+                    return vec![Input::Loaded { doc, stored: Err("input/output error".into()) }];
+                }
                 let stored = self.store.document(doc).map_err(|why| why.to_string());
                 return vec![Input::Loaded { doc, stored }];
             }

@@ -7,9 +7,12 @@ use tombolo_sync::engine::{Effect, Input, SessionId, Transport};
 use super::disk::Job;
 use super::network::LinkState;
 use super::node::at_address;
+use super::outcome::Branch;
 use super::queue::Happening;
 use super::world::{Sabotage, Sent, World};
 
+/// Over which time bursts of gossip are counted.
+const BURST_MILLIS: u64 = 100;
 /// After so long a dial that gets no answer fails.
 const DIAL_PATIENCE: u64 = 3_000;
 
@@ -70,12 +73,16 @@ impl World {
         let group = self.random((1, 7)) as usize;
         // The news may take a moment: a crash in between finds a commit that nobody was told of.
         let late = self.random((0, 1));
+        let failed = self.nodes[node].disk.failed_reads;
         let life = self.nodes[node].life;
         let early = self.sabotage == Some(Sabotage::EarlyDurability);
         for input in self.nodes[node].disk.work(group) {
             if !(early && matches!(input, Input::Stored(_))) {
                 self.queue.push(self.now + late, Happening::News { node, life, input });
             }
+        }
+        if self.nodes[node].disk.failed_reads > failed {
+            self.stats.count(Branch::Unreadable);
         }
         self.nodes[node].disk.busy = false;
         self.start_disk(node);
@@ -115,11 +122,12 @@ impl World {
             return;
         }
         self.nodes[from].dialling.remove(&(known, address.clone()));
-        let link = self.network.link(from, to);
-        let back = self.random(link.latency);
+        let (link, way_back) = (self.network.link(from, to), self.network.link(to, from));
+        let back = self.random(way_back.latency);
         let (us, them) = (self.nodes[from].peer, self.nodes[to].peer);
         let blocked = self.nodes[to].blocking.contains(&us) || self.nodes[from].blocking.contains(&them);
-        if link.state == LinkState::Silent {
+        // It takes both directions to shake hands.
+        if [link.state, way_back.state].contains(&LinkState::Silent) {
             return self.dial_failed(from, known, address, DIAL_PATIENCE);
         }
         if link.state == LinkState::Cut || !self.runs(to) || !self.nodes[to].accepts || blocked {
@@ -205,16 +213,20 @@ impl World {
 
     fn send(&mut self, node: usize, peer: PeerId, id: SessionId, frame: Vec<u8>) {
         let Some(other) = self.index_of(peer) else { return };
-        self.check_frame(node, other, &frame);
-        if self.sabotage == Some(Sabotage::NoContent)
-            && matches!(Frame::decode(&frame), Some(Frame::Content { .. }))
-        {
-            return;
+        if !self.edge.contains(&node) && !self.edge.contains(&other) {
+            self.core_bytes += frame.len() as u64;
         }
+        let decoded = Frame::decode(&frame);
         if let Some(sent) = &mut self.sent
-            && let Some(decoded) = Frame::decode(&frame)
+            && let Some(frame_sent) = &decoded
         {
-            sent.push(Sent { at: self.now, from: node, to: other, frame: decoded, bytes: frame.len() });
+            let (from, to) = (node, other);
+            sent.push(Sent { at: self.now, from, to, frame: frame_sent.clone(), bytes: frame.len() });
+        }
+        let is_content = matches!(decoded, Some(Frame::Content { .. }));
+        self.check_frame(node, other, decoded);
+        if self.sabotage == Some(Sabotage::NoContent) && is_content {
+            return;
         }
         if self.nodes[node].sessions.get(&other) == Some(&id) {
             self.carry(id, node, other, frame);
@@ -232,6 +244,7 @@ impl World {
             self.trace.note(self.now, format_args!("n{node} to n{other}: a frame is lost"));
             return;
         }
+        let frame = self.perhaps_corrupted(node, other, frame);
         let copies = 1 + usize::from(self.chance(self.frames.duplicates));
         for _ in 0..copies {
             let latency = self.random(link.latency);
@@ -239,7 +252,7 @@ impl World {
             let Some(session) = self.network.sessions.get_mut(&id) else { return };
             let end = usize::from(session.ends[1] == other);
             if link.state == LinkState::Silent {
-                session.stalled.push((end, frame.clone()));
+                session.stalled[end].push(frame.clone());
                 continue;
             }
             let sent = session.free[end].max(self.now) + frame.len() as u64 / link.bandwidth.max(1);
@@ -258,6 +271,41 @@ impl World {
         }
     }
 
+    /// A frame as it leaves the node, or with some of its bytes flipped.
+    fn perhaps_corrupted(&mut self, node: usize, other: usize, frame: Vec<u8>) -> Vec<u8> {
+        if self.corrupt == 0 || self.random((0, 999)) >= u64::from(self.corrupt) {
+            return frame;
+        }
+        // Content has a hash. What is said around it, of versions and of who is who, has none: the transport sees to that.
+        let (what, frame) = match Frame::decode(&frame) {
+            None => return frame,
+            Some(what) if self.tampered => (what, self.flip(frame)),
+            Some(Frame::Content { doc, hash, kind, part, parts, bytes }) => {
+                let bytes = self.flip(bytes);
+                let what = Frame::Content { doc, hash, kind, part, parts, bytes };
+                let frame = what.encode();
+                (what, frame)
+            }
+            Some(what @ (Frame::Hello(_) | Frame::Proof(_))) => (what, self.flip(frame)),
+            Some(_) => return frame,
+        };
+        if self.trace.is_kept() {
+            self.trace.note(self.now, format_args!("n{node} to n{other}: corrupts {}", describe(&what)));
+        }
+        self.stats.count(Branch::Corrupted);
+        frame
+    }
+
+    fn flip(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if let Some(last) = bytes.len().checked_sub(1) {
+            for _ in 0..=self.random((0, 2)) {
+                let at = self.random((0, last as u64)) as usize;
+                bytes[at] ^= self.random((1, 254)) as u8;
+            }
+        }
+        bytes
+    }
+
     pub(super) fn frame_arrives(&mut self, id: SessionId, end: usize, frame: Vec<u8>) {
         let fair = self.frames.is_fair();
         let Some(session) = self.network.sessions.get_mut(&id) else { return };
@@ -266,7 +314,7 @@ impl World {
         if !session.open[end] {
             return;
         }
-        match self.network.link(node, other).state {
+        match self.network.link(other, node).state {
             LinkState::Up => {}
             LinkState::Silent if fair => return self.stall(id, end, frame),
             LinkState::Silent | LinkState::Cut => return,
@@ -282,7 +330,7 @@ impl World {
 
     fn stall(&mut self, id: SessionId, end: usize, frame: Vec<u8>) {
         if let Some(session) = self.network.sessions.get_mut(&id) {
-            session.stalled.push((end, frame));
+            session.stalled[end].push(frame);
         }
     }
 
@@ -290,14 +338,28 @@ impl World {
     fn publish(&mut self, node: usize, payload: Vec<u8>) {
         self.check_payload(node, &payload);
         self.published += 1;
+        if self.is_swallowed(node) {
+            return;
+        }
         let mut reached = vec![node];
         let mut delay = 0;
         let mut at = 0;
         while let Some(&from) = reached.get(at) {
             at += 1;
-            let neighbours: Vec<usize> = self.nodes[from].sessions.keys().copied().collect();
-            for to in neighbours {
-                if reached.contains(&to) || self.network.link(from, to).state != LinkState::Up {
+            let neighbours: Vec<(usize, SessionId)> =
+                self.nodes[from].sessions.iter().map(|(to, id)| (*to, *id)).collect();
+            for (to, session) in neighbours {
+                if reached.contains(&to)
+                    || self.network.link(from, to).state != LinkState::Up
+                    || self.is_stalled(session, to, payload.len())
+                {
+                    continue;
+                }
+                // Who has lost the first copy takes no other one, and passes none on.
+                if self.chance(self.gossipsub.poisoned) {
+                    self.stats.count(Branch::Poisoned);
+                    reached.insert(at, to);
+                    at += 1;
                     continue;
                 }
                 reached.push(to);
@@ -313,6 +375,41 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whether nobody gets what a node publishes, which is told that all is well.
+    fn is_swallowed(&mut self, node: usize) -> bool {
+        let gossipsub = self.gossipsub;
+        let now = self.now;
+        let this = &mut self.nodes[node];
+        if now >= this.burst.0 + BURST_MILLIS {
+            this.burst = (now, 0);
+        }
+        this.burst.1 += 1;
+        // Others believe that it is subscribed as it was before.
+        if this.life > 1 && now < this.started + gossipsub.deaf_millis {
+            self.stats.count(Branch::Unheard);
+        } else if this.burst.1 > gossipsub.burst {
+            self.stats.count(Branch::Burst);
+        } else if self.chance(gossipsub.swallowed) {
+            self.stats.count(Branch::Swallowed);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Whether gossip of so many bytes is too near to the cap, or something was that went the same way before.
+    fn is_stalled(&mut self, id: SessionId, to: usize, bytes: usize) -> bool {
+        let cap = self.gossipsub.cap;
+        let Some(session) = self.network.sessions.get_mut(&id) else { return true };
+        let end = usize::from(session.ends[1] == to);
+        session.is_stalled[end] |= bytes > cap;
+        let is_stalled = session.is_stalled[end];
+        if is_stalled {
+            self.stats.count(Branch::Stalled);
+        }
+        is_stalled
     }
 
     pub(super) fn gossip_arrives(&mut self, node: usize, from: PeerId, payload: Vec<u8>) {

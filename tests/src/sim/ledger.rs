@@ -22,6 +22,10 @@ struct Entry {
     ops: Vec<Op>,
     /// Of the last-writer-wins value it wrote.
     stamp: Option<Stamp>,
+    /// Which continuation of a store wrote it: one that is set back goes on as another.
+    branch: u64,
+    /// The store that wrote it has lost it, and nobody else was seen to have it.
+    is_doubtful: bool,
 }
 
 impl Entry {
@@ -30,10 +34,25 @@ impl Entry {
     }
 }
 
+/// What a continuation of a store wrote as `old` after `after` was written by `new`.
+#[derive(Debug, Clone, Copy)]
+struct Rename {
+    doc: DocId,
+    branch: u64,
+    old: ReplicaId,
+    after: u64,
+    new: ReplicaId,
+}
+
 /// Everything that was written and is not known to be lost.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    entries: BTreeMap<(DocId, ReplicaId), Vec<Entry>>,
+    /// INVARIANT: of one branch by ascending counters.
+    entries: BTreeMap<DocId, BTreeMap<ReplicaId, Vec<Entry>>>,
+    /// What was given to a new id.
+    renames: Vec<Rename>,
+    /// A store was set back, so that one id may have written two things under one number.
+    was_set_back: bool,
 }
 
 impl Ledger {
@@ -41,31 +60,140 @@ impl Ledger {
     pub fn note(
         &mut self,
         doc: DocId,
-        replica: ReplicaId,
+        (replica, branch): (ReplicaId, u64),
         before: Version,
         last: u64,
         ops: Vec<Op>,
         stamp: Option<Stamp>,
     ) {
-        let entry = Entry { replica, last, before, ops, stamp };
-        self.entries.entry((doc, replica)).or_default().push(entry);
+        let entry = Entry { replica, last, before, ops, stamp, branch, is_doubtful: false };
+        self.entries.entry(doc).or_default().entry(replica).or_default().push(entry);
     }
 
-    /// Of this replica's transactions, those up to `kept` are left.
-    pub fn truncate(&mut self, doc: DocId, replica: ReplicaId, kept: u64) {
-        if let Some(entries) = self.entries.get_mut(&(doc, replica)) {
-            entries.retain(|entry| entry.last <= kept);
+    /// Of what this continuation of a store wrote under the id, the transactions up to `kept` are left.
+    pub fn truncate(&mut self, doc: DocId, (replica, branch): (ReplicaId, u64), kept: u64) {
+        if let Some(entries) = self.of_replica(doc, replica) {
+            entries.retain(|entry| entry.last <= kept || entry.branch != branch);
         }
+    }
+
+    /// A store was set back: what the id wrote after `kept` is nowhere but on its way, if it is anywhere.
+    pub fn doubt(&mut self, doc: DocId, replica: ReplicaId, kept: u64) {
+        self.was_set_back = true;
+        for entry in self.of_replica(doc, replica).into_iter().flatten() {
+            entry.is_doubtful |= entry.last > kept;
+        }
+    }
+
+    /// What this continuation of a store wrote as `old` after `after`, and nobody has seen, was written by `new`.
+    pub fn rename(&mut self, doc: DocId, branch: u64, (old, after): (ReplicaId, u64), new: ReplicaId) {
+        self.renames.push(Rename { doc, branch, old, after, new });
+        self.renumber(doc, branch, |version| {
+            let seen = version.get(old);
+            if seen <= after {
+                return None;
+            }
+            let others = version.iter().filter(|(id, _)| *id != old);
+            let ours = [(old, after), (new, seen - after)].into_iter().filter(|(_, last)| *last > 0);
+            Some(others.chain(ours).collect())
+        });
+        let Some(entries) = self.of_replica(doc, old) else { return };
+        let is_renamed = |entry: &mut Entry| entry.branch == branch && entry.last > after;
+        let mut renamed: Vec<Entry> = entries.extract_if(.., is_renamed).collect();
+        for entry in &mut renamed {
+            (entry.replica, entry.last) = (new, entry.last - after);
+        }
+        self.entries.entry(doc).or_default().entry(new).or_default().extend(renamed);
+    }
+
+    /// A store was started again, as `replica`: what had been renamed since it was called that was not yet on its disk.
+    pub fn restarted(&mut self, branch: u64, replica: ReplicaId) {
+        let is_first = |rename: &Rename| rename.branch == branch && rename.old == replica;
+        let Some(first) = self.renames.iter().position(is_first) else { return };
+        let void: Vec<Rename> = self.renames.extract_if(first.., |rename| rename.branch == branch).collect();
+        for Rename { doc, old, after, new, .. } in void.into_iter().rev() {
+            self.renumber(doc, branch, |version| {
+                let seen = version.get(new);
+                let others = version.iter().filter(|(id, _)| *id != old && *id != new);
+                (seen > 0).then(|| others.chain([(old, after + seen)]).collect())
+            });
+            let mut back = std::mem::take(self.of_replica(doc, new).unwrap_or(&mut Vec::new()));
+            for entry in &mut back {
+                (entry.replica, entry.last) = (old, entry.last + after);
+            }
+            self.entries.entry(doc).or_default().entry(old).or_default().extend(back);
+        }
+    }
+
+    /// What this continuation of a store had seen is called otherwise.
+    fn renumber(&mut self, doc: DocId, branch: u64, renamed: impl Fn(&Version) -> Option<Version>) {
+        let all = self.entries.get_mut(&doc).into_iter().flat_map(BTreeMap::values_mut).flatten();
+        for entry in all.filter(|entry| entry.branch == branch) {
+            if let Some(before) = renamed(&entry.before) {
+                entry.before = before;
+            }
+        }
+    }
+
+    /// Everybody who wrote to a document, and how far.
+    pub fn written(&self) -> impl Iterator<Item = (DocId, ReplicaId)> + '_ {
+        self.entries.iter().flat_map(|(doc, all)| all.keys().map(|replica| (*doc, *replica)))
+    }
+
+    /// All agree on a version, and what of the doubtful is not in it is lost.
+    pub fn settle(&mut self, doc: DocId, version: &Version) {
+        for (replica, entries) in self.entries.get_mut(&doc).into_iter().flatten() {
+            let instead: BTreeSet<(u64, u64)> = entries
+                .iter()
+                .filter(|entry| !entry.is_doubtful)
+                .map(|entry| (entry.last, entry.branch))
+                .collect();
+            entries.retain(|entry| {
+                // The same number, written again by who had lost it.
+                let again = instead.range((entry.last, 0)..).any(|(_, branch)| *branch > entry.branch);
+                !entry.is_doubtful || (entry.last <= version.get(*replica) && !again)
+            });
+            entries.iter_mut().for_each(|entry| entry.is_doubtful = false);
+        }
+    }
+
+    /// Why a version that a node came to, from another, is no causal cut: an event of it whose author had seen more.
+    #[must_use]
+    pub fn gap(&self, doc: DocId, from: &Version, to: &Version) -> Option<String> {
+        let all = self.entries.get(&doc)?;
+        for (replica, last) in to.iter() {
+            let first = from.get(replica);
+            let Some(entries) = all.get(&replica).filter(|_| last > first) else { continue };
+            // From the end: what is new is last.
+            let is_new = |entry: &&Entry| entry.last > first || self.was_set_back;
+            for entry in entries.iter().rev().take_while(is_new) {
+                if entry.is_doubtful || entry.last <= first || entry.last > last {
+                    continue;
+                }
+                if !to.dominates(&entry.before) {
+                    let Entry { last, before, .. } = entry;
+                    return Some(format!("{to:?} has {replica:?} {last}, who had seen {before:?}"));
+                }
+            }
+            if entries.iter().all(|entry| entry.last != last) {
+                return Some(format!("{to:?} ends within a transaction of {replica:?}"));
+            }
+        }
+        None
     }
 
     /// The documents a replica has written to.
     #[must_use]
     pub fn documents_of(&self, replica: ReplicaId) -> Vec<DocId> {
-        self.entries.keys().filter(|(_, author)| *author == replica).map(|(doc, _)| *doc).collect()
+        self.entries.iter().filter(|(_, all)| all.contains_key(&replica)).map(|(doc, _)| *doc).collect()
+    }
+
+    fn of_replica(&mut self, doc: DocId, replica: ReplicaId) -> Option<&mut Vec<Entry>> {
+        self.entries.get_mut(&doc)?.get_mut(&replica)
     }
 
     fn of(&self, doc: DocId) -> Vec<&Entry> {
-        self.entries.iter().filter(|((known, _), _)| *known == doc).flat_map(|(_, all)| all).collect()
+        self.entries.get(&doc).into_iter().flat_map(BTreeMap::values).flatten().collect()
     }
 
     /// What the document must say at who knows everything.
@@ -108,18 +236,25 @@ fn sum(all: &[&Entry], field: &str) -> i64 {
 
 /// Add-wins: an element is in if somebody added it whom no removal of it saw.
 fn elements(all: &[&Entry], field: &str) -> BTreeSet<String> {
+    let mut removals: BTreeMap<&str, Vec<(&Entry, usize)>> = BTreeMap::new();
+    let mut clearings = Vec::new();
+    for (remover, at, op) in ops(all) {
+        match op {
+            Op::Remove(named, element) if *named == field => {
+                removals.entry(element.as_str()).or_default().push((remover, at));
+            }
+            Op::Clear(named) if *named == field => clearings.push((remover, at)),
+            _ => {}
+        }
+    }
     let mut elements = BTreeSet::new();
     for (adder, at, op) in ops(all) {
         let Op::Insert(named, element) = op else { continue };
-        let removed = ops(all).any(|(remover, there, op)| {
-            let removes = match op {
-                Op::Remove(named, other) => *named == field && other == element,
-                Op::Clear(named) => *named == field,
-                _ => false,
-            };
-            removes && comes_after((remover, there), (adder, at))
-        });
-        if *named == field && !removed {
+        if *named != field || elements.contains(element) {
+            continue;
+        }
+        let mut against = removals.get(element.as_str()).into_iter().flatten().chain(&clearings);
+        if !against.any(|removal| comes_after(*removal, (adder, at))) {
             elements.insert(element.clone());
         }
     }
@@ -128,14 +263,12 @@ fn elements(all: &[&Entry], field: &str) -> BTreeSet<String> {
 
 /// The writes of a register that no other write saw.
 fn writes<'e>(all: &[&'e Entry], field: &str) -> Vec<(&'e Entry, String)> {
+    let of_it = |op: &Op| matches!(op, Op::Set(named, _) | Op::Unset(named) if *named == field);
+    let all: Vec<(&Entry, usize, &Op)> = ops(all).filter(|(_, _, op)| of_it(op)).collect();
     let mut writes = Vec::new();
-    for (writer, at, op) in ops(all) {
-        let Op::Set(named, value) = op else { continue };
-        let replaced = ops(all).any(|(other, there, op)| {
-            let writes = matches!(op, Op::Set(named, _) | Op::Unset(named) if *named == field);
-            writes && comes_after((other, there), (writer, at))
-        });
-        if *named == field && !replaced {
+    for &(writer, at, op) in &all {
+        let Op::Set(_, value) = op else { continue };
+        if !all.iter().any(|&(other, there, _)| comes_after((other, there), (writer, at))) {
             writes.push((writer, value.clone()));
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tombolo_sync::engine::SessionId;
 
-/// How a link is.
+/// How a link is, in one direction or in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkState {
     /// It carries.
@@ -69,6 +69,27 @@ impl Default for GossipWeather {
     }
 }
 
+/// What gossipsub was measured to do, without telling who publishes.
+#[derive(Debug, Clone, Copy)]
+pub struct Gossipsub {
+    /// Of a hundred payloads, how many reach nobody.
+    pub swallowed: u32,
+    /// For how long nobody hears a node that was restarted, in milliseconds: the others take it for subscribed already.
+    pub deaf_millis: u64,
+    /// Of a hundred payloads, how many are lost on their way to somebody and then taken for known there, receiver by receiver.
+    pub poisoned: u32,
+    /// A longer payload never arrives, and nothing does that goes the same way afterwards.
+    pub cap: usize,
+    /// Of what a node publishes within a tenth of a second, so many payloads leave it.
+    pub burst: usize,
+}
+
+impl Default for Gossipsub {
+    fn default() -> Self {
+        Self { swallowed: 0, deaf_millis: 0, poisoned: 0, cap: usize::MAX, burst: usize::MAX }
+    }
+}
+
 /// A session between two nodes.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -87,23 +108,36 @@ pub(super) struct Session {
     /// Bytes under way towards each end.
     pub(super) under_way: [usize; 2],
     /// Frames that a silent link holds back, by receiving end.
-    pub(super) stalled: Vec<(usize, Vec<u8>)>,
+    pub(super) stalled: [Vec<Vec<u8>>; 2],
+    /// Whether gossip towards each end arrives no more.
+    pub(super) is_stalled: [bool; 2],
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Network {
+    /// From whom to whom.
     links: BTreeMap<(usize, usize), Link>,
+    /// All others.
+    pub(super) rest: Link,
     pub(super) sessions: BTreeMap<SessionId, Session>,
     last_session: u64,
 }
 
 impl Network {
-    pub(super) fn link(&self, a: usize, b: usize) -> Link {
-        self.links.get(&(a.min(b), a.max(b))).copied().unwrap_or_default()
+    /// What carries from one to the other.
+    pub(super) fn link(&self, from: usize, to: usize) -> Link {
+        self.links.get(&(from, to)).copied().unwrap_or(self.rest)
     }
 
-    pub(super) fn link_mut(&mut self, a: usize, b: usize) -> &mut Link {
-        self.links.entry((a.min(b), a.max(b))).or_default()
+    /// The same, to be changed.
+    pub(super) fn link_mut(&mut self, from: usize, to: usize) -> &mut Link {
+        self.links.entry((from, to)).or_insert(self.rest)
+    }
+
+    /// Changes both directions.
+    pub(super) fn change(&mut self, a: usize, b: usize, change: impl Fn(&mut Link)) {
+        change(self.link_mut(a, b));
+        change(self.link_mut(b, a));
     }
 
     pub(super) fn open(
@@ -125,7 +159,8 @@ impl Network {
             last: [up, now],
             free: [now, now],
             under_way: [0, 0],
-            stalled: Vec::new(),
+            stalled: [Vec::new(), Vec::new()],
+            is_stalled: [false; 2],
         };
         self.sessions.insert(id, session);
         id

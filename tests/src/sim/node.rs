@@ -38,7 +38,10 @@ impl NodeOptions {
 pub(super) struct Node {
     pub(super) options: NodeOptions,
     pub(super) peer: PeerId,
+    /// As who it writes.
     pub(super) replica: ReplicaId,
+    /// Which continuation of a store it is: one that was set back is another, and so is a copy.
+    pub(super) branch: u64,
     pub(super) address: String,
     pub(super) disk: Disk,
     /// `None` while the process is down.
@@ -47,6 +50,10 @@ pub(super) struct Node {
     pub(super) life: u64,
     /// What the process calls 0 on its own clock.
     pub(super) born: u64,
+    /// When it was started last.
+    pub(super) started: u64,
+    /// Since when what it publishes is counted, and how much that was.
+    pub(super) burst: (u64, usize),
     /// By how much its wall clock is off, in milliseconds.
     pub(super) wall_offset: i64,
     /// When the next tick is planned.
@@ -84,12 +91,15 @@ impl Node {
         Self {
             options,
             peer,
-            replica: ReplicaId::from_bytes([index as u8 + 1; 16]),
+            replica: replica(index),
+            branch: index as u64,
             address: address(index),
             disk: Disk::default(),
             engine: None,
             life: 0,
             born: 0,
+            started: 0,
+            burst: (0, 0),
             wall_offset: 0,
             tick_at: None,
             idle_ticks: 0,
@@ -129,7 +139,16 @@ pub(super) fn peer(index: usize) -> PeerId {
     // Not in order of number, so that nothing can depend on that.
     let mut bytes = [index as u8 + 1; 32];
     bytes[0] = (index as u8).wrapping_mul(91);
+    bytes[1] = bytes[1].wrapping_add((index >> 8) as u8);
+    bytes[2] = (index >> 8) as u8 ^ bytes[2];
     PeerId::from_bytes(bytes)
+}
+
+/// As who the node with this number writes, until it has to go on as another.
+fn replica(index: usize) -> ReplicaId {
+    let mut bytes = [index as u8 + 1; 16];
+    bytes[1] ^= (index >> 8) as u8;
+    ReplicaId::from_bytes(bytes)
 }
 
 /// Where the node with this number listens.

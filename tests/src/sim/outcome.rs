@@ -3,6 +3,87 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use super::schedule::Mode;
+
+/// Something rare that a run should come by, so that it is known to be played at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// A frame arrived otherwise than it was sent.
+    Corrupted,
+    /// One direction of a link swallowed everything.
+    OneWay,
+    /// The network fell into more than two parts, or parts that overlap.
+    Partial,
+    /// A link went down and up in quick succession.
+    Flap,
+    /// A node was connected by a few kilobytes a second only.
+    SlowPeer,
+    /// What a peer lacked was so old that removals since were forgotten.
+    Behind,
+    /// It told as runs what it had alive.
+    Runs,
+    /// It told that in cells of a sketch.
+    Cells,
+    /// A whole state was sent.
+    State,
+    /// Hundreds of elements were removed at once.
+    Bulk,
+    /// A payload was published, and reached nobody.
+    Swallowed,
+    /// Nobody heard what somebody published who had been restarted.
+    Unheard,
+    /// A payload was lost and then taken for known.
+    Poisoned,
+    /// A payload was too near to the cap, or came after one that was.
+    Stalled,
+    /// Too much was published at once.
+    Burst,
+    /// A disk could not be read for a moment.
+    Unreadable,
+    /// A disk was set back to an older image.
+    SetBack,
+    /// A copy of a disk was started as another node.
+    Copied,
+    /// What a store wrote alone after that was given to a new id.
+    Renamed,
+}
+
+/// The names of all branches, in order.
+const BRANCHES: [(Branch, &str); 19] = [
+    (Branch::Corrupted, "corrupted frames"),
+    (Branch::OneWay, "one-way links"),
+    (Branch::Partial, "partial partitions"),
+    (Branch::Flap, "flaps"),
+    (Branch::SlowPeer, "slow peers"),
+    (Branch::Behind, "far behind"),
+    (Branch::Runs, "told in runs"),
+    (Branch::Cells, "told in cells"),
+    (Branch::State, "whole states"),
+    (Branch::Bulk, "bulk removals"),
+    (Branch::Swallowed, "gossip swallowed"),
+    (Branch::Unheard, "unheard"),
+    (Branch::Poisoned, "poisoned"),
+    (Branch::Stalled, "stalled"),
+    (Branch::Burst, "beyond the queue"),
+    (Branch::Unreadable, "unreadable"),
+    (Branch::SetBack, "set back"),
+    (Branch::Copied, "copied"),
+    (Branch::Renamed, "renamed"),
+];
+
+impl Outcome {
+    /// What prints this run, event for event.
+    #[must_use]
+    pub fn replay(&self) -> String {
+        let mode = if self.mode == Mode::default() {
+            String::new()
+        } else {
+            format!(" --mode {}", self.mode.name())
+        };
+        format!("cargo run --release -p tombolo-tests --bin simulate -- --seed {}{mode}", self.seed)
+    }
+}
+
 /// What a run did, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -16,6 +97,30 @@ pub struct Stats {
     pub virtual_millis: u64,
     /// How long it took from the end of the last fault until all nodes agreed, in milliseconds of the simulation.
     pub healed_millis: u64,
+    /// How many bytes of frames that took, between nodes that were to agree.
+    pub healed_bytes: u64,
+    /// How often each branch was taken.
+    branches: [u64; BRANCHES.len()],
+}
+
+impl Stats {
+    /// How often a run came by something.
+    #[must_use]
+    pub fn branch(&self, branch: Branch) -> u64 {
+        self.branches[branch as usize]
+    }
+
+    /// A run came by something.
+    pub(super) fn count(&mut self, branch: Branch) {
+        self.branches[branch as usize] += 1;
+    }
+}
+
+impl Branch {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        BRANCHES.into_iter().map(|(branch, _)| branch)
+    }
 }
 
 impl AddAssign for Stats {
@@ -25,17 +130,27 @@ impl AddAssign for Stats {
         self.writes += other.writes;
         self.virtual_millis += other.virtual_millis;
         self.healed_millis = self.healed_millis.max(other.healed_millis);
+        self.healed_bytes = self.healed_bytes.max(other.healed_bytes);
+        for (branch, more) in self.branches.iter_mut().zip(other.branches) {
+            *branch += more;
+        }
     }
 }
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { faults, messages, writes, virtual_millis, healed_millis } = self;
+        let Self { faults, messages, writes, virtual_millis, healed_millis, .. } = self;
         let seconds = virtual_millis / 1_000;
+        write!(f, "{faults} faults (")?;
+        for (at, (branch, name)) in BRANCHES.into_iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            write!(f, "{comma}{} {name}", self.branch(branch))?;
+        }
         write!(
             f,
-            "{faults} faults, {messages} messages, {writes} writes, {seconds} virtual seconds, \
-             slowest healing {healed_millis} virtual ms"
+            "), {messages} messages, {writes} writes, {seconds} virtual seconds, \
+             slowest healing {healed_millis} virtual ms, dearest {} bytes",
+            self.healed_bytes
         )
     }
 }
@@ -43,8 +158,10 @@ impl fmt::Display for Stats {
 /// How one schedule ended.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What replays it.
+    /// What replays it, with the mode.
     pub seed: u64,
+    /// What it was about.
+    pub mode: Mode,
     /// The rule that was broken first, if one was.
     pub violation: Option<String>,
     /// What it did.

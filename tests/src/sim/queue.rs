@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use tombolo_sync::PeerId;
 use tombolo_sync::engine::{Input, SessionId};
 
+use super::network::LinkState;
+
 /// Something that will happen.
 #[derive(Debug)]
 pub(super) enum Happening {
@@ -22,6 +24,8 @@ pub(super) enum Happening {
     Knock { from: usize, life: u64, to: usize, known: bool, address: String },
     /// One end of a session learns that it stands.
     Up { session: SessionId, end: usize },
+    /// A link changes.
+    Link { a: usize, b: usize, state: LinkState },
     /// One end of a session learns that it is over.
     Down { session: SessionId, end: usize },
 }
@@ -45,6 +49,11 @@ impl Queue {
             return None;
         }
         self.waiting.pop_first().map(|((at, _), what)| (at, what))
+    }
+
+    /// Links stay as they are.
+    pub(super) fn forget_links(&mut self) {
+        self.waiting.retain(|_, what| !matches!(what, Happening::Link { .. }));
     }
 
     pub(super) fn len(&self) -> usize {

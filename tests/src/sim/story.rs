@@ -1,14 +1,18 @@
 //! What a test says to the network: sentences of a story.
 
+use std::collections::BTreeSet;
+
+use rand::RngExt as _;
 use tombolo_crdt::{Crdt, Replica, ReplicaId, Version};
 use tombolo_sync::engine::wire::Frame;
-use tombolo_sync::engine::{BatchId, Input, OpenError, SessionId, UpdateError};
-use tombolo_sync::store::MemoryStore;
+use tombolo_sync::engine::{BatchId, Input, OpenError, REPLICA_RECORD, SessionId, UpdateError};
+use tombolo_sync::store::{MemoryStore, Store as _, Write};
 use tombolo_sync::{DocId, PeerId};
 
 use super::disk::Disk;
 use super::kind::{Kind, Op, Reading};
 use super::network::LinkState;
+use super::outcome::Branch;
 use super::queue::Happening;
 use super::world::{Sent, World};
 
@@ -51,19 +55,29 @@ impl World {
         ready.filter_map(|peer| self.index_of(peer.peer)).collect()
     }
 
-    /// Whether all nodes that run hold the same, everything is durable, and each knows it.
+    /// Whether all nodes that run, but for those on the edge, hold the same, everything is durable, and each knows it.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        let mut engines = self.nodes.iter().filter_map(|node| node.engine.as_ref());
+        let core = || {
+            let nodes = self.nodes.iter().enumerate().filter(|(node, _)| !self.edge.contains(node));
+            nodes.filter_map(|(_, node)| node.engine.as_ref())
+        };
+        let mut engines = core();
         let Some(first) = engines.next() else { return true };
         let digest = first.digest();
         // Digests first: they cost nothing.
-        engines.all(|engine| engine.digest() == digest)
-            && self.nodes.iter().filter_map(|node| node.engine.as_ref()).all(|engine| {
-                let alone = self.nodes.iter().filter(|node| node.engine.is_some()).count() == 1;
-                let in_sync = engine.status().in_sync;
-                in_sync == Some(true) || (alone && in_sync.is_none())
-            })
+        if !engines.all(|engine| engine.digest() == digest) {
+            return false;
+        }
+        if !self.edge.is_empty() {
+            return core().all(|one| {
+                core().all(|other| one.peer() == other.peer() || one.is_in_sync_with(other.peer()))
+            });
+        }
+        core().all(|engine| {
+            let in_sync = engine.status().in_sync;
+            in_sync == Some(true) || (in_sync.is_none() && core().nth(1).is_none())
+        })
     }
 
     /// Waits until all agree; yields how long it took.
@@ -140,26 +154,26 @@ impl World {
 
     /// Opens a document of a kind, and notes in the ledger what came of it.
     pub fn open_kind(&mut self, node: usize, kind: Kind, name: &str, create: bool) -> Option<DocId> {
-        let replica = self.nodes[node].replica;
+        let author = self.author(node);
         let (opened, before, after) = self.call(node, |engine, now| {
             let before = version(engine, DocId::DIRECTORY);
             let opened = kind.open(engine, now, name, create).ok().flatten();
             (opened, before, version(engine, DocId::DIRECTORY))
         })?;
-        self.note_directory(replica, before, after, Op::Insert("", listed(kind, name)));
+        self.note_directory(author, before, after, Op::Insert("", listed(kind, name)));
         opened
     }
 
     /// Deletes a document of a kind, and notes in the ledger what came of it.
     pub fn delete_kind(&mut self, node: usize, kind: Kind, name: &str) {
-        let replica = self.nodes[node].replica;
+        let author = self.author(node);
         let called = self.call(node, |engine, now| {
             let before = version(engine, DocId::DIRECTORY);
             engine.delete(now, name, &kind.type_name());
             (before, version(engine, DocId::DIRECTORY))
         });
         if let Some((before, after)) = called {
-            self.note_directory(replica, before, after, Op::Remove("", listed(kind, name)));
+            self.note_directory(author, before, after, Op::Remove("", listed(kind, name)));
         }
     }
 
@@ -172,27 +186,33 @@ impl World {
         ops: Vec<Op>,
         fails: bool,
     ) -> bool {
-        let replica = self.nodes[node].replica;
+        let author = self.author(node);
         let now = self.now_at(node);
         let Some(engine) = self.nodes[node].engine.as_mut() else { return false };
         let (before, directory) = (version(engine, doc), version(engine, DocId::DIRECTORY));
         let taken = kind.write(engine, now, doc, &ops, fails).is_ok();
-        let after = version(engine, doc).get(replica);
-        if after > before.get(replica) {
+        let after = version(engine, doc).get(author.0);
+        if after > before.get(author.0) {
             let stamp = kind.stamp(engine, doc);
-            self.ledger.note(doc, replica, before, after, ops, stamp);
+            self.ledger.note(doc, author, before, after, ops, stamp);
             self.stats.writes += 1;
         }
         // A document whose creation was undone is created again with the next write to it.
         let directory_after = version(self.engine(node), DocId::DIRECTORY);
-        self.note_directory(replica, directory, directory_after, Op::Insert("", listed(kind, name)));
+        self.note_directory(author, directory, directory_after, Op::Insert("", listed(kind, name)));
         self.call(node, |_, _| {});
         taken
     }
 
-    fn note_directory(&mut self, replica: ReplicaId, before: Version, after: Version, op: Op) {
-        if after.get(replica) > before.get(replica) {
-            self.ledger.note(DocId::DIRECTORY, replica, before, after.get(replica), vec![op], None);
+    /// As who a node writes, and as which continuation of a store.
+    fn author(&self, node: usize) -> (ReplicaId, u64) {
+        (self.nodes[node].replica, self.nodes[node].branch)
+    }
+
+    fn note_directory(&mut self, author: (ReplicaId, u64), before: Version, after: Version, op: Op) {
+        let last = after.get(author.0);
+        if last > before.get(author.0) {
+            self.ledger.note(DocId::DIRECTORY, author, before, last, vec![op], None);
         }
     }
 
@@ -221,53 +241,145 @@ impl World {
         self.start(node);
     }
 
+    /// As [`set_back`](Self::set_back), and the ledger follows: what nobody else has and the image does not may be lost.
+    pub fn roll_back(&mut self, node: usize, image: MemoryStore) {
+        self.trace.note(self.now, format_args!("n{node} is set back"));
+        self.stats.count(Branch::SetBack);
+        self.crash(node, true, 0);
+        self.nodes[node].disk.replace(image.image());
+        self.begin_branch(node);
+        self.doubt(&[]);
+        self.set_back(node, image);
+    }
+
+    /// What no node has, but for some who do not count, may be lost.
+    pub(super) fn doubt(&mut self, but: &[usize]) {
+        let written: Vec<(DocId, ReplicaId)> = self.ledger.written().collect();
+        for (doc, replica) in written {
+            let nodes = self.nodes.iter().enumerate().filter(|(node, _)| !but.contains(node));
+            let known = nodes.map(|(_, node)| {
+                // What others have in memory only may be undone; what the author has is told by itself.
+                let author = node.engine.as_ref().filter(|engine| engine.replica() == replica);
+                let running = author.map_or(0, |engine| version(engine, doc).get(replica));
+                running.max(node.disk.version(doc).get(replica))
+            });
+            let kept = known.max().unwrap_or(0);
+            self.ledger.doubt(doc, replica, kept);
+            self.checks.forget(doc, replica, kept);
+        }
+    }
+
+    /// All agree: what is doubtful and not among it is lost.
+    pub fn settle_ledger(&mut self, node: usize) {
+        let docs: BTreeSet<DocId> = self.ledger.written().map(|(doc, _)| doc).collect();
+        for doc in docs {
+            let version = version(self.engine(node), doc);
+            self.ledger.settle(doc, &version);
+        }
+    }
+
+    /// Starts a node that is down on a copy of another's disk, as another store: what is done where a copy is found out at home.
+    pub fn start_copy(&mut self, node: usize, of: usize) {
+        self.trace.note(self.now, format_args!("n{node} starts on a copy of the disk of n{of}"));
+        self.stats.count(Branch::Copied);
+        self.may_be_overtaken = true;
+        let mut image = self.nodes[of].disk.store.image();
+        let id: [u8; 16] = self.rng.random();
+        image
+            .commit(&[Write::Put { key: REPLICA_RECORD.to_owned(), value: id.to_vec() }])
+            .expect("it has room");
+        self.nodes[node].disk.replace(image);
+        self.nodes[node].promised.clear();
+        self.begin_branch(node);
+        self.start(node);
+    }
+
+    fn begin_branch(&mut self, node: usize) {
+        self.branches += 1;
+        self.nodes[node].branch = self.branches;
+    }
+
     /// How long a node's disk takes for a commit, in milliseconds: at least `least`, and up to `more` more.
     pub fn set_disk_latency(&mut self, node: usize, least: u64, more: u64) {
         self.nodes[node].disk.latency = (least, more);
     }
 
-    /// Changes a link. Cutting it ends the sessions on it, and both ends are told.
+    /// Changes a link in both directions. Cutting it ends the sessions on it, and both ends are told.
     pub fn set_link(&mut self, a: usize, b: usize, state: LinkState) {
         if a == b {
             return;
         }
         self.trace.note(self.now, format_args!("link n{a} n{b} is {state:?}"));
-        let old = std::mem::replace(&mut self.network.link_mut(a, b).state, state);
-        let both = |ends: [usize; 2]| ends == [a, b] || ends == [b, a];
-        let on_it = self.network.sessions.iter().filter(|(_, session)| both(session.ends));
-        let ids: Vec<SessionId> = on_it.map(|(id, _)| *id).collect();
-        for id in ids {
-            if state == LinkState::Cut {
+        for (from, to) in [(a, b), (b, a)] {
+            self.change_way(from, to, state);
+        }
+        if state == LinkState::Cut {
+            for id in self.sessions_between(a, b) {
                 let late = self.random((0, 20));
                 for end in 0..2 {
                     self.queue.push(self.now + late, Happening::Down { session: id, end });
-                }
-            } else if old == LinkState::Silent && state == LinkState::Up {
-                let stalled = match self.network.sessions.get_mut(&id) {
-                    Some(session) => std::mem::take(&mut session.stalled),
-                    None => continue,
-                };
-                for (end, frame) in stalled {
-                    let (from, to) = if self.ends(id)[1] == b { (a, b) } else { (b, a) };
-                    let (from, to) = if end == 1 { (from, to) } else { (to, from) };
-                    self.carry(id, from, to, frame);
                 }
             }
         }
     }
 
-    fn ends(&self, id: SessionId) -> [usize; 2] {
-        self.network.sessions.get(&id).map_or([0, 0], |session| session.ends)
+    /// Changes what a link does with what goes from one to the other; the other direction stays as it is, and nobody is told.
+    pub fn set_way(&mut self, from: usize, to: usize, state: LinkState) {
+        if from == to {
+            return;
+        }
+        self.trace.note(self.now, format_args!("link n{from} to n{to} is {state:?}"));
+        self.change_way(from, to, state);
+    }
+
+    /// Has a link go down and up again so many times, each state for `millis`.
+    pub fn flap(&mut self, a: usize, b: usize, times: u64, millis: u64) {
+        for time in 0..times {
+            let at = self.now + 2 * time * millis;
+            self.queue.push(at, Happening::Link { a, b, state: LinkState::Cut });
+            self.queue.push(at + millis, Happening::Link { a, b, state: LinkState::Up });
+        }
+    }
+
+    /// No link flaps any more.
+    pub fn stop_flapping(&mut self) {
+        self.queue.forget_links();
+    }
+
+    fn change_way(&mut self, from: usize, to: usize, state: LinkState) {
+        let old = std::mem::replace(&mut self.network.link_mut(from, to).state, state);
+        if old != LinkState::Silent || state != LinkState::Up {
+            return;
+        }
+        for id in self.sessions_between(from, to) {
+            let Some(session) = self.network.sessions.get_mut(&id) else { continue };
+            let end = usize::from(session.ends[1] == to);
+            let stalled = std::mem::take(&mut session.stalled[end]);
+            for frame in stalled {
+                self.carry(id, from, to, frame);
+            }
+        }
+    }
+
+    fn sessions_between(&self, a: usize, b: usize) -> Vec<SessionId> {
+        let both = |ends: [usize; 2]| ends == [a, b] || ends == [b, a];
+        let between = self.network.sessions.iter().filter(|(_, session)| both(session.ends));
+        between.map(|(id, _)| *id).collect()
     }
 
     /// How long a link takes, in milliseconds: at least `least`, and up to `more` more.
     pub fn set_latency(&mut self, a: usize, b: usize, least: u64, more: u64) {
-        self.network.link_mut(a, b).latency = (least, more);
+        self.network.change(a, b, |link| link.latency = (least, more));
+    }
+
+    /// A link takes no longer than so many milliseconds.
+    pub fn shorten(&mut self, a: usize, b: usize, most: u64) {
+        self.network.change(a, b, |link| link.latency = (link.latency.0.min(most), link.latency.1.min(most)));
     }
 
     /// How many bytes a link carries in a millisecond.
     pub fn set_bandwidth(&mut self, a: usize, b: usize, bytes: u64) {
-        self.network.link_mut(a, b).bandwidth = bytes;
+        self.network.change(a, b, |link| link.bandwidth = bytes);
     }
 
     /// Whether others get through to where a node listens; it still gets through to them.

@@ -1,5 +1,7 @@
 //! All nodes, what connects them, and the time.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_sync::engine::wire::Frame;
@@ -8,7 +10,7 @@ use tombolo_sync::{DocId, PeerId};
 
 use super::check::Checks;
 use super::ledger::Ledger;
-use super::network::{FrameWeather, GossipWeather, Network};
+use super::network::{FrameWeather, GossipWeather, Gossipsub, Network};
 use super::node::{Node, NodeOptions};
 use super::outcome::Stats;
 use super::queue::{Happening, Queue};
@@ -53,19 +55,33 @@ pub struct World {
     pub(super) queue: Queue,
     pub(super) rng: ChaCha8Rng,
     pub(super) nodes: Vec<Node>,
+    /// Which node has which key.
+    indices: BTreeMap<PeerId, usize>,
     pub(super) network: Network,
     pub(super) checks: Checks,
     pub(super) violation: Option<String>,
     pub(super) sent: Option<Vec<Sent>>,
     pub(super) published: u64,
+    /// The last continuation of a store that was given a number.
+    pub(super) branches: u64,
     /// Of a hundred commits, how many end with a crash just before or just after.
     pub(super) crashing_commits: u32,
     /// More bytes than this under way in one session end it, as in the real network.
     pub session_limit: usize,
     /// What happens to frames.
     pub frames: FrameWeather,
+    /// Of a thousand frames that carry content or greetings, in how many some bytes are other than they were sent.
+    pub corrupt: u32,
+    /// Whether frames of all other kinds are damaged as well.
+    pub tampered: bool,
     /// What happens to gossip.
     pub gossip: GossipWeather,
+    /// How gossip fails.
+    pub gossipsub: Gossipsub,
+    /// Bytes of frames that were sent between nodes that are not on the edge.
+    pub(super) core_bytes: u64,
+    /// Nodes whose traffic does not count, and who are not waited for.
+    pub(super) edge: BTreeSet<usize>,
     /// What was written, and what must be there in the end.
     pub ledger: Ledger,
     /// What happened.
@@ -77,6 +93,8 @@ pub struct World {
     /// What happened, in numbers.
     pub stats: Stats,
     pub(super) sabotage: Option<Sabotage>,
+    /// Whether all that is written is in the ledger, so that it can be asked who had seen what.
+    pub(super) follows_writes: bool,
     /// Whether a broken rule is a panic.
     pub(super) is_strict: bool,
 }
@@ -92,26 +110,35 @@ impl World {
     #[must_use]
     pub fn with_options(nodes: impl IntoIterator<Item = NodeOptions>, seed: u64) -> Self {
         let nodes = nodes.into_iter().enumerate().map(|(index, options)| Node::new(index, options));
+        let nodes: Vec<Node> = nodes.collect();
         let mut world = Self {
             now: 0,
+            indices: nodes.iter().enumerate().map(|(index, node)| (node.peer, index)).collect(),
             queue: Queue::default(),
             rng: ChaCha8Rng::seed_from_u64(seed),
-            nodes: nodes.collect(),
+            nodes,
             network: Network::default(),
             checks: Checks::default(),
             violation: None,
             sent: None,
             published: 0,
+            branches: u64::from(u32::MAX),
             crashing_commits: 0,
             session_limit: 64 << 20,
             frames: FrameWeather::default(),
+            corrupt: 0,
+            tampered: false,
             gossip: GossipWeather::default(),
+            gossipsub: Gossipsub::default(),
+            core_bytes: 0,
+            edge: BTreeSet::new(),
             ledger: Ledger::default(),
             trace: Trace::default(),
             overtaken: Vec::new(),
             may_be_overtaken: false,
             stats: Stats::default(),
             sabotage: None,
+            follows_writes: false,
             is_strict: true,
         };
         for node in 0..world.nodes.len() {
@@ -179,8 +206,25 @@ impl World {
         self.nodes[node].engine.is_some()
     }
 
+    /// These need not agree with anybody.
+    pub fn put_on_edge(&mut self, nodes: &[usize]) {
+        self.edge.extend(nodes);
+    }
+
+    /// Whether two stores have found that each has shown others what it wrote under one id.
+    #[must_use]
+    pub fn has_parted(&self) -> bool {
+        self.overtaken.iter().any(|(_, forked)| *forked)
+    }
+
+    /// Whether a node need not agree with anybody.
+    #[must_use]
+    pub fn is_on_edge(&self, node: usize) -> bool {
+        self.edge.contains(&node)
+    }
+
     pub(super) fn index_of(&self, peer: PeerId) -> Option<usize> {
-        self.nodes.iter().position(|node| node.peer == peer)
+        self.indices.get(&peer).copied()
     }
 
     pub(super) fn violated(&mut self, what: String) {
@@ -223,6 +267,8 @@ impl World {
         while let Some(effect) = self.nodes[node].engine.as_mut().and_then(Engine::next_effect) {
             self.perform(node, effect);
         }
+        self.nodes[node].replica =
+            self.nodes[node].engine.as_ref().map_or(self.nodes[node].replica, Engine::replica);
         let Some(engine) = &self.nodes[node].engine else { return };
         let at = (engine.next_tick() + self.nodes[node].born).max(self.now);
         if self.nodes[node].tick_at.is_none_or(|planned| at < planned || planned < self.now) {
@@ -278,6 +324,7 @@ impl World {
             Happening::Knock { from, life, to, known, address } => self.knock(from, life, to, known, address),
             Happening::Up { session, end } => self.session_up(session, end),
             Happening::Down { session, end } => self.session_down(session, end),
+            Happening::Link { a, b, state } => self.set_link(a, b, state),
             Happening::Disk { .. } | Happening::News { .. } | Happening::Gossip { .. } => {}
         }
         true
@@ -319,7 +366,7 @@ impl World {
         let born = self.now.saturating_sub(self.rng.random_range(0..5_000));
         let this = &mut self.nodes[node];
         this.life += 1;
-        this.born = born;
+        (this.born, this.started) = (born, self.now);
         (this.tick_at, this.idle_ticks) = (None, 0);
         this.blocking.clear();
         let config = this.config(name, seed);
