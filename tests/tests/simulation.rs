@@ -129,3 +129,13 @@ fn a_network_on_which_only_gossip_works_is_caught() {
     let violation = caught(Sabotage::NoContent);
     assert!(violation.contains("no agreement"), "{violation}");
 }
+
+#[test]
+fn a_version_that_is_adopted_before_its_content_is_there_is_caught() {
+    caught(Sabotage::EarlyVersion);
+}
+
+#[test]
+fn a_removal_that_nobody_asked_for_is_caught() {
+    caught(Sabotage::ForgedRemoval);
+}

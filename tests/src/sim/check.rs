@@ -27,6 +27,14 @@ const MAX_WAITING_EACH: usize = 5_000;
 /// No node keeps more bytes of unfinished transfers than this, in either direction.
 const MAX_TRANSFERS: usize = 256 << 20;
 
+/// What a document is like at somebody's.
+#[derive(Debug)]
+struct State {
+    /// With the name of its type, if that is known there: whoever holds the same bytes need not be asked for more.
+    encoded: Vec<u8>,
+    canonical: Vec<u8>,
+}
+
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub struct Checks {
@@ -34,7 +42,7 @@ pub struct Checks {
     changes: u64,
     changed: BTreeSet<DocId>,
     /// What a document in some version looks like.
-    states: BTreeMap<(DocId, Entries), Vec<u8>>,
+    states: BTreeMap<(DocId, Entries), State>,
 }
 
 impl Checks {
@@ -366,14 +374,20 @@ impl World {
                 continue;
             }
             let key = (doc, status.version.iter().collect::<Vec<_>>());
-            let Some(state) = self.canonical(node, doc) else { continue };
-            match self.checks.states.get(&key) {
-                Some(known) if *known != state => {
+            let engine = self.nodes[node].engine.as_ref();
+            let Some(encoded) = engine.and_then(|engine| engine.encoded(doc)) else { continue };
+            let known = self.checks.states.get(&key);
+            if known.is_some_and(|known| known.encoded == encoded) {
+                continue;
+            }
+            let Some(canonical) = self.canonical(node, doc) else { continue };
+            match known {
+                Some(known) if known.canonical != canonical => {
                     self.violated(format!("{doc:?} at n{node} differs from another of {:?}", status.version));
                 }
                 Some(_) => {}
                 None => {
-                    self.checks.states.insert(key, state);
+                    self.checks.states.insert(key, State { encoded, canonical });
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! What engines want done, and what comes of it: sessions, dials, frames, gossip, disks.
 
+use tombolo_crdt::{Delta, Limits, Opaque};
 use tombolo_sync::PeerId;
-use tombolo_sync::engine::wire::{Alive, Frame};
+use tombolo_sync::engine::wire::{Alive, ContentKind, Frame};
 use tombolo_sync::engine::{Effect, Input, SessionId, Transport};
 
 use super::disk::Job;
@@ -216,7 +217,16 @@ impl World {
         if !self.edge.contains(&node) && !self.edge.contains(&other) {
             self.core_bytes += frame.len() as u64;
         }
-        let decoded = Frame::decode(&frame);
+        let mut frame = frame;
+        let mut decoded = Frame::decode(&frame);
+        if self.sabotage == Some(Sabotage::EarlyVersion)
+            && let Some(Frame::Versions { entries, .. }) = &mut decoded
+        {
+            for (doc, version) in entries {
+                version.join(&self.nodes[node].early.get(doc).cloned().unwrap_or_default());
+            }
+            frame = decoded.as_ref().map_or(frame, Frame::encode);
+        }
         if let Some(sent) = &mut self.sent
             && let Some(frame_sent) = &decoded
         {
@@ -318,6 +328,14 @@ impl World {
             LinkState::Up => {}
             LinkState::Silent if fair => return self.stall(id, end, frame),
             LinkState::Silent | LinkState::Cut => return,
+        }
+        if self.sabotage == Some(Sabotage::EarlyVersion)
+            && let Some(Frame::Content { doc, kind: ContentKind::State, part: 0, parts: 1, bytes, .. }) =
+                Frame::decode(&frame)
+            && let Ok(delta) = Delta::<Opaque>::decode_state(&bytes, &Limits::trusted())
+        {
+            self.nodes[node].early.entry(doc).or_default().join(&delta.events());
+            return;
         }
         self.stats.messages += 1;
         if self.trace.is_kept() {

@@ -220,6 +220,28 @@ impl Kind {
         Some(reading.into_iter().collect())
     }
 
+    /// Whether a document shows what was just written to it; `None` if that cannot be told at no cost.
+    pub(super) fn shows(self, engine: &Engine, doc: DocId, op: &Op) -> Option<bool> {
+        Some(match (self, op) {
+            (Self::Set, Op::Insert(_, element)) => {
+                engine.document::<AddWinsSet<String>>(doc)?.contains(element.as_str())
+            }
+            (Self::Set, Op::Remove(_, element)) => {
+                !engine.document::<AddWinsSet<String>>(doc)?.contains(element.as_str())
+            }
+            (Self::Board, Op::Insert(_, element)) => {
+                engine.document::<Board>(doc)?.tags.contains(element.as_str())
+            }
+            (Self::Board, Op::Remove(_, element)) => {
+                !engine.document::<Board>(doc)?.tags.contains(element.as_str())
+            }
+            (Self::Multi, Op::Set(_, value)) => {
+                engine.document::<MvRegister<String>>(doc)?.values().eq([value])
+            }
+            _ => return None,
+        })
+    }
+
     /// The stamp of what stands in the document's last-writer-wins register.
     pub(super) fn stamp(self, engine: &Engine, doc: DocId) -> Option<Stamp> {
         match self {

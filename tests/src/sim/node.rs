@@ -79,6 +79,8 @@ pub(super) struct Node {
     pub(super) durable: BatchId,
     /// Batches reported lost.
     pub(super) lost: Vec<(BatchId, BatchId)>,
+    /// What it says that it has, and has not, if that is the mistake that is made.
+    pub(super) early: BTreeMap<DocId, Version>,
     /// Parts of content this node is sending, by receiver.
     pub(super) sending: BTreeMap<(usize, DocId), Vec<u8>>,
     /// Which replica ids it calls by numbers, by receiver.
@@ -113,6 +115,7 @@ impl Node {
             promised: BTreeMap::new(),
             durable: BatchId(0),
             lost: Vec::new(),
+            early: BTreeMap::new(),
             sending: BTreeMap::new(),
             names: BTreeMap::new(),
         }

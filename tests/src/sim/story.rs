@@ -14,7 +14,7 @@ use super::kind::{Kind, Op, Reading};
 use super::network::LinkState;
 use super::outcome::Branch;
 use super::queue::Happening;
-use super::world::{Sent, World};
+use super::world::{Sabotage, Sent, World};
 
 impl World {
     /// Tells a node where another can be reached.
@@ -190,12 +190,22 @@ impl World {
         let now = self.now_at(node);
         let Some(engine) = self.nodes[node].engine.as_mut() else { return false };
         let (before, directory) = (version(engine, doc), version(engine, DocId::DIRECTORY));
+        let last = ops.last().cloned();
         let taken = kind.write(engine, now, doc, &ops, fails).is_ok();
+        let shows = if taken { last.and_then(|op| kind.shows(engine, doc, &op)) } else { None };
         let after = version(engine, doc).get(author.0);
         if after > before.get(author.0) {
             let stamp = kind.stamp(engine, doc);
+            if self.sabotage == Some(Sabotage::ForgedRemoval)
+                && let Some(Op::Insert(field, element)) = ops.last()
+            {
+                let _ = kind.write(engine, now, doc, &[Op::Remove(field, element.clone())], false);
+            }
             self.ledger.note(doc, author, before, after, ops, stamp);
             self.stats.writes += 1;
+        }
+        if shows == Some(false) {
+            self.violated(format!("n{node} does not show in {doc:?} what it has just written"));
         }
         // A document whose creation was undone is created again with the next write to it.
         let directory_after = version(self.engine(node), DocId::DIRECTORY);

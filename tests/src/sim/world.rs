@@ -32,6 +32,10 @@ pub enum Sabotage {
     IgnoredGenerations,
     /// The network never carries content: repair does not work, and gossip is all there is.
     NoContent,
+    /// Content does not arrive, and who should have it says that it has: a version is adopted early.
+    EarlyVersion,
+    /// What somebody adds is taken out again at once, which nobody asked for.
+    ForgedRemoval,
 }
 
 /// A frame that was sent.
