@@ -256,6 +256,7 @@ impl World {
             Some(Frame::Pull { alive: Some(alive), .. }) => match alive {
                 Alive::Runs(_) => self.stats.count(Branch::Runs),
                 Alive::Cells { .. } => self.stats.count(Branch::Cells),
+                Alive::Staged(_) => self.stats.count(Branch::Pieces),
                 Alive::Unsaid => {}
             },
             Some(Frame::Content { doc, kind, part, parts, bytes, .. }) => {

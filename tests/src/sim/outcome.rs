@@ -26,6 +26,8 @@ pub enum Branch {
     Cells,
     /// A whole state was sent.
     State,
+    /// A state came in pieces.
+    Pieces,
     /// Hundreds of elements were removed at once.
     Bulk,
     /// A payload was published, and reached nobody.
@@ -49,7 +51,7 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 19] = [
+const BRANCHES: [(Branch, &str); 20] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -59,6 +61,7 @@ const BRANCHES: [(Branch, &str); 19] = [
     (Branch::Runs, "told in runs"),
     (Branch::Cells, "told in cells"),
     (Branch::State, "whole states"),
+    (Branch::Pieces, "pieces"),
     (Branch::Bulk, "bulk removals"),
     (Branch::Swallowed, "gossip swallowed"),
     (Branch::Unheard, "unheard"),
