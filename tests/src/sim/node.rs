@@ -143,7 +143,7 @@ pub(super) fn peer(index: usize) -> PeerId {
     let mut bytes = [index as u8 + 1; 32];
     bytes[0] = (index as u8).wrapping_mul(91);
     bytes[1] = bytes[1].wrapping_add((index >> 8) as u8);
-    bytes[2] = (index >> 8) as u8 ^ bytes[2];
+    bytes[2] ^= (index >> 8) as u8;
     PeerId::from_bytes(bytes)
 }
 
