@@ -30,8 +30,7 @@ pub enum Mode {
     /// the others when nothing else is wrong; a schedule in which two continuations have both been seen ends there. Seeds 174 and
     /// 244 end in disagreement and are not understood.
     Backups,
-    /// In the end one member stays dead and one very slow; the others must agree, soon and cheaply. Seeds 485 and 592 do not
-    /// within half a minute, and are not understood.
+    /// In the end one member stays dead and one very slow; the others must agree, soon and cheaply.
     Liveness,
     /// As [`Faults`](Self::Faults), where reading the directory back fails as well when disks fail. Not all of them pass.
     Directory,
