@@ -27,8 +27,8 @@ pub enum Mode {
     #[default]
     Faults,
     /// Disks are set back to older images now and then, and copies of them are started as other nodes. Who goes on alone meets
-    /// the others when nothing else is wrong; a schedule in which two continuations have both been seen ends there. Seeds 174 and
-    /// 244 end in disagreement and are not understood.
+    /// the others when nothing else is wrong; a schedule in which two continuations have both been seen ends there.
+    /// Not all of them pass: about one in a hundred ends in disagreement, and it is open whether the ledger or the engine is wrong.
     Backups,
     /// In the end one member stays dead and one very slow; the others must agree, soon and cheaply.
     Liveness,
