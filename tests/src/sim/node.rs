@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) peer: PeerId,
     /// As who it writes.
     pub(super) replica: ReplicaId,
+    /// The id under which it began.
+    first_replica: ReplicaId,
     /// Which continuation of a store it is: one that was set back is another, and so is a copy.
     pub(super) branch: u64,
     pub(super) address: String,
@@ -94,6 +96,7 @@ impl Node {
             options,
             peer,
             replica: replica(index),
+            first_replica: replica(index),
             branch: index as u64,
             address: address(index),
             disk: Disk::default(),
@@ -126,7 +129,8 @@ impl Node {
         let kept = kept.map(|id| ReplicaId::from_bytes(id.try_into().expect("an id has 16 bytes")));
         Config {
             peer: self.peer,
-            replica: kept.unwrap_or(self.replica),
+            // A disk that was never told another has the first.
+            replica: kept.unwrap_or(self.first_replica),
             name,
             application: self.options.application.clone(),
             secret: self.options.secret(),
