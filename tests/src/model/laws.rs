@@ -332,7 +332,7 @@ fn brings_only_news<T: Crdt>(delta: &Delta<T>, known: &Version, may_go: impl Fn(
 }
 
 /// What a replica disowns is as if another had written it: whatever the other continuation of the id wrote. Of counters with a
-/// bound see [`what_is_disowned_counts_as_it_did`].
+/// bound see `what_is_disowned_counts_as_it_did`.
 pub fn what_is_disowned_was_written_by_another<T: Crdt, O: Clone>(
     world: &World<T, O>,
     ours: &[Vec<O>],
