@@ -705,6 +705,8 @@ fn a_restored_home_gets_back_what_it_wrote_after_the_backup() {
         let _other =
             bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
         bob.until(&["counter", "get", "visits"], |answer| answer["value"] == 7);
+        // What is read need not be on his disk yet, and he is about to be killed.
+        ann.json(&["wait"]);
     }
     assert_eq!(ann.refused(&["restore", file.to_str().unwrap()], 1), "exists");
     let again = homes.empty("ann again");
