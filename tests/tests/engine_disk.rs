@@ -230,3 +230,23 @@ fn a_deleted_document_leaves_the_disk_also_if_the_node_ended_in_between() {
         assert!(world.disk(0).version(doc).is_empty());
     }
 }
+
+#[test]
+fn a_deletion_the_disk_refused_is_undone_also_if_the_directory_cannot_be_read_at_once() {
+    let (mut world, doc) = two(12);
+    let other = world.open::<PnCounter>(0, "visits");
+    world.update::<Words, _>(0, doc, |words| words.add("second"));
+    world.run_until_agreed(2_000);
+    world.disk(0).store.fail_next(1);
+    world.disk(0).fail_reads(1, true);
+    world.call(0, |engine, now| engine.delete(now, "words", "AddWinsSet")).unwrap();
+    world.run_for(100);
+    // What is written elsewhere becomes durable before it is known what is deleted.
+    world.update::<PnCounter, _>(0, other, |visits| visits.inc(1));
+    world.run_for(5_000);
+    assert_eq!(world.engine(0).list().len(), 2);
+    assert_eq!(words(&world, 0, doc), ["first", "second"]);
+    world.update::<Words, _>(0, doc, |words| words.add("third"));
+    world.run_until_agreed(5_000);
+    assert_eq!(words(&world, 1, doc), ["first", "second", "third"]);
+}

@@ -15,6 +15,9 @@ use crate::store::{Stored, Write};
 /// How long to wait before asking the disk again for what it refused, in milliseconds.
 const RETRY_PAUSE: u64 = 1_000;
 
+/// Of a deletion that was refused: later than all batches.
+const UNDECIDED: BatchId = BatchId(u64::MAX);
+
 /// A deleted document whose deletion may still be undone.
 pub(crate) struct Doomed {
     /// It is gone for good when this batch is durable.
@@ -35,6 +38,10 @@ impl Engine {
         for Made { documents, others } in lost.into_values() {
             docs.extend(documents.into_iter().map(|(doc, _)| doc));
             self.unsaved.extend(others.into_iter().map(|write| (place(&write), write)));
+        }
+        // Whether they stay deleted shows when the directory has been read back, however much becomes durable before that.
+        for doomed in self.doomed.values_mut().filter(|doomed| doomed.batch >= first) {
+            doomed.batch = UNDECIDED;
         }
         self.retry_at.get_or_insert(self.now.millis + RETRY_PAUSE);
         self.line_lost(first);
@@ -190,7 +197,16 @@ impl Engine {
         }
         self.unsaved.extend(later);
         if !writes.is_empty() {
-            self.submit_others(writes);
+            let removed: Vec<DocId> = writes
+                .iter()
+                .filter_map(|write| if let Write::Remove { doc } = write { Some(*doc) } else { None })
+                .collect();
+            let batch = self.submit_others(writes);
+            for doc in removed {
+                if let Some(doomed) = self.doomed.get_mut(&doc) {
+                    doomed.batch = batch;
+                }
+            }
         }
         if !self.stale.is_empty() || !self.unsaved.is_empty() {
             self.retry_at = Some(self.now.millis + RETRY_PAUSE);
