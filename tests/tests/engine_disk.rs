@@ -238,7 +238,7 @@ fn a_deletion_the_disk_refused_is_undone_also_if_the_directory_cannot_be_read_at
     world.update::<Words, _>(0, doc, |words| words.add("second"));
     world.run_until_agreed(2_000);
     world.disk(0).store.fail_next(1);
-    world.disk(0).fail_reads(1, true);
+    world.disk(0).fail_reads(1);
     world.call(0, |engine, now| engine.delete(now, "words", "AddWinsSet")).unwrap();
     world.run_for(100);
     // What is written elsewhere becomes durable before it is known what is deleted.

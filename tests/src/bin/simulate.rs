@@ -30,7 +30,7 @@ struct Arguments {
     #[arg(long, conflicts_with = "seed")]
     scenario: Option<PathBuf>,
     /// What the schedules are about: faults, liveness, and three of which not all pass:
-    /// backups, directory, and tampered (which the engine does not promise to withstand).
+    /// backups and tampered (which the engine does not promise to withstand).
     #[arg(long, default_value = "faults", value_parser = mode)]
     mode: Mode,
 }

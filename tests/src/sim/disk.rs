@@ -35,8 +35,6 @@ pub struct Disk {
     pub(super) commits: u64,
     /// So many reads fail.
     pub(super) unreadable: u32,
-    /// Also reads of the directory do.
-    pub(super) loses_directory: bool,
     /// Reads that failed.
     pub(super) failed_reads: u64,
     /// Says yes to every commit and does none.
@@ -46,9 +44,9 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The next so many reads of documents fail; of the directory only if `directory_too`.
-    pub fn fail_reads(&mut self, reads: u32, directory_too: bool) {
-        (self.unreadable, self.loses_directory) = (reads, directory_too);
+    /// The next so many reads fail.
+    pub fn fail_reads(&mut self, reads: u32) {
+        self.unreadable = reads;
     }
 
     /// What is durable of a document.
@@ -70,7 +68,7 @@ impl Disk {
         let first = match self.queue.pop_front() {
             None => return Vec::new(),
             Some(Job::Load(doc)) => {
-                if self.unreadable > 0 && (doc != DocId::DIRECTORY || self.loses_directory) {
+                if self.unreadable > 0 {
                     (self.unreadable, self.failed_reads) = (self.unreadable - 1, self.failed_reads + 1);
                     return vec![Input::Loaded { doc, stored: Err("input/output error".into()) }];
                 }
