@@ -605,7 +605,7 @@ impl Player {
                 self.world.set_bandwidth(node, other, 10_000);
                 self.world.shorten(node, other, 150);
             }
-            self.world.disk(node).fail_reads(0, false);
+            self.world.disk(node).fail_reads(0);
             // What was never started may wait for the copy that it will be.
             if self.mode != Mode::Backups || node + 1 < self.world.len() || self.has_copied {
                 self.start_if_down(node);
