@@ -1,7 +1,9 @@
 //! What `status` says.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use tombolo_sync::Node;
+use tombolo_sync::{DocId, Node};
 
 use crate::home::consequence;
 
@@ -48,6 +50,9 @@ pub struct PeerReport {
     pub lag: Option<u64>,
     /// How many of its items we lack; unknown while it is not connected.
     pub behind: Option<u64>,
+    /// The documents of which it holds something else in the same version: nothing of them is exchanged with it.
+    #[serde(default)]
+    pub diverged: Vec<String>,
     /// Whether both hold the same, durably.
     pub in_sync: bool,
     /// Whether the link to it is cut on purpose.
@@ -67,6 +72,9 @@ impl Report {
     pub fn of(node: &Node, running: bool) -> Self {
         let status = node.status();
         let isolated = status.isolated;
+        let names = node.list().into_iter().map(|listed| (listed.id, listed.name));
+        let names: BTreeMap<DocId, String> = names.collect();
+        let name = |doc: DocId| names.get(&doc).cloned().unwrap_or_else(|| doc.to_string());
         let peers = status.peers.into_iter().map(|peer| PeerReport {
             peer_id: peer.peer.to_string(),
             connected: peer.connected,
@@ -74,6 +82,7 @@ impl Report {
             rtt_ms: peer.round_trip_millis,
             lag: peer.lag,
             behind: peer.behind,
+            diverged: peer.diverged.into_iter().map(name).collect(),
             in_sync: peer.in_sync,
             blocked: peer.blocked || isolated,
             bytes_in: peer.bytes_in,

@@ -173,6 +173,9 @@ pub enum Word {
     Differences(u64, Vec<(u8, Vec<(u8, u64)>)>, Vec<u64>),
     TooMany(u64),
     Met(bool, Option<u64>),
+    Tell(u8, Vec<(u8, u64)>),
+    Alike(Vec<u8>, Option<bool>),
+    States(Vec<(u8, bool)>),
 }
 
 /// A line as bytes may say it: of a few marks, and now and then one that no store can have.
@@ -414,6 +417,22 @@ impl Stage {
                 Frame::Beat { sent: *sent, digest }
             }
             Word::Echo(sent) => Frame::Echo { sent: *sent },
+            Word::Tell(doc, entries) => Frame::Tell { doc: self.doc(*doc), version: version(entries) },
+            Word::Alike(but, right) => Frame::Alike {
+                but: but.iter().map(|doc| self.doc(*doc)).collect(),
+                versions: if right.is_some() { self.us.engine.digest() } else { [1; 32] },
+                states: [2; 16],
+                asks: *right == Some(true),
+            },
+            Word::States(entries) => Frame::States(
+                entries
+                    .iter()
+                    .map(|&(doc, right)| match right {
+                        true => fuzzing::another_state(&self.us.engine, self.doc(doc)),
+                        false => (self.doc(doc), [1; 16], [2; 16]),
+                    })
+                    .collect(),
+            ),
             Word::Versions(entries, first, last) => Frame::Versions {
                 entries: entries.iter().map(|(doc, entries)| (self.doc(*doc), version(entries))).collect(),
                 first: *first,

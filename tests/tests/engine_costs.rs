@@ -144,7 +144,8 @@ fn an_input_costs_the_same_with_few_and_with_many_documents() {
         world.update::<PnCounter, _>(0, doc, |counter| counter.inc(1));
     }
     world.connect_all();
-    world.run_for(3_000);
+    // Until all of them have been compared.
+    world.run_for(20_000);
     world.trace.keep();
     world.run_for(10_000);
     let lines = world.trace.lines().len();

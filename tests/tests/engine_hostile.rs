@@ -103,6 +103,8 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
         for frame in [
             Frame::Ask,
             Frame::Tell { doc: DocId::DIRECTORY, version: Version::new() },
+            Frame::Alike { but: Vec::new(), versions: [0; 32], states: [0; 16], asks: true },
+            Frame::States(vec![(DocId::DIRECTORY, [0; 16], [0; 16])]),
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },
             Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None, alive: None },
             Frame::Versions { entries: vec![(doc, version)], first: true, last: true },

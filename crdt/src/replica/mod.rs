@@ -1,6 +1,7 @@
 //! A value, its version, and who writes here.
 
 mod beyond;
+mod fingerprint;
 mod merge;
 mod pending;
 mod ring;

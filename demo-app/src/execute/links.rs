@@ -95,6 +95,7 @@ mod tests {
             round_trip_millis: None,
             lag: None,
             behind: None,
+            diverged: Vec::new(),
             in_sync: false,
             bytes_in: 0,
             bytes_out: 0,

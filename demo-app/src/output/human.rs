@@ -134,6 +134,14 @@ pub fn status(report: &Report) -> String {
     rows.extend(report.peers.iter().map(peer));
     text.push('\n');
     text.push_str(&table(&rows));
+    for peer in report.peers.iter().filter(|peer| !peer.diverged.is_empty()) {
+        let (name, documents) = (&peer.name, peer.diverged.join(", "));
+        text.push_str(&format!(
+            "\n{name} holds something else of {documents}, in the same version: two homes wrote under one replica id, or a disk changed \
+             what it held. Nothing of that is exchanged with {name}. Keep what one of the two homes alone has, and let it join anew as \
+             an empty home.\n"
+        ));
+    }
     text
 }
 
@@ -157,6 +165,7 @@ fn peer(peer: &PeerReport) -> Vec<String> {
     let state = match (peer.blocked, peer.connected, peer.in_sync) {
         (true, ..) => "blocked",
         (false, false, _) => "out of reach",
+        (false, true, _) if !peer.diverged.is_empty() => "diverged",
         (false, true, true) => "in sync",
         (false, true, false) => "catching up",
     };

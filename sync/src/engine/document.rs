@@ -41,6 +41,8 @@ pub(crate) trait Document: Send {
     /// The state in slices, cut near where it was cut before.
     fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
     fn waiting(&self) -> usize;
+    /// A hash of all it holds.
+    fn fingerprint(&self, key: &[u8; 16]) -> u128;
     /// From here on it writes under another id, which nobody has used.
     fn write_as(&mut self, replica: ReplicaId);
     /// What `of` wrote after its event `after` was written by `replica`, which nobody has used, and which goes on.
@@ -227,6 +229,10 @@ impl<T: Crdt> Document for Replica<T> {
 
     fn waiting(&self) -> usize {
         self.pending()
+    }
+
+    fn fingerprint(&self, key: &[u8; 16]) -> u128 {
+        Self::fingerprint(self, key)
     }
 
     fn write_as(&mut self, replica: ReplicaId) {

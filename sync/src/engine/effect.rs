@@ -253,6 +253,15 @@ pub enum Event {
         /// which has what was written here alone, and take in what the peer knows.
         forked: bool,
     },
+    /// A peer holds something else of a document, in the same version: two stores wrote under one replica id unnoticed, or a disk or a
+    /// program changed what it held. To join the two would lose what only one of them has, so nothing of the document is exchanged
+    /// between them any more, until one of them begins anew: keep what it alone has, and let it join as an empty home.
+    Diverged {
+        /// Who.
+        peer: PeerId,
+        /// Which document.
+        doc: DocId,
+    },
     /// A wait has come to something: ask for its [`outcome`](crate::engine::Engine::outcome).
     Awaited(WaitId),
     /// The state of synchronisation may have changed: ask for [`status`](crate::engine::Engine::status).

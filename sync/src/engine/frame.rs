@@ -16,6 +16,8 @@ use crate::{DocId, PeerId};
 pub const PROTOCOL: u16 = 3;
 /// Among the features of a [`Hello`]: `Tell` is understood.
 pub const TELLS: u64 = 1;
+/// Among the features of a [`Hello`]: `Alike` and `States` are understood.
+pub const COMPARES: u64 = 2;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 64 KiB.
@@ -147,6 +149,20 @@ pub enum Frame {
         /// What of it.
         version: Version,
     },
+    /// What I hold of all documents but a few, to be compared with what you hold in the same versions (`compare`). Only to who
+    /// understands [`COMPARES`].
+    Alike {
+        /// Not of these, at most 256.
+        but: Vec<DocId>,
+        /// Over the versions of all others.
+        versions: Digest,
+        /// Over their states.
+        states: Hash,
+        /// Whether the same of the receiver is wanted.
+        asks: bool,
+    },
+    /// The same of some documents, at most 256: each with hashes of its version and its state.
+    States(Vec<(DocId, Hash, Hash)>),
 }
 
 /// The first word of a session: who understands what.

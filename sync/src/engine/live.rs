@@ -75,7 +75,7 @@ impl Engine {
     /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing. Says
     /// whether anything was new.
     pub(crate) fn take_in(&mut self, doc: DocId, kind: ContentKind, bytes: &[u8], from: PeerId) -> bool {
-        if self.deleted.contains(&doc) {
+        if self.deleted.contains(&doc) || self.has_diverged(from, doc) {
             return false;
         }
         let (limits, now) = (self.config.limits, self.now.wall_millis);

@@ -14,6 +14,7 @@ mod apart;
 mod behind;
 mod bits;
 pub(crate) mod book;
+mod compare;
 mod concern;
 mod directory;
 mod document;
@@ -53,6 +54,7 @@ use crate::space::Secret;
 use crate::store::{Store, StoreError, Stored, Write};
 use crate::{DocId, PeerId};
 use book::{Book, Source};
+use compare::Fingerprints;
 use concern::Waits;
 pub(crate) use directory::Directory;
 use document::Us;
@@ -146,6 +148,8 @@ pub struct Engine {
     /// Deleted documents: not kept, not taken in.
     deleted: BTreeSet<DocId>,
     batches: Batches,
+    /// Whether equal versions mean equal states.
+    fingerprints: Fingerprints,
     /// Deleted documents whose deletion is not durable yet.
     doomed: BTreeMap<DocId, Doomed>,
     /// Documents that have to be read back from the disk.
@@ -202,6 +206,7 @@ impl Engine {
             durable: Versions::default(),
             deleted: BTreeSet::new(),
             batches: Batches::default(),
+            fingerprints: Fingerprints::new(&config.secret),
             doomed: BTreeMap::new(),
             stale: BTreeSet::new(),
             unsaved: BTreeMap::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tombolo_crdt::{ReplicaId, SessionNames, Version};
 
+use super::compare::Comparing;
 use super::effect::{SessionId, Transport};
 use super::frame::Hello;
 use super::serve::Serving;
@@ -75,6 +76,8 @@ pub(crate) struct Ready {
     pub(crate) last_repair: Option<u64>,
     /// What it wants to be told when it is durable here.
     pub(crate) asked: Asked,
+    /// What was compared with it.
+    pub(crate) comparing: Comparing,
     /// How far its clock is ahead of ours, as far as one message can tell.
     pub(crate) skew_millis: i64,
 }

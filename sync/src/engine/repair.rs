@@ -149,6 +149,7 @@ impl Engine {
     fn listed(&mut self, peer: PeerId) {
         if let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) {
             ready.listed = true;
+            self.perhaps_begun_anew(peer);
             self.perhaps_seen(peer);
         }
     }
@@ -193,7 +194,7 @@ impl Engine {
             let introduced = known.ready().filter(|ready| ready.replica.is_some());
             let Some(theirs) = introduced.and_then(|ready| ready.have.get(doc)) else { continue };
             let lacked = theirs.ahead_of(&ours);
-            if lacked == 0 {
+            if lacked == 0 || self.has_diverged(peer, doc) {
                 continue;
             }
             let shunned = self.pulls.shunned_until(peer, doc);
@@ -223,7 +224,7 @@ impl Engine {
         let slot = self.documents.get(&doc);
         let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
         let is_shunned = self.pulls.shunned_until(peer, doc) > now || !self.pulls.has_room(peer);
-        let is_ready = is_ready && !self.lines.is_apart();
+        let is_ready = is_ready && !self.lines.is_apart() && !self.has_diverged(peer, doc);
         if !is_ready || is_busy || is_shunned || self.deleted.contains(&doc) || !self.has_room(doc) {
             return;
         }

@@ -151,6 +151,10 @@ impl Engine {
             Frame::Nothing { doc } => self.nothing(peer, doc),
             Frame::Peers(contacts) => self.heard_of(peer, contacts),
             Frame::Tell { doc, version } => self.asked_to_tell(peer, doc, version),
+            Frame::Alike { but, versions, states, asks } => {
+                self.heard_alike(peer, but, (&versions, &states), asks);
+            }
+            Frame::States(entries) => self.heard_states(peer, entries),
         }
     }
 
@@ -162,6 +166,7 @@ impl Engine {
         if ready.is_right(digest) {
             ready.listed = true;
             ready.ask_pause = 0;
+            self.perhaps_begun_anew(peer);
             self.perhaps_seen(peer);
         } else if now >= ready.ask_at {
             ready.ask_pause = (ready.ask_pause * 2).clamp(ASK_PAUSE, LONGEST_ASK_PAUSE);
@@ -203,6 +208,7 @@ impl Engine {
                         self.introduce_ourselves(peer);
                     }
                     self.serve(peer);
+                    self.compare(peer);
                 }
                 _ => {}
             }

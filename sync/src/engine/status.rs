@@ -44,6 +44,9 @@ pub struct PeerStatus {
     pub lag: Option<u64>,
     /// How many of its items we lack; unknown while it is not connected.
     pub behind: Option<u64>,
+    /// The documents of which it holds something else, in the same version: nothing of them is exchanged with it
+    /// ([`Event::Diverged`](super::Event::Diverged)).
+    pub diverged: Vec<DocId>,
     /// Whether both sides hold the same, durably.
     pub in_sync: bool,
     /// Bytes of frames from it, in this session.
@@ -71,6 +74,8 @@ pub struct DocumentStatus {
     pub in_sync_with: usize,
     /// How many deltas wait for what they depend on.
     pub pending: usize,
+    /// Which peers hold something else, in the same version ([`Event::Diverged`](super::Event::Diverged)).
+    pub diverged: Vec<PeerId>,
 }
 
 impl Engine {
@@ -92,6 +97,7 @@ impl Engine {
                 round_trip_millis: ready.and_then(|ready| ready.round_trip),
                 lag: ready.map(|ready| self.durable.ahead_of(&ready.have)),
                 behind: ready.map(|ready| ready.have.ahead_of(&self.durable)),
+                diverged: self.diverged_at(peer),
                 in_sync: self.is_in_sync_with(peer),
                 bytes_in: session.map_or(0, |session| session.bytes_in),
                 bytes_out: session.map_or(0, |session| session.bytes_out),
@@ -123,6 +129,7 @@ impl Engine {
             && self.stale.is_empty()
             // Equal versions say nothing as long as another store may have written under our id.
             && !self.lines.is_apart()
+            && self.diverged_at(peer).is_empty()
             && ready.is_some_and(|ready| {
                 ready.has_told_all(self.us.replica) && ready.have.digest() == self.durable.digest()
             })
@@ -142,7 +149,8 @@ impl Engine {
         let ready = self.peers.values().filter_map(Peer::ready);
         let in_sync_with = ready.filter(|ready| ready.have.get(doc) == self.durable.get(doc)).count();
         let (version, pending) = (slot.body.version(), slot.body.waiting());
-        Some(DocumentStatus { id: doc, version, durable, in_sync_with, pending })
+        let diverged = self.diverged_from(doc);
+        Some(DocumentStatus { id: doc, version, durable, in_sync_with, pending, diverged })
     }
 
     /// A digest over everything this node holds durably: equal at two nodes exactly where all documents are.

@@ -29,6 +29,8 @@ pub(crate) struct Slot {
     snapshot_bytes: usize,
     /// The disk refused a write; until the document has been read back it cannot be written.
     pub(crate) is_stale: bool,
+    /// What it is in some version.
+    pub(crate) fingerprint: Option<(Version, u128)>,
     /// The name and type under which it was opened.
     pub(crate) opened: Option<(String, String)>,
     /// It was opened, but its creation was undone: it is created again with the next write to it.
@@ -48,6 +50,7 @@ impl Slot {
             slices: slices.iter().map(|(start, slice)| (*start, content_hash(slice))).collect(),
             snapshot_bytes: slices.iter().map(|(_, slice)| slice.len()).sum(),
             is_stale: false,
+            fingerprint: None,
             opened: None,
             is_unlisted: false,
         }
@@ -220,6 +223,7 @@ impl Engine {
             // A document that was deleted meanwhile is of no interest any more.
             if self.documents.contains_key(&doc) {
                 self.durable.raise(doc, &version);
+                self.compare_again(doc);
                 self.announce_soon(doc);
                 self.push.insert(doc);
             }

@@ -25,7 +25,8 @@ pub struct Versions {
     sum: [u128; 2],
 }
 
-fn hash(doc: DocId, version: &Version) -> [u128; 2] {
+/// A hash of a document with its version.
+pub(crate) fn hash(doc: DocId, version: &Version) -> [u128; 2] {
     let mut hasher = blake3::Hasher::new_derive_key("tombolo 2026 document version");
     hasher.update(doc.as_bytes());
     for (replica, counter) in version.iter() {
@@ -39,6 +40,13 @@ fn hash(doc: DocId, version: &Version) -> [u128; 2] {
         u128::from_be_bytes(half)
     };
     [half(0), half(16)]
+}
+
+fn digest_of(sum: [u128; 2]) -> Digest {
+    let mut digest = [0; 32];
+    digest[..16].copy_from_slice(&sum[0].to_be_bytes());
+    digest[16..].copy_from_slice(&sum[1].to_be_bytes());
+    digest
 }
 
 impl Versions {
@@ -116,10 +124,13 @@ impl Versions {
     }
 
     pub(crate) fn digest(&self) -> Digest {
-        let mut digest = [0; 32];
-        digest[..16].copy_from_slice(&self.sum[0].to_be_bytes());
-        digest[16..].copy_from_slice(&self.sum[1].to_be_bytes());
-        digest
+        digest_of(self.sum)
+    }
+
+    /// The digest if these documents, each once, were not there.
+    pub(crate) fn digest_without(&self, but: &[DocId]) -> Digest {
+        let without = but.iter().filter_map(|doc| Some(hash(*doc, self.get(*doc)?)));
+        digest_of(without.fold(self.sum, |[a, b], [c, d]| [a.wrapping_sub(c), b.wrapping_sub(d)]))
     }
 
     /// How many items of all documents are here and not in `other`.

@@ -7,10 +7,10 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{
-    Crdt, Decoding, Delta, Dot, Inspection, Limits, Merged, Plain, Replica, ReplicaId, Since, Version,
+    Crdt, Decoding, Delta, Dot, Inspection, Limits, Merged, Opaque, Plain, Replica, ReplicaId, Since, Version,
 };
 
-use super::program::{World, face, into, sent, taking_in};
+use super::program::{KEY, World, face, into, sent, taking_in};
 
 /// The deltas of all transactions: in order, backwards, shuffled, doubled, grouped, mixed with states and answers. The
 /// state is the same, to the byte.
@@ -93,6 +93,9 @@ pub fn bytes_go_there_and_back<T: Crdt, O: Clone>(world: &World<T, O>) {
         let back = Replica::<T>::decode(replica.id(), &bytes, &Limits::default()).expect("a state decodes");
         assert_eq!(face(&back), face(replica));
         assert_eq!(back.state().encode_state(), Some(bytes.clone()));
+        let unknown =
+            Replica::<Opaque>::decode(replica.id(), &bytes, &Limits::default()).expect("a state decodes");
+        assert_eq!(unknown.fingerprint(&KEY), replica.fingerprint(&KEY), "who does not know the type");
         assert_eq!(sent(&replica.state()).encode_state(), Some(bytes.clone()));
         // A state under a delta's envelope does the same.
         let as_delta = Delta::<T>::decode(&replica.state().encode(), &Limits::default()).expect("it decodes");

@@ -126,9 +126,12 @@ pub fn into<'d, T: Crdt>(
     replica
 }
 
+/// Under which fingerprints are made.
+pub const KEY: [u8; 16] = *b"a key of 16 byte";
+
 /// What must be equal where everything else is.
-pub fn face<T: Crdt>(replica: &Replica<T>) -> (Version, Vec<u8>) {
-    (replica.version(), replica.encode())
+pub fn face<T: Crdt>(replica: &Replica<T>) -> (Version, Vec<u8>, u128) {
+    (replica.version(), replica.encode(), replica.fingerprint(&KEY))
 }
 
 impl<T: Crdt, O: Clone> World<T, O> {
@@ -343,12 +346,13 @@ impl<T: Crdt, O: Clone> World<T, O> {
     fn check(&mut self) {
         for ((replica, shadow_of), mirror) in self.replicas.iter().zip(&self.shadows).zip(&self.mirrors) {
             assert_eq!(*mirror, replica.plain(), "changes do not tell what changed");
-            let (version, bytes) = face(replica);
+            let (version, bytes, fingerprint) = face(replica);
             let known = self.seen.entry(version.clone()).or_insert_with(|| bytes.clone());
             assert_eq!(*known, bytes, "two states of one version");
             let typed = Replica::<T>::decode(replica.id(), &shadow_of.encode(), &Limits::default())
                 .expect("what an opaque replica holds is of the type");
-            assert_eq!(face(&typed), (version, bytes), "an opaque replica holds something else");
+            assert_eq!(shadow_of.fingerprint(&KEY), typed.fingerprint(&KEY));
+            assert_eq!(face(&typed), (version, bytes, fingerprint), "an opaque replica holds something else");
         }
     }
 }

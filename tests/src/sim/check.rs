@@ -101,6 +101,17 @@ impl World {
                     self.violated(format!("n{node} believes that it was set back, because of n{who}"));
                 }
             }
+            Event::Diverged { peer, doc } => {
+                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                self.trace.note(
+                    self.now,
+                    format_args!("n{node} holds another {doc} than n{who}, in the same version"),
+                );
+                self.diverged.push((node, who, doc));
+                if !self.may_be_overtaken {
+                    self.violated(format!("n{node} holds another {doc} than n{who}, in the same version"));
+                }
+            }
             Event::PeerReady { peer } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
                 self.trace.note(self.now, format_args!("n{node} has n{who} ready"));

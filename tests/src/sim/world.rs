@@ -92,6 +92,8 @@ pub struct World {
     pub trace: Trace,
     /// Who was told that a peer knows more of what it wrote than it does, and whether it had written since.
     pub overtaken: Vec<(usize, bool)>,
+    /// Which two nodes hold something else of a document, in the same version, as the first has said.
+    pub diverged: Vec<(usize, usize, DocId)>,
     /// Whether any disk was set back, or anybody lies.
     pub(super) may_be_overtaken: bool,
     /// What happened, in numbers.
@@ -139,6 +141,7 @@ impl World {
             ledger: Ledger::default(),
             trace: Trace::default(),
             overtaken: Vec::new(),
+            diverged: Vec::new(),
             may_be_overtaken: false,
             stats: Stats::default(),
             sabotage: None,
@@ -215,10 +218,10 @@ impl World {
         self.edge.extend(nodes);
     }
 
-    /// Whether two stores have found that each has shown others what it wrote under one id.
+    /// Whether two stores have found that each has shown others what it wrote under one id, or hold something else in one version.
     #[must_use]
     pub fn has_parted(&self) -> bool {
-        self.overtaken.iter().any(|(_, forked)| *forked)
+        self.overtaken.iter().any(|(_, forked)| *forked) || !self.diverged.is_empty()
     }
 
     /// Whether a node need not agree with anybody.

@@ -1,0 +1,176 @@
+//! Equal versions with unequal states: found on contact, told, and never joined.
+
+use tombolo_crdt::AddWinsSet;
+use tombolo_sync::DocId;
+use tombolo_sync::engine::REPLICA_RECORD;
+use tombolo_sync::engine::wire::Frame;
+use tombolo_sync::store::{MemoryStore, Store as _, Write};
+use tombolo_tests::sim::{FrameWeather, LinkState, World};
+
+type Words = AddWinsSet<String>;
+
+fn add(world: &mut World, node: usize, doc: DocId, word: &str) {
+    world.update::<Words, _>(node, doc, |words| words.add(word.to_owned()));
+    world.run_for(20);
+}
+
+fn open(world: &mut World) {
+    let running: Vec<usize> = (0..world.len()).filter(|node| world.runs(*node)).collect();
+    running.into_iter().for_each(|node| _ = world.open::<Words>(node, "words"));
+}
+
+fn said(world: &mut World, node: usize, doc: DocId) -> Vec<String> {
+    world.open::<Words>(node, "words");
+    world.read::<Words, _>(node, doc, |words| words.iter().cloned().collect())
+}
+
+/// The first node shows `b…` to the second, is set back within the run, and shows `c…` to the third; nobody notices.
+fn forked(others: usize) -> (World, DocId) {
+    let mut world = World::new(3, 41);
+    world.expect_set_back();
+    world.connect_all();
+    let words = world.open::<Words>(0, "words");
+    for n in 0..others {
+        world.open::<Words>(0, &format!("other {n}"));
+    }
+    add(&mut world, 0, words, "first");
+    world.run_until_agreed(10_000);
+    world.set_link(0, 2, LinkState::Cut);
+    world.set_link(1, 2, LinkState::Cut);
+    let image = world.disk(0).store.image();
+    add(&mut world, 0, words, "b");
+    world.run_for(3_000);
+    world.set_link(0, 1, LinkState::Cut);
+    world.set_back(0, image);
+    world.set_link(0, 2, LinkState::Up);
+    world.run_for(5_000);
+    world.open::<Words>(0, "words");
+    add(&mut world, 0, words, "c");
+    world.run_for(3_000);
+    (world, words)
+}
+
+#[test]
+fn a_machine_set_back_within_one_run_that_met_another_since_is_found_on_contact() {
+    let (mut world, words) = forked(0);
+    assert!(!world.has_parted());
+    world.set_link(1, 2, LinkState::Up);
+    world.run_for(10_000);
+    assert!(world.diverged.contains(&(1, 2, words)) && world.diverged.contains(&(2, 1, words)));
+    assert_eq!(world.diverged.len(), 2, "it is told once");
+    // Nothing is mixed, whatever is written to it. (What others pass on who have met only one of the two, they take.)
+    world.crash(0, true, 0);
+    open(&mut world);
+    add(&mut world, 1, words, "more of b");
+    add(&mut world, 2, words, "more of c");
+    world.run_for(10_000);
+    assert_eq!(said(&mut world, 1, words), ["b", "first", "more of b"]);
+    assert_eq!(said(&mut world, 2, words), ["c", "first", "more of c"]);
+    let status = world.engine(1).document_status(words).unwrap();
+    assert_eq!(status.diverged, [world.peer(2)]);
+    assert!(!world.engine(1).is_in_sync_with(world.peer(2)));
+    // All else goes on.
+    let other = world.open::<Words>(1, "other");
+    add(&mut world, 1, other, "word");
+    world.run_for(3_000);
+    world.open::<Words>(2, "other");
+    assert_eq!(world.read::<Words, _>(2, other, |words| words.len()), 1);
+}
+
+#[test]
+fn a_home_set_back_unnoticed_written_alone_and_then_moved_is_found_on_contact() {
+    let mut world = World::new(2, 44);
+    world.expect_set_back();
+    world.connect_all();
+    let words = world.open::<Words>(0, "words");
+    add(&mut world, 0, words, "first");
+    world.run_until_agreed(10_000);
+    let image = world.disk(0).store.image();
+    add(&mut world, 0, words, "b");
+    world.run_for(3_000);
+    world.set_link(0, 1, LinkState::Cut);
+    world.set_back(0, image);
+    open(&mut world);
+    add(&mut world, 0, words, "c");
+    world.run_for(1_000);
+    // As a node does that finds its store on another disk: it goes on under a new id.
+    world.crash(0, true, 0);
+    let moved = Write::Put { key: REPLICA_RECORD.into(), value: vec![9; 16] };
+    world.disk(0).store.commit(&[moved]).unwrap();
+    world.start(0);
+    world.set_link(0, 1, LinkState::Up);
+    world.run_for(10_000);
+    assert!(world.diverged.contains(&(0, 1, words)) && world.diverged.contains(&(1, 0, words)));
+    assert_eq!(said(&mut world, 0, words), ["c", "first"]);
+    assert_eq!(said(&mut world, 1, words), ["b", "first"]);
+}
+
+#[test]
+fn one_document_of_many_is_found_also_if_frames_are_lost_and_another_is_always_written() {
+    let (mut world, words) = forked(300);
+    world.frames = FrameWeather { loss: 10, duplicates: 5, late: 5 };
+    let busy = world.open::<Words>(2, "other 7");
+    world.set_link(1, 2, LinkState::Up);
+    for n in 0..120 {
+        add(&mut world, 2, busy, &format!("word {n}"));
+        world.run_for(480);
+    }
+    assert!(world.diverged.contains(&(1, 2, words)) && world.diverged.contains(&(2, 1, words)));
+    assert!(world.diverged.iter().all(|(.., doc)| *doc == words), "{:?}", world.diverged);
+}
+
+#[test]
+fn who_begins_anew_is_given_all_of_it() {
+    let (mut world, words) = forked(0);
+    world.set_link(1, 2, LinkState::Up);
+    world.run_for(10_000);
+    assert!(world.has_parted());
+    world.set_link(0, 2, LinkState::Cut);
+    world.set_back(2, MemoryStore::default());
+    world.run_for(20_000);
+    assert_eq!(said(&mut world, 2, words), ["b", "first"]);
+    open(&mut world);
+    add(&mut world, 1, words, "later");
+    world.run_for(3_000);
+    assert_eq!(said(&mut world, 2, words), ["b", "first", "later"]);
+    assert!(world.engine(1).document_status(words).unwrap().diverged.is_empty());
+}
+
+#[test]
+fn what_has_been_compared_is_not_compared_again_until_it_changes() {
+    let mut world = World::new(2, 42);
+    world.connect_all();
+    let docs: Vec<DocId> = (0..200).map(|n| world.open::<Words>(0, &format!("document {n}"))).collect();
+    docs.iter().for_each(|doc| add(&mut world, 0, *doc, "word"));
+    world.run_until_agreed(10_000);
+    world.run_for(20_000);
+    world.record();
+    world.run_for(60_000);
+    let compared = |world: &World| {
+        let sent = world.sent().iter();
+        sent.filter(|sent| matches!(sent.frame, Frame::Alike { .. } | Frame::States(_))).count()
+    };
+    assert_eq!(compared(&world), 0);
+    add(&mut world, 0, docs[3], "another word");
+    world.run_for(20_000);
+    assert!((1..=2).contains(&compared(&world)), "each side once, at most: {}", compared(&world));
+}
+
+#[test]
+fn lies_about_fingerprints_part_nobody_but_the_liar() {
+    let mut world = World::new(3, 43);
+    world.expect_set_back();
+    world.connect_all();
+    let words = world.open::<Words>(0, "words");
+    add(&mut world, 0, words, "first");
+    world.run_until_agreed(10_000);
+    world.run_for(10_000);
+    let lie = Frame::Alike { but: vec![words; 1_000], versions: [1; 32], states: [2; 16], asks: true };
+    world.forge_frame(2, 0, &lie);
+    world.forge_frame(2, 0, &Frame::States(vec![(words, [1; 16], [2; 16]); 1_000]));
+    open(&mut world);
+    add(&mut world, 1, words, "second");
+    world.run_for(10_000);
+    assert!(world.diverged.is_empty());
+    assert_eq!(said(&mut world, 0, words), ["first", "second"]);
+}
