@@ -23,8 +23,8 @@ impl<T: Crdt> Replica<T> {
     ///
     /// let mut ann = Replica::<AddWinsSet<u64>>::new(ReplicaId::from_bytes([1; 16]));
     /// let mut copy = Replica::<AddWinsSet<u64>>::new(ReplicaId::from_bytes([1; 16]));
-    /// let _ = ann.update(|set| set.add(1));
-    /// let _ = copy.update(|set| set.add(2));
+    /// let _ = ann.update(|set| set.add(1_u64));
+    /// let _ = copy.update(|set| set.add(2_u64));
     /// assert_eq!(ann.version(), copy.version());
     /// assert_ne!(ann.fingerprint(&[7; 16]), copy.fingerprint(&[7; 16]));
     /// ```

@@ -235,7 +235,8 @@ impl Shared {
             }
             Event::PeerReady { peer } => tracing::info!(%peer, "peer connected"),
             Event::PeerGone { peer } => tracing::info!(%peer, "peer gone"),
-            Event::Directory | Event::Progress => {}
+            // The engine has logged it, and the status tells it as long as it is so.
+            Event::Diverged { .. } | Event::Directory | Event::Progress => {}
         }
     }
 
