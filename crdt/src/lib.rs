@@ -252,11 +252,11 @@ pub use doc::{Doc, DocEntry, Kind, Scalar};
 pub use flag::{DisableWinsFlag, EnableWinsFlag};
 pub use map::{AddWinsMap, GMap, LwwMap};
 pub use register::{LwwRegister, MaxRegister, MinRegister, MvRegister};
-pub use replica::{Merged, Refused, Replica, Since};
+pub use replica::{Garbage, Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{
     Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, Join, Key, Look, MAX_DEPTH,
-    Mut, Opaque, Plain, Seen, UnknownFields, Value, View, What, look_at_fields, look_at_variant,
+    Mut, Opaque, Plain, Seen, Sweep, UnknownFields, Value, View, What, look_at_fields, look_at_variant,
 };
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///

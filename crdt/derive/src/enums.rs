@@ -232,6 +232,10 @@ fn store(choice: &Choice) -> Tokens {
                 })
             }
 
+            fn remembered(&self, sweep: &mut #krate::Sweep<'_>) {
+                #(#krate::DotStore::remembered(&self.#fields, sweep);)*
+            }
+
             fn conflicts(&self, disputes: &mut #krate::Disputes<'_>) {
                 #krate::DotStore::conflicts(&self.__chosen, disputes);
                 match self.get() {

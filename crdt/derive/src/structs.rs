@@ -250,6 +250,10 @@ fn store(schema: &Schema) -> Tokens {
                 map.end()
             }
 
+            fn remembered(&self, sweep: &mut #krate::Sweep<'_>) {
+                #(#krate::DotStore::remembered(&self.#members, sweep);)*
+            }
+
             fn conflicts(&self, disputes: &mut #krate::Disputes<'_>) {
                 #(disputes.below(#krate::Plain::from(#all_names), |disputes| {
                     #krate::DotStore::conflicts(&self.#members, disputes);

@@ -14,8 +14,8 @@ use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 use crate::map::reset;
 use crate::store::{
-    Claim, Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, View, What,
-    deeper,
+    Claim, Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, Sweep, View,
+    What, deeper,
 };
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister, MaxRegister,
@@ -309,6 +309,12 @@ impl DotStore for DocEntry {
         let mut map = serializer.serialize_map(Some(self.typed.len()))?;
         self.typed.iter().try_for_each(|typed| typed.view_in(&mut map))?;
         map.end()
+    }
+
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        for typed in &self.typed {
+            sweep.entry(|sweep| each!(typed, value => value.remembered(sweep)));
+        }
     }
 
     fn conflicts(&self, disputes: &mut Disputes<'_>) {

@@ -17,7 +17,7 @@ use serde::Serializer;
 
 use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
-use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen};
+use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen, Sweep};
 use crate::{
     AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister,
     MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
@@ -247,6 +247,10 @@ impl DotStore for Doc {
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.entries.view(serializer)
+    }
+
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        self.entries.remembered(sweep);
     }
 
     fn conflicts(&self, disputes: &mut Disputes<'_>) {

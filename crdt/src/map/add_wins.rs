@@ -23,8 +23,8 @@ use crate::causal::{LocalDot, Tx};
 use crate::delta::{DeltaTree, Mismatch, Node, PlaceId, TreeWriter};
 use crate::set::check_keys;
 use crate::store::{
-    Crdt, Disputes, DotStore, Gathered, Join, Key, Keyed, Look, Mut, Plain, Seen, View, decode_key, deeper,
-    write_key,
+    Crdt, Disputes, DotStore, Gathered, Join, Key, Keyed, Look, Mut, Plain, Seen, Sweep, View, decode_key,
+    deeper, write_key,
 };
 
 /// A map from keys to values of one replicated type, which may be maps again.

@@ -149,6 +149,12 @@ macro_rules! impl_entries {
                 }
             }
 
+            fn remembered(&self, sweep: &mut Sweep<'_>) {
+                for (_, value) in self.entries.iter_unordered() {
+                    sweep.entry(|sweep| value.remembered(sweep));
+                }
+            }
+
             fn plain(&self) -> Plain {
                 Plain::Map(self.iter().map(|(key, value)| (Plain::of(key), value.plain())).collect())
             }

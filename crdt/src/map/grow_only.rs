@@ -21,8 +21,8 @@ use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::set::check_keys;
 use crate::store::{
-    Crdt, Disputes, DotStore, Gathered, Join, Key, Keyed, Look, Mut, Plain, Seen, View, decode_key, deeper,
-    write_key,
+    Crdt, Disputes, DotStore, Gathered, Join, Key, Keyed, Look, Mut, Plain, Seen, Sweep, View, decode_key,
+    deeper, write_key,
 };
 
 /// A map from keys to values of one replicated type, whose keys cannot be removed.

@@ -18,8 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::causal::Stamp;
 use crate::delta::Node;
 use crate::store::{
-    Crdt, Disputes, DotStore, Gathered, Join, Key, Leaf, Look, Mut, Plain, Seen, Value, Vote, Votes, Written,
-    deeper, votes_store,
+    Crdt, Disputes, DotStore, Gathered, Join, Key, Leaf, Look, Mut, Plain, Seen, Sweep, Value, Vote, Votes,
+    Written, deeper, votes_store,
 };
 
 /// A map of which each key is written and removed as a whole, and the last write or removal of it counts.
@@ -240,6 +240,10 @@ impl<K: Key, V: Value> DotStore for LwwMap<K, V> {
     }
 
     votes_store!(entries: K, Written<Entry<V>>);
+
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        self.entries.remembered(sweep);
+    }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.len()))?;

@@ -6,10 +6,12 @@ mod merge;
 mod pending;
 mod ring;
 mod since;
+mod sweep;
 mod update;
 
 pub use merge::{Merged, Refused};
 pub use since::Since;
+pub use sweep::Garbage;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

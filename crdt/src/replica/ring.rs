@@ -70,6 +70,11 @@ impl Ring {
         self.trim(row_of);
     }
 
+    /// About how many bytes the deltas take.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
+    }
+
     /// A delta whose memory is used again.
     pub(crate) fn take_spare(&mut self) -> Option<Arc<Parts>> {
         self.spare.take()

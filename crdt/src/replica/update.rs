@@ -42,7 +42,7 @@ impl<T: Crdt> Replica<T> {
         let me = self.me.unwrap_or_else(|| self.intern(self.id));
         self.me = Some(me);
         self.tx.begin(me, self.known[me as usize]);
-        let attempt = Attempt { replica: self, is_done: false };
+        let attempt = Attempt::new(self);
         let value = write(&mut Mut::root(&mut attempt.replica.state, &mut attempt.replica.tx).into())?;
         Ok((value, attempt.commit()))
     }
@@ -86,7 +86,7 @@ impl<T: Crdt> Replica<T> {
         let me = self.me.unwrap_or_else(|| self.intern(self.id));
         self.me = Some(me);
         self.tx.begin(me, self.known[me as usize]);
-        let attempt = Attempt { replica: self, is_done: false };
+        let attempt = Attempt::new(self);
         let value = write(&mut Mut::root(&mut attempt.replica.state, &mut attempt.replica.tx).into())?;
         let inverse = attempt.replica.tx.draft.inverse();
         let delta = attempt.commit();
@@ -123,8 +123,8 @@ impl<T: Crdt> Replica<T> {
 }
 
 /// A transaction under way. Dropping it without `commit`, by an error or by unwinding, undoes it.
-struct Attempt<'r, T: Crdt> {
-    replica: &'r mut Replica<T>,
+pub(super) struct Attempt<'r, T: Crdt> {
+    pub(super) replica: &'r mut Replica<T>,
     is_done: bool,
 }
 
@@ -136,8 +136,13 @@ impl<T: Crdt> Drop for Attempt<'_, T> {
     }
 }
 
-impl<T: Crdt> Attempt<'_, T> {
-    fn commit(mut self) -> Delta<T> {
+impl<'r, T: Crdt> Attempt<'r, T> {
+    /// Of a transaction that has begun.
+    pub(super) fn new(replica: &'r mut Replica<T>) -> Self {
+        Self { replica, is_done: false }
+    }
+
+    pub(super) fn commit(mut self) -> Delta<T> {
         // SUBTLE: this may panic, when all counters are used up; from then on nothing may, for the transaction could no
         // longer be undone.
         self.replica.tx.close();

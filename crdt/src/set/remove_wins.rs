@@ -15,7 +15,7 @@ use serde::Serializer;
 
 use super::marked::{impl_marked_reads, marked_view};
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Join, Key, Mark, Mut, Votes, deeper, votes_store};
+use crate::store::{Crdt, DotStore, Join, Key, Mark, Mut, Sweep, Votes, deeper, votes_store};
 
 /// A set where removing wins: for rights, memberships and the like, where it is worse to let somebody in than to keep
 /// somebody out.
@@ -100,6 +100,10 @@ impl<K: Key> DotStore for RemoveWinsSet<K> {
     }
 
     votes_store!(marks: K, Mark);
+
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        self.marks.remembered(sweep);
+    }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         marked_view(&self.marks, serializer)

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 
 use serde::Serializer;
 
-use super::{Disputes, Gathered, Join, Look, Mut, Plain, Seen, View};
+use super::{Disputes, Gathered, Join, Look, Mut, Plain, Seen, Sweep, View};
 use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 
@@ -94,6 +94,11 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// Names the places where concurrent writers left more than one value.
     fn conflicts(&self, disputes: &mut Disputes<'_>) {
         let _ = disputes;
+    }
+
+    /// Names the removals that it remembers, here and below, as far as they grow with what was removed.
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        let _ = sweep;
     }
 
     /// Says what became different since.

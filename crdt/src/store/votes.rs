@@ -5,7 +5,7 @@ use core::hash::Hash;
 use core::ops::{Bound, RangeBounds};
 
 use super::keyed::Slot;
-use super::{Content, Join, Key, Keyed, Leaf, write_key};
+use super::{Content, Join, Key, Keyed, Leaf, Sweep, write_key};
 use crate::causal::{LocalDot, Tx};
 use crate::delta::{Mismatch, Node, PlaceId, TreeWriter};
 use crate::set::check_keys;
@@ -148,6 +148,14 @@ impl<K: Key, C: Vote> Votes<K, C> {
                 }
                 votes.take_in(child, join, &mut seen);
             });
+        }
+    }
+
+    /// Names what stands under keys that are not shown.
+    pub(crate) fn remembered(&self, sweep: &mut Sweep<'_>) {
+        if self.hidden() > 0 {
+            let hidden = self.votes.iter_unordered().filter(|(_, votes)| !C::show(votes));
+            hidden.for_each(|(_, votes)| sweep.group(votes.iter_dots().map(|(dot, _)| dot)));
         }
     }
 

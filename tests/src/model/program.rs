@@ -41,6 +41,8 @@ pub enum Step<O> {
     Forget(u8, u16),
     /// A replica's wall clock says this.
     Clock(u8, u32),
+    /// A replica hears all that the others know, and forgets the removals that all know.
+    Sweep(u8),
 }
 
 /// Programs of operations that `operation` yields.
@@ -63,6 +65,7 @@ pub fn programs<O: std::fmt::Debug + Clone + 'static>(
         1 => replica.clone().prop_map(Step::Restart),
         1 => replica.clone().prop_map(Step::Reincarnate),
         1 => (replica.clone(), 0..2_000_u16).prop_map(|(at, bytes)| Step::Forget(at, bytes)),
+        1 => replica.clone().prop_map(Step::Sweep),
         1 => (replica, prop_oneof![0..1_000_000_u32, 0..50_000_000_u32]).prop_map(|(at, millis)| Step::Clock(at, millis)),
     ];
     vec(step, 1..length)
@@ -192,6 +195,7 @@ impl<T: Crdt, O: Clone> World<T, O> {
                 let at = self.at(*at);
                 self.replicas[at].set_time(u64::from(*millis));
             }
+            Step::Sweep(at) => self.sweep(self.at(*at)),
         }
         self.check();
     }
@@ -320,6 +324,30 @@ impl<T: Crdt, O: Clone> World<T, O> {
         assert!(by_answer.version().dominates(&from_version));
         self.messages.push(message.clone());
         self.deliver(to, &message);
+    }
+
+    fn sweep(&mut self, at: usize) {
+        for other in (0..self.replicas.len()).filter(|&other| other != at) {
+            let state = self.replicas[other].state();
+            self.messages.push(state.clone());
+            self.deliver(at, &state);
+        }
+        let versions = self.replicas.iter().map(Replica::version);
+        let stable = versions.reduce(|stable, version| stable.meet(&version)).expect("there are replicas");
+        let replica = &mut self.replicas[at];
+        let (before, garbage, plain) = (replica.version(), replica.garbage(), replica.plain());
+        let delta = replica.sweep(&stable);
+        assert_eq!(replica.plain(), plain, "forgetting changes what is read");
+        assert!(replica.sweep(&stable).is_empty(), "what may be forgotten is forgotten at once");
+        assert_eq!(delta.is_empty(), replica.version() == before);
+        let after = replica.garbage();
+        assert_eq!(garbage.items - after.items, garbage.removals - after.removals);
+        if !delta.is_empty() {
+            assert!(after.removals < garbage.removals);
+            self.shadows[at].merge(opaque(&delta)).expect("there is room");
+            self.written.push(delta.clone());
+            self.messages.push(delta);
+        }
     }
 
     fn reincarnate(&mut self, at: usize) {
