@@ -9,6 +9,7 @@ use tombolo_sync::engine::wire::{
     seal_payload,
 };
 use tombolo_sync::engine::{
+    Forgetting,
     Batch, Config, Effect, Engine, Event, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId, Transport,
     decodes_as_frame, fuzzing,
 };
@@ -209,6 +210,7 @@ fn config(peer: PeerId, replica: u8) -> Config {
         secret: SECRET,
         limits: Limits { bytes: 64 << 10, memory: 4 << 20, replicas: 256 },
         max_documents: 8,
+        forgetting: Forgetting::default(),
         seed: [replica; 32],
     }
 }

@@ -14,6 +14,9 @@ impl DocId {
     /// The document that says which documents exist.
     pub const DIRECTORY: Self = Self([0; 16]);
 
+    /// The document that says who belongs to the space, once anybody has asked.
+    pub const MEMBERS: Self = Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
     /// The document called `name` of type `type_name`, created after `epoch` deletions of that name and type.
     #[must_use]
     pub fn derive(name: &str, type_name: &str, epoch: u64) -> Self {

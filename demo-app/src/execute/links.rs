@@ -96,6 +96,7 @@ mod tests {
             lag: None,
             behind: None,
             diverged: Vec::new(),
+            membership: None,
             in_sync: false,
             bytes_in: 0,
             bytes_out: 0,

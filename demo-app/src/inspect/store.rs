@@ -89,6 +89,9 @@ fn known(store: &InspectedStore) -> Vec<Known<'_>> {
         if id == DocId::DIRECTORY {
             return Some(("(directory)".to_owned(), String::new()));
         }
+        if id == DocId::MEMBERS {
+            return Some(("(members)".to_owned(), String::new()));
+        }
         listed.iter().find(|listed| listed.id == id).map(|it| (it.name.clone(), it.type_name.clone()))
     };
     let mut documents: Vec<_> = store

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::ops::Range;
 
 use tombolo_crdt::{
-    Crdt, DecodeError, Decoding, Delta, Dot, Limits, Merged, Opaque, Refused, Replica, ReplicaId,
+    Crdt, DecodeError, Decoding, Delta, Dot, Garbage, Limits, Merged, Opaque, Refused, Replica, ReplicaId,
     SessionNames, Version,
 };
 
@@ -41,6 +41,10 @@ pub(crate) trait Document: Send {
     /// The state in slices, cut near where it was cut before.
     fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
     fn waiting(&self) -> usize;
+    /// What it keeps beside what is read.
+    fn garbage(&self) -> Garbage;
+    /// Forgets removals that all know; yields the change, also in bytes. `None` if there is nothing to forget.
+    fn sweep(&mut self, stable: &Version) -> Option<(Vec<u8>, Delta<Opaque>)>;
     /// A hash of all it holds.
     fn fingerprint(&self, key: &[u8; 16]) -> u128;
     /// From here on it writes under another id, which nobody has used.
@@ -229,6 +233,15 @@ impl<T: Crdt> Document for Replica<T> {
 
     fn waiting(&self) -> usize {
         self.pending()
+    }
+
+    fn garbage(&self) -> Garbage {
+        Self::garbage(self)
+    }
+
+    fn sweep(&mut self, stable: &Version) -> Option<(Vec<u8>, Delta<Opaque>)> {
+        let delta = Self::sweep(self, stable);
+        (!delta.is_empty()).then(|| (delta.encode_body(), delta.erase()))
     }
 
     fn fingerprint(&self, key: &[u8; 16]) -> u128 {

@@ -196,6 +196,8 @@ pub enum Origin {
     Local,
     /// It came from this peer, which need not be its author.
     Peer(PeerId),
+    /// This node has forgotten removals that all members know; the value is what it was.
+    Swept,
     /// What was written here alone goes by another replica id now; the value is what it was.
     Renamed,
     /// The disk refused a write, and the document went back to its last durable state.
@@ -261,6 +263,11 @@ pub enum Event {
         peer: PeerId,
         /// Which document.
         doc: DocId,
+    },
+    /// Nobody waits for this member any more before removals are forgotten: it was silent for too long, or was released by hand.
+    Released {
+        /// Who.
+        peer: PeerId,
     },
     /// A wait has come to something: ask for its [`outcome`](crate::engine::Engine::outcome).
     Awaited(WaitId),

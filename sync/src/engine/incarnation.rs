@@ -225,7 +225,7 @@ impl Engine {
     }
 
     /// Whether a peer is there that has told us who it is, what it knows of us and all it holds.
-    fn is_confirmed(&self) -> bool {
+    pub(super) fn is_confirmed(&self) -> bool {
         let us = self.us.replica;
         self.peers.values().filter_map(Peer::ready).any(|ready| ready.has_told_all(us))
     }

@@ -128,6 +128,9 @@ impl Engine {
             _ if doc == DocId::DIRECTORY => self.directory_changed(),
             _ => {}
         }
+        if doc == DocId::MEMBERS && origin != Origin::Local {
+            self.tend_members();
+        }
         if let Some(slot) = self.documents.get(&doc) {
             let version = slot.body.version();
             self.event(Event::Changed { doc, origin, version });

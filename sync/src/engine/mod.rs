@@ -19,6 +19,7 @@ mod concern;
 mod directory;
 mod document;
 mod effect;
+mod forget;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -29,6 +30,7 @@ mod incarnation;
 mod line;
 mod links;
 mod live;
+mod members;
 mod peer;
 mod pulls;
 mod repair;
@@ -58,9 +60,11 @@ use compare::Fingerprints;
 use concern::Waits;
 pub(crate) use directory::Directory;
 use document::Us;
+use forget::Forget;
 use gossip::Seal;
 use handshake::Credentials;
 use incarnation::Lines;
+use members::Roll;
 use peer::Peer;
 use pulls::Pulls;
 use staging::Staging;
@@ -75,6 +79,7 @@ pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, T
 pub use frame::{MAX_FRAME, decodes_as_frame};
 pub use gossip::MAX_PAYLOAD;
 pub use incarnation::REPLICA_RECORD;
+pub use members::{Forgetting, Membership};
 pub use status::{DocumentStatus, PeerStatus, Status};
 pub use update::{OpenError, UpdateError};
 
@@ -108,6 +113,8 @@ pub struct Config {
     pub limits: Limits,
     /// How many documents there may be.
     pub max_documents: usize,
+    /// When removals are forgotten.
+    pub forgetting: Forgetting,
     /// Seeds everything random: nonces and pauses.
     pub seed: [u8; 32],
 }
@@ -176,6 +183,9 @@ pub struct Engine {
     push_at: u64,
     /// Who waits for what others do.
     waits: Waits,
+    /// Who belongs to the space, and has acknowledged what.
+    roll: Roll,
+    forget: Forget,
 }
 
 impl std::fmt::Debug for Engine {
@@ -223,6 +233,8 @@ impl Engine {
             push: BTreeSet::new(),
             push_at: 0,
             waits: Waits::default(),
+            roll: Roll::load(store)?,
+            forget: Forget::default(),
             config,
         };
         for (key, value) in store.records(book::RECORDS)? {
@@ -332,6 +344,7 @@ impl Engine {
             self.announce();
         }
         self.tend_waits();
+        self.tend_garbage();
         self.ask_to_tell();
     }
 

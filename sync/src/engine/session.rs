@@ -71,6 +71,7 @@ impl Engine {
     fn forget_session(&mut self, peer: PeerId) {
         let Some(old) = self.peers.remove(&peer) else { return };
         let proved = old.ready().is_some();
+        self.save_acknowledged(peer);
         self.book.gone(peer, self.now.millis, self.config.peer < peer, proved, &mut self.rng);
         self.dial_at = 0;
         self.pull_elsewhere(peer);
@@ -209,6 +210,7 @@ impl Engine {
                     }
                     self.serve(peer);
                     self.compare(peer);
+                    self.acknowledge(peer);
                 }
                 _ => {}
             }

@@ -1,9 +1,10 @@
 //! How synchronisation stands.
 
-use tombolo_crdt::Version;
+use tombolo_crdt::{Garbage, Version};
 
 use super::Engine;
 use super::effect::Transport;
+use super::members::Membership;
 use super::peer::Peer;
 use crate::{DocId, PeerId};
 
@@ -57,6 +58,8 @@ pub struct PeerStatus {
     pub last_repair_millis: Option<u64>,
     /// How far its clock seemed to be ahead of ours when the session began, in milliseconds.
     pub clock_skew_millis: Option<i64>,
+    /// How it belongs to the space; `None` as long as nobody has asked.
+    pub membership: Option<Membership>,
     /// Where it can be reached.
     pub addresses: Vec<String>,
 }
@@ -74,6 +77,8 @@ pub struct DocumentStatus {
     pub in_sync_with: usize,
     /// How many deltas wait for what they depend on.
     pub pending: usize,
+    /// What of it is durable at all members, as far as is known: nobody will write any more without having seen it.
+    pub stable: Version,
     /// Which peers hold something else, in the same version ([`Event::Diverged`](super::Event::Diverged)).
     pub diverged: Vec<PeerId>,
 }
@@ -105,6 +110,7 @@ impl Engine {
                     .and_then(|ready| ready.last_repair)
                     .map(|at| self.now.millis.saturating_sub(at)),
                 clock_skew_millis: ready.map(|ready| ready.skew_millis),
+                membership: self.membership(peer),
                 addresses: known.addresses().cloned().collect(),
             });
         }
@@ -141,6 +147,13 @@ impl Engine {
         self.ready_peers().into_iter().filter(|&peer| self.is_in_sync_with(peer)).count()
     }
 
+    /// What a document keeps beside what is read; `None` if it is not there. Of one that has not been opened it cannot be told what
+    /// only remembers removals. Costs two walks over it.
+    #[must_use]
+    pub fn garbage(&self, doc: DocId) -> Option<Garbage> {
+        Some(self.documents.get(&doc)?.body.garbage())
+    }
+
     /// How one document stands; `None` if it is not there.
     #[must_use]
     pub fn document_status(&self, doc: DocId) -> Option<DocumentStatus> {
@@ -150,7 +163,8 @@ impl Engine {
         let in_sync_with = ready.filter(|ready| ready.have.get(doc) == self.durable.get(doc)).count();
         let (version, pending) = (slot.body.version(), slot.body.waiting());
         let diverged = self.diverged_from(doc);
-        Some(DocumentStatus { id: doc, version, durable, in_sync_with, pending, diverged })
+        let stable = self.stable(doc);
+        Some(DocumentStatus { id: doc, version, durable, in_sync_with, pending, stable, diverged })
     }
 
     /// A digest over everything this node holds durably: equal at two nodes exactly where all documents are.

@@ -29,6 +29,8 @@ pub(crate) struct Slot {
     snapshot_bytes: usize,
     /// The disk refused a write; until the document has been read back it cannot be written.
     pub(crate) is_stale: bool,
+    /// In which version it was looked at last, and whether it remembers more removals than it should.
+    pub(crate) looked_at: Option<(Version, bool)>,
     /// What it is in some version.
     pub(crate) fingerprint: Option<(Version, u128)>,
     /// The name and type under which it was opened.
@@ -50,6 +52,7 @@ impl Slot {
             slices: slices.iter().map(|(start, slice)| (*start, content_hash(slice))).collect(),
             snapshot_bytes: slices.iter().map(|(_, slice)| slice.len()).sum(),
             is_stale: false,
+            looked_at: None,
             fingerprint: None,
             opened: None,
             is_unlisted: false,

@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// Has the document in memory as a `T`.
-    fn open_slot<T: Crdt>(&mut self, doc: DocId) -> Result<(), Option<DecodeError>> {
+    pub(super) fn open_slot<T: Crdt>(&mut self, doc: DocId) -> Result<(), Option<DecodeError>> {
         let us = self.us;
         let count = self.documents.len();
         match self.documents.get_mut(&doc) {
@@ -223,16 +223,27 @@ impl Engine {
     }
 
     /// Stores a local change and has it pushed once it is durable.
-    fn commit<T: Crdt>(&mut self, doc: DocId, delta: &Delta<T>) -> Option<BatchId> {
+    pub(super) fn commit<T: Crdt>(&mut self, doc: DocId, delta: &Delta<T>) -> Option<BatchId> {
         if delta.is_empty() {
             return None;
         }
+        self.commit_as(doc, delta.encode_body(), delta.erase(), Origin::Local)
+    }
+
+    /// The same of a change of this origin, given also in bytes.
+    pub(super) fn commit_as(
+        &mut self,
+        doc: DocId,
+        record: Vec<u8>,
+        delta: Delta<Opaque>,
+        origin: Origin,
+    ) -> Option<BatchId> {
         self.begin_to_write(doc);
-        let batch = self.persist(doc, Some(delta.encode_body()))?;
+        let batch = self.persist(doc, Some(record))?;
         if let Some(slot) = self.documents.get_mut(&doc) {
-            slot.fresh.push((batch, delta.erase()));
+            slot.fresh.push((batch, delta));
         }
-        self.changed(doc, Origin::Local);
+        self.changed(doc, origin);
         Some(batch)
     }
 }

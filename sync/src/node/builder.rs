@@ -6,7 +6,7 @@ use super::driver::Shared;
 use super::home::{self, Home, Membership};
 use super::witness::Witness;
 use super::{Error, Node, Result, listen};
-use crate::engine::{Config, Engine, Input};
+use crate::engine::{Config, Engine, Forgetting, Input};
 use crate::net::{Multiaddr, Net, NetConfig};
 use crate::store::Store;
 use crate::{SpaceId, Ticket};
@@ -165,6 +165,7 @@ impl NodeBuilder {
             secret: secret.clone(),
             limits: self.limits,
             max_documents: self.max_documents,
+            forgetting: Forgetting::default(),
             seed: home::random()?,
         };
         parse_all(self.announce.as_deref().unwrap_or_default())?;

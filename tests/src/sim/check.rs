@@ -146,7 +146,12 @@ impl World {
         }
         self.trace.note(self.now, format_args!("n{node} {doc:?} is at {version:?}, {origin:?}"));
         // What others wrote comes with everything that they had seen; what is written here has not been noted yet.
-        if !matches!(origin, Origin::Local | Origin::Undone | Origin::Renamed) {
+        if origin == Origin::Swept {
+            // A write that nobody asked for, and that nobody may notice.
+            let author = (self.nodes[node].replica, self.nodes[node].branch);
+            self.stats.count(Branch::Swept);
+            self.ledger.note(doc, author, before.clone(), version.get(author.0), Vec::new(), None);
+        } else if !matches!(origin, Origin::Local | Origin::Undone | Origin::Renamed) {
             self.check_cut(node, doc, &before, &version);
         }
         if origin == Origin::Undone {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tombolo_crdt::{AddWinsSet, Crdt, Doc, LwwRegister, Mut, MvRegister, PnCounter, Replica, Scalar, Stamp};
+use tombolo_crdt::{
+    AddWinsSet, Crdt, Doc, LwwRegister, Mut, MvRegister, PnCounter, RemoveWinsSet, Replica, Scalar, Stamp,
+};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::{BatchId, Engine, Now, OpenError, UpdateError};
 
@@ -33,6 +35,8 @@ pub enum Kind {
     Doc,
     /// A [`Board`].
     Board,
+    /// A `RemoveWinsSet<String>`.
+    Guests,
 }
 
 /// One thing done within a transaction, to a field of the document; documents without fields have one that is `""`.
@@ -70,7 +74,8 @@ pub type Reading = BTreeMap<&'static str, Value>;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Counter, Self::Set, Self::Multi, Self::Latest, Self::Doc, Self::Board];
+    pub const ALL: [Self; 7] =
+        [Self::Counter, Self::Set, Self::Multi, Self::Latest, Self::Doc, Self::Board, Self::Guests];
 
     /// The type's name in the directory.
     #[must_use]
@@ -82,6 +87,7 @@ impl Kind {
             Self::Latest => LwwRegister::<String>::type_name(),
             Self::Doc => Doc::type_name(),
             Self::Board => Board::type_name(),
+            Self::Guests => RemoveWinsSet::<String>::type_name(),
         }
         .into_owned()
     }
@@ -92,16 +98,17 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.type_name() == type_name)
     }
 
-    /// What its fields are made of: counters, sets, multi-value registers, last-writer-wins registers.
+    /// What its fields are made of: counters, sets, multi-value registers, last-writer-wins registers, sets where removing wins.
     #[must_use]
-    pub fn fields(self) -> [&'static [&'static str]; 4] {
+    pub fn fields(self) -> [&'static [&'static str]; 5] {
         match self {
-            Self::Counter => [&[""], &[], &[], &[]],
-            Self::Set => [&[], &[""], &[], &[]],
-            Self::Multi => [&[], &[], &[""], &[]],
-            Self::Latest => [&[], &[], &[], &[""]],
-            Self::Doc => [&["hits"], &["labels"], &["note"], &[]],
-            Self::Board => [&["votes"], &["tags"], &[], &["title"]],
+            Self::Counter => [&[""], &[], &[], &[], &[]],
+            Self::Set => [&[], &[""], &[], &[], &[]],
+            Self::Multi => [&[], &[], &[""], &[], &[]],
+            Self::Latest => [&[], &[], &[], &[""], &[]],
+            Self::Doc => [&["hits"], &["labels"], &["note"], &[], &[]],
+            Self::Board => [&["votes"], &["tags"], &[], &["title"], &[]],
+            Self::Guests => [&[], &[], &[], &[], &[""]],
         }
     }
 
@@ -119,6 +126,7 @@ impl Kind {
             Self::Latest => engine.open::<LwwRegister<String>>(now, name, create),
             Self::Doc => engine.open::<Doc>(now, name, create),
             Self::Board => engine.open::<Board>(now, name, create),
+            Self::Guests => engine.open::<RemoveWinsSet<String>>(now, name, create),
         }
     }
 
@@ -174,6 +182,14 @@ impl Kind {
                 });
                 end
             }),
+            Self::Guests => engine.update::<RemoveWinsSet<String>, _, _>(now, doc, |guests| {
+                ops.iter().for_each(|op| match op {
+                    Op::Insert(_, element) => guests.add(element.clone()),
+                    Op::Remove(_, element) => _ = guests.remove(element.clone()),
+                    _ => {}
+                });
+                end
+            }),
         };
         done.map(|((), batch)| batch)
     }
@@ -216,6 +232,10 @@ impl Kind {
                     ("tags", Value::Elements(board.tags.iter().cloned().collect())),
                 ]
             }
+            Self::Guests => {
+                let guests = engine.document::<RemoveWinsSet<String>>(doc)?;
+                vec![("", Value::Elements(guests.iter().cloned().collect()))]
+            }
         };
         Some(reading.into_iter().collect())
     }
@@ -234,6 +254,12 @@ impl Kind {
             }
             (Self::Board, Op::Remove(_, element)) => {
                 !engine.document::<Board>(doc)?.tags.contains(element.as_str())
+            }
+            (Self::Guests, Op::Insert(_, element)) => {
+                engine.document::<RemoveWinsSet<String>>(doc)?.contains(element.as_str())
+            }
+            (Self::Guests, Op::Remove(_, element)) => {
+                !engine.document::<RemoveWinsSet<String>>(doc)?.contains(element.as_str())
             }
             (Self::Multi, Op::Set(_, value)) => {
                 engine.document::<MvRegister<String>>(doc)?.values().eq([value])

@@ -200,9 +200,10 @@ impl Ledger {
     #[must_use]
     pub fn expected(&self, doc: DocId, kind: Kind) -> Reading {
         let all = self.of(doc);
-        let [counters, sets, multis, latest] = kind.fields();
+        let [counters, sets, multis, latest, guarded] = kind.fields();
         let counters = counters.iter().map(|&field| (field, Value::Sum(sum(&all, field))));
         let sets = sets.iter().map(|&field| (field, Value::Elements(elements(&all, field))));
+        let guarded = guarded.iter().map(|&field| (field, Value::Elements(guarded_elements(&all, field))));
         let multis = multis.iter().map(|&field| {
             (field, Value::Elements(writes(&all, field).into_iter().map(|(_, value)| value).collect()))
         });
@@ -210,7 +211,7 @@ impl Ledger {
             let last = writes(&all, field).into_iter().max_by_key(|(entry, _)| (entry.stamp, entry.replica));
             (field, Value::Latest(last.map(|(_, value)| value)))
         });
-        counters.chain(sets).chain(multis).chain(latest).collect()
+        counters.chain(sets).chain(multis).chain(latest).chain(guarded).collect()
     }
 
     /// The documents that must be listed: what was created and not deleted by somebody who knew.
@@ -259,6 +260,29 @@ fn elements(all: &[&Entry], field: &str) -> BTreeSet<String> {
         }
     }
     elements
+}
+
+/// Remove-wins: of what was said of an element and nothing that was said later saw, all says that it is in.
+fn guarded_elements(all: &[&Entry], field: &str) -> BTreeSet<String> {
+    let mut said: BTreeMap<&str, Vec<(&Entry, usize, bool)>> = BTreeMap::new();
+    for (writer, at, op) in ops(all) {
+        match op {
+            Op::Insert(named, element) if *named == field => {
+                said.entry(element).or_default().push((writer, at, true))
+            }
+            Op::Remove(named, element) if *named == field => {
+                said.entry(element).or_default().push((writer, at, false))
+            }
+            _ => {}
+        }
+    }
+    let is_in = |said: &Vec<(&Entry, usize, bool)>| {
+        let stands = |(writer, at): (&Entry, usize)| {
+            !said.iter().any(|&(later, there, _)| comes_after((later, there), (writer, at)))
+        };
+        said.iter().all(|&(writer, at, is_in)| is_in || !stands((writer, at)))
+    };
+    said.into_iter().filter(|(_, said)| is_in(said)).map(|(element, _)| element.to_owned()).collect()
 }
 
 /// The writes of a register that no other write saw.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{Limits, ReplicaId, SessionNames, Version};
-use tombolo_sync::engine::{BatchId, Config, Engine, REPLICA_RECORD, SessionId};
+use tombolo_sync::engine::{BatchId, Config, Engine, Forgetting, REPLICA_RECORD, SessionId};
 use tombolo_sync::store::Store as _;
 use tombolo_sync::{DocId, PeerId, Secret};
 
@@ -20,11 +20,19 @@ pub struct NodeOptions {
     pub max_documents: usize,
     /// What it takes from others.
     pub limits: Limits,
+    /// When it forgets removals.
+    pub forgetting: Forgetting,
 }
 
 impl Default for NodeOptions {
     fn default() -> Self {
-        Self { secret: 7, application: "simulation".into(), max_documents: 10_000, limits: Limits::default() }
+        Self {
+            secret: 7,
+            application: "simulation".into(),
+            max_documents: 10_000,
+            limits: Limits::default(),
+            forgetting: Forgetting::default(),
+        }
     }
 }
 
@@ -136,6 +144,7 @@ impl Node {
             secret: self.options.secret(),
             limits: self.options.limits,
             max_documents: self.options.max_documents,
+            forgetting: self.options.forgetting,
             seed,
         }
     }

@@ -48,10 +48,12 @@ pub enum Branch {
     Copied,
     /// What a store wrote alone after that was given to a new id.
     Renamed,
+    /// Removals that all knew were forgotten.
+    Swept,
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 20] = [
+const BRANCHES: [(Branch, &str); 21] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -72,6 +74,7 @@ const BRANCHES: [(Branch, &str); 20] = [
     (Branch::SetBack, "set back"),
     (Branch::Copied, "copied"),
     (Branch::Renamed, "renamed"),
+    (Branch::Swept, "swept"),
 ];
 
 impl Outcome {

@@ -6,11 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_sync::DocId;
+use tombolo_sync::engine::Forgetting;
 use tombolo_sync::engine::Input;
 use tombolo_sync::store::MemoryStore;
 
 use super::kind::{Kind, Op, Value};
 use super::network::{FrameWeather, GossipWeather, Gossipsub, LinkState};
+use super::node::NodeOptions;
 use super::outcome::{Branch, Outcome, Stats};
 use super::story::listed;
 use super::world::{Sabotage, World};
@@ -140,7 +142,12 @@ impl Player {
         let mut count = rng.random_range(least..=7);
         // One more, which is started on a copy some day.
         count += usize::from(schedule.mode == Mode::Backups);
-        let mut world = World::new(count, schedule.seed);
+        // What a store acknowledged before it was set back it may write against afterwards; and so may who is said to have acknowledged it.
+        let forgets = !matches!(schedule.mode, Mode::Backups | Mode::Tampered);
+        let least = if forgets { 1 } else { usize::MAX };
+        let forgetting = Forgetting { least, pause: 300, silence: None };
+        let options = NodeOptions { forgetting, ..NodeOptions::default() };
+        let mut world = World::with_options((0..count).map(|_| options.clone()), schedule.seed);
         world.collect_violations();
         if schedule.trace {
             world.trace.keep();
@@ -412,7 +419,7 @@ impl Player {
 
     /// Hundreds of elements come or go in one transaction.
     fn write_bulk(&mut self, node: usize, (kind, name): (Kind, &'static str), doc: DocId) {
-        let [_, [field, ..], _, _] = kind.fields() else { return };
+        let [_, [field, ..], _, _, _] = kind.fields() else { return };
         let Some(reading) = self.world.read_kind(node, kind, doc) else { return };
         let Some(Value::Elements(there)) = reading.get(field) else { return };
         let ops: Vec<Op> = if there.len() < 400 {
@@ -429,7 +436,7 @@ impl Player {
     }
 
     fn op(&mut self, node: usize, kind: Kind) -> Option<Op> {
-        let [counters, sets, multis, latest] = kind.fields();
+        let [counters, sets, multis, latest, guarded] = kind.fields();
         let registers: Vec<&'static str> = multis.iter().chain(latest).copied().collect();
         let mut ops: Vec<Op> = Vec::new();
         self.written += 1;
@@ -443,6 +450,10 @@ impl Player {
                 70..95 => Op::Remove(field, shared),
                 _ => Op::Clear(field),
             });
+        }
+        for field in guarded {
+            let shared = format!("e{}", self.rng.random_range(0..6));
+            ops.push(if self.rng.random() { Op::Insert(field, shared) } else { Op::Remove(field, shared) });
         }
         for field in registers {
             let unset = self.rng.random_ratio(1, 10);

@@ -1,0 +1,288 @@
+//! Who belongs to the space, as far as it matters: whom to hear before a removal is forgotten.
+//!
+//! As long as nobody has anything to forget nothing of this is kept. Who has begins a document of the space's own, with itself and
+//! everybody it has met. Whoever sees that document *answers*: says that it is there, and adds whom it has met and who is missing;
+//! from then on it adds everybody as it meets them. So who has answered has named all whom it let in.
+//!
+//! A member that is silent for long is *released*: nobody waits for it any more. It answers again when it is back.
+
+use std::collections::BTreeMap;
+
+use tombolo_crdt::{LwwMap, Replica, Version};
+
+use super::Engine;
+use super::effect::{BatchId, Event, Input, Now};
+use super::peer::Peer;
+use super::versions::Versions;
+use super::{StartError, Store};
+use crate::store::Write;
+use crate::{DocId, PeerId};
+
+/// Who belongs to the space: a state by key.
+pub(crate) type Members = LwwMap<String, u8>;
+
+/// What members have acknowledged stands under these names.
+const ACKNOWLEDGED: &str = "acknowledged/";
+/// That we have left stands under this.
+const LEFT: &str = "left";
+/// The pause between writing down twice what a member has acknowledged, in milliseconds.
+const SAVE_PAUSE: u64 = 10 * 60 * 1_000;
+/// Who has not been heard for so long does not speak for the others, in milliseconds: a day.
+const RECENT: u64 = 24 * 60 * 60 * 1_000;
+
+/// How somebody belongs to the space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Membership {
+    /// Somebody has met it.
+    Known = 0,
+    /// It has said itself that it is there.
+    Member = 1,
+    /// It left, or was silent for so long that nobody waits for it any more.
+    Released = 2,
+}
+
+impl Membership {
+    fn of(code: u8) -> Self {
+        match code {
+            0 => Self::Known,
+            1 => Self::Member,
+            _ => Self::Released,
+        }
+    }
+}
+
+/// When removals are forgotten that all members know, and when members are not waited for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgetting {
+    /// A document is swept when it remembers at least so many removals, and an eighth as many as it has items.
+    pub least: usize,
+    /// The pause between two looks, in milliseconds.
+    pub pause: u64,
+    /// A member that was silent for so long, in milliseconds, is released, if more than half of the members were heard within a
+    /// day. `None`: never, but by [`Engine::release`].
+    pub silence: Option<u64>,
+}
+
+impl Default for Forgetting {
+    /// From 16 removals on, every ten seconds; released after 30 days.
+    fn default() -> Self {
+        Self { least: 16, pause: 10_000, silence: Some(30 * 24 * 60 * 60 * 1_000) }
+    }
+}
+
+/// What a member is known to hold durably, and we do as well.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    versions: Versions,
+    /// What it held at the last look. SUBTLE: it counts from the next one on, when we know all members that it had met by then.
+    fresh: Versions,
+    /// When it was heard last, by our wall clock.
+    heard: u64,
+    /// When that was written down last.
+    saved: u64,
+}
+
+/// Who has acknowledged what.
+#[derive(Debug, Default)]
+pub(crate) struct Roll {
+    acknowledged: BTreeMap<PeerId, Acknowledged>,
+    /// Something here waits for being forgotten.
+    pub(super) is_wanted: bool,
+    /// We have left: we do not answer any more.
+    has_left: bool,
+}
+
+impl Roll {
+    pub(crate) fn load(store: &dyn Store) -> Result<Self, StartError> {
+        let mut roll = Self { has_left: store.record(LEFT)?.is_some(), ..Self::default() };
+        for (key, bytes) in store.records(ACKNOWLEDGED)? {
+            let damaged = || StartError::Record(key.clone());
+            let peer = key[ACKNOWLEDGED.len()..].parse().map_err(|_| damaged())?;
+            let (heard, entries): (u64, Vec<(DocId, Version)>) =
+                rmp_serde::from_slice(&bytes).map_err(|_| damaged())?;
+            let mut versions = Versions::default();
+            entries.into_iter().for_each(|(doc, version)| versions.set(doc, version));
+            roll.acknowledged.insert(peer, Acknowledged { versions, heard, ..Acknowledged::default() });
+        }
+        Ok(roll)
+    }
+}
+
+impl Engine {
+    /// Who belongs to the space, as far as anybody has asked.
+    fn members(&self) -> Option<&Replica<Members>> {
+        self.document::<Members>(DocId::MEMBERS)
+    }
+
+    /// How a peer belongs to the space; `None` as long as nobody has asked.
+    #[must_use]
+    pub fn membership(&self, peer: PeerId) -> Option<Membership> {
+        self.members()?.get(&*peer.to_string()).copied().map(Membership::of)
+    }
+
+    /// All that belong to the space, as far as anybody has asked.
+    fn roll_call(&self) -> BTreeMap<PeerId, Membership> {
+        let all = self.members().into_iter().flat_map(|members| members.iter());
+        // What no key is nobody has.
+        all.filter_map(|(peer, code)| Some((peer.parse().ok()?, Membership::of(*code)))).collect()
+    }
+
+    /// Answers, and adds whom we have met and who is missing, if anybody has asked or we want to.
+    pub(super) fn tend_members(&mut self) {
+        let is_asked = self.durable.get(DocId::MEMBERS).is_some() || self.roll.is_wanted;
+        if !is_asked || self.roll.has_left || self.lines.is_apart() || !self.is_confirmed() {
+            return;
+        }
+        if let Err(Some(why)) = self.open_slot::<Members>(DocId::MEMBERS) {
+            return tracing::error!(%why, "who belongs to the space cannot be read; nothing is forgotten");
+        }
+        let mut states = BTreeMap::new();
+        let known = self.roll_call();
+        if known.get(&self.config.peer) != Some(&Membership::Member) {
+            states.insert(self.config.peer, Membership::Member);
+        }
+        let met = self.book.iter().filter(|(peer, met)| met.proved && !known.contains_key(peer));
+        states.extend(
+            met.filter(|(peer, _)| *peer != self.config.peer).map(|(peer, _)| (peer, Membership::Known)),
+        );
+        self.note_members(&states);
+    }
+
+    fn note_members(&mut self, states: &BTreeMap<PeerId, Membership>) -> Option<BatchId> {
+        let now = self.now.wall_millis;
+        let slot = self.documents.get_mut(&DocId::MEMBERS).filter(|slot| slot.is_writable())?;
+        slot.body.set_time(now);
+        let members: &mut Replica<Members> = slot.body.as_any_mut().downcast_mut()?;
+        let ((), delta) = members.update(|members| {
+            for (peer, state) in states {
+                members.set(peer.to_string(), *state as u8);
+            }
+        });
+        self.commit(DocId::MEMBERS, &delta)
+    }
+
+    /// Notes what a peer holds that we hold as well, once a beat.
+    pub(super) fn acknowledge(&mut self, peer: PeerId) {
+        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready) else { return };
+        if !ready.has_told_all(self.us.replica) || self.lines.is_apart() {
+            return;
+        }
+        // Whom it has met since it told what it held we must know.
+        let none = Version::new();
+        let members = |versions: &Versions| versions.get(DocId::MEMBERS).unwrap_or(&none).clone();
+        if !members(&self.durable).dominates(&members(&ready.have)) {
+            return;
+        }
+        let acknowledged = self.roll.acknowledged.entry(peer).or_default();
+        acknowledged.versions = std::mem::take(&mut acknowledged.fresh);
+        acknowledged.heard = self.now.wall_millis;
+        acknowledged.fresh = if ready.have.digest() == self.durable.digest() {
+            ready.have.clone()
+        } else {
+            let mut level = acknowledged.versions.clone();
+            for (doc, version) in self.durable.iter() {
+                if let Some(theirs) = ready.have.get(doc).filter(|theirs| version.dominates(theirs)) {
+                    level.raise(doc, theirs);
+                }
+            }
+            level
+        };
+        if self.now.millis >= acknowledged.saved {
+            self.save_acknowledged(peer);
+        }
+    }
+
+    /// Writes down what a member has acknowledged, if it matters.
+    pub(super) fn save_acknowledged(&mut self, peer: PeerId) {
+        if self.durable.get(DocId::MEMBERS).is_none() {
+            return;
+        }
+        let Some(acknowledged) = self.roll.acknowledged.get_mut(&peer) else { return };
+        acknowledged.saved = self.now.millis + SAVE_PAUSE;
+        let entries: Vec<(DocId, &Version)> = acknowledged.versions.iter().collect();
+        let value = rmp_serde::to_vec(&(acknowledged.heard, entries));
+        let value = value.expect("versions consist of what MessagePack can say");
+        self.submit_others(vec![Write::Put { key: format!("{ACKNOWLEDGED}{peer}"), value }]);
+    }
+
+    /// What of a document is durable at all members who are not released, as far as we know: whoever writes anything from here on
+    /// has seen it. Under-reported, never over-reported; nothing as long as there is a peer that has not answered.
+    pub(super) fn stable(&self, doc: DocId) -> Version {
+        let mut stable = self.durable.get(doc).cloned().unwrap_or_default();
+        let none = Version::new();
+        let roll = self.roll_call();
+        let missing = self.book.iter().filter(|(peer, met)| met.proved && !roll.contains_key(peer));
+        let others =
+            missing.map(|(peer, _)| (peer, Membership::Known)).chain(roll.iter().map(|(p, s)| (*p, *s)));
+        for (peer, state) in others.filter(|(peer, _)| *peer != self.config.peer) {
+            stable = match state {
+                Membership::Released => continue,
+                Membership::Known => return none,
+                Membership::Member => match self.roll.acknowledged.get(&peer) {
+                    Some(acknowledged) => stable.meet(acknowledged.versions.get(doc).unwrap_or(&none)),
+                    None => return none,
+                },
+            };
+        }
+        stable
+    }
+
+    /// Releases members that have been silent for too long, if enough of the others can be heard.
+    pub(super) fn release_silent(&mut self) {
+        let Some(silence) = self.config.forgetting.silence else { return };
+        let (now, us) = (self.now.wall_millis, self.config.peer);
+        let roll = self.roll_call();
+        let mut silent = BTreeMap::new();
+        let (mut heard, mut all) = (0, 0);
+        for (&peer, _) in roll.iter().filter(|(_, state)| **state != Membership::Released) {
+            all += 1;
+            // Who has only been heard of is silent from then on.
+            let last = if peer == us {
+                now
+            } else {
+                self.roll
+                    .acknowledged
+                    .entry(peer)
+                    .or_insert_with(|| Acknowledged { heard: now, ..Default::default() })
+                    .heard
+            };
+            heard += usize::from(now.saturating_sub(last) <= RECENT);
+            if now.saturating_sub(last) > silence {
+                silent.insert(peer, Membership::Released);
+            }
+        }
+        if !silent.is_empty() && 2 * heard > all {
+            self.note_members(&silent);
+            silent.into_keys().for_each(|peer| self.event(Event::Released { peer }));
+        }
+    }
+
+    /// Does not wait for a member any more before removals are forgotten: its device is lost, or will not be back for long. Says
+    /// whether it was waited for. If it is back, it is a member again; what it wrote meanwhile comes in as written at the same time
+    /// as what was forgotten, so that it wins over such removals.
+    pub fn release(&mut self, now: Now, peer: PeerId) -> bool {
+        self.now = now;
+        let is_waited_for = self.membership(peer).is_some_and(|state| state != Membership::Released);
+        if is_waited_for && peer != self.config.peer {
+            self.note_members(&BTreeMap::from([(peer, Membership::Released)]));
+            self.event(Event::Released { peer });
+        }
+        self.handle(now, Input::Tick);
+        is_waited_for
+    }
+
+    /// Leaves the space: nobody waits for us any more before removals are forgotten. Yields the batch that makes it durable, to be
+    /// told to others before the node ends.
+    pub fn leave(&mut self, now: Now) -> BatchId {
+        self.now = now;
+        self.roll.has_left = true;
+        let left = self.submit_others(vec![Write::Put { key: LEFT.to_owned(), value: vec![1] }]);
+        let is_waited_for =
+            self.membership(self.config.peer).is_some_and(|state| state != Membership::Released);
+        let us = BTreeMap::from([(self.config.peer, Membership::Released)]);
+        let batch = is_waited_for.then(|| self.note_members(&us)).flatten();
+        self.handle(now, Input::Tick);
+        batch.unwrap_or(left)
+    }
+}
