@@ -45,6 +45,8 @@ mod node;
 mod peer_id;
 mod space;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use doc_id::DocId;
 #[cfg(feature = "net")]

@@ -54,48 +54,34 @@ impl Checks {
     }
 }
 
-/// A document's state without the name of its type.
-pub(super) fn canonical(engine: &Engine, doc: DocId) -> Option<Vec<u8>> {
-    let state = Delta::<Opaque>::decode_state(&engine.encoded(doc)?, &Limits::trusted());
-    state.expect("a node reads what it wrote").encode_state()
-}
-
 impl World {
     /// An engine told its application something.
-    pub(super) fn event(&mut self, node: usize, event: Event) {
+    pub(super) fn check_event(&mut self, node: usize, event: Event) {
         match event {
             Event::Changed { doc, origin, version } => self.changed(node, doc, origin, version),
-            Event::Durable(batch) => {
-                self.nodes[node].durable = self.nodes[node].durable.max(batch);
-                self.durable(node);
-            }
+            Event::Durable(_) => self.durable(node),
             Event::NotDurable { kept, last, reason } => {
-                self.trace.note(
-                    self.now,
-                    format_args!("n{node} lost batches {} to {}: {reason}", kept.0 + 1, last.0),
-                );
-                self.nodes[node].lost.push((kept, last));
+                self.note(|_| format!("n{node} lost batches {} to {}: {reason}", kept.0 + 1, last.0));
             }
             Event::Directory => {
                 let engine = self.nodes[node].engine.as_ref();
-                let gone: Vec<DocId> = self.nodes[node]
+                let gone: Vec<DocId> = self.watched[node]
                     .seen
                     .keys()
                     .copied()
                     .filter(|&doc| engine.is_some_and(|engine| engine.is_deleted(doc)))
                     .collect();
                 gone.iter().for_each(|doc| {
-                    self.nodes[node].seen.remove(doc);
+                    self.watched[node].seen.remove(doc);
                 });
             }
             Event::Refused { peer, reason } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
-                self.trace.note(self.now, format_args!("n{node} and n{who} refuse each other: {reason}"));
+                self.note(|_| format!("n{node} and n{who} refuse each other: {reason}"));
             }
             Event::Overtaken { peer, forked } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
-                self.trace
-                    .note(self.now, format_args!("n{node} is overtaken, says n{who}; forked: {forked}"));
+                self.note(|_| format!("n{node} is overtaken, says n{who}; forked: {forked}"));
                 self.overtaken.push((node, forked));
                 if !self.may_be_overtaken {
                     self.violated(format!("n{node} believes that it was set back, because of n{who}"));
@@ -103,10 +89,7 @@ impl World {
             }
             Event::Diverged { peer, doc } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
-                self.trace.note(
-                    self.now,
-                    format_args!("n{node} holds another {doc} than n{who}, in the same version"),
-                );
+                self.note(|_| format!("n{node} holds another {doc} than n{who}, in the same version"));
                 self.diverged.push((node, who, doc));
                 if !self.may_be_overtaken {
                     self.violated(format!("n{node} holds another {doc} than n{who}, in the same version"));
@@ -114,23 +97,24 @@ impl World {
             }
             Event::PeerReady { peer } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
-                self.trace.note(self.now, format_args!("n{node} has n{who} ready"));
+                self.note(|_| format!("n{node} has n{who} ready"));
             }
             _ => {}
         }
     }
 
     fn changed(&mut self, node: usize, doc: DocId, origin: Origin, version: Version) {
-        let this = &mut self.nodes[node];
+        let driven = &self.nodes[node];
+        let (old, new) = (driven.replica, driven.engine.as_ref().map(Engine::replica));
+        let this = &mut self.watched[node];
         let before = this.seen.insert(doc, version.clone()).unwrap_or_default();
         let least = match origin {
             Origin::Undone => this.promised.get(&doc).cloned(),
             // What was the last of one id is the first of another.
             Origin::Renamed => {
-                let (old, branch) = (this.replica, this.branch);
                 self.stats.count(Branch::Renamed);
-                if let Some(new) = this.engine.as_ref().map(Engine::replica) {
-                    self.ledger.rename(doc, branch, (old, version.get(old)), new);
+                if let Some(new) = new {
+                    self.ledger.rename(doc, this.branch, (old, version.get(old)), new);
                 }
                 if let Some(promised) = this.promised.get_mut(&doc) {
                     *promised = promised.iter().map(|(id, last)| (id, last.min(version.get(id)))).collect();
@@ -144,11 +128,11 @@ impl World {
         {
             return self.violated(format!("{doc:?} at n{node} went back from {least:?} to {version:?}"));
         }
-        self.trace.note(self.now, format_args!("n{node} {doc:?} is at {version:?}, {origin:?}"));
+        self.note(|_| format!("n{node} {doc:?} is at {version:?}, {origin:?}"));
         // What others wrote comes with everything that they had seen; what is written here has not been noted yet.
         if origin == Origin::Swept {
             // A write that nobody asked for, and that nobody may notice.
-            let author = (self.nodes[node].replica, self.nodes[node].branch);
+            let author = (self.nodes[node].replica, self.watched[node].branch);
             self.stats.count(Branch::Swept);
             self.ledger.note(doc, author, before.clone(), version.get(author.0), Vec::new(), None);
         } else if !matches!(origin, Origin::Local | Origin::Undone | Origin::Renamed) {
@@ -157,7 +141,7 @@ impl World {
         if origin == Origin::Undone {
             self.truncate(node, doc, &version);
         }
-        self.nodes[node].unsettled.insert(doc);
+        self.watched[node].unsettled.insert(doc);
         self.checks.changes += 1;
         self.checks.changed.insert(doc);
     }
@@ -174,7 +158,7 @@ impl World {
     /// What is known to be lost is not expected any more; what was promised must not be among it.
     pub(super) fn truncate(&mut self, node: usize, doc: DocId, version: &Version) {
         let replica = self.nodes[node].replica;
-        let promised = self.nodes[node].promised.get(&doc).map_or(0, |promised| promised.get(replica));
+        let promised = self.watched[node].promised.get(&doc).map_or(0, |promised| promised.get(replica));
         let kept = version.get(replica);
         if kept < promised {
             self.violated(format!(
@@ -182,7 +166,7 @@ impl World {
                 kept + 1
             ));
         }
-        self.ledger.truncate(doc, (replica, self.nodes[node].branch), kept);
+        self.ledger.truncate(doc, (replica, self.watched[node].branch), kept);
     }
 
     /// Everything an engine calls durable is on its disk.
@@ -191,7 +175,7 @@ impl World {
         let mut wrong = None;
         let mut promised = Vec::new();
         let mut settled = Vec::new();
-        for &doc in &self.nodes[node].unsettled {
+        for &doc in &self.watched[node].unsettled {
             let Some(status) = engine.document_status(doc) else {
                 settled.push(doc);
                 continue;
@@ -211,9 +195,9 @@ impl World {
             promised.push((doc, status.durable));
         }
         for doc in settled {
-            self.nodes[node].unsettled.remove(&doc);
+            self.watched[node].unsettled.remove(&doc);
         }
-        self.nodes[node].promised.extend(promised);
+        self.watched[node].promised.extend(promised);
         if let Some(wrong) = wrong {
             self.violated(wrong);
         }
@@ -222,14 +206,13 @@ impl World {
     /// After a restart everything promised is there.
     pub(super) fn check_restart(&mut self, node: usize) {
         if let Some(replica) = self.nodes[node].engine.as_ref().map(Engine::replica) {
-            self.nodes[node].replica = replica;
-            self.ledger.restarted(self.nodes[node].branch, replica);
+            self.ledger.restarted(self.watched[node].branch, replica);
         }
-        self.nodes[node].seen.clear();
-        self.nodes[node].unsettled.clear();
+        self.watched[node].seen.clear();
+        self.watched[node].unsettled.clear();
         let Some(engine) = &self.nodes[node].engine else { return };
         let mut found = Vec::new();
-        for (&doc, promised) in &self.nodes[node].promised {
+        for (&doc, promised) in &self.watched[node].promised {
             if engine.is_deleted(doc) {
                 continue;
             }
@@ -267,7 +250,7 @@ impl World {
                 }
             }
             Some(Frame::Welcome(welcome)) => {
-                self.nodes[node].names.insert(to, SessionNames::new(welcome.names));
+                self.watched[node].names.insert(to, SessionNames::new(welcome.names));
             }
             Some(Frame::Pull { alive: Some(alive), .. }) => match alive {
                 Alive::Runs(_) => self.stats.count(Branch::Runs),
@@ -281,7 +264,7 @@ impl World {
                     ContentKind::State if part == 0 => self.stats.count(Branch::State),
                     _ => {}
                 }
-                let whole = self.nodes[node].sending.entry((to, doc)).or_default();
+                let whole = self.watched[node].sending.entry((to, doc)).or_default();
                 if part == 0 {
                     whole.clear();
                 }
@@ -289,7 +272,7 @@ impl World {
                 if part + 1 < parts {
                     return;
                 }
-                let whole = self.nodes[node].sending.remove(&(to, doc)).unwrap_or_default();
+                let whole = self.watched[node].sending.remove(&(to, doc)).unwrap_or_default();
                 let limits = Limits::trusted();
                 let delta = match kind {
                     ContentKind::Behind => {
@@ -317,7 +300,7 @@ impl World {
                     ContentKind::State => Delta::<Opaque>::decode_state(&whole, &limits),
                     ContentKind::Named => {
                         let none = SessionNames::default();
-                        let names = self.nodes[node].names.get(&to).unwrap_or(&none);
+                        let names = self.watched[node].names.get(&to).unwrap_or(&none);
                         Delta::<Opaque>::decode_in(&whole, names, &limits)
                     }
                 };
@@ -353,8 +336,8 @@ impl World {
 
     /// After every call of an engine.
     pub(super) fn check_after(&mut self, node: usize) {
-        if self.queue.len() > MAX_WAITING.max(MAX_WAITING_EACH * self.nodes.len()) {
-            self.violated(format!("{} things are waiting to happen", self.queue.len()));
+        if self.queue.waiting() > MAX_WAITING.max(MAX_WAITING_EACH * self.nodes.len()) {
+            self.violated(format!("{} things are waiting to happen", self.queue.waiting()));
         }
         let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes);
         if kept > MAX_TRANSFERS {

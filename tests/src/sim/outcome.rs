@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use tombolo_sync::testing::machinery::Tally;
+
 use super::schedule::Mode;
 
 /// Something rare that a run should come by, so that it is known to be played at all.
@@ -114,6 +116,23 @@ impl Stats {
     #[must_use]
     pub fn branch(&self, branch: Branch) -> u64 {
         self.branches[branch as usize]
+    }
+
+    /// The same, with what the network counted.
+    pub(super) fn with(mut self, tally: &Tally) -> Self {
+        self.messages = tally.arrived;
+        let counted = [
+            (Branch::Swallowed, tally.swallowed),
+            (Branch::Unheard, tally.unheard),
+            (Branch::Burst, tally.burst),
+            (Branch::Poisoned, tally.poisoned),
+            (Branch::Stalled, tally.stalled),
+            (Branch::Unreadable, tally.unreadable),
+        ];
+        for (branch, times) in counted {
+            self.branches[branch as usize] = times;
+        }
+        self
     }
 
     /// A run came by something.

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use tombolo_sync::DocId;
 
 use super::kind::{Kind, Op, Value};
-use super::network::{GossipWeather, LinkState};
 use super::world::World;
+use super::{GossipWeather, LinkState};
 
 /// How long a node waits before it tells its peers what it has come to hold, in milliseconds: a round of repair takes at least so long.
 const ROUND: u64 = 50;
@@ -160,7 +160,7 @@ impl Scenario {
                 }
             }
             Some(neighbours) => {
-                world.network.rest.state = LinkState::Cut;
+                world.links.rest.state = LinkState::Cut;
                 let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
                 for node in 0..self.nodes {
                     for _ in 0..neighbours {

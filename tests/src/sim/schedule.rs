@@ -6,16 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_sync::DocId;
-use tombolo_sync::engine::Forgetting;
-use tombolo_sync::engine::Input;
+use tombolo_sync::engine::{Forgetting, Input};
 use tombolo_sync::store::MemoryStore;
 
 use super::kind::{Kind, Op, Value};
-use super::network::{FrameWeather, GossipWeather, Gossipsub, LinkState};
-use super::node::NodeOptions;
 use super::outcome::{Branch, Outcome, Stats};
 use super::story::listed;
 use super::world::{Sabotage, World};
+use super::{FrameWeather, GossipWeather, Gossipsub, LinkState, NodeOptions};
 
 /// How long all may take to agree after the last fault, in milliseconds.
 const HEALING: u64 = 30_000;
@@ -102,7 +100,7 @@ impl Schedule {
         let (violation, stats) = match run {
             Ok(world) => {
                 trace = world.trace.lines().to_vec();
-                (world.violation.clone(), world.stats)
+                (world.violation.clone(), world.stats())
             }
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
@@ -477,7 +475,6 @@ impl Player {
 
     fn fault(&mut self) {
         let (node, other) = (self.node(), self.node());
-        let now = self.world.now();
         match self.rng.random_range(0..31) {
             0 | 1 => self.world.set_link(node, other, LinkState::Cut),
             2 | 3 => self.world.set_link(node, other, LinkState::Silent),
@@ -502,7 +499,7 @@ impl Player {
             }
             16 => {
                 let refusals = self.rng.random_range(1..4);
-                self.world.trace.note(now, format_args!("disk of n{node} refuses {refusals} times"));
+                self.world.note(|_| format!("disk of n{node} refuses {refusals} times"));
                 self.world.disk(node).store.fail_next(refusals);
             }
             17 => self.world.disk(node).store.set_full(true),
@@ -602,7 +599,7 @@ impl Player {
 
     /// Everything works again, except that gossip may stay as it is.
     fn heal(&mut self) {
-        self.world.trace.note(self.world.now(), format_args!("everything is healed"));
+        self.world.note(|_| "everything is healed".to_owned());
         self.world.frames = FrameWeather::default();
         self.world.corrupt = 0;
         self.world.crashing_commits = 0;

@@ -5,32 +5,15 @@ use std::collections::BTreeSet;
 use rand::RngExt as _;
 use tombolo_crdt::{Crdt, Replica, ReplicaId, Version};
 use tombolo_sync::engine::wire::Frame;
-use tombolo_sync::engine::{BatchId, Input, OpenError, REPLICA_RECORD, SessionId, UpdateError};
+use tombolo_sync::engine::{BatchId, Input, OpenError, REPLICA_RECORD, UpdateError};
 use tombolo_sync::store::{MemoryStore, Store as _, Write};
 use tombolo_sync::{DocId, PeerId};
 
-use super::disk::Disk;
 use super::kind::{Kind, Op, Reading};
-use super::network::LinkState;
 use super::outcome::Branch;
-use super::queue::Happening;
 use super::world::{Sabotage, Sent, World};
 
 impl World {
-    /// Tells a node where another can be reached.
-    pub fn introduce(&mut self, node: usize, known: usize) {
-        let (peer, address) = (Some(self.nodes[known].peer), self.nodes[known].address.clone());
-        self.input(node, Input::Discovered { peer, addresses: vec![address] });
-    }
-
-    /// Has a node know another from the start, also after restarts.
-    pub fn befriend(&mut self, node: usize, known: usize) {
-        self.nodes[node].bootstrap.push(known);
-        if self.runs(node) {
-            self.introduce(node, known);
-        }
-    }
-
     /// Introduces every node to every other, and waits until all are connected and agree.
     ///
     /// # Panics
@@ -45,14 +28,6 @@ impl World {
             |world: &Self| (0..world.len()).all(|node| world.ready(node).len() + 1 == world.len());
         let waited = self.run_until(10_000, |world| connected(world) && world.agrees());
         assert!(waited.is_some(), "connecting takes too long: {:?}", self.violation);
-    }
-
-    /// The nodes a node has a proved session with.
-    #[must_use]
-    pub fn ready(&self, node: usize) -> Vec<usize> {
-        let Some(engine) = &self.nodes[node].engine else { return Vec::new() };
-        let ready = engine.status().peers.into_iter().filter(|peer| peer.connected);
-        ready.filter_map(|peer| self.index_of(peer.peer)).collect()
     }
 
     /// Whether all nodes that run, but for those on the edge, hold the same, everything is durable, and each knows it.
@@ -187,7 +162,7 @@ impl World {
         fails: bool,
     ) -> bool {
         let author = self.author(node);
-        let now = self.now_at(node);
+        let (now, sabotage) = (self.now_at(node), self.sabotage);
         let Some(engine) = self.nodes[node].engine.as_mut() else { return false };
         let (before, directory) = (version(engine, doc), version(engine, DocId::DIRECTORY));
         let last = ops.last().cloned();
@@ -196,7 +171,7 @@ impl World {
         let after = version(engine, doc).get(author.0);
         if after > before.get(author.0) {
             let stamp = kind.stamp(engine, doc);
-            if self.sabotage == Some(Sabotage::ForgedRemoval)
+            if sabotage == Some(Sabotage::ForgedRemoval)
                 && let Some(Op::Insert(field, element)) = ops.last()
             {
                 let _ = kind.write(engine, now, doc, &[Op::Remove(field, element.clone())], false);
@@ -216,7 +191,7 @@ impl World {
 
     /// As who a node writes, and as which continuation of a store.
     fn author(&self, node: usize) -> (ReplicaId, u64) {
-        (self.nodes[node].replica, self.nodes[node].branch)
+        (self.nodes[node].replica, self.watched[node].branch)
     }
 
     fn note_directory(&mut self, author: (ReplicaId, u64), before: Version, after: Version, op: Op) {
@@ -232,11 +207,6 @@ impl World {
         kind.read(self.nodes[node].engine.as_ref()?, doc)
     }
 
-    /// A node's disk.
-    pub fn disk(&mut self, node: usize) -> &mut Disk {
-        &mut self.nodes[node].disk
-    }
-
     /// A node will be set back.
     pub fn expect_set_back(&mut self) {
         self.may_be_overtaken = true;
@@ -246,17 +216,17 @@ impl World {
     pub fn set_back(&mut self, node: usize, image: MemoryStore) {
         self.may_be_overtaken = true;
         self.crash(node, true, 0);
-        self.nodes[node].disk.replace(image);
-        self.nodes[node].promised.clear();
+        self.replace_disk(node, image);
+        self.watched[node].promised.clear();
         self.start(node);
     }
 
     /// As [`set_back`](Self::set_back), and the ledger follows: what nobody else has and the image does not may be lost.
     pub fn roll_back(&mut self, node: usize, image: MemoryStore) {
-        self.trace.note(self.now, format_args!("n{node} is set back"));
+        self.note(|_| format!("n{node} is set back"));
         self.stats.count(Branch::SetBack);
         self.crash(node, true, 0);
-        self.nodes[node].disk.replace(image.image());
+        self.replace_disk(node, image.image());
         self.begin_branch(node);
         self.doubt(&[]);
         self.set_back(node, image);
@@ -290,7 +260,7 @@ impl World {
 
     /// Starts a node that is down on a copy of another's disk, as another store: what is done where a copy is found out at home.
     pub fn start_copy(&mut self, node: usize, of: usize) {
-        self.trace.note(self.now, format_args!("n{node} starts on a copy of the disk of n{of}"));
+        self.note(|_| format!("n{node} starts on a copy of the disk of n{of}"));
         self.stats.count(Branch::Copied);
         self.may_be_overtaken = true;
         let mut image = self.nodes[of].disk.store.image();
@@ -298,108 +268,15 @@ impl World {
         image
             .commit(&[Write::Put { key: REPLICA_RECORD.to_owned(), value: id.to_vec() }])
             .expect("it has room");
-        self.nodes[node].disk.replace(image);
-        self.nodes[node].promised.clear();
+        self.replace_disk(node, image);
+        self.watched[node].promised.clear();
         self.begin_branch(node);
         self.start(node);
     }
 
     fn begin_branch(&mut self, node: usize) {
         self.branches += 1;
-        self.nodes[node].branch = self.branches;
-    }
-
-    /// How long a node's disk takes for a commit, in milliseconds: at least `least`, and up to `more` more.
-    pub fn set_disk_latency(&mut self, node: usize, least: u64, more: u64) {
-        self.nodes[node].disk.latency = (least, more);
-    }
-
-    /// Changes a link in both directions. Cutting it ends the sessions on it, and both ends are told.
-    pub fn set_link(&mut self, a: usize, b: usize, state: LinkState) {
-        if a == b {
-            return;
-        }
-        self.trace.note(self.now, format_args!("link n{a} n{b} is {state:?}"));
-        for (from, to) in [(a, b), (b, a)] {
-            self.change_way(from, to, state);
-        }
-        if state == LinkState::Cut {
-            for id in self.sessions_between(a, b) {
-                let late = self.random((0, 20));
-                for end in 0..2 {
-                    self.queue.push(self.now + late, Happening::Down { session: id, end });
-                }
-            }
-        }
-    }
-
-    /// Changes what a link does with what goes from one to the other; the other direction stays as it is, and nobody is told.
-    pub fn set_way(&mut self, from: usize, to: usize, state: LinkState) {
-        if from == to {
-            return;
-        }
-        self.trace.note(self.now, format_args!("link n{from} to n{to} is {state:?}"));
-        self.change_way(from, to, state);
-    }
-
-    /// Has a link go down and up again so many times, each state for `millis`.
-    pub fn flap(&mut self, a: usize, b: usize, times: u64, millis: u64) {
-        for time in 0..times {
-            let at = self.now + 2 * time * millis;
-            self.queue.push(at, Happening::Link { a, b, state: LinkState::Cut });
-            self.queue.push(at + millis, Happening::Link { a, b, state: LinkState::Up });
-        }
-    }
-
-    /// No link flaps any more.
-    pub fn stop_flapping(&mut self) {
-        self.queue.forget_links();
-    }
-
-    fn change_way(&mut self, from: usize, to: usize, state: LinkState) {
-        let old = std::mem::replace(&mut self.network.link_mut(from, to).state, state);
-        if old != LinkState::Silent || state != LinkState::Up {
-            return;
-        }
-        for id in self.sessions_between(from, to) {
-            let Some(session) = self.network.sessions.get_mut(&id) else { continue };
-            let end = usize::from(session.ends[1] == to);
-            let stalled = std::mem::take(&mut session.stalled[end]);
-            for frame in stalled {
-                self.carry(id, from, to, frame);
-            }
-        }
-    }
-
-    fn sessions_between(&self, a: usize, b: usize) -> Vec<SessionId> {
-        let both = |ends: [usize; 2]| ends == [a, b] || ends == [b, a];
-        let between = self.network.sessions.iter().filter(|(_, session)| both(session.ends));
-        between.map(|(id, _)| *id).collect()
-    }
-
-    /// How long a link takes, in milliseconds: at least `least`, and up to `more` more.
-    pub fn set_latency(&mut self, a: usize, b: usize, least: u64, more: u64) {
-        self.network.change(a, b, |link| link.latency = (least, more));
-    }
-
-    /// A link takes no longer than so many milliseconds.
-    pub fn shorten(&mut self, a: usize, b: usize, most: u64) {
-        self.network.change(a, b, |link| link.latency = (link.latency.0.min(most), link.latency.1.min(most)));
-    }
-
-    /// How many bytes a link carries in a millisecond.
-    pub fn set_bandwidth(&mut self, a: usize, b: usize, bytes: u64) {
-        self.network.change(a, b, |link| link.bandwidth = bytes);
-    }
-
-    /// Whether others get through to where a node listens; it still gets through to them.
-    pub fn set_accepts(&mut self, node: usize, accepts: bool) {
-        self.nodes[node].accepts = accepts;
-    }
-
-    /// Sets a node's wall clock, in milliseconds ahead of the right time.
-    pub fn set_wall_offset(&mut self, node: usize, millis: i64) {
-        self.nodes[node].wall_offset = millis;
+        self.watched[node].branch = self.branches;
     }
 
     /// Keeps all frames sent from now on.
@@ -416,7 +293,7 @@ impl World {
     /// How many gossip payloads were published so far.
     #[must_use]
     pub fn published(&self) -> u64 {
-        self.published
+        self.tally.published
     }
 
     /// Has bytes arrive at a node as if another had sent them in their session.
@@ -424,7 +301,7 @@ impl World {
         self.may_be_overtaken = true;
         let Some(&session) = self.nodes[to].sessions.get(&from) else { return };
         let peer: PeerId = self.nodes[from].peer;
-        self.input(to, Input::Frame { peer, session, frame });
+        self.call(to, |engine, now| engine.handle(now, Input::Frame { peer, session, frame }));
     }
 
     /// Has a frame arrive at a node as if another had sent it in their session.

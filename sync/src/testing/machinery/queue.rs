@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tombolo_sync::PeerId;
-use tombolo_sync::engine::{Input, SessionId};
-
-use super::network::LinkState;
+use super::links::LinkState;
+use crate::PeerId;
+use crate::engine::{Input, SessionId};
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -30,8 +29,9 @@ pub(super) enum Happening {
     Down { session: SessionId, end: usize },
 }
 
+/// What is planned.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub struct Queue {
     planned: u64,
     waiting: BTreeMap<(u64, u64), Happening>,
 }
@@ -56,7 +56,9 @@ impl Queue {
         self.waiting.retain(|_, what| !matches!(what, Happening::Link { .. }));
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How much is planned.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 }

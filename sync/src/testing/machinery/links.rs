@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tombolo_sync::engine::SessionId;
+use crate::engine::SessionId;
 
 /// How a link is, in one direction or in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,13 +16,15 @@ pub enum LinkState {
     Silent,
 }
 
+/// What carries from one node to another.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Link {
-    pub(super) state: LinkState,
+pub struct Link {
+    /// How it is.
+    pub state: LinkState,
     /// How long a message takes, in milliseconds: at least the first, and up to the second more.
-    pub(super) latency: (u64, u64),
+    pub latency: (u64, u64),
     /// Bytes a millisecond.
-    pub(super) bandwidth: u64,
+    pub bandwidth: u64,
 }
 
 impl Default for Link {
@@ -113,17 +115,18 @@ pub(super) struct Session {
     pub(super) is_stalled: [bool; 2],
 }
 
+/// All links, and the sessions on them.
 #[derive(Debug, Default)]
-pub(super) struct Network {
+pub struct Links {
     /// From whom to whom.
     links: BTreeMap<(usize, usize), Link>,
     /// All others.
-    pub(super) rest: Link,
+    pub rest: Link,
     pub(super) sessions: BTreeMap<SessionId, Session>,
     last_session: u64,
 }
 
-impl Network {
+impl Links {
     /// What carries from one to the other.
     pub(super) fn link(&self, from: usize, to: usize) -> Link {
         self.links.get(&(from, to)).copied().unwrap_or(self.rest)

@@ -6,15 +6,27 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tombolo_crdt::{Delta, Limits, Opaque, Version};
-use tombolo_sync::DocId;
-use tombolo_sync::engine::{Batch, BatchId, Input};
-use tombolo_sync::store::{MemoryStore, Store, Write};
+
+use crate::DocId;
+use crate::engine::{Batch, BatchId, Input};
+use crate::store::{MemoryStore, Store, Write};
 
 /// What waits for the disk.
 #[derive(Debug)]
 pub(super) enum Job {
     Batch(Batch),
     Load(DocId),
+}
+
+/// How a disk breaks what it promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fraud {
+    /// Its driver says that a batch is durable as soon as it has it.
+    Hasty,
+    /// It says yes to every commit and does none.
+    Lying,
+    /// It commits what builds on what failed.
+    ForgetsGenerations,
 }
 
 /// A node's disk.
@@ -31,16 +43,12 @@ pub struct Disk {
     pub(super) latency: (u64, u64),
     /// What is durable of each document.
     versions: BTreeMap<DocId, Version>,
-    /// Commits so far.
-    pub(super) commits: u64,
     /// So many reads fail.
-    pub(super) unreadable: u32,
+    unreadable: u32,
     /// Reads that failed.
     pub(super) failed_reads: u64,
-    /// Says yes to every commit and does none.
-    pub(super) lies: bool,
-    /// Commits what builds on what failed.
-    pub(super) ignores_generations: bool,
+    /// How it breaks what it promises, if that is what is tried.
+    pub fraud: Option<Fraud>,
 }
 
 impl Disk {
@@ -77,7 +85,8 @@ impl Disk {
             }
             Some(Job::Batch(batch)) => batch,
         };
-        if !self.ignores_generations && self.refused.is_some_and(|refused| first.generation <= refused) {
+        let forgets = self.fraud == Some(Fraud::ForgetsGenerations);
+        if !forgets && self.refused.is_some_and(|refused| first.generation <= refused) {
             // The real driver reports each of them too.
             return vec![Input::StoreFailed { first: first.id, reason: "an earlier commit failed".into() }];
         }
@@ -96,8 +105,7 @@ impl Disk {
     }
 
     fn commit(&mut self, first: BatchId, last: BatchId, generation: u64, writes: &[Write]) -> Input {
-        self.commits += 1;
-        if self.lies {
+        if self.fraud == Some(Fraud::Lying) {
             return Input::Stored(last);
         }
         match self.store.commit(writes) {
@@ -113,7 +121,7 @@ impl Disk {
     }
 
     /// Holds what another held. That it is another nothing tells.
-    pub(super) fn replace(&mut self, store: MemoryStore) {
+    pub fn replace(&mut self, store: MemoryStore) {
         self.restart();
         self.versions.clear();
         for doc in store.documents().expect("a memory store is read") {

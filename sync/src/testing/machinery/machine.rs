@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tombolo_crdt::{Limits, ReplicaId, SessionNames, Version};
-use tombolo_sync::engine::{BatchId, Config, Engine, Forgetting, REPLICA_RECORD, SessionId};
-use tombolo_sync::store::Store as _;
-use tombolo_sync::{DocId, PeerId, Secret};
+use tombolo_crdt::{Limits, ReplicaId};
 
 use super::disk::Disk;
+use crate::engine::{Config, Engine, Forgetting, REPLICA_RECORD, SessionId};
+use crate::store::Store as _;
+use crate::{PeerId, Secret};
 
 /// What distinguishes a node from the others.
 #[derive(Debug, Clone)]
@@ -37,25 +37,45 @@ impl Default for NodeOptions {
 }
 
 impl NodeOptions {
-    pub(super) fn secret(&self) -> Secret {
+    /// The space's secret.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
         Secret::from_bytes([self.secret; 32])
     }
 }
 
+/// What a node has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Frames, the lost ones as well.
+    pub frames: u64,
+    /// Their bytes.
+    pub frame_bytes: u64,
+    /// Gossip payloads, each counted once for all who receive it.
+    pub payloads: u64,
+    /// Their bytes.
+    pub payload_bytes: u64,
+}
+
 /// A node.
-pub(super) struct Node {
-    pub(super) options: NodeOptions,
-    pub(super) peer: PeerId,
+#[derive(Debug)]
+pub struct Machine {
+    /// What distinguishes it from the others.
+    pub options: NodeOptions,
+    /// What its user calls it.
+    pub name: String,
+    /// Its key.
+    pub peer: PeerId,
     /// As who it writes.
-    pub(super) replica: ReplicaId,
+    pub replica: ReplicaId,
     /// The id under which it began.
     first_replica: ReplicaId,
-    /// Which continuation of a store it is: one that was set back is another, and so is a copy.
-    pub(super) branch: u64,
-    pub(super) address: String,
-    pub(super) disk: Disk,
+    /// Where it listens.
+    pub address: String,
+    /// Its disk.
+    pub disk: Disk,
     /// `None` while the process is down.
-    pub(super) engine: Option<Engine>,
+    pub engine: Option<Engine>,
     /// How often the process was started or ended.
     pub(super) life: u64,
     /// What the process calls 0 on its own clock.
@@ -71,7 +91,7 @@ pub(super) struct Node {
     /// How many ticks in a row came without time passing.
     pub(super) idle_ticks: u32,
     /// The session with each other node, as this one's driver sees it.
-    pub(super) sessions: BTreeMap<usize, SessionId>,
+    pub sessions: BTreeMap<usize, SessionId>,
     pub(super) dialling: BTreeSet<(bool, String)>,
     /// Whom connections are refused from and to.
     pub(super) blocking: BTreeSet<PeerId>,
@@ -79,33 +99,18 @@ pub(super) struct Node {
     pub(super) accepts: bool,
     /// Whom to tell it about when it starts.
     pub(super) bootstrap: Vec<usize>,
-    /// The version of each document, as last seen.
-    pub(super) seen: BTreeMap<DocId, Version>,
-    /// Documents that changed and were not seen durable since.
-    pub(super) unsettled: BTreeSet<DocId>,
-    /// What the engine said is durable of each document: must never be lost.
-    pub(super) promised: BTreeMap<DocId, Version>,
-    /// The last batch reported durable.
-    pub(super) durable: BatchId,
-    /// Batches reported lost.
-    pub(super) lost: Vec<(BatchId, BatchId)>,
-    /// What it says that it has, and has not, if that is the mistake that is made.
-    pub(super) early: BTreeMap<DocId, Version>,
-    /// Parts of content this node is sending, by receiver.
-    pub(super) sending: BTreeMap<(usize, DocId), Vec<u8>>,
-    /// Which replica ids it calls by numbers, by receiver.
-    pub(super) names: BTreeMap<usize, SessionNames>,
+    /// What it has sent so far.
+    pub sent: Sent,
 }
 
-impl Node {
-    pub(super) fn new(index: usize, options: NodeOptions) -> Self {
-        let peer = peer(index);
+impl Machine {
+    pub(super) fn new(index: usize, name: String, options: NodeOptions) -> Self {
         Self {
             options,
-            peer,
+            name,
+            peer: peer(index),
             replica: replica(index),
             first_replica: replica(index),
-            branch: index as u64,
             address: address(index),
             disk: Disk::default(),
             engine: None,
@@ -121,25 +126,18 @@ impl Node {
             blocking: BTreeSet::new(),
             accepts: true,
             bootstrap: Vec::new(),
-            seen: BTreeMap::new(),
-            unsettled: BTreeSet::new(),
-            promised: BTreeMap::new(),
-            durable: BatchId(0),
-            lost: Vec::new(),
-            early: BTreeMap::new(),
-            sending: BTreeMap::new(),
-            names: BTreeMap::new(),
+            sent: Sent::default(),
         }
     }
 
-    pub(super) fn config(&self, name: String, seed: [u8; 32]) -> Config {
+    pub(super) fn config(&self, seed: [u8; 32]) -> Config {
         let kept = self.disk.store.record(REPLICA_RECORD).expect("a memory store is read");
         let kept = kept.map(|id| ReplicaId::from_bytes(id.try_into().expect("an id has 16 bytes")));
         Config {
             peer: self.peer,
             // A disk that was never told another has the first.
             replica: kept.unwrap_or(self.first_replica),
-            name,
+            name: self.name.clone(),
             application: self.options.application.clone(),
             secret: self.options.secret(),
             limits: self.options.limits,
@@ -151,7 +149,7 @@ impl Node {
 }
 
 /// The key of the node with this number.
-pub(super) fn peer(index: usize) -> PeerId {
+fn peer(index: usize) -> PeerId {
     // Not in order of number, so that nothing can depend on that.
     let mut bytes = [index as u8 + 1; 32];
     bytes[0] = (index as u8).wrapping_mul(91);
@@ -168,7 +166,7 @@ fn replica(index: usize) -> ReplicaId {
 }
 
 /// Where the node with this number listens.
-pub(super) fn address(index: usize) -> String {
+fn address(index: usize) -> String {
     format!("/memory/{index}")
 }
 

@@ -1,0 +1,4 @@
+//! A network in one process.
+
+#[doc(hidden)]
+pub mod machinery;
