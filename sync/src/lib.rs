@@ -32,8 +32,10 @@
 //! ```
 //!
 //! # Parts
-//! - [`engine`]: the protocol as a state machine without I/O; drive it yourself to test your own convergence.
+//! - [`engine`]: the protocol as a state machine without I/O.
 //! - [`store`]: durable storage, redb or memory.
+//! - `testing`: a network in one process, with partitions, loss, crashes and a clock of its own, to test the convergence of your own
+//!   types and code (feature `testing`).
 //! - `net`: libp2p, and nothing but libp2p (feature `net`, on by default). Without it neither libp2p nor Tokio is compiled.
 
 mod doc_id;
@@ -57,7 +59,7 @@ pub use node::{
 pub use peer_id::{ParsePeerIdError, PeerId};
 pub use space::{MAX_TICKET_ADDRESSES, Secret, SpaceId, Ticket, TicketError};
 
-/// The README's examples, compiled.
-#[cfg(all(doctest, feature = "net"))]
+/// The README's examples, compiled and run.
+#[cfg(all(doctest, feature = "net", feature = "testing"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

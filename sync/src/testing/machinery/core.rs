@@ -63,6 +63,8 @@ pub struct Core {
     pub frames: FrameWeather,
     /// What happens to gossip.
     pub gossip: GossipWeather,
+    /// Whether receivers of gossip get a payload one after the other, so that the last waits for the links of all.
+    pub gossip_in_turn: bool,
     /// How gossip fails.
     pub gossipsub: Gossipsub,
     /// What happened.
@@ -88,6 +90,7 @@ impl Core {
             session_limit: 64 << 20,
             frames: FrameWeather::default(),
             gossip: GossipWeather::default(),
+            gossip_in_turn: true,
             gossipsub: Gossipsub::default(),
             trace: Trace::default(),
             names: Names::default(),

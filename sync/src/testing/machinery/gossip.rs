@@ -21,7 +21,8 @@ pub(super) fn publish(core: &mut Core, node: usize, payload: &[u8]) {
     }
     let (gossip, gossipsub) = (core.gossip, core.gossipsub);
     let mut reached = vec![node];
-    let mut delay = 0;
+    // When it gets to who is reached, and to who was reached last.
+    let (mut delays, mut last) = (vec![0; core.nodes.len()], 0);
     let mut at = 0;
     while let Some(&from) = reached.get(at) {
         at += 1;
@@ -42,7 +43,9 @@ pub(super) fn publish(core: &mut Core, node: usize, payload: &[u8]) {
                 continue;
             }
             reached.push(to);
-            delay += core.random(core.links.link(from, to).latency);
+            let latency = core.random(core.links.link(from, to).latency);
+            let delay = latency + if core.gossip_in_turn { last } else { delays[from] };
+            (delays[to], last) = (delay, delay);
             let copies = 1 + usize::from(core.chance(gossip.duplicates));
             for _ in 0..copies {
                 let late = core.random((0, gossip.spread));

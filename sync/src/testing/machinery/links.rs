@@ -128,7 +128,8 @@ pub struct Links {
 
 impl Links {
     /// What carries from one to the other.
-    pub(super) fn link(&self, from: usize, to: usize) -> Link {
+    #[must_use]
+    pub fn link(&self, from: usize, to: usize) -> Link {
         self.links.get(&(from, to)).copied().unwrap_or(self.rest)
     }
 
@@ -141,6 +142,12 @@ impl Links {
     pub(super) fn change(&mut self, a: usize, b: usize, change: impl Fn(&mut Link)) {
         change(self.link_mut(a, b));
         change(self.link_mut(b, a));
+    }
+
+    /// How long a message takes on all links, in milliseconds: at least the first, and up to the second more.
+    pub fn set_latency(&mut self, latency: (u64, u64)) {
+        self.rest.latency = latency;
+        self.links.values_mut().for_each(|link| link.latency = latency);
     }
 
     pub(super) fn open(

@@ -1,6 +1,8 @@
 //! One node: a process that comes and goes, and a disk that stays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Sum;
+use std::ops::Sub;
 
 use tombolo_crdt::{Limits, ReplicaId};
 
@@ -55,6 +57,38 @@ pub struct Sent {
     pub payloads: u64,
     /// Their bytes.
     pub payload_bytes: u64,
+}
+
+impl Sent {
+    /// The bytes of frames and payloads.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.frame_bytes + self.payload_bytes
+    }
+
+    fn with(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            frames: of(self.frames, other.frames),
+            frame_bytes: of(self.frame_bytes, other.frame_bytes),
+            payloads: of(self.payloads, other.payloads),
+            payload_bytes: of(self.payload_bytes, other.payload_bytes),
+        }
+    }
+}
+
+/// What was sent since: nothing is less than nothing.
+impl Sub for Sent {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        self.with(before, u64::saturating_sub)
+    }
+}
+
+impl Sum for Sent {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| sum.with(one, u64::saturating_add))
+    }
 }
 
 /// A node.

@@ -1,0 +1,465 @@
+//! What `tombolo_sync::testing` promises to authors of tests.
+
+use std::time::Duration;
+
+use tombolo_crdt::{AddWinsSet, Crdt, PnCounter};
+use tombolo_sync::engine::{Event, OpenError, Origin, UpdateError};
+use tombolo_sync::testing::{Clock, Document, Network, NodeId, NotEqual, Weather};
+
+#[derive(Crdt)]
+struct Board {
+    #[crdt(lww)]
+    title: String,
+    visits: PnCounter,
+    labels: AddWinsSet<String>,
+}
+
+const SOON: Duration = Duration::from_secs(10);
+const LATER: Duration = Duration::from_secs(60);
+const A_MOMENT: Duration = Duration::from_millis(100);
+
+/// Three nodes that are connected and have the same board.
+fn three(seed: u64) -> (Network, [NodeId; 3], Document<Board>) {
+    let mut net = Network::new(seed);
+    let nodes = net.nodes(["ann", "bob", "cem"]);
+    let board = net.open::<Board>(nodes[0], "board");
+    net.run_until_equal(SOON).expect("nothing is in the way");
+    (net, nodes, board)
+}
+
+fn visits(net: &Network, node: NodeId, board: &Document<Board>) -> i64 {
+    net.read(node, board, |board| board.visits.value())
+}
+
+fn panics(f: impl FnOnce()) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("it must panic");
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .expect("a message")
+}
+
+#[test]
+fn what_one_writes_all_read() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(1);
+    let commit = net.update(ann, &board, |board| {
+        board.visits().inc(3);
+        "done"
+    });
+    assert_eq!(*commit.value(), "done");
+    assert_eq!(visits(&net, ann, &board), 3, "a write is visible at once");
+    assert_eq!(visits(&net, bob, &board), 0, "and elsewhere when time has passed");
+    let took = net.run_until_equal(SOON)?;
+    assert!(took > Duration::ZERO && took < Duration::from_secs(1), "{took:?}");
+    net.assert_converged();
+    for node in [ann, bob, cem] {
+        assert_eq!(visits(&net, node, &board), 3);
+        assert_eq!(net.version(node, &board), *commit.version());
+        let listed = net.list(node);
+        assert_eq!(listed.iter().map(|listed| listed.name.as_str()).collect::<Vec<_>>(), ["board"]);
+        assert_eq!(listed[0].id, board.id());
+    }
+    // Who has not opened it opens it by writing.
+    net.update(cem, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, ann, &board), 4);
+    Ok(())
+}
+
+#[test]
+fn both_sides_of_a_partition_go_on_and_come_together() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(2);
+    net.partition(&[&[ann], &[bob, cem]]);
+    net.update(ann, &board, |board| board.labels().add("hers"));
+    net.update(bob, &board, |board| board.labels().add("his"));
+    net.run_for(Duration::from_secs(5));
+    let labels = |net: &Network, node| {
+        net.read(node, &board, |board| {
+            board.labels.iter().cloned().collect::<std::collections::BTreeSet<_>>()
+        })
+    };
+    assert_eq!(labels(&net, ann), ["hers".to_owned()].into());
+    assert_eq!(labels(&net, cem), ["his".to_owned()].into(), "within a group links carry");
+    assert_eq!(net.status(ann).peers.iter().filter(|peer| peer.connected).count(), 0);
+    // Other groups: what was cut within one carries again.
+    net.partition(&[&[ann, bob], &[cem]]);
+    net.run_for(SOON);
+    assert_eq!(labels(&net, ann).len(), 2);
+    assert_eq!(labels(&net, cem).len(), 1);
+    net.restore_all();
+    net.run_until_equal(SOON)?;
+    assert_eq!(labels(&net, cem).len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_node_must_be_in_one_group() {
+    let (mut net, [ann, bob, cem], _) = three(3);
+    assert!(panics(|| net.partition(&[&[ann], &[bob]])).contains("cem is in 0 groups"));
+    assert!(panics(|| net.partition(&[&[ann, bob], &[bob, cem]])).contains("bob is in 2 groups"));
+}
+
+#[test]
+fn a_cut_link_is_gone_around() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(4);
+    net.cut(ann, bob);
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, bob, &board), 1, "over cem");
+    net.cut(ann, cem);
+    net.update(ann, &board, |board| board.visits().inc(1));
+    let not_equal = net.run_until_equal(SOON).expect_err("ann is alone");
+    assert_eq!(not_equal.lacks.iter().map(|lack| lack.node).collect::<Vec<_>>(), [bob, cem]);
+    net.restore(ann, cem);
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, bob, &board), 2);
+    Ok(())
+}
+
+#[test]
+fn a_silent_direction_swallows_and_the_other_carries() -> Result<(), NotEqual> {
+    let mut net = Network::new(5);
+    let [ann, bob] = net.nodes(["ann", "bob"]);
+    let board = net.open::<Board>(ann, "board");
+    net.run_until_equal(SOON)?;
+    net.silence(ann, bob);
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.update(bob, &board, |board| board.visits().inc(10));
+    net.run_for(Duration::from_millis(300));
+    assert_eq!(visits(&net, bob, &board), 10, "nothing comes from ann");
+    assert_eq!(visits(&net, ann, &board), 11, "what bob sends arrives");
+    net.restore(ann, bob);
+    net.run_until_equal(LATER)?;
+    assert_eq!(visits(&net, bob, &board), 11);
+    Ok(())
+}
+
+#[test]
+fn without_any_gossip_all_converge() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(6);
+    net.weather(Weather::fair().gossip(0));
+    for _ in 0..20 {
+        for node in [ann, bob, cem] {
+            net.update(node, &board, |board| board.visits().inc(1));
+        }
+        net.run_for(Duration::from_millis(20));
+    }
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, cem, &board), 60);
+    let since = net.trace().iter().skip_while(|line| !line.contains("the weather is"));
+    assert!(since.clone().count() > 100);
+    assert_eq!(since.filter(|line| line.contains("gossip of")).count(), 0, "none arrived");
+    assert!(net.sent().payloads > 0, "though some was sent");
+    Ok(())
+}
+
+#[test]
+fn in_any_weather_all_converge() -> Result<(), NotEqual> {
+    for seed in 0..10 {
+        let (mut net, [ann, bob, cem], board) = three(seed);
+        let slow = Duration::from_millis(20)..=Duration::from_millis(60);
+        net.weather(Weather::fair().loss(10).duplicates(10).late(20).gossip(50).latency(slow));
+        for round in 0..20 {
+            let node = [ann, bob, cem][round % 3];
+            net.update(node, &board, |board| board.labels().add(format!("{seed}-{round}")));
+            net.run_for(Duration::from_millis(30));
+        }
+        assert!(net.trace().iter().any(|line| line.contains("a frame is lost")));
+        net.run_until_equal(LATER)?;
+        assert_eq!(net.read(cem, &board, |board| board.labels.len()), 20);
+    }
+    Ok(())
+}
+
+#[test]
+fn latency_is_as_asked_for() {
+    let (mut net, nodes, board) = three(7);
+    net.run_for(SOON);
+    net.weather(Weather::fair().latency(Duration::from_millis(400)..=Duration::from_millis(400)));
+    net.update(nodes[0], &board, |board| board.visits().inc(1));
+    let all_have_it = |net: &Network| nodes.iter().all(|node| visits(net, *node, &board) == 1);
+    let took = net.run_until(SOON, all_have_it).expect("it arrives");
+    assert!(took >= Duration::from_millis(400) && took < Duration::from_millis(450), "{took:?}");
+    assert_eq!(net.run_until(A_MOMENT, |net| !all_have_it(net)), None);
+}
+
+#[test]
+fn a_crash_loses_exactly_what_was_not_durable() -> Result<(), NotEqual> {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..30 {
+        let (mut net, [ann, bob, cem], board) = three(seed);
+        net.partition(&[&[ann], &[bob, cem]]);
+        let mut commits = Vec::new();
+        for _ in 0..40 {
+            net.run_for(Duration::from_millis(seed % 3));
+            commits.push(net.update(ann, &board, |board| board.visits().inc(1)));
+        }
+        net.crash(ann);
+        assert!(!net.is_running(ann));
+        let durable = commits.iter().filter(|commit| commit.is_durable()).count();
+        assert!(commits.iter().all(|commit| commit.is_durable() != commit.is_lost()));
+        // What is durable is what was written first.
+        assert!(commits.iter().take(durable).all(|commit| commit.is_durable()));
+        assert!(durable < 40, "the last was not on the disk yet");
+        net.start(ann);
+        assert_eq!(visits(&net, ann, &board), durable as i64, "seed {seed}");
+        net.restore_all();
+        net.run_until_equal(SOON)?;
+        assert_eq!(visits(&net, bob, &board), durable as i64);
+        seen.insert(durable);
+    }
+    assert!(seen.len() > 5 && seen.contains(&0), "they crash at different moments: {seen:?}");
+    Ok(())
+}
+
+#[test]
+fn a_node_that_is_down_does_nothing_and_does_not_count() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(8);
+    net.crash(bob);
+    net.crash(bob);
+    assert!(panics(|| _ = net.update(bob, &board, |board| board.visits().inc(1))).contains("bob is down"));
+    assert!(panics(|| _ = net.read(bob, &board, |board| board.visits.value())).contains("bob is down"));
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, cem, &board), 1);
+    net.start(bob);
+    net.start(bob);
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, bob, &board), 1);
+    Ok(())
+}
+
+#[test]
+fn what_a_failing_disk_refuses_is_undone() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, _], board) = three(9);
+    net.disk_fails(ann, true);
+    let refused = net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_for(A_MOMENT);
+    assert!(refused.is_lost());
+    assert_eq!(visits(&net, ann, &board), 0);
+    // It goes on failing after a crash.
+    net.crash(ann);
+    net.start(ann);
+    let refused = net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_for(A_MOMENT);
+    assert!(refused.is_lost());
+    let undone = |event: &Event| matches!(event, Event::Changed { origin: Origin::Undone, .. });
+    assert!(net.events(ann).iter().any(undone));
+    net.disk_fails(ann, false);
+    net.run_for(SOON);
+    let taken = net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    assert!(taken.is_durable());
+    assert_eq!(visits(&net, bob, &board), 1);
+    Ok(())
+}
+
+#[test]
+fn the_last_writer_is_who_has_the_later_clock() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(10);
+    net.set_clock(ann, Clock::Ahead(Duration::from_secs(30)));
+    net.set_clock(bob, Clock::Behind(Duration::from_secs(30)));
+    net.partition(&[&[ann], &[bob], &[cem]]);
+    net.update(ann, &board, |board| board.title().set("first".to_owned()));
+    net.run_for(Duration::from_secs(1));
+    net.update(bob, &board, |board| board.title().set("second".to_owned()));
+    net.restore_all();
+    net.run_until_equal(SOON)?;
+    let title = |net: &Network| net.read(cem, &board, |board| board.title.value().cloned());
+    assert_eq!(title(&net), Some("first".to_owned()), "though the other wrote later");
+    net.set_clock(bob, Clock::Right);
+    Ok(())
+}
+
+#[test]
+fn what_the_closure_says_is_passed_on_and_undone() {
+    let (mut net, [ann, ..], board) = three(11);
+    let before = net.version(ann, &board);
+    let refused = net.try_update(ann, &board, |board| {
+        board.visits().inc(1);
+        Err::<(), _>("too many")
+    });
+    assert!(matches!(refused, Err(UpdateError::Rejected("too many"))));
+    assert_eq!((visits(&net, ann, &board), net.version(ann, &board)), (0, before));
+    let taken = net.try_update(ann, &board, |board| {
+        board.visits().inc(1);
+        Ok::<_, ()>(5)
+    });
+    assert_eq!(*taken.expect("it is taken").value(), 5);
+    assert_eq!(panics(|| _ = net.update(ann, &board, |_| panic!("author"))), "author");
+    assert_eq!(visits(&net, ann, &board), 1);
+}
+
+#[test]
+fn a_name_has_one_type() {
+    let (mut net, [ann, ..], _) = three(12);
+    assert!(matches!(net.try_open::<PnCounter>(ann, "board"), Err(OpenError::WrongType { .. })));
+    assert!(panics(|| _ = net.open::<PnCounter>(ann, "board")).contains("ann does not open `board`"));
+}
+
+#[test]
+fn what_is_deleted_is_gone_everywhere() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(13);
+    net.update(bob, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    let deleted = net.delete(ann, &board);
+    assert!(*deleted.value());
+    assert!(!*net.delete(ann, &board).value(), "it is not there any more");
+    net.run_until_equal(SOON)?;
+    assert!(deleted.is_durable());
+    assert!(net.list(cem).is_empty());
+    assert_eq!(visits(&net, bob, &board), 0, "it reads as empty");
+    let refused = net.try_update(bob, &board, |_| Ok::<_, ()>(()));
+    assert!(matches!(refused, Err(UpdateError::Deleted)));
+    assert!(net.document_status(bob, &board).is_none());
+    // Of the same name another document can be made.
+    let again = net.open::<Board>(cem, "board");
+    net.update(cem, &again, |board| board.visits().inc(7));
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, ann, &again), 7);
+    Ok(())
+}
+
+#[test]
+fn a_node_hears_what_happens() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, _], board) = three(14);
+    let _ = net.events(bob);
+    assert!(net.events(bob).is_empty(), "what was heard was heard");
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    let heard = net.events(bob);
+    let changed = |event: &Event| matches!(event, Event::Changed { doc, origin: Origin::Peer(_), .. } if *doc == board.id());
+    assert_eq!(heard.iter().filter(|event| changed(event)).count(), 1, "{heard:?}");
+    net.crash(ann);
+    net.run_for(A_MOMENT);
+    assert!(net.events(bob).iter().any(|event| matches!(event, Event::PeerGone { .. })));
+    Ok(())
+}
+
+#[test]
+fn authors_see_what_their_writes_cost() -> Result<(), NotEqual> {
+    let (mut net, [ann, ..], board) = three(15);
+    net.run_for(SOON);
+    let cost = |net: &mut Network, bytes: usize| -> Result<u64, NotEqual> {
+        let before = net.sent_by(ann);
+        net.update(ann, &board, |board| board.labels().add("x".repeat(bytes)));
+        net.run_until_equal(SOON)?;
+        Ok((net.sent_by(ann) - before).bytes())
+    };
+    let (little, much) = (cost(&mut net, 1)?, cost(&mut net, 5_000)?);
+    assert!(little > 0 && little < 1_000, "{little}");
+    assert!(much > little, "{much}");
+    let all = net.sent();
+    assert!(all.frames > net.sent_by(ann).frames && all.frame_bytes > 0);
+    Ok(())
+}
+
+#[test]
+fn time_passes_only_when_it_is_let() {
+    let mut net = Network::new(16);
+    let [ann] = net.nodes(["ann"]);
+    let board = net.open::<Board>(ann, "board");
+    net.update(ann, &board, |board| board.visits().inc(1));
+    assert_eq!(net.now(), Duration::ZERO);
+    net.run_for(Duration::from_millis(1_234));
+    assert_eq!(net.now(), Duration::from_millis(1_234));
+    net.assert_converged();
+}
+
+/// A run with everything in it.
+fn run(seed: u64) -> (Vec<String>, u64) {
+    let (mut net, [ann, bob, cem], board) = three(seed);
+    net.weather(Weather::fair().loss(5).duplicates(5).late(10).gossip(70));
+    for round in 0..10_i64 {
+        net.update(ann, &board, |board| board.visits().inc(1));
+        net.update(bob, &board, |board| board.labels().add(round.to_string()));
+        net.run_for(Duration::from_millis(50));
+        if round == 4 {
+            net.crash(cem);
+        }
+    }
+    net.start(cem);
+    net.run_until_equal(LATER).expect("nothing is in the way");
+    (net.trace().to_vec(), net.sent().bytes())
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    assert_eq!(run(17), run(17));
+    assert_ne!(run(17).0, run(18).0);
+    assert!(!run(17).0.is_empty());
+}
+
+#[test]
+fn a_network_that_is_cut_has_not_converged_and_the_account_says_why() {
+    let (mut net, [ann, bob, cem], board) = three(19);
+    net.assert_converged();
+    net.cut(ann, bob);
+    net.cut(ann, cem);
+    net.run_for(A_MOMENT);
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.update(bob, &board, |board| board.labels().add("late"));
+    net.update(bob, &board, |board| board.visits().inc(1));
+    let not_equal = net.run_until_equal(Duration::from_secs(5)).expect_err("it is cut");
+    let told: Vec<(NodeId, u64, Vec<NodeId>)> =
+        not_equal.lacks.iter().map(|lack| (lack.node, lack.changes, lack.holders.clone())).collect();
+    assert_eq!(told, [(ann, 2, vec![bob, cem]), (bob, 1, vec![ann]), (cem, 1, vec![ann])]);
+    assert!(not_equal.lacks.iter().all(|lack| lack.document == "board"));
+
+    let account = panics(|| net.assert_converged());
+    assert_eq!(account, not_equal.to_string());
+    assert_eq!(account, format!("{not_equal:?}"));
+    for part in [
+        "seed 19",
+        "ann lacks 2 changes of board, to be had from bob and cem",
+        "bob lacks 1 change of board, to be had from ann",
+        "ann is at {",
+        "labels: ann has {}, bob has {\"late\"}, cem has {\"late\"}",
+        "the link from ann to bob is cut",
+        "what happened last:",
+    ] {
+        assert!(account.contains(part), "{part} is not in\n{account}");
+    }
+    assert!(!account.contains("visits:"), "where values are the same nothing is told:\n{account}");
+    net.restore_all();
+    net.run_until_equal(SOON).expect("now they come together");
+    net.assert_converged();
+}
+
+#[test]
+fn what_is_not_on_a_disk_yet_has_not_converged() {
+    let mut net = Network::new(20);
+    let [ann] = net.nodes(["ann"]);
+    net.open::<Board>(ann, "board");
+    assert!(panics(|| net.assert_converged()).contains("not on its disk yet"));
+    net.run_for(A_MOMENT);
+    net.assert_converged();
+}
+
+#[test]
+fn nodes_have_different_names_and_belong_to_one_network() {
+    let mut net = Network::new(21);
+    net.nodes(["ann"]);
+    assert!(panics(|| _ = net.nodes(["ann"])).contains("two nodes called ann"));
+    let [_, bob] = Network::new(22).nodes(["ann", "bob"]);
+    let net = Network::new(23);
+    assert!(panics(|| _ = net.name(bob)).contains("another network"));
+}
+
+#[test]
+fn nodes_may_come_later() -> Result<(), NotEqual> {
+    let (mut net, [ann, ..], board) = three(24);
+    net.update(ann, &board, |board| board.visits().inc(1));
+    let [dee] = net.nodes(["dee"]);
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, dee, &board), 1);
+    Ok(())
+}
+
+#[test]
+fn impossible_weather_is_refused() {
+    assert!(panics(|| _ = Weather::fair().loss(101)).contains("101"));
+    let empty = Duration::from_millis(2)..=Duration::from_millis(1);
+    assert!(panics(|| _ = Weather::fair().latency(empty)).contains("latency"));
+}
