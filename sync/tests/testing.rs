@@ -223,6 +223,11 @@ fn a_node_that_is_down_does_nothing_and_does_not_count() -> Result<(), NotEqual>
     net.update(ann, &board, |board| board.visits().inc(1));
     net.run_until_equal(SOON)?;
     assert_eq!(visits(&net, cem, &board), 1);
+    net.crash(ann);
+    net.crash(cem);
+    assert!(panics(|| net.assert_converged()).contains("no node runs"));
+    net.start(ann);
+    net.start(cem);
     net.start(bob);
     net.start(bob);
     net.run_until_equal(SOON)?;

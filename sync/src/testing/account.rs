@@ -72,8 +72,12 @@ impl Stage {
             })
     }
 
-    /// How the nodes differ, if they do.
+    /// How the nodes that run differ, if they do.
+    ///
+    /// # Panics
+    /// If none runs.
     pub(super) fn difference(&self, kinds: &BTreeMap<DocId, Kind>) -> Option<NotEqual> {
+        assert!(self.running().next().is_some(), "no node runs: nobody holds anything");
         let docs: BTreeSet<DocId> = self.running().flat_map(|(_, engine)| engine.held_documents()).collect();
         let (mut lacks, mut text) = (Vec::new(), String::new());
         // What one has deleted, the directory tells the others.

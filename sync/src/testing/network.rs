@@ -212,6 +212,9 @@ impl Network {
     ///
     /// # Errors
     /// When that takes longer than `patience`: who lacks what.
+    ///
+    /// # Panics
+    /// If no node runs.
     pub fn run_until_equal(&mut self, patience: Duration) -> Result<Duration, NotEqual> {
         let waited = self.run_until(patience, |net| net.stage.is_level());
         match self.stage.difference(&self.kinds) {
@@ -224,7 +227,7 @@ impl Network {
     /// [`run_until_equal`](Self::run_until_equal) does.
     ///
     /// # Panics
-    /// If they do not, with an account for people: who lacks what, the versions, where the values differ, which links do not
+    /// If no node runs, or if they do not, with an account for people: who lacks what, the versions, where the values differ, which links do not
     /// carry, what happened last, and the seed.
     pub fn assert_converged(&self) {
         if let Some(not_equal) = self.stage.difference(&self.kinds) {

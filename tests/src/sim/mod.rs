@@ -1,6 +1,7 @@
 //! A network of nodes in one thread, with a clock that is a number: nothing in it is real but the engines.
 //!
-//! What drives the engines is `tombolo_sync::testing`, as applications use it. [`World`] is the network: nodes with disks, links, sessions, gossip and time. Tests that tell a story use it directly.
+//! What drives the engines is what drives them in the tests of applications, `tombolo_sync::testing`. [`World`] has that network
+//! (nodes with disks, links, sessions, gossip and time) and watches it; tests that tell a story use it directly.
 //! [`Schedule`] plays a random story from a seed (writes, cuts, crashes, full disks, clocks that jump), heals
 //! everything, and asks whether all nodes hold what they must. The same seed is the same run, event for event.
 //!

@@ -216,7 +216,7 @@ impl World {
     pub fn set_back(&mut self, node: usize, image: MemoryStore) {
         self.may_be_overtaken = true;
         self.crash(node, true, 0);
-        self.replace_disk(node, image);
+        self.disk(node).replace(image);
         self.watched[node].promised.clear();
         self.start(node);
     }
@@ -226,7 +226,7 @@ impl World {
         self.note(|_| format!("n{node} is set back"));
         self.stats.count(Branch::SetBack);
         self.crash(node, true, 0);
-        self.replace_disk(node, image.image());
+        self.disk(node).replace(image.image());
         self.begin_branch(node);
         self.doubt(&[]);
         self.set_back(node, image);
@@ -268,7 +268,7 @@ impl World {
         image
             .commit(&[Write::Put { key: REPLICA_RECORD.to_owned(), value: id.to_vec() }])
             .expect("it has room");
-        self.replace_disk(node, image);
+        self.disk(node).replace(image);
         self.watched[node].promised.clear();
         self.begin_branch(node);
         self.start(node);

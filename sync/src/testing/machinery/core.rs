@@ -13,7 +13,6 @@ use super::names::Names;
 use super::queue::{Happening, Queue};
 use super::trace::Trace;
 use crate::engine::{Engine, Now, SessionId};
-use crate::store::MemoryStore;
 use crate::{DocId, PeerId};
 
 /// When everything begins, on the wall: some day in 2026, in milliseconds since the Unix epoch.
@@ -180,11 +179,6 @@ impl Core {
     /// A node's disk.
     pub fn disk(&mut self, node: usize) -> &mut Disk {
         &mut self.nodes[node].disk
-    }
-
-    /// The disk of a node that is down holds what another held. That it is another nothing tells.
-    pub fn replace_disk(&mut self, node: usize, store: MemoryStore) {
-        self.nodes[node].disk.replace(store);
     }
 
     /// Notes what happened. Costs nothing if nobody wants to know.
