@@ -179,7 +179,7 @@ impl Network {
         self.stage.disk(node).store.set_full(fails);
     }
 
-    /// Sets a node's wall clock. What the last writer wins follows it; nothing else does.
+    /// Sets a node's wall clock, which decides what the last writer wins. Timers do not follow it.
     pub fn set_clock(&mut self, node: NodeId, clock: Clock) {
         let node = self.index(node);
         self.stage.note(|core| format!("the clock of {} is {clock:?}", core.name(node)));

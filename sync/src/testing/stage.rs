@@ -54,7 +54,7 @@ impl Stage {
         });
     }
 
-    /// What of a name's peer is shown.
+    /// What a peer is called.
     fn name_of(&self, peer: crate::PeerId) -> String {
         self.index_of(peer).map_or_else(|| format!("{peer:?}"), |node| self.name(node).to_owned())
     }
