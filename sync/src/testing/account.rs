@@ -176,6 +176,8 @@ fn status(engine: &Engine, doc: DocId) -> DocumentStatus {
         durable: Version::default(),
         in_sync_with: 0,
         pending: 0,
+        stable: Version::default(),
+        diverged: Vec::new(),
     };
     engine.document_status(doc).unwrap_or_else(none)
 }

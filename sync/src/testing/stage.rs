@@ -66,6 +66,7 @@ impl Stage {
                     Origin::Local => "written here".to_owned(),
                     Origin::Peer(peer) => format!("from {}", self.name_of(*peer)),
                     Origin::Renamed => "under another id".to_owned(),
+                    Origin::Swept => "with removals forgotten".to_owned(),
                     Origin::Undone => "undone".to_owned(),
                 };
                 format!("has {} at {}, {from}", self.names.document(*doc), self.names.version(version))

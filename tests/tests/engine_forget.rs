@@ -1,0 +1,225 @@
+//! Forgetting removals: only what all members know, and nothing that is read changes.
+
+use tombolo_crdt::RemoveWinsSet;
+use tombolo_sync::DocId;
+use tombolo_sync::engine::{Forgetting, Membership};
+use tombolo_tests::sim::{LinkState, NodeOptions, World};
+
+type Guests = RemoveWinsSet<String>;
+
+const FORGETTING: Forgetting = Forgetting { least: 4, pause: 1_000, silence: None };
+
+/// Nodes that know each other, with a list of guests at the first.
+fn world(nodes: usize, forgetting: Forgetting) -> (World, DocId) {
+    let options = NodeOptions { forgetting, ..NodeOptions::default() };
+    let mut world = World::with_options((0..nodes).map(|_| options.clone()), 51);
+    world.connect_all();
+    let guests = world.open::<Guests>(0, "guests");
+    world.update::<Guests, _>(0, guests, |guests| guests.extend(names(0..100)));
+    world.run_until_agreed(10_000);
+    open(&mut world);
+    (world, guests)
+}
+
+fn names(numbers: std::ops::Range<u32>) -> impl Iterator<Item = String> {
+    numbers.map(|number| format!("guest {number:03}"))
+}
+
+fn open(world: &mut World) {
+    let running: Vec<usize> = (0..world.len()).filter(|node| world.runs(*node)).collect();
+    running.into_iter().for_each(|node| _ = world.open::<Guests>(node, "guests"));
+}
+
+fn remove(world: &mut World, node: usize, doc: DocId, numbers: std::ops::Range<u32>) {
+    world.update::<Guests, _>(node, doc, |guests| names(numbers).for_each(|name| _ = guests.remove(name)));
+}
+
+fn remembered(world: &World, node: usize, doc: DocId) -> usize {
+    world.read::<Guests, _>(node, doc, |guests| guests.removed_len())
+}
+
+fn has(world: &World, node: usize, doc: DocId, name: &str) -> bool {
+    world.read::<Guests, _>(node, doc, |guests| guests.contains(name))
+}
+
+#[test]
+fn removals_that_all_know_are_forgotten_and_nothing_that_is_read_changes() {
+    let (mut world, guests) = world(4, FORGETTING);
+    for round in 0..10 {
+        remove(&mut world, round as usize % 4, guests, round * 6..round * 6 + 6);
+        world.run_for(700);
+    }
+    world.run_for(15_000);
+    for node in 0..4 {
+        assert_eq!(remembered(&world, node, guests), 0, "n{node}");
+        assert_eq!(world.read::<Guests, _>(node, guests, |guests| guests.len()), 40);
+        let status = world.engine(node).document_status(guests).unwrap();
+        assert_eq!(status.stable, status.version, "all is known to all");
+        assert_eq!(world.engine(node).garbage(guests).unwrap().removals, 0);
+    }
+    assert!(world.agrees());
+    // One of them has done it, a few times.
+    let swept = world.stats.branch(tombolo_tests::sim::Branch::Swept);
+    assert!((1..=12).contains(&swept), "{swept}");
+}
+
+#[test]
+fn who_has_nothing_to_forget_keeps_no_list_of_members() {
+    let (mut world, guests) = world(3, Forgetting::default());
+    remove(&mut world, 0, guests, 0..3);
+    world.run_for(60_000);
+    assert_eq!(world.engine(0).membership(world.peer(1)), None);
+    assert!(!world.engine(0).held_documents().any(|doc| doc == DocId::MEMBERS));
+}
+
+#[test]
+fn scenario_13_as_long_as_a_member_is_away_nothing_is_forgotten_and_who_was_released_keeps_its_edits() {
+    let (mut world, guests) = world(3, FORGETTING);
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(5_000);
+    assert_eq!(remembered(&world, 0, guests), 0);
+    world.set_link(0, 2, LinkState::Cut);
+    world.set_link(1, 2, LinkState::Cut);
+    world.run_for(5_000);
+    remove(&mut world, 0, guests, 50..60);
+    world.update::<Guests, _>(2, guests, |guests| guests.extend(["guest 050", "somebody new"]));
+    remove(&mut world, 2, guests, 60..62);
+    world.run_for(60_000);
+    assert_eq!(remembered(&world, 0, guests), 10, "the third has not heard of it");
+    assert_eq!(remembered(&world, 1, guests), 10);
+    let away = world.peer(2);
+    assert_eq!(world.call(0, |engine, now| engine.release(now, away)), Some(true));
+    assert_eq!(world.call(0, |engine, now| engine.release(now, away)), Some(false), "it is already");
+    world.run_for(10_000);
+    assert_eq!(world.engine(1).membership(away), Some(Membership::Released));
+    assert_eq!((remembered(&world, 0, guests), remembered(&world, 1, guests)), (0, 0));
+    // It returns. What it wrote meanwhile is there; where it wrote against what was forgotten, it wins.
+    world.set_link(0, 2, LinkState::Up);
+    world.set_link(1, 2, LinkState::Up);
+    world.run_until_agreed(30_000);
+    world.run_for(10_000);
+    for node in 0..3 {
+        assert!(has(&world, node, guests, "somebody new") && has(&world, node, guests, "guest 050"));
+        assert!(!has(&world, node, guests, "guest 051") && !has(&world, node, guests, "guest 060"));
+    }
+    assert_eq!(world.engine(0).membership(away), Some(Membership::Member));
+}
+
+#[test]
+fn scenario_11_what_all_have_acknowledged_is_not_stable_as_long_as_something_is_under_way() {
+    let (mut world, guests) = world(3, FORGETTING);
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(5_000);
+    // The third adds whom the first removes, and then hears of that by the second, who does not pass on.
+    world.set_link(0, 2, LinkState::Cut);
+    world.set_way(2, 1, LinkState::Silent);
+    world.update::<Guests, _>(2, guests, |guests| guests.extend(names(50..60)));
+    remove(&mut world, 0, guests, 50..60);
+    world.run_for(2_500);
+    world.set_way(2, 1, LinkState::Up);
+    world.run_for(500);
+    world.set_link(0, 2, LinkState::Up);
+    world.run_until_agreed(30_000);
+    world.run_for(15_000);
+    for node in 0..3 {
+        assert_eq!(remembered(&world, node, guests), 0);
+        assert!(names(50..60).all(|name| !has(&world, node, guests, &name)), "a removal wins at n{node}");
+    }
+}
+
+#[test]
+fn scenario_14_who_was_let_in_by_another_is_waited_for() {
+    let options = NodeOptions { forgetting: FORGETTING, ..NodeOptions::default() };
+    let mut world = World::with_options((0..4).map(|_| options.clone()), 52);
+    for (node, known) in [(1, 0), (2, 0), (2, 1)] {
+        world.befriend(node, known);
+    }
+    // The fourth meets the third alone.
+    world.set_link(0, 3, LinkState::Cut);
+    world.set_link(1, 3, LinkState::Cut);
+    let guests = world.open::<Guests>(0, "guests");
+    world.update::<Guests, _>(0, guests, |guests| guests.extend(names(0..100)));
+    world.run_for(3_000);
+    open(&mut world);
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(5_000);
+    assert_eq!(remembered(&world, 0, guests), 0);
+    world.befriend(3, 2);
+    world.run_for(3_000);
+    world.set_link(2, 3, LinkState::Cut);
+    world.open::<Guests>(3, "guests");
+    world.update::<Guests, _>(3, guests, |guests| guests.extend(names(50..60)));
+    remove(&mut world, 0, guests, 50..60);
+    world.run_for(60_000);
+    assert_eq!(world.engine(0).membership(world.peer(3)), Some(Membership::Member));
+    assert_eq!(remembered(&world, 0, guests), 10, "the fourth has not heard of it");
+    for other in 0..3 {
+        world.set_link(other, 3, LinkState::Up);
+        world.befriend(3, other);
+    }
+    world.run_until_agreed(60_000);
+    world.run_for(15_000);
+    for node in 0..4 {
+        assert_eq!(remembered(&world, node, guests), 0, "n{node}");
+        assert!(names(50..60).all(|name| !has(&world, node, guests, &name)), "a removal wins at n{node}");
+    }
+}
+
+#[test]
+fn what_members_have_acknowledged_is_known_after_a_restart() {
+    let (mut world, guests) = world(2, FORGETTING);
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(10_000);
+    let stable = world.engine(0).document_status(guests).unwrap().stable;
+    assert!(!stable.is_empty());
+    world.crash(1, true, 0);
+    world.run_for(5_000);
+    world.crash(0, true, 0);
+    world.start(0);
+    assert_eq!(world.engine(0).document_status(guests).unwrap().stable, stable);
+}
+
+#[test]
+fn a_silent_member_is_released_if_most_others_can_be_heard_and_two_never_release_each_other() {
+    let forgetting = Forgetting { silence: Some(30_000), ..FORGETTING };
+    let (mut alone, guests) = world(2, forgetting);
+    remove(&mut alone, 0, guests, 0..5);
+    alone.run_for(5_000);
+    alone.set_link(0, 1, LinkState::Cut);
+    remove(&mut alone, 0, guests, 10..20);
+    // A day later, for all that they know.
+    alone.run_for(100_000);
+    alone.set_wall_offset(0, 3 * 86_400_000);
+    alone.run_for(10_000);
+    assert_eq!(alone.engine(0).membership(alone.peer(1)), Some(Membership::Member));
+    assert_eq!(remembered(&alone, 0, guests), 10);
+
+    let (mut world, guests) = world(3, forgetting);
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(5_000);
+    world.crash(2, true, 0);
+    remove(&mut world, 0, guests, 10..20);
+    world.run_for(20_000);
+    assert_eq!(remembered(&world, 0, guests), 10);
+    world.run_for(30_000);
+    assert_eq!(world.engine(0).membership(world.peer(2)), Some(Membership::Released));
+    assert_eq!(remembered(&world, 0, guests), 0);
+}
+
+#[test]
+fn who_leaves_is_not_waited_for() {
+    let (mut world, guests) = world(3, FORGETTING);
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(5_000);
+    world.call(2, |engine, now| engine.leave(now));
+    world.run_for(3_000);
+    assert_eq!(world.engine(0).membership(world.peer(2)), Some(Membership::Released));
+    world.crash(2, true, 0);
+    remove(&mut world, 0, guests, 10..20);
+    world.run_for(10_000);
+    assert_eq!((remembered(&world, 0, guests), remembered(&world, 1, guests)), (0, 0));
+    // It does not come back by being started.
+    world.start(2);
+    world.run_for(5_000);
+    assert_eq!(world.engine(0).membership(world.peer(2)), Some(Membership::Released));
+}
