@@ -127,7 +127,9 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A document in the store cannot be read.
-    #[error("document {doc} in the store is damaged: {why}")]
+    #[error(
+        "document {doc} in the store is damaged: {why}; restore a backup, or save the others with `tombolo inspect --salvage`"
+    )]
     Document {
         /// Which.
         doc: DocId,

@@ -14,7 +14,9 @@ pub enum StoreError {
     #[error("the disk refused: {0}")]
     Io(#[from] std::io::Error),
     /// The content of the store is not what this program wrote.
-    #[error("the store is damaged: {0}")]
+    #[error(
+        "the store is damaged: {0}; restore a backup, or save what is right in it with `tombolo inspect --salvage`"
+    )]
     Damaged(String),
     /// The store was written by a newer program.
     #[error("the store has format {found}, this program knows formats up to {known}; use a newer program")]
@@ -43,6 +45,16 @@ pub enum StoreError {
     /// The thread that runs the store no longer does, or an earlier failure made it refuse.
     #[error("the store has stopped: {0}")]
     Stopped(String),
+}
+
+impl StoreError {
+    /// What is wrong, for those who look at a damaged store already and need not be told what to do.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Damaged(what) => what.clone(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// What a panic said.

@@ -15,8 +15,9 @@
 //! ```
 //!
 //! redb does not verify its checksums when it reads, so what a disk garbles later would be handed on. Therefore each
-//! value is *sealed* (see `tables.rs`) and verified whenever it is read; a file that fits into the cache is verified
-//! as a whole when it is opened; and a panic of redb over a garbled page becomes [`StoreError::Damaged`].
+//! value is *sealed* (see `tables.rs`) and verified whenever it is read; the file is verified as a whole when it is opened,
+//! for a page that lost an entry, or a branch that leads elsewhere, has no value to tell; and a panic of redb over a garbled
+//! page becomes [`StoreError::Damaged`].
 
 mod backup;
 mod file;
@@ -44,17 +45,13 @@ const FILE_NAME: &str = "tombolo.redb";
 /// works on itself, and a home runs beside other programs.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// Up to this size a file is verified as a whole at each open, which leaves it in the cache for those who read next. In a
-/// larger one, an entry that vanished with its page may go unnoticed; one that changed does not.
-const VERIFIED_BYTES: u64 = CACHE_BYTES as u64;
-
 /// Opens the database again after a failure.
 type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
 
 /// A store in a folder.
 ///
 /// The folder belongs to one process at a time: opening takes a lock that ends with the process, however it ends.
-/// Dropping the store closes it cleanly, so that the next open need not check the whole file.
+/// Dropping the store closes it cleanly, so that the next open need not repair it.
 ///
 /// When the disk refuses a commit, the store drops what redb had begun by opening the file again, which costs a check of
 /// the whole file, and goes on; a full disk therefore only stops commits, not reads. If the failed commit is found in
@@ -77,8 +74,8 @@ impl RedbStore {
     /// Opens the store in `folder`, creating folder and store if they are not there.
     ///
     /// A new folder is readable by its owner only. A store whose process was killed, or lost power, holds all that was
-    /// acknowledged; one whose creation was cut short is empty. Costs reading the file: all of it if it was not closed
-    /// cleanly or is at most 64 MiB long, and else a few pages.
+    /// acknowledged; one whose creation was cut short is empty. Costs reading all of the file, about a second for a gigabyte:
+    /// a page that a disk garbled is found before anything in it is believed or missed.
     ///
     /// # Errors
     /// [`StoreError::Locked`] while another process (or this one) has it open, [`StoreError::Format`] if it is from a
@@ -89,7 +86,7 @@ impl RedbStore {
         let path = folder.join(FILE_NAME);
         let store = Self::with_opener(Box::new(move || {
             let file = file::open(&path)?;
-            open_database(file, &path, VERIFIED_BYTES)
+            open_database(file, &path, true)
         }))?;
         // The first commit is durable only if the name it is found under is.
         file::sync_folder(folder)?;
@@ -241,13 +238,13 @@ impl fmt::Debug for RedbStore {
     }
 }
 
-/// Opens or creates the database in `disk`, and the tables in it. Verifies every page of one of at most `verify_up_to`
-/// bytes. `path` is for messages.
-fn open_database(disk: impl StorageBackend, path: &Path, verify_up_to: u64) -> Result<Database, StoreError> {
+/// Opens or creates the database in `disk`, and the tables in it. Verifies every page if `verify` says so. `path` is for
+/// messages.
+fn open_database(disk: impl StorageBackend, path: &Path, verify: bool) -> Result<Database, StoreError> {
     guarded(|| {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(disk.len()? <= verify_up_to)
+            .set_check_integrity_on_open(verify)
             .create_with_backend(StoreFile::new(disk))
             .map_err(|error| match refusal(error) {
                 StoreError::Locked(_) => StoreError::Locked(path.to_owned()),

@@ -15,7 +15,7 @@ pub(super) fn write(
     fill: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     file::publish(path, |file, temporary| {
-        let database = open_database(file, temporary, 0)?;
+        let database = open_database(file, temporary, false)?;
         let transaction = database.begin_write().map_err(refusal)?;
         fill(&transaction)?;
         transaction.commit().map_err(refusal)?;
@@ -44,7 +44,7 @@ pub(super) fn restore(from: &Path, path: &Path, changes: &[Write]) -> Result<(),
         // `fs::copy` would also copy the permissions, which are not the backup's to decide.
         io::copy(&mut File::open(from)?, &mut File::options().write(true).open(temporary)?)?;
         drop(source);
-        let database = open_database(file::open(temporary)?, temporary, u64::MAX)?;
+        let database = open_database(file::open(temporary)?, temporary, true)?;
         tables::verify(&database.begin_read().map_err(refusal)?)?;
         let transaction = database.begin_write().map_err(refusal)?;
         tables::apply(&transaction, changes)?;

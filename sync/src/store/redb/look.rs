@@ -26,7 +26,7 @@ pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
         Ok(format.map(|format| format.value()))
     });
     let format = meta.unwrap_or_else(|why| {
-        problems.push(format!("its format cannot be read: {why}"));
+        problems.push(format!("its format cannot be read: {}", why.cause()));
         None
     });
     if let Some(found) = format.and_then(|format| u32::try_from(format).ok()).filter(|f| *f > tables::FORMAT)
@@ -111,7 +111,7 @@ impl File {
                 Ok(file) if how == Opened::Repaired => return Ok((file, Vec::new())),
                 Ok(file) => return Ok((file, problems)),
                 Err(StoreError::Locked(_)) => return Err(StoreError::Locked(path.to_owned())),
-                Err(why) => problems.push(format!("{how}, it cannot be read: {why}")),
+                Err(why) => problems.push(format!("{how}, it cannot be read: {}", why.cause())),
             }
         }
         Err(StoreError::Damaged(problems.join("; ")))
@@ -135,7 +135,7 @@ impl File {
         let expected = self
             .read(|transaction| transaction.open_table(W::TABLE).map_err(refusal)?.len().map_err(refusal));
         if let Err(why) = self.pass::<W>(&mut walked, None, false) {
-            problems.push(format!("of the table `{}` not all can be read: {why}", W::NAME));
+            problems.push(format!("of the table `{}` not all can be read: {}", W::NAME, why.cause()));
             let _ = self.pass::<W>(&mut walked, None, true);
             for start in known.iter().map(|doc| *doc.as_bytes()).chain((0..=255).map(first)) {
                 let _ = self.pass::<W>(&mut walked, Some(W::start(start)), false);

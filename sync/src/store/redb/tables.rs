@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::{Bound, RangeInclusive};
 
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableHandle,
-    WriteTransaction,
+    Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, Table,
+    TableDefinition, TableHandle, Value, WriteTransaction,
 };
 use tombolo_crdt::{Dot, ReplicaId};
 
@@ -341,30 +341,37 @@ pub(super) fn records(
 
 /// Copies everything, verifying it, into a database that has the tables.
 pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
-    let mut slices = to.open_table(SLICES).map_err(refusal)?;
-    for entry in from.open_table(SLICES).map_err(refusal)?.iter().map_err(refusal)? {
-        let (key, sealed) = entry.map_err(refusal)?;
-        open_sealed(sealed.value(), Kind::Slice(start_of(key.value())), key.value().0)?;
-        slices.insert(key.value(), sealed.value()).map_err(refusal)?;
+    copy_table(from, to, SLICES, |key, sealed| {
+        open_sealed(sealed, Kind::Slice(start_of(key)), key.0).map(drop)
+    })?;
+    copy_table(from, to, LOG, |(doc, sequence), sealed| {
+        open_sealed(sealed, Kind::Log(sequence), doc).map(drop)
+    })?;
+    copy_table(from, to, RECORDS, |key, sealed| open_sealed(sealed, Kind::Record, key.as_bytes()).map(drop))?;
+    copy_table(from, to, META, |_, _| Ok(()))
+}
+
+/// Copies a table whose entries `verify` finds right, and all of which are there.
+fn copy_table<K: Key, V: Value>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    which: TableDefinition<'_, K, V>,
+    verify: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let (from, mut to) = (from.open_table(which).map_err(refusal)?, to.open_table(which).map_err(refusal)?);
+    let expected = from.len().map_err(refusal)?;
+    let mut found = 0;
+    for entry in from.iter().map_err(refusal)? {
+        let (key, value) = entry.map_err(refusal)?;
+        verify(key.value(), value.value())?;
+        to.insert(key.value(), value.value()).map_err(refusal)?;
+        found += 1;
     }
-    let mut log = to.open_table(LOG).map_err(refusal)?;
-    for entry in from.open_table(LOG).map_err(refusal)?.iter().map_err(refusal)? {
-        let (key, sealed) = entry.map_err(refusal)?;
-        open_sealed(sealed.value(), Kind::Log(key.value().1), key.value().0)?;
-        log.insert(key.value(), sealed.value()).map_err(refusal)?;
+    if found == expected {
+        return Ok(());
     }
-    let mut records = to.open_table(RECORDS).map_err(refusal)?;
-    for entry in from.open_table(RECORDS).map_err(refusal)?.iter().map_err(refusal)? {
-        let (key, sealed) = entry.map_err(refusal)?;
-        open_sealed(sealed.value(), Kind::Record, key.value().as_bytes())?;
-        records.insert(key.value(), sealed.value()).map_err(refusal)?;
-    }
-    let mut meta = to.open_table(META).map_err(refusal)?;
-    for entry in from.open_table(META).map_err(refusal)?.iter().map_err(refusal)? {
-        let (key, number) = entry.map_err(refusal)?;
-        meta.insert(key.value(), number.value()).map_err(refusal)?;
-    }
-    Ok(())
+    let name = which.name();
+    Err(StoreError::Damaged(format!("of the {expected} entries of the table `{name}`, {found} were found")))
 }
 
 /// Reads everything, to find damage that nobody asked for yet.

@@ -9,7 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use redb::{BackendError, StorageBackend};
 
-use super::{RedbStore, VERIFIED_BYTES, open_database};
+use super::{RedbStore, open_database};
 use crate::DocId;
 use tombolo_crdt::{Dot, ReplicaId};
 
@@ -68,12 +68,12 @@ impl FaultyDisk {
     }
 
     fn store(&self) -> Result<RedbStore, StoreError> {
-        self.store_verifying(VERIFIED_BYTES)
+        self.store_verifying(true)
     }
 
-    fn store_verifying(&self, up_to: u64) -> Result<RedbStore, StoreError> {
+    fn store_verifying(&self, verify: bool) -> Result<RedbStore, StoreError> {
         let disk = self.clone();
-        RedbStore::with_opener(Box::new(move || open_database(disk.clone(), Path::new("disk"), up_to)))
+        RedbStore::with_opener(Box::new(move || open_database(disk.clone(), Path::new("disk"), verify)))
     }
 }
 
@@ -257,10 +257,10 @@ fn a_power_cut_at_any_moment_leaves_what_was_acknowledged() {
         let cuts = std::mem::take(&mut disk.state().cuts);
         for (number, (durable, pending)) in cuts.into_iter().enumerate() {
             let acknowledged = states.iter().rposition(|(after, _)| *after <= number).unwrap();
-            for verify_up_to in [0, VERIFIED_BYTES, 0, VERIFIED_BYTES, 0] {
+            for verify in [false, true, false, true, false] {
                 let image = cut(&mut random, durable.clone(), &pending);
                 let store = FaultyDisk::holding(image)
-                    .store_verifying(verify_up_to)
+                    .store_verifying(verify)
                     .unwrap_or_else(|error| panic!("seed {seed}, cut {number}: {error}"));
                 let found = content(&store);
                 let possible = &states[acknowledged..states.len().min(acknowledged + 2)];
@@ -340,7 +340,7 @@ fn a_disk_without_locks_is_refused() {
             self.0.write(offset, data)
         }
     }
-    let refused = open_database(Unlocked(FaultyDisk::default()), Path::new("disk"), 0);
+    let refused = open_database(Unlocked(FaultyDisk::default()), Path::new("disk"), false);
     assert!(
         matches!(&refused, Err(StoreError::Io(error)) if error.to_string().contains("no locks")),
         "{refused:?}"
