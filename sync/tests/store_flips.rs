@@ -4,13 +4,16 @@
 //! `TOMBOLO_FLIP_SECONDS=N` goes on for so long at random places, and `TOMBOLO_SEED=N` chooses them again.
 #![cfg(feature = "net")]
 
+#[allow(dead_code)]
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use common::{folder, number, seed};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tempfile::TempDir;
 use tombolo_crdt::{AddWinsSet, Dot, MvRegister, PnCounter, ReplicaId};
 use tombolo_sync::engine::StartError;
 use tombolo_sync::store::{RedbStore, Store, StoreError, Stored, Write};
@@ -21,16 +24,6 @@ const PAGE: usize = 4096;
 const HEADER: usize = 320;
 /// Where it says which of two commits is the last, and whether the file was closed.
 const FLAGS: usize = 9;
-
-/// A folder in memory where there is one: thousands of files are written, and none has to last.
-fn folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|number| number.parse().expect("a number"))
-}
 
 /// What came of opening a store with a flipped byte, and of reading everything in it.
 #[derive(Debug, PartialEq)]
@@ -60,9 +53,7 @@ impl Tally {
 /// Flips bits of the file at `path`, one in each copy, and has `look` see what comes of it: of redb's header every `step`th
 /// byte and all its flags, one in each page's head, one in its index and one in its data; and then any others while there is time.
 fn sweep(path: &Path, good: &[u8], step: usize, mut look: impl FnMut(usize) -> Outcome) -> Tally {
-    let seed = number("TOMBOLO_SEED").unwrap_or_else(rand::random);
-    println!("TOMBOLO_SEED={seed}");
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut random = ChaCha8Rng::seed_from_u64(seed());
     let from = random.random_range(0..step);
     let mut places: Vec<usize> = (from..HEADER).step_by(step).collect();
     for page in (PAGE..good.len()).step_by(PAGE) {

@@ -1,55 +1,20 @@
 //! Processes that are killed, and processes that want the same store.
 //!
-//! The tests run this executable again as a child: each `child_*` test does nothing unless [`FOLDER`] tells it where.
+//! `store_kill_sweep.rs` and `node_kill.rs` kill more often.
 #![cfg(unix)]
 
-use std::env;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+#[allow(dead_code)]
+mod common;
+
 use std::time::Duration;
 
+use common::{child, folder_of_child, kill, say};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::tempdir;
 use tombolo_crdt::{Dot, ReplicaId};
 use tombolo_sync::DocId;
 use tombolo_sync::store::{RedbStore, Store, StoreError, Write};
-
-const FOLDER: &str = "TOMBOLO_STORE_TEST_FOLDER";
-
-fn child(test: &str, folder: &Path) -> (Child, impl Iterator<Item = String> + use<>) {
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(FOLDER, folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let said = said(child.stdout.take().unwrap());
-    (child, said)
-}
-
-/// What the child said by [`say`], amid what the test harness says, which may begin the same line.
-fn said(output: ChildStdout) -> impl Iterator<Item = String> {
-    let lines = BufReader::new(output).lines();
-    lines.filter_map(|line| line.unwrap().split_once("said ").map(|(_, what)| what.to_owned()))
-}
-
-fn say(what: impl std::fmt::Display) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "said {what}").unwrap();
-    out.flush().unwrap();
-}
-
-fn folder_of_child() -> Option<PathBuf> {
-    env::var_os(FOLDER).map(PathBuf::from)
-}
-
-/// SIGKILL.
-fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
 
 fn counted() -> DocId {
     DocId::from_bytes([1; 16])
