@@ -135,6 +135,15 @@ pub struct UpArgs {
     /// Do not look for peers on the local network
     #[arg(long)]
     pub no_mdns: bool,
+    /// For tests of wrong clocks: how many milliseconds this node's clock is ahead of the system's
+    #[arg(
+        long,
+        hide = true,
+        value_name = "MILLISECONDS",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub clock_offset: i64,
 }
 
 /// How many others must hold a write before it is called done.

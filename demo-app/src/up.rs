@@ -31,7 +31,7 @@ pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
     // Before anything is started, so that a signal during the start is not lost.
     let stopped = signal::stop()?;
     tokio::pin!(stopped);
-    let mut builder = home.builder().mdns(!args.no_mdns);
+    let mut builder = home.builder().mdns(!args.no_mdns).clock_offset(args.clock_offset);
     if !args.listen.is_empty() {
         builder = builder.listen(args.listen.iter().map(ToString::to_string));
     }

@@ -7,107 +7,19 @@
 #[allow(dead_code)]
 mod common;
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Home, Homes, Running};
+use common::history::{Gate, Written, check, summary, work};
+use common::{Home, Homes, Running, seed};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
 
 const NODES: usize = 5;
 /// How long there is chaos.
 const CHAOS: Duration = Duration::from_secs(12);
 /// How long healing may take.
 const HEALING: Duration = Duration::from_secs(25);
-
-/// What one writer knows of its writes.
-#[derive(Debug, Default)]
-struct Written {
-    acknowledged: u32,
-    up: i64,
-    down: i64,
-    up_in_doubt: i64,
-    down_in_doubt: i64,
-    added: BTreeSet<String>,
-    maybe_added: BTreeSet<String>,
-    /// What this writer's own key may hold: the last acknowledged value, and all that were in doubt since.
-    own: BTreeSet<String>,
-}
-
-/// How a write ended.
-#[derive(Debug, PartialEq)]
-enum Fate {
-    Done,
-    /// It failed, and did not happen.
-    Refused,
-    /// The node was killed before it answered.
-    InDoubt,
-}
-
-fn write(home: &Home, arguments: &[&str]) -> Fate {
-    let ended = home.run(&[&["--json", "--wait", "5"], arguments].concat());
-    if ended.code == Some(0) {
-        return Fate::Done;
-    }
-    let error: Value =
-        serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{arguments:?}: {ended:?}"));
-    match error["error"]["code"].as_str().unwrap() {
-        "in_doubt" => Fate::InDoubt,
-        "locked" => Fate::Refused,
-        other => panic!("{arguments:?} must not fail with {other}: {error}"),
-    }
-}
-
-/// Writes at random until it is over.
-fn work(home: &Home, me: usize, seed: u64, over: &AtomicBool) -> Written {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (me as u64 + 1));
-    let mut written = Written::default();
-    for n in 0.. {
-        if over.load(Ordering::Relaxed) {
-            break;
-        }
-        let amount: i64 = rng.random_range(1..=9);
-        let (by, element, key) = (amount.to_string(), format!("{me}-{n}"), format!("key-{me}"));
-        let fate = match rng.random_range(0..4) {
-            0 => {
-                let fate = write(home, &["counter", "inc", "up", &by]);
-                written.up += if fate == Fate::Done { amount } else { 0 };
-                written.up_in_doubt += if fate == Fate::InDoubt { amount } else { 0 };
-                fate
-            }
-            1 => {
-                let fate = write(home, &["counter", "dec", "board/down", &by]);
-                written.down += if fate == Fate::Done { amount } else { 0 };
-                written.down_in_doubt += if fate == Fate::InDoubt { amount } else { 0 };
-                fate
-            }
-            2 => {
-                let fate = write(home, &["set", "add", "labels", &element]);
-                match fate {
-                    Fate::Done => drop(written.added.insert(element)),
-                    Fate::InDoubt => drop(written.maybe_added.insert(element)),
-                    Fate::Refused => {}
-                }
-                fate
-            }
-            _ => {
-                let fate = write(home, &["map", "put", "board/keys", &key, &element]);
-                if fate == Fate::Done {
-                    written.own.clear();
-                }
-                if fate != Fate::Refused {
-                    written.own.insert(element);
-                }
-                fate
-            }
-        };
-        written.acknowledged += u32::from(fate == Fate::Done);
-        std::thread::sleep(Duration::from_millis(rng.random_range(0..60)));
-    }
-    written
-}
 
 /// Cuts and restores links, kills and restarts nodes, until the time is up.
 fn havoc(homes: &[Home], nodes: &mut [Option<Running>], seed: u64) {
@@ -142,9 +54,7 @@ fn write_link(home: &Home, arguments: &[&str]) {
 
 #[test]
 fn what_was_acknowledged_survives_cut_links_and_killed_nodes_and_all_end_equal() {
-    let seed =
-        std::env::var("TOMBOLO_SEED").ok().map_or_else(rand::random, |seed| seed.parse().expect("a number"));
-    println!("TOMBOLO_SEED={seed}");
+    let seed = seed();
     let space = Homes::new();
     let first = space.created("n0");
     let mut nodes = vec![Some(first.up())];
@@ -155,12 +65,12 @@ fn what_was_acknowledged_survives_cut_links_and_killed_nodes_and_all_end_equal()
         homes.push(home);
     }
 
-    let over = AtomicBool::new(false);
+    let (over, gate) = (AtomicBool::new(false), [(); NODES].map(|()| Gate::default()));
     let written: Vec<Written> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..NODES)
             .map(|me| {
-                let (home, over) = (&homes[me], &over);
-                scope.spawn(move || work(home, me, seed, over))
+                let (home, gate, over) = (&homes[me], &gate[me], &over);
+                scope.spawn(move || work(home, me, seed, gate, over))
             })
             .collect();
         let wrecked =
@@ -193,37 +103,9 @@ fn what_was_acknowledged_survives_cut_links_and_killed_nodes_and_all_end_equal()
         assert_eq!(home.text(&["dump"]), dump, "seed {seed}");
     }
 
-    let sum = |of: fn(&Written) -> i64| written.iter().map(of).sum::<i64>();
+    println!("{}", summary(&written));
     let acknowledged: u32 = written.iter().map(|written| written.acknowledged).sum();
-    println!(
-        "{acknowledged} acknowledged writes, in doubt: {} up, {} down",
-        sum(|w| w.up_in_doubt),
-        sum(|w| w.down_in_doubt)
-    );
     assert!(acknowledged > 50, "seed {seed}: nothing much was tested");
-    let up = homes[0].json(&["counter", "get", "up"])["value"].as_i64().unwrap();
-    assert!((sum(|w| w.up)..=sum(|w| w.up + w.up_in_doubt)).contains(&up), "seed {seed}: up is {up}");
-    let down = -homes[0].json(&["counter", "get", "board/down"])["value"].as_i64().unwrap();
-    assert!(
-        (sum(|w| w.down)..=sum(|w| w.down + w.down_in_doubt)).contains(&down),
-        "seed {seed}: down is {down}"
-    );
-    let labels: BTreeSet<String> = serde_json::from_value(homes[0].json(&["set", "list", "labels"])).unwrap();
-    let added: BTreeSet<String> = written.iter().flat_map(|w| w.added.clone()).collect();
-    let maybe: BTreeSet<String> = written.iter().flat_map(|w| w.maybe_added.clone()).collect();
-    assert!(added.is_subset(&labels), "seed {seed}: lost {:?}", added.difference(&labels));
-    let extra: Vec<_> = labels.difference(&added).filter(|label| !maybe.contains(*label)).collect();
-    assert!(extra.is_empty(), "seed {seed}: nobody added {extra:?}");
-    let keys = homes[0].json(&["map", "list", "board/keys"]);
-    for (me, written) in written.iter().enumerate().filter(|(_, written)| !written.own.is_empty()) {
-        let values: BTreeSet<String> =
-            serde_json::from_value(keys[format!("key-{me}")]["values"].clone()).unwrap_or_default();
-        // One writer has no conflicts with itself: one value, unless all its writes were in doubt.
-        assert!(
-            values.len() <= 1 && values.is_subset(&written.own),
-            "seed {seed}: {values:?}, not {:?}",
-            written.own
-        );
-    }
+    check(&homes[0], &written);
     nodes.into_iter().flatten().for_each(|node| assert_eq!(node.stop().code, Some(0)));
 }

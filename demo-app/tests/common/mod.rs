@@ -1,5 +1,9 @@
 //! Homes in temporary folders, and real processes of the program on them.
 
+pub mod history;
+#[cfg(target_os = "linux")]
+pub mod system;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -10,6 +14,24 @@ use serde_json::Value;
 /// How long anything may take that should happen soon.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
+
+/// A number that is set from outside.
+pub fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|number| number.parse().expect("a number"))
+}
+
+/// The seed of a run: that of `TOMBOLO_SEED`, or any. It is printed.
+pub fn seed() -> u64 {
+    let seed = number("TOMBOLO_SEED").unwrap_or_else(rand::random);
+    println!("TOMBOLO_SEED={seed}");
+    seed
+}
+
+/// A text in an answer.
+#[track_caller]
+pub fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
 
 /// Some homes, with one folder for their sockets.
 pub struct Homes {
@@ -158,6 +180,21 @@ impl Home {
         Self::started(from(self.command(&["--json", "up", "--no-mdns", "--listen", LOOPBACK])))
     }
 
+    /// Starts the node behind another program, which becomes it: `ip netns exec …`.
+    #[track_caller]
+    pub fn up_behind(&self, program: &[&str], arguments: &[&str]) -> Running {
+        let own = self.command(&[&["--json", "up", "--no-mdns"], arguments].concat());
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(own.get_program()).args(own.get_args()).stdin(Stdio::null());
+        for (variable, value) in own.get_envs() {
+            match value {
+                Some(value) => command.env(variable, value),
+                None => command.env_remove(variable),
+            };
+        }
+        Self::started(command)
+    }
+
     #[track_caller]
     fn started(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -196,13 +233,17 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
     pub fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.child)
     }
 
     /// SIGTERM; how the node ends, and what it says.
     pub fn stop(mut self) -> Ended {
-        rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.lines.read_to_string(&mut stdout).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

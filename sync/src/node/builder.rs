@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::clock::Clock;
 use super::driver::Shared;
 use super::home::{self, Home, Membership};
 use super::witness::Witness;
@@ -35,6 +36,7 @@ pub struct NodeBuilder {
     limits: Limits,
     max_documents: usize,
     witnesses: Option<PathBuf>,
+    clock_offset: i64,
 }
 
 impl NodeBuilder {
@@ -52,6 +54,7 @@ impl NodeBuilder {
             limits: Limits::default(),
             max_documents: DEFAULT_DOCUMENTS,
             witnesses: Witness::default_folder(),
+            clock_offset: 0,
         }
     }
 
@@ -138,6 +141,12 @@ impl NodeBuilder {
         self
     }
 
+    /// Adds so many milliseconds to what the system says the time of day is: for tests of what wrong clocks do.
+    pub fn clock_offset(mut self, millis: i64) -> Self {
+        self.clock_offset = millis;
+        self
+    }
+
     /// How many documents the node holds at most. The default is 100 000.
     pub fn max_documents(mut self, max: usize) -> Self {
         self.max_documents = max;
@@ -169,10 +178,15 @@ impl NodeBuilder {
             seed: home::random()?,
         };
         parse_all(self.announce.as_deref().unwrap_or_default())?;
-        let shared =
-            Shared::start(store, addresses, self.announce.clone(), doubt, move |store: &dyn Store, now| {
-                Ok(Engine::start(config, store, now)?)
-            })?;
+        let clock = Clock::start(self.clock_offset);
+        let shared = Shared::start(
+            store,
+            clock,
+            addresses,
+            self.announce.clone(),
+            doubt,
+            move |store: &dyn Store, now| Ok(Engine::start(config, store, now)?),
+        )?;
         let space = SpaceId::of(&secret);
         shared.with_engine(|engine, now| {
             if let Membership::Join { ticket, .. } = &self.membership {

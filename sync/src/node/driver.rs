@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures::channel::oneshot;
 use tokio::sync::Notify;
 
 use super::changes::{Change, Subscribers};
+use super::clock::Clock;
 use super::commit::Durability;
 use super::witness::Doubt;
 use super::{Error, Result};
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     /// `None` once the node has been shut down: the home is free for the next.
     store: RwLock<Option<Arc<GroupCommit>>>,
     net: OnceLock<Net>,
-    start: Instant,
+    clock: Clock,
     /// The generation of the last batch submitted.
     generation: AtomicU64,
     /// Who waits for which batch.
@@ -60,13 +60,13 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn start(
         store: impl Store,
+        clock: Clock,
         last_addresses: Vec<String>,
         announce: Option<Vec<String>>,
         doubt: Option<Doubt>,
         engine: impl FnOnce(&dyn Store, Now) -> Result<Engine>,
     ) -> Result<Arc<Self>> {
-        let start = Instant::now();
-        let engine = engine(&store, now_since(start))?;
+        let engine = engine(&store, clock.now())?;
         let back: Arc<OnceLock<Weak<Self>>> = Arc::default();
         let told = Arc::clone(&back);
         let store = GroupCommit::start(store, move |completion| {
@@ -78,7 +78,7 @@ impl Shared {
             engine: Mutex::new(engine),
             store: RwLock::new(Some(Arc::new(store))),
             net: OnceLock::new(),
-            start,
+            clock,
             generation: AtomicU64::new(0),
             waiters: Mutex::default(),
             awaiting: Mutex::default(),
@@ -116,7 +116,7 @@ impl Shared {
     }
 
     pub(super) fn now(&self) -> Now {
-        now_since(self.start)
+        self.clock.now()
     }
 
     /// Runs `f` on the engine and does what the engine says then.
@@ -450,11 +450,6 @@ impl Drop for Inside {
     fn drop(&mut self) {
         INSIDE.set(false);
     }
-}
-
-fn now_since(start: Instant) -> Now {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { millis: start.elapsed().as_millis() as u64, wall_millis: wall.as_millis() as u64 }
 }
 
 /// Hands the network's events to the engine.

@@ -2,6 +2,7 @@
 
 mod builder;
 mod changes;
+mod clock;
 mod commit;
 mod concern;
 mod document;
