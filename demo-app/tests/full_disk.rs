@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod common;
 
-use common::system::Disk;
+use common::system::{Disk, skipped};
 use common::{Home, Homes};
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn a_full_disk_refuses_writes_and_the_node_goes_on_reading_and_writes_again_when
     let home = homes.empty("ann");
     let disk = match Disk::mounted(&home.path, SMALL) {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("SKIPPED, for no small disk can be made: {why}"),
+        Err(why) => return skipped(&format!("a full disk, for no small one can be made: {why}")),
     };
     home.json(&["init", "--name", "ann"]);
     home.json(&["counter", "inc", "visits", "7"]);

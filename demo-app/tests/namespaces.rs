@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::history::{Gate, Written, check, summary, work};
-use common::system::Network;
+use common::system::{Network, skipped};
 use common::{Home, Homes, Running, number, seed, text_of};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -160,7 +160,9 @@ fn measure(listen: Listen) {
     let _alone = alone();
     let mut hosts = match Hosts::start([listen; NODES], [0; NODES]) {
         Ok(hosts) => hosts,
-        Err(why) => return eprintln!("SKIPPED, for no network can be made: {why}"),
+        Err(why) => {
+            return skipped(&format!("nodes on hosts of their own, for no network can be made: {why}"));
+        }
     };
     println!("{}", hosts.transports());
     let seconds = number("TOMBOLO_CUT_SECONDS").unwrap_or(CUT_SECONDS);
@@ -289,11 +291,13 @@ fn what_was_acknowledged_survives_cut_cables_kills_pauses_and_homes_set_back_and
     let listen = [Listen::Both, Listen::Tcp, Listen::Quic, Listen::Both, Listen::Both];
     let mut hosts = match Hosts::start(listen, CLOCKS) {
         Ok(hosts) => hosts,
-        Err(why) => return eprintln!("SKIPPED, for no network can be made: {why}"),
+        Err(why) => {
+            return skipped(&format!("nodes on hosts of their own, for no network can be made: {why}"));
+        }
     };
     println!("at first  {}", hosts.transports());
     let loses_udp = hosts.network.lose_udp(0).inspect_err(|why| {
-        eprintln!("SKIPPED in part, for UDP alone cannot be lost: {why}");
+        skipped(&format!("networks without UDP, for UDP alone cannot be lost: {why}"));
     });
     hosts.network.pass_udp(0);
 
@@ -343,7 +347,9 @@ fn a_home_set_back_goes_on_under_a_new_replica_id_and_loses_nothing_that_others_
     let _alone = alone();
     let mut hosts = match Hosts::start([Listen::Both; NODES], [0; NODES]) {
         Ok(hosts) => hosts,
-        Err(why) => return eprintln!("SKIPPED, for no network can be made: {why}"),
+        Err(why) => {
+            return skipped(&format!("nodes on hosts of their own, for no network can be made: {why}"));
+        }
     };
     hosts.add(1);
     hosts.kill(1);

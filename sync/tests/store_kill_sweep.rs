@@ -37,13 +37,13 @@ fn writes(batch: u64) -> Vec<Write> {
         Write::Append { doc, record: bytes(1500) },
         Write::Put { key: format!("record {}", batch % 20), value: bytes(90) },
     ];
-    if batch % COMPACTION == 0 {
+    if batch.is_multiple_of(COMPACTION) {
         let slices = vec![
             (start(batch % 7), Some(bytes(20_000))),
             (start(batch % 5 + 7), Some(bytes(300))),
             (start((batch + 3) % 7), None),
         ];
-        writes.push(Write::Snapshot { doc, all: batch % 2 == 0, slices });
+        writes.push(Write::Snapshot { doc, all: batch.is_multiple_of(2), slices });
     }
     if batch % 211 == 210 {
         writes.push(Write::Remove { doc });

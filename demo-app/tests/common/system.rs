@@ -1,8 +1,14 @@
 //! Disks and networks of a test's own, as far as the system lets us make some: for that one has to be root.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Says that a test, or a part of it, is skipped, past what captures the output of tests that succeed.
+pub fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
 
 /// Runs a program of the system; what it said if it failed.
 pub fn tool(line: &str) -> Result<(), String> {
