@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use tombolo_crdt::{LwwMap, Replica, Version};
+use tombolo_crdt::{DecodeError, LwwMap, Replica, Version};
 
 use super::Engine;
 use super::effect::{BatchId, Event, Input, Now};
@@ -110,6 +110,16 @@ impl Roll {
 }
 
 impl Engine {
+    /// What the store holds of it is read as what it is.
+    pub(super) fn read_members(&mut self) -> Result<(), DecodeError> {
+        let is_there = self.documents.contains_key(&DocId::MEMBERS);
+        if is_there {
+            self.open_slot::<Members>(DocId::MEMBERS).map_err(|why| why.expect("there is room"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Who belongs to the space, as far as anybody has asked.
     fn members(&self) -> Option<&Replica<Members>> {
         self.document::<Members>(DocId::MEMBERS)
@@ -134,8 +144,8 @@ impl Engine {
         if !is_asked || self.roll.has_left || self.lines.is_apart() || !self.is_confirmed() {
             return;
         }
-        if let Err(Some(why)) = self.open_slot::<Members>(DocId::MEMBERS) {
-            return tracing::error!(%why, "who belongs to the space cannot be read; nothing is forgotten");
+        if self.open_slot::<Members>(DocId::MEMBERS).is_err() {
+            return tracing::error!("no room for who belongs to the space; nothing is forgotten");
         }
         let mut states = BTreeMap::new();
         let known = self.roll_call();
@@ -247,7 +257,7 @@ impl Engine {
                     .or_insert_with(|| Acknowledged { heard: now, ..Default::default() })
                     .heard
             };
-            heard += usize::from(now.saturating_sub(last) <= RECENT);
+            heard += usize::from(now.saturating_sub(last) <= RECENT.min(silence));
             if now.saturating_sub(last) > silence {
                 silent.insert(peer, Membership::Released);
             }

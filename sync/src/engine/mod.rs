@@ -272,6 +272,7 @@ impl Engine {
             }
             engine.insert_stored(doc, Box::new(body), stored.as_ref());
         }
+        engine.read_members().map_err(damaged(DocId::MEMBERS))?;
         engine.settle_forks(&renamed);
         engine.load_staging(store)?;
         if !removals.is_empty() {

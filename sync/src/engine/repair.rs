@@ -4,8 +4,9 @@ use rand::RngExt as _;
 use tombolo_crdt::{Opaque, Version};
 
 use super::Engine;
-use super::document::Content;
+use super::document::{Content, Document};
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
+use super::members::Members;
 use super::pulls::Incoming;
 use super::sketch::{self, Differences, Key};
 use super::staging::Progress;
@@ -253,8 +254,14 @@ impl Engine {
             return None;
         }
         let us = self.us;
-        let empty = || Slot::new(Box::new(us.empty::<Opaque>()), None);
-        Some(self.documents.entry(doc).or_insert_with(empty))
+        let empty = || -> Box<dyn Document> {
+            if doc == DocId::MEMBERS {
+                Box::new(us.empty::<Members>())
+            } else {
+                Box::new(us.empty::<Opaque>())
+            }
+        };
+        Some(self.documents.entry(doc).or_insert_with(|| Slot::new(empty(), None)))
     }
 
     /// A part of what we pulled.
