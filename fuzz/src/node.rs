@@ -211,6 +211,7 @@ fn config(peer: PeerId, replica: u8) -> Config {
         limits: Limits { bytes: 64 << 10, memory: 4 << 20, replicas: 256 },
         max_documents: 8,
         forgetting: Forgetting::default(),
+            mistake: None,
         seed: [replica; 32],
     }
 }

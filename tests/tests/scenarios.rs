@@ -2,8 +2,8 @@
 //! The scenarios missing here are about what the types do not do yet, or about the engine.
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DecodeError, Delta, GCounter, Limits, Merged, Mismatch,
-    Opaque, PnCounter, Replica, ReplicaId, Since, Version,
+    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DecodeError, Delta, Doc, GCounter, Limits, LwwMap, Merged,
+    Mismatch, Opaque, PnCounter, RemoveWinsSet, Replica, ReplicaId, Since, Version,
 };
 use tombolo_tests::model::wire::{Message, Node};
 
@@ -267,6 +267,114 @@ fn scenario_07_a_state_is_one_snapshot() {
     y.merge(later).unwrap();
     assert_eq!(y.iter().collect::<Vec<_>>(), ["three", "two"]);
     assert_eq!((x.version(), x.encode()), (y.version(), y.encode()));
+}
+
+/// Repairs `behind` as who has forgotten all removals does: what is alive of what both know, against what is alive here.
+fn repair<T: Crdt>(from: &Replica<T>, behind: &mut Replica<T>) {
+    let base = from.version().meet(&behind.version());
+    let (here, there) = (from.live_below(&base).unwrap(), behind.live_below(&base).unwrap());
+    let gone: Vec<_> =
+        there.into_iter().filter(|dot| here.binary_search(dot).is_err()).map(|dot| dot..dot + 1).collect();
+    if let Some(answer) = from.delta_beyond(&base, &gone) {
+        assert_eq!(behind.merge(over_the_wire(&answer)), Ok(Merged::Applied));
+    }
+}
+
+/// What is repaired far behind must stand where it stood: below its key, as the type it is of. Two types under one key at the same
+/// time, a value written over many times, a map removed and written again.
+#[test]
+fn scenario_08_what_travels_with_a_dot_is_its_place_and_its_type() {
+    let (mut x, mut y, mut far) = (replica::<Doc>(1), replica::<Doc>(2), replica::<Doc>(3));
+    let first = x.update(|doc| doc.map("m").map("deep").counter("n").inc(1)).1;
+    far.merge(first.clone()).unwrap();
+    y.merge(first).unwrap();
+    let _ = x.update(|doc| doc.counter("both").inc(5));
+    let _ = y.update(|doc| doc.set("both").add("element"));
+    for n in 0..20_i64 {
+        let _ = x.update(|doc| doc.lww("title").set(n));
+    }
+    let _ = x.update(|doc| doc.remove("m"));
+    let _ = x.update(|doc| doc.map("m").map("deep").counter("n").inc(7));
+    let _ = far.update(|doc| doc.map("m").map("deep").counter("n").inc(100));
+    x.merge(y.state()).unwrap();
+    repair(&x, &mut far);
+    x.merge(far.state()).unwrap();
+    assert_eq!(far.encode(), x.encode());
+    let both = far.get("both").unwrap();
+    assert_eq!(both.counter().map(PnCounter::value), Some(5));
+    assert!(both.set().unwrap().contains(&"element".into()));
+    let deep = far.get("m").unwrap().map().unwrap().get("deep").unwrap();
+    assert_eq!(deep.map().unwrap().get("n").unwrap().counter().map(PnCounter::value), Some(107));
+}
+
+/// What is covered by a version and not alive there was removed: that is right as long as nothing that is done locally takes live dots away.
+/// So forgetting is a write. X forgets a removal; Y, which has not heard of that, is repaired, and keeps what it wrote meanwhile.
+#[test]
+fn scenario_09_forgetting_takes_away_nothing_that_others_wrote() {
+    let (mut x, mut y) = (replica::<RemoveWinsSet<String>>(1), replica::<RemoveWinsSet<String>>(2));
+    y.merge(x.update(|guests| guests.extend(["ann", "bob", "eve"])).1).unwrap();
+    y.merge(x.update(|guests| guests.remove("eve")).1).unwrap();
+    let _ = y.update(|guests| guests.add("dan"));
+    let _ = y.update(|guests| guests.add("eve"));
+    let before = x.version();
+    let swept = x.sweep(&before);
+    assert!(!swept.is_empty() && x.version().dominates(&before) && x.version() != before);
+    repair(&x, &mut y);
+    repair(&y.fork(id(9)), &mut x);
+    assert_eq!(x.encode(), y.encode());
+    assert_eq!(y.iter().collect::<Vec<_>>(), ["ann", "bob", "dan", "eve"]);
+}
+
+/// Amounts under a key that can be removed keep their dots, whatever is done to the state: a removal that had seen one of two
+/// increments takes that one.
+#[test]
+fn scenario_10_amounts_that_are_kept_together_are_removed_apart() {
+    type Counts = AddWinsMap<String, PnCounter>;
+    let (mut a, mut z) = (replica::<Counts>(1), replica::<Counts>(2));
+    let first = a.update(|counts| counts.at("visits").inc(2)).1;
+    z.merge(over_the_wire(&first)).unwrap();
+    let removal = z.update(|counts| counts.remove("visits")).1;
+    let _ = a.update(|counts| counts.at("visits").inc(4));
+    let mut x = replica::<Counts>(3);
+    x.merge(a.state()).unwrap();
+    // All that is done locally.
+    assert!(x.sweep(&x.version()).is_empty());
+    x.set_history_bytes(0);
+    let mut x = Replica::<Counts>::decode(id(3), &x.encode(), &Limits::default()).unwrap();
+    let mut far = replica::<Counts>(4);
+    far.merge(first).unwrap();
+    repair(&x, &mut far);
+    for mut one in [x.fork(id(5)), far] {
+        assert_eq!(one.get("visits").map(PnCounter::value), Some(6));
+        one.merge(removal.clone()).unwrap();
+        assert_eq!(one.get("visits").map(PnCounter::value), Some(4));
+    }
+    x.merge(removal).unwrap();
+    assert_eq!(x.get("visits").map(PnCounter::value), Some(4));
+}
+
+/// Refusing a stamp that is far ahead would block all that its author writes later, and all who have seen that.
+#[test]
+fn scenario_17_a_stamp_far_ahead_is_admitted_and_blocks_nobody() {
+    let (mut x, mut y, mut z) = (replica::<LwwMap<String, u64>>(1), replica(2), replica(3));
+    for (replica, now) in [(&mut x, 1_000_000), (&mut y, 1_000_000_000_000), (&mut z, 1_000_000)] {
+        replica.set_time(now);
+    }
+    let far = y.update(|map| map.set("a", 1_u64)).1;
+    let later = y.update(|map| map.set("b", 2_u64)).1;
+    z.merge(far.clone()).unwrap();
+    z.merge(later.clone()).unwrap();
+    let on_top = z.update(|map| map.set("c", 3_u64)).1;
+    for delta in [far, later, on_top] {
+        assert_eq!(x.merge(over_the_wire(&delta)), Ok(Merged::Applied));
+    }
+    assert_eq!((x.pending(), x.len()), (0, 3));
+    assert!(x.far_stamps() > 0);
+    // It moves no other clock, and goes with the next write that has seen it.
+    let _ = x.update(|map| map.set("a", 4_u64));
+    assert!(x.stamp("a").unwrap().millis < 2_000_000);
+    y.merge(x.state()).unwrap();
+    assert_eq!((x.get("a"), y.get("a")), (Some(&4), Some(&4)));
 }
 
 /// Two live copies of one store hold the same rights, and no rule at one of them keeps it from spending what the other spends. What is

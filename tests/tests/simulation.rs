@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tombolo_sync::engine::Mistake;
 use tombolo_tests::sim::{Branch, Mode, Sabotage, Scenario, Schedule, Stats};
 
 /// Where the seeds of this test begin; the continuous integration runs others.
@@ -135,6 +136,23 @@ fn a_network_on_which_only_gossip_works_is_caught() {
 #[test]
 fn a_version_that_is_adopted_before_its_content_is_there_is_caught() {
     caught(Sabotage::EarlyVersion);
+}
+
+#[test]
+fn an_engine_that_asks_for_nothing_is_caught() {
+    let violation = caught(Sabotage::Engine(Mistake::NoPull));
+    assert!(violation.contains("no agreement"), "{violation}");
+}
+
+#[test]
+fn an_engine_that_tells_who_is_far_behind_of_no_removals_is_caught() {
+    caught(Sabotage::Engine(Mistake::RemovalsUntold));
+}
+
+#[test]
+fn an_engine_that_forgets_a_removal_before_all_know_of_it_is_caught() {
+    let violation = caught(Sabotage::Engine(Mistake::ForgetsTooSoon));
+    assert!(violation.contains("says"), "{violation}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! *Merge rule*: of the writes and removals of a key that no other has seen, the one with the largest stamp (hybrid logical
 //! clock, then replica id). *Concurrent pair*: set and remove of one key: the later one counts. *Metadata*: one dot and one
-//! stamp a key, one more for each concurrent write, also for a removed key: when it was removed must be remembered. *Lost on
+//! stamp a key, one more for each concurrent write, also for a removed key: when it was removed must be remembered, until all know it
+//! and it is [swept](crate::Replica::sweep). *Lost on
 //! conflict*: the earlier write or removal. *Source*: the LWW-element-set of Shapiro et al. 2011, over a multi-value store, so
 //! that a stamp from a wrong clock wins only over concurrent writes.
 

@@ -124,18 +124,35 @@ impl Ring {
         let follows = || self.state_weight().saturating_mul(2).clamp(LEAST_BYTES, MOST_BYTES);
         let room = self.fixed.unwrap_or_else(follows);
         while self.weight > room {
-            let Some((oldest, weight)) = self.deltas.pop_front() else { break };
-            self.weight -= weight;
-            for run in &oldest.events {
-                let row = row_of(&oldest, run.replica) as usize;
-                if self.base.len() <= row {
-                    self.base.resize(row + 1, 0);
-                }
-                self.base[row] = self.base[row].max(run.last);
+            self.forget_oldest(&row_of);
+        }
+    }
+
+    /// Forgets the oldest deltas as far as all their events are known to all: by row, up to which.
+    pub(crate) fn forget(&mut self, stable: &[u64], row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {
+        let is_stable = |delta: &Parts| {
+            delta.events.iter().all(|run| {
+                let row = row_of(delta, run.replica) as usize;
+                stable.get(row).is_some_and(|&stable| run.last <= stable)
+            })
+        };
+        while self.deltas.front().is_some_and(|(oldest, _)| is_stable(oldest)) {
+            self.forget_oldest(&row_of);
+        }
+    }
+
+    fn forget_oldest(&mut self, row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {
+        let Some((oldest, weight)) = self.deltas.pop_front() else { return };
+        self.weight -= weight;
+        for run in &oldest.events {
+            let row = row_of(&oldest, run.replica) as usize;
+            if self.base.len() <= row {
+                self.base.resize(row + 1, 0);
             }
-            if weight <= SPARE_BYTES && Arc::strong_count(&oldest) == 1 {
-                self.spare = Some(oldest);
-            }
+            self.base[row] = self.base[row].max(run.last);
+        }
+        if weight <= SPARE_BYTES && Arc::strong_count(&oldest) == 1 {
+            self.spare = Some(oldest);
         }
     }
 

@@ -1,9 +1,10 @@
 //! Forgetting: a write like any other, so that it is the same everywhere.
 
 use alloc::vec;
+use alloc::vec::Vec;
 
-use super::Replica;
 use super::update::Attempt;
+use super::{Replica, row_in};
 use crate::causal::{MAX_COUNTER, Version};
 use crate::delta::{Delta, ROOT};
 use crate::store::{Crdt, DotStore, Sweep};
@@ -39,6 +40,24 @@ impl<T: Crdt> Replica<T> {
         }
     }
 
+    /// Forgets the recent deltas that everybody knows: nobody is going to lack them. Whoever turns out to lack them nevertheless is
+    /// repaired as who is far behind. Nothing else changes.
+    pub fn forget_history(&mut self, stable: &Version) {
+        let stable = self.by_row(stable);
+        let table = &self.tx.table;
+        self.ring.forget(&stable, |delta, row| row_in(table, delta, row));
+    }
+
+    fn by_row(&self, version: &Version) -> Vec<u64> {
+        let mut known = vec![0; self.known.len()];
+        for (id, last) in version.iter() {
+            if let Some(row) = self.tx.table.row(id) {
+                known[row as usize] = last;
+            }
+        }
+        known
+    }
+
     /// Forgets removals that are remembered so that they win over what was written at the same time
     /// ([`RemoveWinsSet`](crate::RemoveWinsSet), [`LwwMap`](crate::LwwMap)), if they and all they hide lie within `stable`: what everybody
     /// knows who may still write, provided that everything they wrote before they knew it is known here. Then nothing can come
@@ -64,12 +83,7 @@ impl<T: Crdt> Replica<T> {
     /// # Ok::<(), tombolo_crdt::Refused>(())
     /// ```
     pub fn sweep(&mut self, stable: &Version) -> Delta<T> {
-        let mut known = vec![0; self.known.len()];
-        for (id, last) in stable.iter() {
-            if let Some(row) = self.tx.table.row(id) {
-                known[row as usize] = last;
-            }
-        }
+        let known = self.by_row(stable);
         let mut sweep = Sweep::new(Some(&known), &self.tx.table);
         self.state.remembered(&mut sweep);
         let gone = sweep.dots();
@@ -86,5 +100,61 @@ impl<T: Crdt> Replica<T> {
             replica.state.retain(&mut |dot| gone.binary_search(&dot).is_err());
         }
         attempt.commit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{AddWinsMap, LwwMap, Merged, RemoveWinsSet, Replica, ReplicaId, Version};
+
+    fn id(byte: u8) -> ReplicaId {
+        ReplicaId::from_bytes([byte; 16])
+    }
+
+    #[test]
+    fn two_that_forget_at_once_with_different_views_leave_every_key_of_a_map() {
+        type Lists = AddWinsMap<String, RemoveWinsSet<u64>>;
+        for seen in 0..4_u64 {
+            let (mut ann, mut bob) = (Replica::<Lists>::new(id(9)), Replica::<Lists>::new(id(3)));
+            let deltas: Vec<_> =
+                (0..4_u64).map(|n| ann.update(|lists| lists.at("guests").remove(n)).1).collect();
+            // One has seen all of them, the other not all, and has removed one more itself.
+            deltas.iter().take(seen as usize).for_each(|delta| _ = bob.merge(delta.clone()));
+            let more = bob.update(|lists| lists.at("guests").remove(10_u64)).1;
+            if seen % 2 == 0 {
+                ann.merge(more).unwrap();
+            }
+            let (hers, his) = (ann.sweep(&ann.version()), bob.sweep(&bob.version()));
+            let _ = (ann.merge(his).unwrap(), bob.merge(hers).unwrap());
+            ann.merge(bob.state()).unwrap();
+            bob.merge(ann.state()).unwrap();
+            assert_eq!(ann.encode(), bob.encode());
+            assert!(ann.contains_key("guests"), "{seen}");
+            assert!((1..=2).contains(&ann.garbage().removals), "{:?}", ann.garbage());
+        }
+    }
+
+    #[test]
+    fn only_what_lies_within_the_stable_version_is_forgotten() {
+        let (mut ann, mut bob) =
+            (Replica::<LwwMap<u64, u64>>::new(id(1)), Replica::<LwwMap<u64, u64>>::new(id(2)));
+        for n in 0..20_u64 {
+            let _ = ann.update(|map| map.set(n, n));
+            let _ = ann.update(|map| map.remove(&n));
+        }
+        bob.merge(ann.state()).unwrap();
+        // Removed there at the same time as it was written here: what is hidden must be stable as well.
+        let _ = bob.update(|map| map.set(3_u64, 1_u64));
+        let _ = ann.update(|map| map.set(3_u64, 2_u64));
+        let stable = Version::from_iter([(id(1), 20)]);
+        assert_eq!(ann.garbage().removals, 19);
+        let delta = ann.sweep(&stable);
+        assert_eq!((ann.garbage().removals, delta.len()), (10, 1));
+        assert_eq!(bob.merge(delta), Ok(Merged::Pending(Version::from_iter([(id(1), 41)]))));
+        bob.merge(ann.state()).unwrap();
+        assert_eq!(bob.garbage().removals, 10);
+        assert!(ann.sweep(&Version::new()).is_empty());
+        let before = ann.version();
+        assert!(ann.sweep(&stable).is_empty() && ann.version() == before);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! *Merge rule*: an element is in if it was added, and no removal of it stands that nothing later has seen. *Concurrent
 //! pair*: add and remove of one element: it is out. *Metadata*: one dot an element, one more for each concurrent write, also
-//! for an element that is out: a removal must be remembered to win. *Lost on conflict*: the adding. *Source*: Almeida,
+//! for an element that is out: a removal must be remembered to win, until all know it and it is
+//! [swept](crate::Replica::sweep). *Lost on conflict*: the adding. *Source*: Almeida,
 //! Shoker, Baquero 2018.
 
 use alloc::borrow::Cow;

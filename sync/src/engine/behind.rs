@@ -18,7 +18,7 @@ use tombolo_crdt::Version;
 use super::document::{Document, Since};
 use super::frame::{Alive, ContentKind, Frame, MAX_FRAME, bytes};
 use super::sketch::{self, Differences, Key};
-use super::{Engine, runs};
+use super::{Engine, Mistake, runs};
 use crate::{DocId, PeerId};
 
 /// Who has fewer dots alive below the base is sent the state: it is not longer than finding out what differs.
@@ -170,6 +170,9 @@ impl Engine {
                 Since::Content(kind, bytes) => return Some((kind, bytes)),
                 Since::Forgotten => {}
             },
+        }
+        if self.config.mistake == Some(Mistake::RemovalsUntold) {
+            return slot.body.beyond(&version.meet(&known), &[], names);
         }
         match Behind::of(&*slot.body, version.meet(&known), key, tried) {
             Some(behind) => Some((ContentKind::Behind, behind.encode())),

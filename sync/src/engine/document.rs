@@ -43,6 +43,8 @@ pub(crate) trait Document: Send {
     fn waiting(&self) -> usize;
     /// What it keeps beside what is read.
     fn garbage(&self) -> Garbage;
+    /// Forgets recent deltas that all know.
+    fn forget_history(&mut self, stable: &Version);
     /// Forgets removals that all know; yields the change, also in bytes. `None` if there is nothing to forget.
     fn sweep(&mut self, stable: &Version) -> Option<(Vec<u8>, Delta<Opaque>)>;
     /// A hash of all it holds.
@@ -242,6 +244,10 @@ impl<T: Crdt> Document for Replica<T> {
     fn sweep(&mut self, stable: &Version) -> Option<(Vec<u8>, Delta<Opaque>)> {
         let delta = Self::sweep(self, stable);
         (!delta.is_empty()).then(|| (delta.encode_body(), delta.erase()))
+    }
+
+    fn forget_history(&mut self, stable: &Version) {
+        Self::forget_history(self, stable);
     }
 
     fn fingerprint(&self, key: &[u8; 16]) -> u128 {

@@ -23,6 +23,7 @@ impl Engine {
         if self.lines.is_apart() || self.isolated {
             return;
         }
+        self.forget_history();
         let full = self.full_of_garbage();
         self.roll.is_wanted = !full.is_empty();
         self.tend_members();
@@ -39,11 +40,11 @@ impl Engine {
         let least = self.config.forgetting.least;
         let mut full = Vec::new();
         for (&doc, slot) in &mut self.documents {
-            let version = slot.body.version();
-            if slot.looked_at.as_ref().is_none_or(|(at, _)| *at != version) {
+            let Some(version) = self.durable.get(doc) else { continue };
+            if slot.looked_at.as_ref().is_none_or(|(at, _)| at != version) {
                 let garbage = slot.body.garbage();
                 let is_full = garbage.removals >= least.max(garbage.items / 8);
-                slot.looked_at = Some((version, is_full));
+                slot.looked_at = Some((version.clone(), is_full));
             }
             if slot.is_writable() && slot.looked_at.as_ref().is_some_and(|(_, is_full)| *is_full) {
                 full.push(doc);

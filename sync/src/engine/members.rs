@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use tombolo_crdt::{DecodeError, LwwMap, Replica, Version};
 
-use super::Engine;
 use super::effect::{BatchId, Event, Input, Now};
 use super::peer::Peer;
+use super::storage::Slot;
 use super::versions::Versions;
+use super::{Engine, Mistake};
 use super::{StartError, Store};
 use crate::store::Write;
 use crate::{DocId, PeerId};
@@ -175,6 +176,7 @@ impl Engine {
     /// Notes what a peer holds that we hold as well, once a beat.
     pub(super) fn acknowledge(&mut self, peer: PeerId) {
         let Some(ready) = self.peers.get(&peer).and_then(Peer::ready) else { return };
+        let is_hasty = self.config.mistake == Some(Mistake::AcknowledgedIsStable);
         if !ready.has_told_all(self.us.replica) || self.lines.is_apart() {
             return;
         }
@@ -192,7 +194,9 @@ impl Engine {
         } else {
             let mut level = acknowledged.versions.clone();
             for (doc, version) in self.durable.iter() {
-                if let Some(theirs) = ready.have.get(doc).filter(|theirs| version.dominates(theirs)) {
+                if let Some(theirs) =
+                    ready.have.get(doc).filter(|theirs| is_hasty || version.dominates(theirs))
+                {
                     level.raise(doc, theirs);
                 }
             }
@@ -219,23 +223,41 @@ impl Engine {
     /// What of a document is durable at all members who are not released, as far as we know: whoever writes anything from here on
     /// has seen it. Under-reported, never over-reported; nothing as long as there is a peer that has not answered.
     pub(super) fn stable(&self, doc: DocId) -> Version {
-        let mut stable = self.durable.get(doc).cloned().unwrap_or_default();
-        let none = Version::new();
+        let durable = self.durable.get(doc).cloned().unwrap_or_default();
+        if self.config.mistake == Some(Mistake::ForgetsTooSoon) {
+            return durable;
+        }
+        self.awaited().map_or_else(Version::new, |heard| level(&heard, doc, durable))
+    }
+
+    /// What all members who are not released have acknowledged; `None` as long as one has not answered, or has acknowledged nothing.
+    fn awaited(&self) -> Option<Vec<&Versions>> {
         let roll = self.roll_call();
         let missing = self.book.iter().filter(|(peer, met)| met.proved && !roll.contains_key(peer));
+        let is_whole = missing.count() == 0;
         let others =
-            missing.map(|(peer, _)| (peer, Membership::Known)).chain(roll.iter().map(|(p, s)| (*p, *s)));
-        for (peer, state) in others.filter(|(peer, _)| *peer != self.config.peer) {
-            stable = match state {
-                Membership::Released => continue,
-                Membership::Known => return none,
-                Membership::Member => match self.roll.acknowledged.get(&peer) {
-                    Some(acknowledged) => stable.meet(acknowledged.versions.get(doc).unwrap_or(&none)),
-                    None => return none,
-                },
-            };
+            roll.iter().filter(|(peer, state)| **peer != self.config.peer && **state != Membership::Released);
+        let acknowledged = others.map(|(peer, state)| {
+            let acknowledged = self.roll.acknowledged.get(peer).filter(|_| *state == Membership::Member);
+            acknowledged.map(|acknowledged| &acknowledged.versions)
+        });
+        acknowledged.collect::<Option<_>>().filter(|_| is_whole)
+    }
+
+    /// Forgets the recent deltas that all members have.
+    pub(super) fn forget_history(&mut self) {
+        let Some(heard) = self.awaited() else { return };
+        let stable = |(doc, slot): (&DocId, &Slot)| {
+            let durable = self.durable.get(*doc).filter(|durable| slot.bare_at.as_ref() != Some(durable))?;
+            Some((*doc, level(&heard, *doc, durable.clone())))
+        };
+        let stable: Vec<(DocId, Version)> = self.documents.iter().filter_map(stable).collect();
+        for (doc, stable) in stable.into_iter().filter(|(_, stable)| !stable.is_empty()) {
+            if let Some(slot) = self.documents.get_mut(&doc) {
+                slot.body.forget_history(&stable);
+                slot.bare_at = Some(stable);
+            }
         }
-        stable
     }
 
     /// Releases members that have been silent for too long, if enough of the others can be heard.
@@ -295,4 +317,11 @@ impl Engine {
         self.handle(now, Input::Tick);
         batch.unwrap_or(left)
     }
+}
+
+/// What of a document all these have, and we durably.
+fn level(heard: &[&Versions], doc: DocId, durable: Version) -> Version {
+    heard.iter().fold(durable, |level, versions| {
+        versions.get(doc).map_or_else(Version::new, |version| level.meet(version))
+    })
 }

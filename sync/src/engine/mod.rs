@@ -115,8 +115,25 @@ pub struct Config {
     pub max_documents: usize,
     /// When removals are forgotten.
     pub forgetting: Forgetting,
+    /// A mistake made on purpose, for tests that show that it is noticed.
+    #[doc(hidden)]
+    pub mistake: Option<Mistake>,
     /// Seeds everything random: nonces and pauses.
     pub seed: [u8; 32],
+}
+
+/// A rule of the protocol that is broken on purpose. No part of the stable interface.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistake {
+    /// Nothing that is lacked is ever asked for: gossip is all there is.
+    NoPull,
+    /// Who is so far behind that removals since are forgotten is told what was added, and nothing else.
+    RemovalsUntold,
+    /// A removal is forgotten as soon as it is durable here.
+    ForgetsTooSoon,
+    /// A removal is forgotten as soon as all have acknowledged it, also where what they wrote before that has not come yet.
+    AcknowledgedIsStable,
 }
 
 /// Why an engine cannot start from what a store holds.

@@ -3,7 +3,6 @@
 use rand::RngExt as _;
 use tombolo_crdt::{Opaque, Version};
 
-use super::Engine;
 use super::document::{Content, Document};
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
 use super::members::Members;
@@ -11,6 +10,7 @@ use super::pulls::Incoming;
 use super::sketch::{self, Differences, Key};
 use super::staging::Progress;
 use super::storage::Slot;
+use super::{Engine, Mistake};
 use crate::{DocId, PeerId};
 
 /// Changes within this time are announced together, in milliseconds. Gossip has usually arrived by then, so that
@@ -227,6 +227,9 @@ impl Engine {
         let is_shunned = self.pulls.shunned_until(peer, doc) > now || !self.pulls.has_room(peer);
         let is_ready = is_ready && !self.lines.is_apart() && !self.has_diverged(peer, doc);
         if !is_ready || is_busy || is_shunned || self.deleted.contains(&doc) || !self.has_room(doc) {
+            return;
+        }
+        if self.config.mistake == Some(Mistake::NoPull) {
             return;
         }
         let version = slot.map(|slot| slot.body.version()).unwrap_or_default();

@@ -31,6 +31,8 @@ pub(crate) struct Slot {
     pub(crate) is_stale: bool,
     /// In which version it was looked at last, and whether it remembers more removals than it should.
     pub(crate) looked_at: Option<(Version, bool)>,
+    /// In which version no recent deltas are kept, for all know them.
+    pub(crate) bare_at: Option<Version>,
     /// What it is in some version.
     pub(crate) fingerprint: Option<(Version, u128)>,
     /// The name and type under which it was opened.
@@ -53,6 +55,7 @@ impl Slot {
             snapshot_bytes: slices.iter().map(|(_, slice)| slice.len()).sum(),
             is_stale: false,
             looked_at: None,
+            bare_at: None,
             fingerprint: None,
             opened: None,
             is_unlisted: false,

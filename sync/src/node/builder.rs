@@ -175,6 +175,7 @@ impl NodeBuilder {
             limits: self.limits,
             max_documents: self.max_documents,
             forgetting: Forgetting::default(),
+            mistake: None,
             seed: home::random()?,
         };
         parse_all(self.announce.as_deref().unwrap_or_default())?;

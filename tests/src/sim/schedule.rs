@@ -144,7 +144,11 @@ impl Player {
         let forgets = !matches!(schedule.mode, Mode::Backups | Mode::Tampered);
         let least = if forgets { 1 } else { usize::MAX };
         let forgetting = Forgetting { least, pause: 300, silence: None };
-        let options = NodeOptions { forgetting, ..NodeOptions::default() };
+        let mistake = match schedule.sabotage {
+            Some(Sabotage::Engine(mistake)) => Some(mistake),
+            _ => None,
+        };
+        let options = NodeOptions { forgetting, mistake, ..NodeOptions::default() };
         let mut world = World::with_options((0..count).map(|_| options.clone()), schedule.seed);
         world.collect_violations();
         if schedule.trace {

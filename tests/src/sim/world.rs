@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use tombolo_crdt::{SessionNames, Version};
 use tombolo_sync::DocId;
+use tombolo_sync::engine::Mistake;
 use tombolo_sync::engine::wire::Frame;
 use tombolo_sync::engine::{Engine, Now};
 use tombolo_sync::testing::machinery::{Core, Drive, Fraud, LinkState, NodeOptions};
@@ -28,6 +29,8 @@ pub enum Sabotage {
     EarlyVersion,
     /// What somebody adds is taken out again at once, which nobody asked for.
     ForgedRemoval,
+    /// The engine breaks a rule of the protocol.
+    Engine(Mistake),
 }
 
 /// A frame that was sent.

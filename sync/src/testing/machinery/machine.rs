@@ -7,7 +7,7 @@ use std::ops::Sub;
 use tombolo_crdt::{Limits, ReplicaId};
 
 use super::disk::Disk;
-use crate::engine::{Config, Engine, Forgetting, REPLICA_RECORD, SessionId};
+use crate::engine::{Config, Engine, Forgetting, Mistake, REPLICA_RECORD, SessionId};
 use crate::store::Store as _;
 use crate::{PeerId, Secret};
 
@@ -24,6 +24,8 @@ pub struct NodeOptions {
     pub limits: Limits,
     /// When it forgets removals.
     pub forgetting: Forgetting,
+    /// Which rule its engine breaks.
+    pub mistake: Option<Mistake>,
 }
 
 impl Default for NodeOptions {
@@ -34,6 +36,7 @@ impl Default for NodeOptions {
             max_documents: 10_000,
             limits: Limits::default(),
             forgetting: Forgetting::default(),
+            mistake: None,
         }
     }
 }
@@ -177,6 +180,7 @@ impl Machine {
             limits: self.options.limits,
             max_documents: self.options.max_documents,
             forgetting: self.options.forgetting,
+            mistake: self.options.mistake,
             seed,
         }
     }
