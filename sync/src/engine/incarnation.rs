@@ -305,6 +305,7 @@ impl Engine {
                 return;
             }
             tracing::debug!(batch = of.0, "what was written alone may be seen");
+            self.leave_to_pulls();
             self.lines.seen = self.lines.seen.max(end);
             // SUBTLE: not before. Who knows a mark is taken to have nothing of another store under it.
             self.tell_line();

@@ -28,6 +28,17 @@ impl Engine {
         }
     }
 
+    /// Does not push what has become durable while nobody was to see it: whoever is there has been told our versions, and asks for it.
+    pub(super) fn leave_to_pulls(&mut self) {
+        let first = self.batches.first();
+        for doc in std::mem::take(&mut self.push) {
+            if let Some(slot) = self.documents.get_mut(&doc) {
+                let ready = slot.fresh.partition_point(|(at, _)| first.is_none_or(|first| *at < first));
+                slot.fresh.drain(..ready);
+            }
+        }
+    }
+
     /// Pushes the local changes of a document that have become durable, neighbours joined to groups.
     fn push_document(&mut self, doc: DocId) {
         let first = self.batches.first();
