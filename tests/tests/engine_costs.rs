@@ -311,3 +311,22 @@ fn who_is_far_behind_gets_what_it_lacks_in_bytes_that_follow_the_difference() {
     assert!(repaired.identification <= 6_000 / 100 * 13 / 8 + 512, "{repaired:?}");
     assert!(repaired.content <= repaired.least * 110 / 100 + 64, "{repaired:?}");
 }
+
+/// A hundred removals among a hundred thousand that are alive, of so many that ever were.
+fn a_hundred_gone(dots: u64) {
+    let repaired = far_behind(dots, 100_100, 100, 1);
+    println!("of {dots}: {repaired:?}");
+    assert!(repaired.identification <= 13 * 100 + 256, "{repaired:?}");
+    assert!(repaired.content <= repaired.least * 110 / 100 + 64, "{repaired:?}");
+    assert_eq!(repaired.pulls, 2, "{repaired:?}");
+}
+
+#[test]
+fn a_hundred_gone_of_a_hundred_thousand_that_are_nearly_all_there_ever_were() {
+    a_hundred_gone(100_100);
+}
+
+#[test]
+fn a_hundred_gone_of_a_hundred_thousand_of_a_million_that_ever_were() {
+    a_hundred_gone(1_000_000);
+}

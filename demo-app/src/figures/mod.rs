@@ -5,6 +5,7 @@
 mod disk;
 mod memory;
 mod network;
+mod replication;
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -49,6 +50,7 @@ async fn measure(step: impl Fn(&str)) -> Result<Vec<Figure>, Box<dyn Error>> {
     figures.extend(disk::measure().await?);
     step("write on one node to visible on another");
     figures.extend(network::measure().await?);
+    figures.extend(replication::measure(step).await?);
     Ok(figures)
 }
 
