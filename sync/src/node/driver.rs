@@ -235,6 +235,7 @@ impl Shared {
             }
             Event::PeerReady { peer } => tracing::info!(%peer, "peer connected"),
             Event::PeerGone { peer } => tracing::info!(%peer, "peer gone"),
+            Event::Released { peer } => tracing::info!(%peer, "nobody waits for this member any more"),
             // The engine has logged it, and the status tells it as long as it is so.
             Event::Diverged { .. } | Event::Directory | Event::Progress => {}
         }
