@@ -120,6 +120,49 @@ fn one_document_of_many_is_found_also_if_frames_are_lost_and_another_is_always_w
 }
 
 #[test]
+fn what_has_diverged_is_not_joined_after_a_restart_either() {
+    let (mut world, words) = forked(0);
+    world.set_link(1, 2, LinkState::Up);
+    world.run_for(10_000);
+    assert!(world.has_parted());
+    world.crash(0, true, 0);
+    open(&mut world);
+    for n in 0..3_000 {
+        world.update::<Words, _>(2, words, |words| words.add(format!("word {n}")));
+    }
+    world.run_for(3_000);
+    for node in [1, 2] {
+        world.crash(node, true, 0);
+        world.start(node);
+    }
+    world.run_for(20_000);
+    assert_eq!(said(&mut world, 1, words), ["b", "first"]);
+    assert_eq!(said(&mut world, 2, words).len(), 3_002);
+    assert_eq!(world.engine(1).document_status(words).unwrap().diverged, [world.peer(2)]);
+}
+
+#[test]
+fn more_documents_than_can_be_named_are_compared_one_by_one() {
+    let mut world = World::new(3, 45);
+    world.befriend(1, 0);
+    world.befriend(2, 0);
+    let docs: Vec<DocId> = (0..400).map(|n| world.open::<Words>(0, &format!("document {n}"))).collect();
+    docs.iter().for_each(|doc| add(&mut world, 0, *doc, "word"));
+    world.record();
+    world.connect_all();
+    world.run_for(60_000);
+    let between = world.sent().iter().filter(|sent| [sent.from, sent.to].iter().all(|node| *node > 0));
+    let compared: usize = between
+        .map(|sent| match &sent.frame {
+            Frame::States(entries) => entries.len(),
+            Frame::Alike { asks: false, .. } => 400,
+            _ => 0,
+        })
+        .sum();
+    assert!(compared >= 400, "{compared}");
+}
+
+#[test]
 fn who_begins_anew_is_given_all_of_it() {
     let (mut world, words) = forked(0);
     world.set_link(1, 2, LinkState::Up);

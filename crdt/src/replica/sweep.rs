@@ -15,7 +15,8 @@ use crate::store::{Crdt, DotStore, Sweep};
 pub struct Garbage {
     /// How many items there are, each with a dot: what is read, and what remembers removals.
     pub items: usize,
-    /// How many of them only remember that something was removed: [`sweep`](Replica::sweep) takes them once all know of it.
+    /// How many of them only remember that something was removed, and go by [`sweep`](Replica::sweep) once all know of it. Those that
+    /// stay, for a key of a map is there by them, do not count.
     pub removals: usize,
     /// How many replica ids the version names. None is ever forgotten.
     pub replicas: usize,
@@ -29,7 +30,7 @@ impl<T: Crdt> Replica<T> {
     /// What is kept here beside what is read. Costs two walks over the state.
     #[must_use]
     pub fn garbage(&self) -> Garbage {
-        let mut all = Sweep::new(None, &self.tx.table);
+        let mut all = Sweep::new(&self.known, &self.tx.table);
         self.state.remembered(&mut all);
         Garbage {
             items: super::count(&self.state),
@@ -64,8 +65,8 @@ impl<T: Crdt> Replica<T> {
     /// any more that such a removal has to win over. Yields the change for the others, empty if there is nothing to forget.
     ///
     /// This is a write: it takes a dot, and all replicas come to hold the same, whatever `stable` was. If somebody did not know the
-    /// removal after all, then what he wrote at the same time wins over it: that is all that can happen. Nothing that is read
-    /// changes, here or elsewhere. Below each key of a map one remembered removal stays if there is any, for the key is there by it.
+    /// removal after all, then what he wrote at the same time wins over it: that is all that can happen. No value that is
+    /// read changes, here or elsewhere; [`conflicts`](Self::conflicts) tell no more of what was hidden. Below each key of a map one remembered removal stays if there is any, for the key is there by it.
     ///
     /// Costs a walk over the state, here and where the change is merged; so forget many at once.
     ///
@@ -84,7 +85,7 @@ impl<T: Crdt> Replica<T> {
     /// ```
     pub fn sweep(&mut self, stable: &Version) -> Delta<T> {
         let known = self.by_row(stable);
-        let mut sweep = Sweep::new(Some(&known), &self.tx.table);
+        let mut sweep = Sweep::new(&known, &self.tx.table);
         self.state.remembered(&mut sweep);
         let gone = sweep.dots();
         let me = self.me.unwrap_or_else(|| self.intern(self.id));
@@ -130,7 +131,7 @@ mod tests {
             bob.merge(ann.state()).unwrap();
             assert_eq!(ann.encode(), bob.encode());
             assert!(ann.contains_key("guests"), "{seen}");
-            assert!((1..=2).contains(&ann.garbage().removals), "{:?}", ann.garbage());
+            assert!(ann.garbage().removals <= 1, "{:?}", ann.garbage());
         }
     }
 

@@ -9,14 +9,14 @@ use crate::causal::{LocalDot, ReplicaTable};
 /// Gathers removals that are remembered: groups of dots that only make sense together, as all that was said of one key.
 #[derive(Debug)]
 pub struct Sweep<'s> {
-    /// By row: up to which event all know everything. `None`: all that is remembered is asked for.
-    stable: Option<&'s [u64]>,
+    /// By row: up to which event all know everything.
+    stable: &'s [u64],
     table: &'s ReplicaTable,
     groups: Vec<SmallVec<[LocalDot; 2]>>,
 }
 
 impl<'s> Sweep<'s> {
-    pub(crate) fn new(stable: Option<&'s [u64]>, table: &'s ReplicaTable) -> Self {
+    pub(crate) fn new(stable: &'s [u64], table: &'s ReplicaTable) -> Self {
         Self { stable, table, groups: Vec::new() }
     }
 
@@ -24,9 +24,7 @@ impl<'s> Sweep<'s> {
     pub(crate) fn group(&mut self, dots: impl Iterator<Item = LocalDot>) {
         let group: SmallVec<[LocalDot; 2]> = dots.collect();
         let is_stable = |dot: &LocalDot| {
-            self.stable.is_none_or(|stable| {
-                stable.get(dot.replica() as usize).is_some_and(|&last| dot.counter() <= last)
-            })
+            self.stable.get(dot.replica() as usize).is_some_and(|&last| dot.counter() <= last)
         };
         if group.iter().all(is_stable) {
             self.groups.push(group);
@@ -40,9 +38,6 @@ impl<'s> Sweep<'s> {
     pub(crate) fn entry(&mut self, below: impl FnOnce(&mut Self)) {
         let before = self.groups.len();
         below(self);
-        if self.stable.is_none() {
-            return;
-        }
         let greatest = |group: &SmallVec<[LocalDot; 2]>| {
             let dots = group.iter().map(|dot| (self.table.id(dot.replica()), dot.counter()));
             dots.max()

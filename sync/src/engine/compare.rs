@@ -7,18 +7,19 @@
 //!
 //! Fingerprints cost a walk over the document, so they are made a few at a time and kept as long as the version stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use tombolo_crdt::Version;
 
-use super::Engine;
 use super::effect::Event;
-use super::frame::{COMPARES, Frame, Hash};
+use super::frame::{COMPARES, Frame, Hash, Refusal};
 use super::peer::{Peer, Ready};
 use super::versions::{Digest, hash};
+use super::{Engine, StartError, Store};
 use crate::space::Secret;
+use crate::store::Write;
 use crate::{DocId, PeerId};
 
 /// Of how many documents one frame speaks at most.
@@ -29,8 +30,10 @@ const PAUSE: u64 = 5_000;
 const WORK: usize = 1 << 20;
 /// So much more a document counts than what it takes on disk.
 const LEAST: usize = 256;
-/// How many documents may have diverged from peers.
-const MAX_DIVERGED: usize = 1 << 16;
+/// From a peer from whom more documents have diverged nothing is taken any more.
+const MAX_DIVERGED: usize = 1 << 12;
+/// Who holds something else of which document stands under these names.
+const DIVERGED: &str = "diverged/";
 
 /// What is compared with one peer.
 #[derive(Debug, Default)]
@@ -47,15 +50,40 @@ pub(crate) struct Fingerprints {
     key: [u8; 16],
     /// Until when the work of making them is paid for, in milliseconds.
     paid_until: u64,
-    /// Who holds something else in the same version; and in which.
-    diverged: BTreeMap<(PeerId, DocId), Version>,
+    /// Who holds something else in the same version; kept, for to join the two later is no better.
+    diverged: BTreeSet<(PeerId, DocId)>,
+}
+
+impl Comparing {
+    /// All but these have been compared.
+    fn begin(&mut self, due: Vec<DocId>, now: u64) {
+        self.has_begun = true;
+        due.into_iter().for_each(|doc| _ = self.due.entry(doc).or_insert(now));
+    }
+
+    /// A document is gone.
+    pub(super) fn forget(&mut self, doc: DocId) {
+        self.due.remove(&doc);
+    }
 }
 
 impl Fingerprints {
     pub(crate) fn new(secret: &Secret) -> Self {
         let mut key = [0; 16];
         key.copy_from_slice(&secret.derive("tombolo 2026 fingerprint")[..16]);
-        Self { key, paid_until: 0, diverged: BTreeMap::new() }
+        Self { key, paid_until: 0, diverged: BTreeSet::new() }
+    }
+
+    /// With what a store knows of who holds something else.
+    pub(crate) fn load(secret: &Secret, store: &dyn Store) -> Result<Self, StartError> {
+        let mut fingerprints = Self::new(secret);
+        for (key, bytes) in store.records(DIVERGED)? {
+            let doc = <[u8; 16]>::try_from(bytes).ok().map(DocId::from_bytes);
+            let peer = key[DIVERGED.len()..].split('/').next().and_then(|peer| peer.parse().ok());
+            let noted = peer.zip(doc).ok_or(StartError::Record(key))?;
+            fingerprints.diverged.insert(noted);
+        }
+        Ok(fingerprints)
     }
 
     /// What a document adds to the sum over all.
@@ -82,19 +110,28 @@ impl Engine {
         let Some(ready) = self.comparable(peer) else { return };
         let is_same = |doc: DocId| ready.have.get(doc) == self.durable.get(doc);
         if !ready.comparing.has_begun {
-            let mut but: Vec<DocId> = ready.comparing.due.keys().copied().collect();
+            let changing = ready.comparing.due.iter().filter(|(_, at)| **at > now);
+            let mut but: Vec<DocId> = changing.map(|(doc, _)| *doc).collect();
             if ready.have.digest() != self.durable.digest() {
                 but.extend(self.durable.iter().map(|(doc, _)| doc).filter(|doc| !is_same(*doc)));
                 but.sort_unstable();
                 but.dedup();
             }
             if but.len() <= MOST {
-                self.send_alike(peer, but, true);
+                return self.send_alike(peer, but, true);
+            }
+            // Too many to be named: each by itself.
+            let docs: Vec<DocId> = self.durable.iter().map(|(doc, _)| doc).collect();
+            if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+                ready.comparing.begin(docs, now);
             }
             return;
         }
         let due = ready.comparing.due.iter().filter(|(doc, at)| **at <= now && is_same(**doc));
-        let due: Vec<DocId> = due.map(|(doc, _)| *doc).take(MOST).collect();
+        // The oldest first.
+        let mut due: Vec<(u64, DocId)> = due.map(|(doc, at)| (*at, *doc)).collect();
+        due.sort_unstable();
+        let due: Vec<DocId> = due.into_iter().map(|(_, doc)| doc).take(MOST).collect();
         let entries: Vec<_> = due.into_iter().filter_map(|doc| self.state_of(doc)).collect();
         if entries.is_empty() {
             return;
@@ -171,14 +208,21 @@ impl Engine {
         }
         let Some((_, ours)) = self.all_but(&but) else { return };
         let now = self.now.millis;
-        let due: Vec<DocId> = match ours == *states {
+        let is_same = ours == *states;
+        let due: Vec<DocId> = match is_same {
             true => but.clone(),
             false => self.durable.iter().map(|(doc, _)| doc).collect(),
         };
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
-        if !ready.comparing.has_begun {
-            ready.comparing.has_begun = true;
-            due.into_iter().for_each(|doc| _ = ready.comparing.due.entry(doc).or_insert(now));
+        let comparing = &mut ready.comparing;
+        if !comparing.has_begun {
+            if is_same {
+                comparing.due.retain(|doc, _| but.binary_search(doc).is_ok());
+            }
+            comparing.begin(due, now);
+        }
+        if is_same {
+            self.alike_again(peer, |doc| but.binary_search(&doc).is_err());
         }
         if asks {
             self.send_alike(peer, but, false);
@@ -200,7 +244,9 @@ impl Engine {
             if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
                 ready.comparing.due.remove(&doc);
             }
-            if ours.2 != theirs && self.diverged(peer, doc) {
+            if ours.2 == theirs {
+                self.alike_again(peer, |of| of == doc);
+            } else if self.diverged(peer, doc) {
                 others.push(ours);
             }
         }
@@ -211,42 +257,68 @@ impl Engine {
 
     /// A peer holds something else than we do, in the same version. Says whether that is news.
     fn diverged(&mut self, peer: PeerId, doc: DocId) -> bool {
-        let diverged = &mut self.fingerprints.diverged;
-        let Some(version) = self.durable.get(doc) else { return false };
-        if diverged.get(&(peer, doc)) == Some(version) || diverged.len() >= MAX_DIVERGED {
+        if self.has_diverged(peer, doc) {
+            return false;
+        }
+        if self.diverged_at(peer).len() >= MAX_DIVERGED {
+            self.refuse(peer, Refusal::Forked);
             return false;
         }
         tracing::error!(%peer, %doc, "it holds something else in the same version; nothing of this document is exchanged with it");
-        diverged.insert((peer, doc), version.clone());
+        self.fingerprints.diverged.insert((peer, doc));
+        let value = doc.as_bytes().to_vec();
+        self.submit_others(vec![Write::Put { key: noted(peer, doc), value }]);
+        // What is under way.
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+            ready.serving.forget(doc);
+        }
+        if self.staged_by(doc) == Some(peer) {
+            self.forget_staging(doc);
+        }
         self.event(Event::Diverged { peer, doc });
         true
     }
 
-    /// A peer has told all it holds. Who does not hold any more what was something else has begun anew, and is given all of it.
+    /// A peer holds the same again of these documents: it may have begun anew, and have them by others.
+    fn alike_again(&mut self, peer: PeerId, is_meant: impl Fn(DocId) -> bool) {
+        let alike: Vec<DocId> = self.diverged_at(peer).into_iter().filter(|doc| is_meant(*doc)).collect();
+        for doc in alike {
+            self.fingerprints.diverged.remove(&(peer, doc));
+            self.submit_others(vec![Write::Delete { key: noted(peer, doc) }]);
+            self.chase(doc);
+        }
+    }
+
+    /// A peer has told all it holds. Who holds nothing any more of what was something else has begun anew, and is given all of it.
     pub(super) fn perhaps_begun_anew(&mut self, peer: PeerId) {
-        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready) else { return };
-        self.fingerprints.diverged.retain(|(of, doc), from| {
-            *of != peer || ready.have.get(*doc).is_some_and(|theirs| theirs.dominates(from))
-        });
+        let have = self.peers.get(&peer).and_then(Peer::ready).map(|ready| ready.have.clone());
+        if let Some(have) = have {
+            self.alike_again(peer, |doc| have.get(doc).is_none());
+        }
     }
 
     /// Whether nothing of a document is exchanged with a peer, for it holds something else.
     pub(super) fn has_diverged(&self, peer: PeerId, doc: DocId) -> bool {
-        self.fingerprints.diverged.contains_key(&(peer, doc))
+        self.fingerprints.diverged.contains(&(peer, doc))
     }
 
     /// Who holds something else of a document than we do, in the same version.
     pub(super) fn diverged_from(&self, doc: DocId) -> Vec<PeerId> {
-        let of = self.fingerprints.diverged.keys().filter(|(_, of)| *of == doc);
+        let of = self.fingerprints.diverged.iter().filter(|(_, of)| *of == doc);
         of.map(|(peer, _)| *peer).collect()
     }
 
     /// Which documents a peer holds something else of.
     pub(super) fn diverged_at(&self, peer: PeerId) -> Vec<DocId> {
         let first = (peer, DocId::from_bytes([0; 16]));
-        let of = self.fingerprints.diverged.range(first..).take_while(|((of, _), _)| *of == peer);
-        of.map(|((_, doc), _)| *doc).collect()
+        let of = self.fingerprints.diverged.range(first..).take_while(|(of, _)| *of == peer);
+        of.map(|(_, doc)| *doc).collect()
     }
+}
+
+/// Under which name it stands that a document has diverged from a peer's.
+fn noted(peer: PeerId, doc: DocId) -> String {
+    format!("{DIVERGED}{peer}/{:032x}", u128::from_be_bytes(*doc.as_bytes()))
 }
 
 /// The first half of the hash of a document's version.

@@ -1,7 +1,5 @@
 //! Forgetting removals that all members know: a write like any other, by one of those who can be heard.
 
-use tombolo_crdt::Version;
-
 use super::Engine;
 use super::effect::Origin;
 use crate::DocId;
@@ -29,9 +27,7 @@ impl Engine {
         self.tend_members();
         self.release_silent();
         for doc in full {
-            if self.is_ours_to_sweep(doc) {
-                self.sweep(doc, &self.stable(doc));
-            }
+            self.perhaps_sweep(doc);
         }
     }
 
@@ -45,6 +41,7 @@ impl Engine {
                 let garbage = slot.body.garbage();
                 let is_full = garbage.removals >= least.max(garbage.items / 8);
                 slot.looked_at = Some((version.clone(), is_full));
+                (slot.looks, slot.swept_at) = (0, None);
             }
             if slot.is_writable() && slot.looked_at.as_ref().is_some_and(|(_, is_full)| *is_full) {
                 full.push(doc);
@@ -54,20 +51,36 @@ impl Engine {
         full
     }
 
-    /// Whether we are the one to sweep a document, of those who can hear each other: the first who has written to it, so that its
-    /// version does not grow for this; if none has, the first. If two think so, both do, and nothing is lost but a few bytes.
-    fn is_ours_to_sweep(&self, doc: DocId) -> bool {
-        let Some(version) = self.durable.get(doc) else { return false };
+    /// How many of those who can hear each other are to sweep a document before us: the first is who has written to it, so that its
+    /// version does not grow for this. If two do it, nothing is lost but a few bytes.
+    fn before_us(&self, doc: DocId) -> usize {
+        let Some(version) = self.durable.get(doc) else { return 0 };
+        let rank = |peer, replica| (version.get(replica) == 0, peer);
+        let ours = rank(self.config.peer, self.us.replica);
         let others = self.peers.iter().filter_map(|(peer, known)| Some((*peer, known.ready()?.replica?)));
-        let all = others.chain([(self.config.peer, self.us.replica)]);
-        let first = all.map(|(peer, replica)| (version.get(replica) == 0, peer)).min();
-        first.is_some_and(|(_, peer)| peer == self.config.peer)
+        others.filter(|(peer, replica)| rank(*peer, *replica) < ours).count()
     }
 
-    fn sweep(&mut self, doc: DocId, stable: &Version) {
+    /// Sweeps a document that is full, if it is our turn. Who is before us may not have opened it, or not know what we know: so
+    /// after each look that finds it as full as before it is the turn of the next.
+    fn perhaps_sweep(&mut self, doc: DocId) {
+        let before_us = self.before_us(doc);
+        let Some(slot) = self.documents.get_mut(&doc) else { return };
+        slot.looks += 1;
+        if slot.looks <= before_us {
+            return;
+        }
+        let stable = self.stable(doc);
         let Some(slot) = self.documents.get_mut(&doc).filter(|slot| slot.is_writable()) else { return };
-        let Some((record, delta)) = slot.body.sweep(stable) else { return };
-        tracing::debug!(%doc, "removals that all know are forgotten");
-        self.commit_as(doc, record, delta, Origin::Swept);
+        // It costs a walk.
+        if stable.is_empty() || slot.swept_at.as_ref() == Some(&stable) {
+            return;
+        }
+        let swept = slot.body.sweep(&stable);
+        slot.swept_at = Some(stable);
+        if let Some((record, delta)) = swept {
+            tracing::debug!(%doc, "removals that all know are forgotten");
+            self.commit_as(doc, record, delta, Origin::Swept);
+        }
     }
 }

@@ -69,6 +69,7 @@ impl Engine {
             self.save_peer(peer);
             self.introduce(peer);
         }
+        self.tend_members();
         self.welcome(peer);
         self.event(Event::PeerReady { peer });
     }

@@ -12,17 +12,21 @@ use crate::{DocId, PeerId};
 /// A pushed group is at most this long, in bytes: 16 KiB. What is longer is announced and pulled.
 const MAX_PUSH: usize = 16 << 10;
 
-/// The pause between two rounds of pushing, in milliseconds. What becomes durable alone goes out at once, what comes in
-/// quick succession goes out together.
+/// What becomes durable alone goes out at once, what comes in quick succession goes out together: so many pushes may go out one after the
+/// other, and then one in so many milliseconds.
+const PUSHES: u64 = 8;
 const PUSH_PAUSE: u64 = 10;
 
 impl Engine {
     /// Pushes what has become durable, unless that was done just now.
     pub(crate) fn push(&mut self) {
-        if self.push.is_empty() || self.now.millis < self.push_at || self.lines.is_apart() {
+        let now = self.now.millis;
+        if self.push.is_empty() || now < self.push_at || self.lines.is_apart() {
             return;
         }
-        self.push_at = self.now.millis + PUSH_PAUSE;
+        // As in a leaky bucket: `pushed` is when all that went out would have, at that pace.
+        self.pushed = self.pushed.max(now) + PUSH_PAUSE;
+        self.push_at = self.pushed.saturating_sub(PUSHES * PUSH_PAUSE);
         for doc in std::mem::take(&mut self.push) {
             self.push_document(doc);
         }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use tombolo_crdt::{DecodeError, LwwMap, Replica, Version};
+use tombolo_crdt::{LwwMap, Replica, Version};
 
 use super::effect::{BatchId, Event, Input, Now};
 use super::peer::Peer;
@@ -26,10 +26,9 @@ pub(crate) type Members = LwwMap<String, u8>;
 const ACKNOWLEDGED: &str = "acknowledged/";
 /// That we have left stands under this.
 const LEFT: &str = "left";
-/// The pause between writing down twice what a member has acknowledged, in milliseconds.
+/// The pause between writing down twice what a member has acknowledged, in milliseconds, and that at the end of sessions.
 const SAVE_PAUSE: u64 = 10 * 60 * 1_000;
-/// Who has not been heard for so long does not speak for the others, in milliseconds: a day.
-const RECENT: u64 = 24 * 60 * 60 * 1_000;
+const LEAST_SAVE_PAUSE: u64 = 60 * 1_000;
 
 /// How somebody belongs to the space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +59,8 @@ pub struct Forgetting {
     pub least: usize,
     /// The pause between two looks, in milliseconds.
     pub pause: u64,
-    /// A member that was silent for so long, in milliseconds, is released, if more than half of the members were heard within a
-    /// day. `None`: never, but by [`Engine::release`].
+    /// A member that was silent for so long, in milliseconds, is released. Only the time counts in which this node ran and heard more
+    /// than half of the members. `None`: never, but by [`Engine::release`].
     pub silence: Option<u64>,
 }
 
@@ -78,10 +77,10 @@ struct Acknowledged {
     versions: Versions,
     /// What it held at the last look. SUBTLE: it counts from the next one on, when we know all members that it had met by then.
     fresh: Versions,
-    /// When it was heard last, by our wall clock.
-    heard: u64,
-    /// When that was written down last.
-    saved: u64,
+    /// For how long it has been silent while most others were heard, in milliseconds.
+    silent: u64,
+    /// When to write that down again.
+    save_at: u64,
 }
 
 /// Who has acknowledged what.
@@ -92,6 +91,10 @@ pub(crate) struct Roll {
     pub(super) is_wanted: bool,
     /// We have left: we do not answer any more.
     has_left: bool,
+    /// With which batch it becomes durable whom we have named.
+    naming: Option<BatchId>,
+    /// When silence was last counted.
+    counted: u64,
 }
 
 impl Roll {
@@ -100,24 +103,26 @@ impl Roll {
         for (key, bytes) in store.records(ACKNOWLEDGED)? {
             let damaged = || StartError::Record(key.clone());
             let peer = key[ACKNOWLEDGED.len()..].parse().map_err(|_| damaged())?;
-            let (heard, entries): (u64, Vec<(DocId, Version)>) =
+            let (silent, entries): (u64, Vec<(DocId, Version)>) =
                 rmp_serde::from_slice(&bytes).map_err(|_| damaged())?;
             let mut versions = Versions::default();
             entries.into_iter().for_each(|(doc, version)| versions.set(doc, version));
-            roll.acknowledged.insert(peer, Acknowledged { versions, heard, ..Acknowledged::default() });
+            roll.acknowledged.insert(peer, Acknowledged { versions, silent, ..Acknowledged::default() });
         }
         Ok(roll)
     }
 }
 
 impl Engine {
-    /// What the store holds of it is read as what it is.
-    pub(super) fn read_members(&mut self) -> Result<(), DecodeError> {
-        let is_there = self.documents.contains_key(&DocId::MEMBERS);
-        if is_there {
-            self.open_slot::<Members>(DocId::MEMBERS).map_err(|why| why.expect("there is room"))
-        } else {
-            Ok(())
+    /// What the store holds of it is read as what it is. What is not that an older program took from somebody; it can be had again.
+    pub(super) fn read_members(&mut self) {
+        if self.documents.contains_key(&DocId::MEMBERS)
+            && let Err(why) = self.open_slot::<Members>(DocId::MEMBERS)
+        {
+            tracing::error!(?why, "who belongs to the space cannot be read, and is asked for again");
+            self.documents.remove(&DocId::MEMBERS);
+            self.durable.remove(DocId::MEMBERS);
+            self.submit_others(vec![Write::Remove { doc: DocId::MEMBERS }]);
         }
     }
 
@@ -145,9 +150,6 @@ impl Engine {
         if !is_asked || self.roll.has_left || self.lines.is_apart() || !self.is_confirmed() {
             return;
         }
-        if self.open_slot::<Members>(DocId::MEMBERS).is_err() {
-            return tracing::error!("no room for who belongs to the space; nothing is forgotten");
-        }
         let mut states = BTreeMap::new();
         let known = self.roll_call();
         if known.get(&self.config.peer) != Some(&Membership::Member) {
@@ -157,11 +159,15 @@ impl Engine {
         states.extend(
             met.filter(|(peer, _)| *peer != self.config.peer).map(|(peer, _)| (peer, Membership::Known)),
         );
-        self.note_members(&states);
+        if !states.is_empty() {
+            self.note_members(&states);
+        }
     }
 
+    /// Writes how these belong to the space; begins the list if there is none. `None` if it cannot be written now.
     fn note_members(&mut self, states: &BTreeMap<PeerId, Membership>) -> Option<BatchId> {
         let now = self.now.wall_millis;
+        self.open_slot::<Members>(DocId::MEMBERS).ok()?;
         let slot = self.documents.get_mut(&DocId::MEMBERS).filter(|slot| slot.is_writable())?;
         slot.body.set_time(now);
         let members: &mut Replica<Members> = slot.body.as_any_mut().downcast_mut()?;
@@ -170,13 +176,30 @@ impl Engine {
                 members.set(peer.to_string(), *state as u8);
             }
         });
-        self.commit(DocId::MEMBERS, &delta)
+        self.roll.naming = self.commit(DocId::MEMBERS, &delta);
+        self.roll.naming
     }
 
-    /// Notes what a peer holds that we hold as well, once a beat.
+    /// Whether a peer must wait for content until it is durable here that it belongs to the space: whoever hears from us that we hold a
+    /// removal must hear as well of all who may write without having seen it.
+    pub(super) fn is_to_be_named(&mut self, peer: PeerId) -> bool {
+        if self.durable.get(DocId::MEMBERS).is_none() || self.roll.has_left {
+            return false;
+        }
+        if self.membership(peer).is_none() {
+            self.tend_members();
+        }
+        self.membership(peer).is_none()
+            || self.roll.naming.is_some_and(|batch| self.batches.is_in_flight(batch))
+    }
+
+    /// Notes what a peer holds that we hold as well. To be called when all that is believed of it is what it just said.
     pub(super) fn acknowledge(&mut self, peer: PeerId) {
-        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready) else { return };
+        let is_asked = self.durable.get(DocId::MEMBERS).is_some();
+        let Some(ready) = self.peers.get(&peer).and_then(Peer::ready).filter(|_| is_asked) else { return };
         let is_hasty = self.config.mistake == Some(Mistake::AcknowledgedIsStable);
+        let acknowledged = self.roll.acknowledged.entry(peer).or_default();
+        acknowledged.silent = 0;
         if !ready.has_told_all(self.us.replica) || self.lines.is_apart() {
             return;
         }
@@ -186,9 +209,7 @@ impl Engine {
         if !members(&self.durable).dominates(&members(&ready.have)) {
             return;
         }
-        let acknowledged = self.roll.acknowledged.entry(peer).or_default();
-        acknowledged.versions = std::mem::take(&mut acknowledged.fresh);
-        acknowledged.heard = self.now.wall_millis;
+        acknowledged.versions = common(std::mem::take(&mut acknowledged.fresh), &ready.have);
         acknowledged.fresh = if ready.have.digest() == self.durable.digest() {
             ready.have.clone()
         } else {
@@ -202,26 +223,44 @@ impl Engine {
             }
             level
         };
-        if self.now.millis >= acknowledged.saved {
-            self.save_acknowledged(peer);
+        if self.now.millis >= acknowledged.save_at {
+            self.save_acknowledged(peer, 0);
         }
     }
 
-    /// Writes down what a member has acknowledged, if it matters.
-    pub(super) fn save_acknowledged(&mut self, peer: PeerId) {
+    /// A peer has told all it holds: it holds less than it did if its store was set back.
+    pub(super) fn lower_acknowledged(&mut self, peer: PeerId) {
+        let have = self.peers.get(&peer).and_then(Peer::ready).map(|ready| ready.have.clone());
+        if let Some((have, acknowledged)) = have.zip(self.roll.acknowledged.get_mut(&peer)) {
+            acknowledged.versions = common(std::mem::take(&mut acknowledged.versions), &have);
+            acknowledged.fresh = common(std::mem::take(&mut acknowledged.fresh), &have);
+        }
+    }
+
+    /// Writes down what a member has acknowledged, if it matters, and if that is due within so many milliseconds.
+    pub(super) fn save_acknowledged(&mut self, peer: PeerId, within: u64) {
         if self.durable.get(DocId::MEMBERS).is_none() {
             return;
         }
+        let now = self.now.millis;
         let Some(acknowledged) = self.roll.acknowledged.get_mut(&peer) else { return };
-        acknowledged.saved = self.now.millis + SAVE_PAUSE;
+        if acknowledged.save_at > now + within {
+            return;
+        }
+        acknowledged.save_at = now + SAVE_PAUSE;
         let entries: Vec<(DocId, &Version)> = acknowledged.versions.iter().collect();
-        let value = rmp_serde::to_vec(&(acknowledged.heard, entries));
+        let value = rmp_serde::to_vec(&(acknowledged.silent, entries));
         let value = value.expect("versions consist of what MessagePack can say");
         self.submit_others(vec![Write::Put { key: format!("{ACKNOWLEDGED}{peer}"), value }]);
     }
 
+    /// A session is over.
+    pub(super) fn save_at_the_end(&mut self, peer: PeerId) {
+        self.save_acknowledged(peer, SAVE_PAUSE - LEAST_SAVE_PAUSE);
+    }
+
     /// What of a document is durable at all members who are not released, as far as we know: whoever writes anything from here on
-    /// has seen it. Under-reported, never over-reported; nothing as long as there is a peer that has not answered.
+    /// has seen it. Nothing as long as there is a peer that has not answered, or nobody has asked.
     pub(super) fn stable(&self, doc: DocId) -> Version {
         let durable = self.durable.get(doc).cloned().unwrap_or_default();
         if self.config.mistake == Some(Mistake::ForgetsTooSoon) {
@@ -260,48 +299,70 @@ impl Engine {
         }
     }
 
-    /// Releases members that have been silent for too long, if enough of the others can be heard.
+    /// Counts for how long members have been silent, if most can be heard, and releases those that were for too long.
     pub(super) fn release_silent(&mut self) {
+        let now = self.now.millis;
+        // Not the time in which we did not run, or slept.
+        let passed = (now - self.roll.counted.min(now)).min(2 * self.config.forgetting.pause);
+        self.roll.counted = now;
         let Some(silence) = self.config.forgetting.silence else { return };
-        let (now, us) = (self.now.wall_millis, self.config.peer);
+        let us = self.config.peer;
         let roll = self.roll_call();
-        let mut silent = BTreeMap::new();
-        let (mut heard, mut all) = (0, 0);
-        for (&peer, _) in roll.iter().filter(|(_, state)| **state != Membership::Released) {
-            all += 1;
-            // Who has only been heard of is silent from then on.
-            let last = if peer == us {
-                now
-            } else {
-                self.roll
-                    .acknowledged
-                    .entry(peer)
-                    .or_insert_with(|| Acknowledged { heard: now, ..Default::default() })
-                    .heard
-            };
-            heard += usize::from(now.saturating_sub(last) <= RECENT.min(silence));
-            if now.saturating_sub(last) > silence {
-                silent.insert(peer, Membership::Released);
+        let is_heard =
+            |peer: &PeerId| *peer == us || self.peers.get(peer).is_some_and(|peer| peer.ready().is_some());
+        let all: Vec<PeerId> =
+            roll.iter().filter(|(_, state)| **state != Membership::Released).map(|(peer, _)| *peer).collect();
+        let heard = all.iter().filter(|peer| is_heard(peer)).count();
+        let silent: Vec<PeerId> = all.iter().filter(|peer| !is_heard(peer)).copied().collect();
+        // Of who is not waited for nothing is kept; and when it is back it begins anew.
+        let released: Vec<PeerId> = self
+            .roll
+            .acknowledged
+            .keys()
+            .filter(|peer| roll.get(peer) == Some(&Membership::Released))
+            .copied()
+            .collect();
+        for peer in released {
+            self.roll.acknowledged.remove(&peer);
+            self.submit_others(vec![Write::Delete { key: format!("{ACKNOWLEDGED}{peer}") }]);
+        }
+        if 2 * heard <= all.len() {
+            return;
+        }
+        let mut gone = BTreeMap::new();
+        for peer in silent {
+            let acknowledged = self.roll.acknowledged.entry(peer).or_default();
+            acknowledged.silent += passed;
+            if acknowledged.silent > silence {
+                // It may answer by others, and is then counted anew.
+                acknowledged.silent = 0;
+                gone.insert(peer, Membership::Released);
+            } else if acknowledged.save_at <= now {
+                self.save_acknowledged(peer, 0);
             }
         }
-        if !silent.is_empty() && 2 * heard > all {
-            self.note_members(&silent);
-            silent.into_keys().for_each(|peer| self.event(Event::Released { peer }));
+        if !gone.is_empty() && self.note_members(&gone).is_some() {
+            gone.into_keys().for_each(|peer| self.event(Event::Released { peer }));
         }
     }
 
     /// Does not wait for a member any more before removals are forgotten: its device is lost, or will not be back for long. Says
-    /// whether it was waited for. If it is back, it is a member again; what it wrote meanwhile comes in as written at the same time
-    /// as what was forgotten, so that it wins over such removals.
+    /// whether it was waited for, and is not any more. If it is back, it is a member again; what it wrote meanwhile comes in as written
+    /// at the same time as what was forgotten, so that it wins over such removals.
     pub fn release(&mut self, now: Now, peer: PeerId) -> bool {
         self.now = now;
-        let is_waited_for = self.membership(peer).is_some_and(|state| state != Membership::Released);
-        if is_waited_for && peer != self.config.peer {
-            self.note_members(&BTreeMap::from([(peer, Membership::Released)]));
+        let has_met = self.book.get(peer).is_some_and(|known| known.proved);
+        let is_waited_for = match self.membership(peer) {
+            Some(state) => state != Membership::Released,
+            None => has_met,
+        };
+        let states = BTreeMap::from([(self.config.peer, Membership::Member), (peer, Membership::Released)]);
+        let is_released = is_waited_for && peer != self.config.peer && self.note_members(&states).is_some();
+        if is_released {
             self.event(Event::Released { peer });
         }
         self.handle(now, Input::Tick);
-        is_waited_for
+        is_released
     }
 
     /// Leaves the space: nobody waits for us any more before removals are forgotten. Yields the batch that makes it durable, to be
@@ -310,13 +371,41 @@ impl Engine {
         self.now = now;
         self.roll.has_left = true;
         let left = self.submit_others(vec![Write::Put { key: LEFT.to_owned(), value: vec![1] }]);
-        let is_waited_for =
-            self.membership(self.config.peer).is_some_and(|state| state != Membership::Released);
         let us = BTreeMap::from([(self.config.peer, Membership::Released)]);
-        let batch = is_waited_for.then(|| self.note_members(&us)).flatten();
+        let batch = self.note_members(&us);
         self.handle(now, Input::Tick);
         batch.unwrap_or(left)
     }
+
+    /// Whether we have [left](Self::leave) the space.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.roll.has_left
+    }
+
+    /// Belongs to the space again after having [left](Self::leave) it.
+    pub fn come_back(&mut self, now: Now) -> BatchId {
+        self.now = now;
+        self.roll.has_left = false;
+        let batch = self.submit_others(vec![Write::Delete { key: LEFT.to_owned() }]);
+        self.tend_members();
+        self.handle(now, Input::Tick);
+        batch
+    }
+}
+
+/// What both have, of documents that the first has.
+fn common(one: Versions, other: &Versions) -> Versions {
+    if one.digest() == other.digest() {
+        return one;
+    }
+    let mut common = Versions::default();
+    for (doc, version) in one.iter() {
+        if let Some(others) = other.get(doc) {
+            common.set(doc, version.meet(others));
+        }
+    }
+    common
 }
 
 /// What of a document all these have, and we durably.

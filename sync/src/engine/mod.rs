@@ -200,6 +200,7 @@ pub struct Engine {
     /// Documents of which something is to be pushed, and when it may be.
     push: BTreeSet<DocId>,
     push_at: u64,
+    pushed: u64,
     /// Who waits for what others do.
     waits: Waits,
     /// Who belongs to the space, and has acknowledged what.
@@ -235,7 +236,7 @@ impl Engine {
             durable: Versions::default(),
             deleted: BTreeSet::new(),
             batches: Batches::default(),
-            fingerprints: Fingerprints::new(&config.secret),
+            fingerprints: Fingerprints::load(&config.secret, store)?,
             doomed: BTreeMap::new(),
             stale: BTreeSet::new(),
             unsaved: BTreeMap::new(),
@@ -251,6 +252,7 @@ impl Engine {
             announce_at: None,
             push: BTreeSet::new(),
             push_at: 0,
+            pushed: 0,
             waits: Waits::default(),
             roll: Roll::load(store)?,
             forget: Forget::default(),
@@ -289,7 +291,7 @@ impl Engine {
             }
             engine.insert_stored(doc, Box::new(body), stored.as_ref());
         }
-        engine.read_members().map_err(damaged(DocId::MEMBERS))?;
+        engine.read_members();
         engine.settle_forks(&renamed);
         engine.load_staging(store)?;
         if !removals.is_empty() {

@@ -151,6 +151,7 @@ impl Engine {
         if let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) {
             ready.listed = true;
             self.perhaps_begun_anew(peer);
+            self.lower_acknowledged(peer);
             self.perhaps_seen(peer);
         }
     }
@@ -244,7 +245,8 @@ impl Engine {
 
     /// Whether there is a place for a document.
     fn has_room(&self, doc: DocId) -> bool {
-        let has_room = self.documents.contains_key(&doc) || self.documents.len() < self.config.max_documents;
+        let is_free = doc == DocId::MEMBERS || self.documents.contains_key(&doc);
+        let has_room = is_free || self.documents.len() < self.config.max_documents;
         if !has_room {
             tracing::warn!(%doc, limit = self.config.max_documents, "no room for another document");
         }

@@ -119,6 +119,11 @@ impl Serving {
         }
     }
 
+    /// Whether anything was asked for and not sent yet.
+    fn is_waiting(&self) -> bool {
+        !self.answers.is_empty() || !self.requests.is_empty()
+    }
+
     /// A document is gone.
     pub(crate) fn forget(&mut self, doc: DocId) {
         self.under_way.retain(|part| part.doc != doc);
@@ -165,7 +170,7 @@ impl Engine {
 
     /// Sends a peer as much of what it asked for as may be sent now.
     pub(crate) fn serve(&mut self, peer: PeerId) {
-        if self.lines.is_apart() {
+        if self.lines.is_apart() || self.is_to_be_named(peer) {
             return;
         }
         let now = self.now.millis;
@@ -239,7 +244,7 @@ impl Engine {
 
     /// Batches have become durable: answers that waited for them can go.
     pub(crate) fn serve_all(&mut self) {
-        let waits = |peer: &super::Peer| peer.ready().is_some_and(|ready| !ready.serving.answers.is_empty());
+        let waits = |peer: &super::Peer| peer.ready().is_some_and(|ready| ready.serving.is_waiting());
         let waiting: Vec<PeerId> =
             self.peers.iter().filter(|(_, peer)| waits(peer)).map(|(peer, _)| *peer).collect();
         for peer in waiting {

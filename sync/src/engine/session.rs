@@ -71,7 +71,7 @@ impl Engine {
     fn forget_session(&mut self, peer: PeerId) {
         let Some(old) = self.peers.remove(&peer) else { return };
         let proved = old.ready().is_some();
-        self.save_acknowledged(peer);
+        self.save_at_the_end(peer);
         self.book.gone(peer, self.now.millis, self.config.peer < peer, proved, &mut self.rng);
         self.dial_at = 0;
         self.pull_elsewhere(peer);
@@ -169,6 +169,7 @@ impl Engine {
             ready.ask_pause = 0;
             self.perhaps_begun_anew(peer);
             self.perhaps_seen(peer);
+            self.acknowledge(peer);
         } else if now >= ready.ask_at {
             ready.ask_pause = (ready.ask_pause * 2).clamp(ASK_PAUSE, LONGEST_ASK_PAUSE);
             ready.ask_at = now + ready.ask_pause;
@@ -210,7 +211,6 @@ impl Engine {
                     }
                     self.serve(peer);
                     self.compare(peer);
-                    self.acknowledge(peer);
                 }
                 _ => {}
             }

@@ -31,6 +31,9 @@ pub(crate) struct Slot {
     pub(crate) is_stale: bool,
     /// In which version it was looked at last, and whether it remembers more removals than it should.
     pub(crate) looked_at: Option<(Version, bool)>,
+    /// How often it was found as full since, and for what all know it has been swept then.
+    pub(crate) looks: usize,
+    pub(crate) swept_at: Option<Version>,
     /// In which version no recent deltas are kept, for all know them.
     pub(crate) bare_at: Option<Version>,
     /// What it is in some version.
@@ -55,6 +58,8 @@ impl Slot {
             snapshot_bytes: slices.iter().map(|(_, slice)| slice.len()).sum(),
             is_stale: false,
             looked_at: None,
+            looks: 0,
+            swept_at: None,
             bare_at: None,
             fingerprint: None,
             opened: None,

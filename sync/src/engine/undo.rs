@@ -164,6 +164,7 @@ impl Engine {
             self.stale.remove(&doc);
             for ready in self.peers.values_mut().filter_map(|peer| peer.ready_mut()) {
                 ready.have.remove(doc);
+                ready.comparing.forget(doc);
                 ready.serving.forget(doc);
             }
             if let Some(slot) = self.documents.remove(&doc) {

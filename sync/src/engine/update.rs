@@ -123,12 +123,14 @@ impl Engine {
             Some(slot) => {
                 if let Some(opaque) = slot.body.as_any().downcast_ref::<Replica<Opaque>>() {
                     slot.body = Box::new(document::typed::<T>(us, opaque).map_err(Some)?);
+                    // What only remembers removals can be told now.
+                    slot.looked_at = None;
                     // What waited for what it depends on is not carried over; it can be had again.
                     self.chase(doc);
                 }
                 Ok(())
             }
-            None if count >= self.config.max_documents => Err(None),
+            None if count >= self.config.max_documents && doc != DocId::MEMBERS => Err(None),
             None => {
                 self.documents.insert(doc, Slot::new(Box::new(us.empty::<T>()), None));
                 Ok(())
