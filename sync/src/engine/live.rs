@@ -15,7 +15,7 @@ const MAX_PUSH: usize = 16 << 10;
 /// What becomes durable alone goes out at once, what comes in quick succession goes out together: so many pushes may go out one after the
 /// other, and then one in so many milliseconds.
 const PUSHES: u64 = 8;
-const PUSH_PAUSE: u64 = 10;
+const PUSH_PAUSE: u64 = 2;
 
 impl Engine {
     /// Pushes what has become durable, unless that was done just now.
