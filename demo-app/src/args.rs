@@ -1,5 +1,6 @@
 //! The command line: verbs, arguments and options, and nothing of what they do.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -135,6 +136,9 @@ pub struct UpArgs {
     /// Do not look for peers on the local network
     #[arg(long)]
     pub no_mdns: bool,
+    /// Answer scrapes of the node's numbers in Prometheus' format at http://ADDR/metrics; a port alone is one of this machine's own
+    #[arg(long, value_name = "ADDR", value_parser = metrics_address)]
+    pub metrics: Option<SocketAddr>,
     /// For tests of wrong clocks: how many milliseconds this node's clock is ahead of the system's
     #[arg(
         long,
@@ -409,6 +413,12 @@ fn node_name(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err(format!("expected 1 to {MAX_NODE_NAME} visible bytes")) }
 }
 
+/// Reads where to answer scrapes: an address and a port, or a port of this machine's own.
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let loopback = text.parse().map(|port: u16| (Ipv4Addr::LOCALHOST, port).into());
+    loopback.or_else(|_| text.parse()).map_err(|_| "expected 9464 or 127.0.0.1:9464".to_owned())
+}
+
 /// Reads a number of seconds, which may have a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 =
@@ -454,6 +464,12 @@ mod tests {
         assert!(parse("tombolo block bob --all").is_err());
         assert!(parse("tombolo up --listen nowhere").is_err());
         assert!(parse("tombolo wait --timeout -1").is_err());
+        assert!(
+            parse("tombolo up --metrics 9464").is_ok() && parse("tombolo up --metrics [::1]:9464").is_ok()
+        );
+        assert!(
+            parse("tombolo up --metrics localhost").is_err() && parse("tombolo up --metrics 99999").is_err()
+        );
         assert!(parse("tombolo set add x y --replicated 2 --within 0.5").is_ok());
         assert!(parse("tombolo set add x y --within 2").is_err());
         assert!(parse("tombolo set list x --replicated 2").is_err());

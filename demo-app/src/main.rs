@@ -31,6 +31,7 @@ mod name;
 mod output;
 mod report;
 mod request;
+mod scrape;
 mod shell;
 mod signal;
 mod up;

@@ -1,5 +1,6 @@
 //! `tombolo up`: runs the node until it is told to stop.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::home::Home;
 use crate::local::Server;
 use crate::output::{Output, write_line};
+use crate::scrape::Scrapes;
 use crate::signal;
 
 /// How long the listeners may take to say where they listen.
@@ -31,6 +33,10 @@ pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
     // Before anything is started, so that a signal during the start is not lost.
     let stopped = signal::stop()?;
     tokio::pin!(stopped);
+    let scrapes = match args.metrics {
+        Some(address) => Some(Scrapes::bind(address).await?),
+        None => None,
+    };
     let mut builder = home.builder().mdns(!args.no_mdns).clock_offset(args.clock_offset);
     if !args.listen.is_empty() {
         builder = builder.listen(args.listen.iter().map(ToString::to_string));
@@ -42,7 +48,7 @@ pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
         node = home.start(builder) => node?,
         () = &mut stopped => return Ok(()),
     };
-    let served = serve(home, output, &node, args.listen.len().max(1), stopped).await;
+    let served = serve(home, output, &node, (args.listen.len().max(1), scrapes), stopped).await;
     node.shutdown().await;
     served
 }
@@ -51,15 +57,17 @@ async fn serve(
     home: &Home,
     output: Output,
     node: &Node,
-    listeners: usize,
+    (listeners, scrapes): (usize, Option<Scrapes>),
     mut stopped: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
     let server = Server::bind(&home.folder)?;
     let (stop, stopping) = watch::channel(false);
     let serving = tokio::spawn(server.serve(Host { node: node.clone(), running: true }, stopping));
+    let metrics = scrapes.as_ref().map(|scrapes| scrapes.address);
+    let scraping = scrapes.map(|scrapes| tokio::spawn(scrapes.serve(node.clone())));
     let announced = async {
         let listen = listening(node, listeners).await?;
-        ready(output, node, &listen)
+        ready(output, node, &listen, metrics)
     };
     let result = tokio::select! {
         announced = announced => match announced {
@@ -71,6 +79,9 @@ async fn serve(
     };
     let _ = stop.send(true);
     let _ = serving.await;
+    if let Some(scraping) = scraping {
+        scraping.abort();
+    }
     result
 }
 
@@ -94,14 +105,22 @@ async fn listening(node: &Node, listeners: usize) -> Result<Vec<String>> {
     }
 }
 
-fn ready(output: Output, node: &Node, listen: &[String]) -> Result<()> {
+fn ready(output: Output, node: &Node, listen: &[String], metrics: Option<SocketAddr>) -> Result<()> {
     let peer_id = node.peer_id().to_string();
+    let metrics = metrics.map(|address| format!("http://{address}/metrics"));
     if output.json {
-        return write_line(&json!({ "event": "ready", "listen": listen, "peer_id": peer_id }).to_string());
+        let mut event = json!({ "event": "ready", "listen": listen, "peer_id": peer_id });
+        if let Some(metrics) = metrics {
+            event["metrics"] = json!(metrics);
+        }
+        return write_line(&event.to_string());
     }
     write_line(&format!("node {}  {peer_id}", node.name()))?;
     for address in listen {
         write_line(&format!("listening on {address}"))?;
+    }
+    if let Some(metrics) = metrics {
+        write_line(&format!("numbers at {metrics}"))?;
     }
     write_line("ready")
 }

@@ -39,6 +39,7 @@ impl Engine {
             let Some(version) = self.durable.get(doc) else { continue };
             if slot.looked_at.as_ref().is_none_or(|(at, _)| at != version) {
                 let garbage = slot.body.garbage();
+                self.counts.remembered(doc, garbage.removals);
                 let is_full = garbage.removals >= least.max(garbage.items / 8);
                 slot.looked_at = Some((version.clone(), is_full));
                 (slot.looks, slot.swept_at) = (0, None);

@@ -70,6 +70,7 @@ impl Engine {
                 self.rng.fill_bytes(&mut nonce);
                 let payload = self.seal.seal(doc, &body, nonce);
                 self.effects.push_back(Effect::Publish { payload });
+                self.counts.pushes += 1;
             }
         }
     }

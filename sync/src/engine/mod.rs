@@ -16,6 +16,7 @@ mod bits;
 pub(crate) mod book;
 mod compare;
 mod concern;
+mod counts;
 mod directory;
 mod document;
 mod effect;
@@ -73,6 +74,7 @@ use undo::Doomed;
 use versions::Versions;
 
 pub use concern::{Arrival, Copies, Level, Outcome, WaitId, Written};
+pub use counts::{Counts, Frames, Gauges};
 pub use directory::Listed;
 pub(crate) use directory::list as listed_in;
 pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, Transport};
@@ -206,6 +208,7 @@ pub struct Engine {
     /// Who belongs to the space, and has acknowledged what.
     roll: Roll,
     forget: Forget,
+    counts: Counts,
 }
 
 impl std::fmt::Debug for Engine {
@@ -256,6 +259,7 @@ impl Engine {
             waits: Waits::default(),
             roll: Roll::load(store)?,
             forget: Forget::default(),
+            counts: Counts::default(),
             config,
         };
         for (key, value) in store.records(book::RECORDS)? {
@@ -322,10 +326,17 @@ impl Engine {
             Input::Gossip { from, payload } => self.gossip(from, &payload),
             Input::Stored(batch) => {
                 self.stored(batch);
+                self.counts.durable(batch);
                 self.copied_here(batch);
                 self.tell_who_asked();
             }
-            Input::StoreFailed { first, reason } => self.store_failed(first, &reason),
+            Input::StoreFailed { first, reason } => {
+                // Of what is known to be lost each batch is told once more.
+                if self.batches.is_in_flight(first) {
+                    self.counts.refused(first);
+                }
+                self.store_failed(first, &reason);
+            }
             Input::Loaded { doc, stored } => self.loaded(doc, stored),
             Input::Discovered { peer, addresses } => self.learn(peer, &addresses, Source::FirstHand),
             Input::DialFailed { peer, addresses } => {

@@ -235,6 +235,7 @@ impl Engine {
         }
         let version = slot.map(|slot| slot.body.version()).unwrap_or_default();
         self.pulls.begin(doc, peer, now);
+        self.counts.pulls += 1;
         let kept = self.pulls.kept(doc);
         let (version, alive) = match self.question_of(peer, doc) {
             Some((version, alive)) => (version, Some(alive)),
@@ -355,7 +356,9 @@ impl Engine {
             ready.and_then(|ready| ready.have.get(doc)).is_some_and(|theirs| !ours.dominates(theirs));
         if helped || !still_lacks {
             self.pulls.fruitful(peer, doc);
+            self.counts.repairs += u64::from(helped);
         } else {
+            self.counts.pulls_fruitless += 1;
             self.pulls.fruitless(peer, doc, self.now.millis);
         }
         self.chase(doc);

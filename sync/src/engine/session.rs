@@ -107,7 +107,9 @@ impl Engine {
         known.heard = now;
         known.bytes_in += bytes.len() as u64;
         let ready = known.ready().is_some();
-        match Frame::decode(bytes) {
+        let frame = Frame::decode(bytes);
+        self.counts.came(frame.as_ref(), bytes.len());
+        match frame {
             None => self.refuse(peer, Refusal::Malformed),
             Some(Frame::Refuse(refusal)) => self.refused(peer, &refusal, "refused by the peer"),
             Some(Frame::Hello(theirs)) => self.heard_hello(peer, theirs),
@@ -231,9 +233,10 @@ impl Engine {
 
     pub(super) fn send(&mut self, peer: PeerId, frame: &Frame) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        let frame = frame.encode();
-        known.bytes_out += frame.len() as u64;
-        self.effects.push_back(Effect::Send { peer, session: known.session, frame });
+        let bytes = frame.encode();
+        known.bytes_out += bytes.len() as u64;
+        self.counts.went(frame, bytes.len());
+        self.effects.push_back(Effect::Send { peer, session: known.session, frame: bytes });
     }
 }
 

@@ -129,6 +129,11 @@ impl Batches {
         self.in_flight.is_empty()
     }
 
+    /// How many are under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
     pub(crate) fn last(&self) -> BatchId {
         BatchId(self.last)
     }

@@ -242,6 +242,7 @@ impl Engine {
     ) -> Option<BatchId> {
         self.begin_to_write(doc);
         let batch = self.persist(doc, Some(record))?;
+        self.counts.committed(batch);
         if let Some(slot) = self.documents.get_mut(&doc) {
             slot.fresh.push((batch, delta));
         }

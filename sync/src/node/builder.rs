@@ -210,7 +210,7 @@ impl NodeBuilder {
         shared.run(net, move |addresses| {
             home::listen_records(&listen::with_ports(&asked, addresses), addresses)
         });
-        Ok(Node::new(shared, space, secret, name))
+        Ok(Node::new(shared, space, secret, name, self.folder))
     }
 }
 

@@ -107,6 +107,12 @@ impl Shared {
         if listening.is_empty() { self.last_addresses.clone() } else { listening.clone() }
     }
 
+    /// How many payloads came faster than they were read.
+    #[cfg(feature = "metrics")]
+    pub(super) fn gossip_dropped(&self) -> u64 {
+        self.net.get().map_or(0, Net::gossip_dropped)
+    }
+
     pub(super) fn doubt(&self) -> Option<Doubt> {
         self.doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -10,9 +10,11 @@ mod driver;
 mod error;
 mod home;
 mod listen;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod witness;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ pub struct Node {
     space: SpaceId,
     secret: Secret,
     name: Arc<str>,
+    folder: Arc<Path>,
 }
 
 impl std::fmt::Debug for Node {
@@ -66,8 +69,8 @@ impl Node {
         NodeBuilder::new(folder.as_ref())
     }
 
-    fn new(shared: Arc<Shared>, space: SpaceId, secret: Secret, name: String) -> Self {
-        Self { shared, space, secret, name: name.into() }
+    fn new(shared: Arc<Shared>, space: SpaceId, secret: Secret, name: String, folder: PathBuf) -> Self {
+        Self { shared, space, secret, name: name.into(), folder: folder.into() }
     }
 
     /// Makes a home in `folder` of a file that [`backup`](Self::backup) wrote. It has the key, the space and the
