@@ -56,6 +56,8 @@ pub enum Verb {
     Invite,
     /// Join someone's space
     Join(JoinArgs),
+    /// Leave the space: nobody need wait for this node any more
+    Leave(LeaveArgs),
     /// Run the node: keep this home in sync with its peers
     Up(UpArgs),
     /// A counter that goes up and down
@@ -123,6 +125,16 @@ pub struct JoinArgs {
     /// What others see this node called
     #[arg(long, value_parser = node_name)]
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct LeaveArgs {
+    /// Remove the home's data, key and secret; what no other node holds is lost
+    #[arg(long)]
+    pub wipe: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

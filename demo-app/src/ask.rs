@@ -31,7 +31,7 @@ pub async fn ask(home: &Home, request: &Request) -> Result<Value> {
                 return Err(not_running(home, request));
             }
         } else if let Some(node) = home.open().await? {
-            let host = Host { node, running: false };
+            let host = Host::new(node, false);
             let answer = execute(&host, request.clone()).await;
             host.node.shutdown().await;
             return answer;

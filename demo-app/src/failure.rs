@@ -27,6 +27,8 @@ pub enum Code {
     Usage,
     /// The home has no space.
     NoSpace,
+    /// The home has left its space.
+    Left,
     /// There is a home already, where there should be none.
     Exists,
     /// The home has another space, with writes.
@@ -39,6 +41,8 @@ pub enum Code {
     Running,
     /// No node runs on the home, and one must for this.
     NotRunning,
+    /// Whoever was asked did not say yes.
+    NotConfirmed,
     /// The name stands for something of another type.
     WrongType,
     /// The name cannot be one.
@@ -130,6 +134,13 @@ impl From<tombolo_sync::Error> for Failure {
                     "this home already holds documents of space {ours}; to bring them into space {theirs}, say `join TICKET --merge`, or use another home"
                 );
                 return Self::new(Code::OtherSpace, message);
+            }
+            Error::Left(home) => {
+                let home = home.display();
+                let message = format!(
+                    "{home} has left its space; run `tombolo join TICKET` with a ticket of it to be in it again, or `tombolo leave --wipe` to remove what it holds"
+                );
+                return Self::new(Code::Left, message);
             }
             Error::Ticket(_) => Code::BadTicket,
             Error::Store(why) => store_code(why),

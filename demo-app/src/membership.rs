@@ -1,11 +1,12 @@
-//! `init`, `join` and `restore`: how a home comes to its space.
+//! `init`, `join`, `restore` and `leave`: how a home comes to its space, and out of it.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use serde_json::{Value, json};
 use tombolo_sync::{Error, Node, Ticket};
 
-use crate::args::{InitArgs, JoinArgs};
+use crate::args::{InitArgs, JoinArgs, LeaveArgs};
 use crate::execute::identity;
 use crate::failure::{Code, Failure, Result};
 use crate::home::Home;
@@ -96,6 +97,76 @@ pub async fn restore(home: &Home, output: Output, file: &Path) -> Result<()> {
     let answer = identity(&node);
     node.shutdown().await;
     output.document(&answer, || format!("restored\n{}\nnext: `tombolo up`\n", who(&answer)))
+}
+
+/// Leaves the space: by the node that runs on the home, or by one that is started for it.
+///
+/// # Errors
+/// When nobody said yes, the home has no space, or it cannot be left or removed.
+pub async fn leave(home: &Home, output: Output, args: &LeaveArgs) -> Result<()> {
+    if !home.exists() {
+        return Err(Failure::no_space(&home.folder));
+    }
+    let what = if args.wipe {
+        "This node leaves the space, and its documents, key and secret are removed from this home. What no other node holds is lost."
+    } else {
+        "This node leaves the space for good. Its documents stay here; it does not exchange them any more unless it joins again."
+    };
+    sure(output, args.yes, what)?;
+    let request = Request::Leave { wipe: args.wipe };
+    let answer = match Client::find(&home.folder).await? {
+        Some(mut client) => client.ask(request).await?,
+        None => {
+            let node = match home.start(home.builder()).await {
+                // It has left before, and has nobody to tell.
+                Err(failure) if failure.code == Code::Left && args.wipe => {
+                    home.start(home.builder().offline()).await?
+                }
+                started => started?,
+            };
+            let answer = crate::execute::leave(&node, args.wipe).await;
+            node.shutdown().await;
+            answer?
+        }
+    };
+    output.document(&answer, || {
+        let holders = answer["holders"].as_array().into_iter().flatten();
+        let names: Vec<_> =
+            holders.map(|peer| peer["name"].as_str().or(peer["peer_id"].as_str()).unwrap_or("?")).collect();
+        let told = if names.is_empty() {
+            "nobody could be told: if others are waiting for it, `tombolo release` there ends that".to_owned()
+        } else {
+            format!("{} has all it held", names.join(", "))
+        };
+        let next = if args.wipe {
+            format!("removed: the documents, the key and the secret in {}", home.folder.display())
+        } else {
+            "its documents can be read and written here; `tombolo join TICKET` brings it back".to_owned()
+        };
+        format!("left\n{told}\n{next}\n")
+    })
+}
+
+/// Asks whether that is wanted, unless the answer has been given.
+fn sure(output: Output, yes: bool, what: &str) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if output.json || !std::io::stdin().is_terminal() {
+        let message = format!("{what} Nobody can be asked here whether that is wanted: say --yes if it is");
+        return Err(Failure::new(Code::Usage, message));
+    }
+    let mut stderr = std::io::stderr();
+    let mut answer = String::new();
+    let asked = write!(stderr, "{what}\nGo on? Type yes: ").and_then(|()| stderr.flush());
+    asked
+        .and_then(|()| std::io::stdin().read_line(&mut answer))
+        .map_err(|why| Failure::io("you cannot be asked", &why))?;
+    if answer.trim().eq_ignore_ascii_case("yes") {
+        Ok(())
+    } else {
+        Err(Failure::new(Code::NotConfirmed, "nothing was done"))
+    }
 }
 
 fn who(answer: &Value) -> String {

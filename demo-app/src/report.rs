@@ -24,6 +24,9 @@ pub struct Report {
     pub in_sync: Option<bool>,
     /// Whether all links are cut on purpose.
     pub isolated: bool,
+    /// Whether it has left the space.
+    #[serde(default)]
+    pub left: bool,
     /// Why the home goes on under a new replica id since the node was started, if it does.
     #[serde(default)]
     pub doubt: Option<String>,
@@ -99,6 +102,7 @@ impl Report {
             documents: status.documents,
             in_sync: status.in_sync,
             isolated,
+            left: status.left,
             doubt: node.doubt().map(|doubt| format!("{doubt}; {}", consequence(&doubt))),
             listen: node.listening(),
             peers: peers.collect(),

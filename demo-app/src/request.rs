@@ -45,6 +45,11 @@ pub enum Request {
         /// Cut.
         blocked: bool,
     },
+    /// Leave the space, and end.
+    Leave {
+        /// Remove what the home holds.
+        wipe: bool,
+    },
     /// Copy the data to a file.
     Backup {
         /// Its absolute path.
@@ -79,6 +84,7 @@ impl Request {
                 | Self::Map(MapVerb::Put { .. })
                 | Self::Link { .. }
                 | Self::Backup { .. }
+                | Self::Leave { .. }
         )
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -62,20 +63,29 @@ async fn serve(
 ) -> Result<()> {
     let server = Server::bind(&home.folder)?;
     let (stop, stopping) = watch::channel(false);
-    let serving = tokio::spawn(server.serve(Host { node: node.clone(), running: true }, stopping));
+    let host = Host::new(node.clone(), true);
+    let ended = Arc::clone(&host.ended);
+    let serving = tokio::spawn(server.serve(host, stopping));
     let metrics = scrapes.as_ref().map(|scrapes| scrapes.address);
     let scraping = scrapes.map(|scrapes| tokio::spawn(scrapes.serve(node.clone())));
     let announced = async {
         let listen = listening(node, listeners).await?;
         ready(output, node, &listen, metrics)
     };
+    let over = async {
+        tokio::select! {
+            () = stopped.as_mut() => {}
+            () = ended.notified() => {}
+        }
+    };
+    tokio::pin!(over);
     let result = tokio::select! {
         announced = announced => match announced {
             Err(failure) if failure.code != Code::BrokenPipe => Err(failure),
             // Whoever started the node need not go on reading.
-            _ => { stopped.as_mut().await; Ok(()) }
+            _ => { over.await; Ok(()) }
         },
-        () = &mut stopped => Ok(()),
+        () = &mut over => Ok(()),
     };
     let _ = stop.send(true);
     let _ = serving.await;

@@ -184,6 +184,7 @@ fn without_a_space_commands_say_so_and_leave_nothing_behind() {
         &["wait"],
         &["watch"],
         &["block", "--all"],
+        &["leave", "--yes"],
     ] {
         assert_eq!(home.refused(arguments, 1), "no_space", "{arguments:?}");
     }

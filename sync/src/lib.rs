@@ -53,8 +53,8 @@ pub mod testing;
 pub use doc_id::DocId;
 #[cfg(feature = "net")]
 pub use node::{
-    Change, Changes, Commit, Document, Doubt, Error, InSync, Node, NodeBuilder, NotInSync, NotReached,
-    NotReplicated, ReadAfter, Replicated, Replicating, Result,
+    Change, Changes, Commit, Document, Doubt, Error, InSync, Left, Node, NodeBuilder, NotInSync, NotReached,
+    NotReplicated, ReadAfter, Replicated, Replicating, Result, Wipe,
 };
 pub use peer_id::{ParsePeerIdError, PeerId};
 /// What [`Node::register_metrics`] takes a registry of (feature `metrics`).

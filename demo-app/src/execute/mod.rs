@@ -7,8 +7,11 @@ mod place;
 mod types;
 mod watch;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use tombolo_sync::Node;
+use tokio::sync::Notify;
+use tombolo_sync::{Node, Wipe};
 
 use crate::failure::{Code, Failure, Result};
 use crate::name::Name;
@@ -24,6 +27,15 @@ pub struct Host {
     pub node: Node,
     /// Whether it is on the network, or only opened for one command.
     pub running: bool,
+    /// Told when the node has ended because it was asked to.
+    pub ended: Arc<Notify>,
+}
+
+impl Host {
+    /// A node to ask, on the network or not.
+    pub fn new(node: Node, running: bool) -> Self {
+        Self { node, running, ended: Arc::default() }
+    }
 }
 
 /// Does what is asked and says how it went. What it says of a write is said when the write is durable.
@@ -59,6 +71,13 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
             Ok(json!({ "in_sync": true, "peers": peers, "with": held::named(node, &level.peers) }))
         }
         Request::Link { whom, blocked } => links::cut_or_restore(node, &whom, blocked).await,
+        Request::Leave { wipe } => {
+            let answer = leave(node, wipe).await;
+            if !node.is_running() {
+                host.ended.notify_one();
+            }
+            answer
+        }
         Request::Backup { file } => {
             node.backup(&file).await?;
             let bytes = std::fs::metadata(&file).map_err(crate::failure::at(file.as_ref()))?.len();
@@ -68,6 +87,15 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
             Err(Failure::new(Code::Protocol, "changes come as they arrive, not as one answer"))
         }
     }
+}
+
+/// Has the node leave its space, which ends it.
+///
+/// # Errors
+/// When it could not leave, or what it holds could not be removed.
+pub async fn leave(node: &Node, wipe: bool) -> Result<Value> {
+    let left = node.clone().leave(if wipe { Wipe::Everything } else { Wipe::Keep }).await?;
+    Ok(json!({ "left": true, "wiped": wipe, "holders": held::named(node, &left.holders) }))
 }
 
 /// What `init`, `join` and `ready` say about a node.

@@ -58,7 +58,7 @@ fn value(request: &Request, answer: &Value) -> String {
         }
         Request::Watch { .. } => change(answer),
         Request::Names => lines(answer),
-        Request::Identity | Request::Dump | Request::Set(_) => plain(answer),
+        Request::Identity | Request::Dump | Request::Set(_) | Request::Leave { .. } => plain(answer),
     }
 }
 
@@ -147,6 +147,7 @@ pub fn status(report: &Report) -> String {
 
 fn state(report: &Report) -> String {
     let state = match (report.running, report.in_sync) {
+        _ if report.left => "has left the space; `tombolo join TICKET` brings it back",
         (false, _) => "not running; `tombolo up` starts the node",
         (true, Some(true)) => "running, in sync",
         (true, Some(false)) => "running, catching up",

@@ -242,8 +242,13 @@ impl Running {
     }
 
     /// SIGTERM; how the node ends, and what it says.
-    pub fn stop(mut self) -> Ended {
+    pub fn stop(self) -> Ended {
         self.signal(rustix::process::Signal::TERM);
+        self.ended()
+    }
+
+    /// How the node ends by itself, and what it says.
+    pub fn ended(mut self) -> Ended {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.lines.read_to_string(&mut stdout).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

@@ -135,6 +135,12 @@ impl Engine {
         changed
     }
 
+    /// Whether anybody is known who may be reached, or may come.
+    #[must_use]
+    pub fn knows_anybody(&self) -> bool {
+        self.book.iter().any(|(peer, known)| peer != self.config.peer && !known.blocked)
+    }
+
     /// The peers to whom the link is cut on purpose.
     #[must_use]
     pub fn blocked(&self) -> Vec<PeerId> {

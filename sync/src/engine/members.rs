@@ -25,7 +25,7 @@ pub(crate) type Members = LwwMap<String, u8>;
 /// What members have acknowledged stands under these names.
 const ACKNOWLEDGED: &str = "acknowledged/";
 /// That we have left stands under this.
-const LEFT: &str = "left";
+pub(crate) const LEFT: &str = "left";
 /// The pause between writing down twice what a member has acknowledged, in milliseconds, and that at the end of sessions.
 const SAVE_PAUSE: u64 = 10 * 60 * 1_000;
 const LEAST_SAVE_PAUSE: u64 = 60 * 1_000;

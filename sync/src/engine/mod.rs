@@ -81,6 +81,8 @@ pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, T
 pub use frame::{MAX_FRAME, decodes_as_frame};
 pub use gossip::MAX_PAYLOAD;
 pub use incarnation::REPLICA_RECORD;
+#[cfg(feature = "net")]
+pub(crate) use members::LEFT as LEFT_RECORD;
 pub use members::{Forgetting, Membership};
 pub use status::{DocumentStatus, PeerStatus, Status};
 pub use update::{OpenError, UpdateError};

@@ -22,6 +22,8 @@ pub struct Status {
     pub in_sync: Option<bool>,
     /// Whether all links are cut on purpose.
     pub isolated: bool,
+    /// Whether this node has left the space.
+    pub left: bool,
     /// Everybody we know, connected or not, in order of key.
     pub peers: Vec<PeerStatus>,
 }
@@ -122,6 +124,7 @@ impl Engine {
             documents: super::directory::count(self.directory()),
             in_sync: (!connected.is_empty()).then_some(all),
             isolated: self.isolated,
+            left: self.has_left(),
             peers,
         }
     }

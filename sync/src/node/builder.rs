@@ -165,7 +165,10 @@ impl NodeBuilder {
         let witnesses = self.witnesses.clone();
         let opening = move || Home::open(&folder, &membership, name.as_deref(), witnesses.as_deref());
         let home = tokio::task::spawn_blocking(opening).await.map_err(|_| Error::ShutDown)??;
-        let Home { store, key, peer, replica, name, secret, listen: last, addresses, doubt } = home;
+        let Home { store, key, peer, replica, name, secret, listen: last, addresses, doubt, has_left } = home;
+        if has_left && !self.offline {
+            return Err(Error::Left(self.folder));
+        }
         let config = Config {
             peer,
             replica,

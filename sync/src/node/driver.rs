@@ -431,6 +431,11 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Whether it is on the network, or was started without.
+    pub(super) fn is_online(&self) -> bool {
+        self.net.get().is_some()
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }

@@ -15,6 +15,9 @@ pub enum Error {
     /// The home has no space yet.
     #[error("{0} belongs to no space yet; create one or join one first")]
     NoSpace(PathBuf),
+    /// The home has left its space, and goes on the network again only when it has joined one.
+    #[error("{0} has left its space; join again with a ticket from somebody who is in it")]
+    Left(PathBuf),
     /// The home belongs to another space, and holds documents of it.
     #[error(
         "this home belongs to space {ours} and already holds documents; joining {theirs} would merge them into it: say so explicitly, or use another home"

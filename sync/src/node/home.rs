@@ -6,7 +6,7 @@ use tombolo_crdt::ReplicaId;
 
 use super::witness::{Doubt, Noted, Place, Reach, Witness, Witnessed};
 use super::{Error, Result};
-use crate::engine::{REPLICA_RECORD as REPLICA, book};
+use crate::engine::{LEFT_RECORD as LEFT, REPLICA_RECORD as REPLICA, book};
 use crate::store::{RedbStore, Store, StoreError, Write};
 use crate::{PeerId, Secret, SpaceId, Ticket};
 
@@ -44,6 +44,8 @@ pub(super) struct Home {
     pub(super) addresses: Vec<String>,
     /// Why it goes on under a new replica id, if it does.
     pub(super) doubt: Option<Doubt>,
+    /// Whether it has left its space, and has not joined again.
+    pub(super) has_left: bool,
 }
 
 pub(super) fn random() -> Result<[u8; 32]> {
@@ -81,6 +83,7 @@ impl Home {
         name: Option<&str>,
         witnesses: Option<&Path>,
     ) -> Result<Self> {
+        super::leave::finish_wiping(folder);
         // Asking for what is not there leaves nothing behind.
         if matches!(membership, Membership::Existing) && !RedbStore::is_in(folder) {
             return Err(Error::NoSpace(PathBuf::from(folder)));
@@ -107,6 +110,11 @@ impl Home {
             }
         };
         writes.push(put(SECRET, secret.as_bytes()));
+        let mut has_left = store.record(LEFT)?.is_some();
+        if has_left && matches!(membership, Membership::Join { .. }) {
+            has_left = false;
+            writes.push(Write::Delete { key: LEFT.to_owned() });
+        }
         let known_key = record::<32>(&store, KEY)?;
         let (noted, doubt) = evidence(&store, folder, witnesses, known_key.as_ref())?;
         if let Some(doubt) = &doubt {
@@ -165,8 +173,14 @@ impl Home {
             }
         }
         let (listen, addresses) = (lines(&store, LISTEN)?, lines(&store, ADDRESSES)?);
-        Ok(Self { store, key, peer, replica, name, secret, listen, addresses, doubt })
+        Ok(Self { store, key, peer, replica, name, secret, listen, addresses, doubt, has_left })
     }
+}
+
+/// What stands outside of a home about it.
+pub(super) fn witness(store: &RedbStore) -> Result<Option<Witness>> {
+    let noted = store.record(PLACE)?.and_then(|bytes| rmp_serde::from_slice::<Noted>(&bytes).ok());
+    Ok(noted.and_then(|noted| noted.witness).map(|(folder, name)| Witness::in_folder(&folder, name)))
 }
 
 /// What is to be noted of a home's place, and why it is not the only continuation of what it holds, if it may not be.

@@ -9,6 +9,7 @@ mod document;
 mod driver;
 mod error;
 mod home;
+mod leave;
 mod listen;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -30,6 +31,7 @@ pub use commit::Commit;
 pub use concern::{InSync, NotInSync, NotReached, NotReplicated, ReadAfter, Replicated, Replicating};
 pub use document::Document;
 pub use error::{Error, Result};
+pub use leave::{Left, Wipe};
 pub use witness::Doubt;
 
 /// A running node: a home on disk, in one space, with peers. Cheap to clone; `Send` and `Sync`.
@@ -111,6 +113,12 @@ impl Node {
     #[must_use]
     pub fn doubt(&self) -> Option<Doubt> {
         self.shared.doubt()
+    }
+
+    /// Whether it has not been shut down, and has not left its space.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.shared.is_stopped()
     }
 
     /// Where it can be reached.

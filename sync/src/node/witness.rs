@@ -183,6 +183,14 @@ impl Witness {
         Some(folder.join("witness"))
     }
 
+    /// Nothing is noted any more.
+    pub(super) fn remove(&self) -> std::io::Result<()> {
+        match std::fs::remove_file(&self.file) {
+            Err(why) if why.kind() != ErrorKind::NotFound => Err(why),
+            _ => Ok(()),
+        }
+    }
+
     /// What was noted; `None` if nothing was that can be read.
     pub(super) fn read(&self) -> Option<Reach> {
         let text = std::fs::read_to_string(&self.file).ok()?;
