@@ -56,6 +56,8 @@ pub enum Verb {
     Invite,
     /// Join someone's space
     Join(JoinArgs),
+    /// Make a new secret for the space, after a device or a ticket was lost, and print a ticket for the other devices
+    Renew(RenewArgs),
     /// Leave the space: nobody need wait for this node any more
     Leave(LeaveArgs),
     /// Run the node: keep this home in sync with its peers
@@ -125,6 +127,13 @@ pub struct JoinArgs {
     /// What others see this node called
     #[arg(long, value_parser = node_name)]
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

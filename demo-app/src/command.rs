@@ -49,6 +49,7 @@ pub async fn perform(home: &Home, output: Output, verb: Verb) -> Result<()> {
     let request = match verb {
         Verb::Init(args) => return membership::init(home, output, args).await,
         Verb::Join(args) => return membership::join(home, output, args).await,
+        Verb::Renew(args) => return membership::renew(home, output, &args).await,
         Verb::Leave(args) => return membership::leave(home, output, &args).await,
         Verb::Restore(args) => return membership::restore(home, output, &args.file).await,
         Verb::Inspect(args) => return inspect::inspect(output, &args),

@@ -1,4 +1,4 @@
-//! `init`, `join`, `restore` and `leave`: how a home comes to its space, and out of it.
+//! `init`, `join`, `restore`, `renew` and `leave`: how a home comes to its space, and out of it.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tombolo_sync::{Error, Node, Ticket};
 
-use crate::args::{InitArgs, JoinArgs, LeaveArgs};
+use crate::args::{InitArgs, JoinArgs, LeaveArgs, RenewArgs};
 use crate::execute::identity;
 use crate::failure::{Code, Failure, Result};
 use crate::home::Home;
@@ -97,6 +97,29 @@ pub async fn restore(home: &Home, output: Output, file: &Path) -> Result<()> {
     let answer = identity(&node);
     node.shutdown().await;
     output.document(&answer, || format!("restored\n{}\nnext: `tombolo up`\n", who(&answer)))
+}
+
+/// Makes a new secret for the space.
+///
+/// # Errors
+/// When nobody said yes, the home has no space or has left it, or a node runs on it.
+pub async fn renew(home: &Home, output: Output, args: &RenewArgs) -> Result<()> {
+    if !home.exists() {
+        return Err(Failure::no_space(&home.folder));
+    }
+    if running(home).await?.is_some() {
+        return Err(stop_first(home, "renew the space's secret"));
+    }
+    let what =
+        "The space gets a new secret. Every other device is refused until it has joined with the new ticket.";
+    sure(output, args.yes, what)?;
+    let node = home.start(home.builder().renew_secret().offline()).await?;
+    let (mut answer, ticket) = (identity(&node), node.ticket());
+    node.shutdown().await;
+    answer["ticket"] = json!(ticket.to_string());
+    answer["addresses"] = json!(ticket.addresses);
+    output.remark("note: on each device that stays: stop its node, `tombolo join` this ticket, `tombolo up`. It keeps its documents.");
+    output.document(&answer, || format!("{}\n", ticket))
 }
 
 /// Leaves the space: by the node that runs on the home, or by one that is started for it.

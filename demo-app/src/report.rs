@@ -66,6 +66,9 @@ pub struct PeerReport {
     pub bytes_out: u64,
     /// How long ago content was last pulled from it.
     pub last_repair_ms: Option<u64>,
+    /// Why the last session with it was refused, by it or by this node, if it was.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// Where it can be reached.
     pub addresses: Vec<String>,
 }
@@ -92,6 +95,7 @@ impl Report {
             bytes_out: peer.bytes_out,
             last_repair_ms: peer.last_repair_millis,
             name: peer.name,
+            refused: peer.refused,
             addresses: peer.addresses,
         });
         Self {

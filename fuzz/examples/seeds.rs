@@ -226,6 +226,7 @@ fn tickets() -> Seeds {
         secret,
         inviter: PeerId::from_bytes([3; 32]),
         addresses: vec!["/ip4/127.0.0.1/tcp/4001".into(), "/ip4/192.168.1.7/udp/4001/quic-v1".into()],
+        renews: None,
     };
     let none = Ticket { addresses: Vec::new(), ..ticket.clone() };
     let body = rmp_serde::to_vec(&ticket).expect("can be written");

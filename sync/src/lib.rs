@@ -60,7 +60,7 @@ pub use peer_id::{ParsePeerIdError, PeerId};
 /// What [`Node::register_metrics`] takes a registry of (feature `metrics`).
 #[cfg(feature = "metrics")]
 pub use prometheus_client;
-pub use space::{MAX_TICKET_ADDRESSES, Secret, SpaceId, Ticket, TicketError};
+pub use space::{MAX_TICKET_ADDRESSES, Renewal, Secret, SpaceId, Ticket, TicketError};
 
 /// The README's examples, compiled and run.
 #[cfg(all(doctest, feature = "net", feature = "testing"))]

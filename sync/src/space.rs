@@ -62,6 +62,32 @@ impl fmt::Debug for SpaceId {
     }
 }
 
+/// Says that a space goes on from another one under a new secret. Proved by the old secret: whoever knew that can have made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The space under the old secret.
+    pub space: SpaceId,
+    proof: [u8; 16],
+}
+
+impl Renewal {
+    /// Says that the space of `old` goes on as `new`.
+    #[must_use]
+    pub fn of(old: &Secret, new: SpaceId) -> Self {
+        let key = old.derive("tombolo 2026 renewal");
+        let mut proof = [0; 16];
+        proof.copy_from_slice(&blake3::keyed_hash(&key, &new.0).as_bytes()[..16]);
+        Self { space: SpaceId::of(old), proof }
+    }
+
+    /// Whether it says, and proves, that the space of `old` goes on as `new`.
+    #[must_use]
+    pub fn proves(&self, old: &Secret, new: SpaceId) -> bool {
+        // Who makes one up that fits has the user give it to `join`; how long comparing takes tells nobody anything.
+        *self == Self::of(old, new)
+    }
+}
+
 /// An invitation to a space: whoever holds it is let in.
 ///
 /// Printed as `tombolo1` and lower-case base32. Carries the space's id and secret, and where its maker last listened.
@@ -75,6 +101,9 @@ pub struct Ticket {
     pub inviter: PeerId,
     /// Where it last listened, as multiaddresses.
     pub addresses: Vec<String>,
+    /// Of which space this is the one to go on with, if its secret was renewed: who is in that one may join with what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renews: Option<Renewal>,
 }
 
 /// Why a text is not a ticket.
@@ -165,7 +194,20 @@ mod tests {
             secret,
             inviter: PeerId::from_bytes([3; 32]),
             addresses: vec!["/ip4/127.0.0.1/tcp/4001".into()],
+            renews: None,
         }
+    }
+
+    #[test]
+    fn a_ticket_says_what_it_renews_and_only_who_knows_the_old_secret_can_say_so() {
+        let (old, other) = (Secret::from_bytes([8; 32]), Secret::from_bytes([7; 32]));
+        let renewal = Renewal::of(&old, ticket().space);
+        let renewed = Ticket { renews: Some(renewal), ..ticket() };
+        assert_eq!(renewed.to_string().parse(), Ok(renewed.clone()));
+        assert!(renewal.proves(&old, renewed.space));
+        assert!(!renewal.proves(&other, renewed.space) && !renewal.proves(&old, SpaceId::of(&other)));
+        let forged = Renewal { space: SpaceId::of(&old), ..Renewal::of(&other, renewed.space) };
+        assert!(!forged.proves(&old, renewed.space));
     }
 
     #[test]

@@ -102,6 +102,7 @@ mod tests {
             bytes_out: 0,
             last_repair_millis: None,
             clock_skew_millis: None,
+            refused: None,
             addresses: Vec::new(),
         }
     }

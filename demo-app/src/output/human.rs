@@ -134,6 +134,11 @@ pub fn status(report: &Report) -> String {
     rows.extend(report.peers.iter().map(peer));
     text.push('\n');
     text.push_str(&table(&rows));
+    for peer in &report.peers {
+        if let Some(why) = &peer.refused {
+            text.push_str(&format!("\nno session with {}: {why}\n", peer.name));
+        }
+    }
     for peer in report.peers.iter().filter(|peer| !peer.diverged.is_empty()) {
         let (name, documents) = (&peer.name, peer.diverged.join(", "));
         text.push_str(&format!(
@@ -165,6 +170,7 @@ fn peer(peer: &PeerReport) -> Vec<String> {
     let count = |count: Option<u64>| or_dash(count.map(|count| count.to_string()));
     let state = match (peer.blocked, peer.connected, peer.in_sync) {
         (true, ..) => "blocked",
+        (false, false, _) if peer.refused.is_some() => "refused",
         (false, false, _) => "out of reach",
         (false, true, _) if !peer.diverged.is_empty() => "diverged",
         (false, true, true) => "in sync",

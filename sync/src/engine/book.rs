@@ -82,6 +82,8 @@ pub(crate) struct Known {
     /// Whether it has proved to us that it belongs to the space.
     pub(crate) proved: bool,
     pub(crate) blocked: bool,
+    /// Why the last session with it was refused, by either side, if it was.
+    pub(crate) refused: Option<String>,
     /// Whether all we know of it is what others said.
     rumour: bool,
     redial: Redial,
@@ -275,6 +277,7 @@ impl Book {
     pub(crate) fn proved(&mut self, peer: PeerId) -> bool {
         let Some(known) = self.entry(peer, Source::FirstHand) else { return false };
         known.redial = Redial::default();
+        known.refused = None;
         !std::mem::replace(&mut known.proved, true)
     }
 
@@ -284,6 +287,13 @@ impl Book {
         let news = known.name != name;
         name.clone_into(&mut known.name);
         news
+    }
+
+    /// Notes why a session was refused.
+    pub(crate) fn refused(&mut self, peer: PeerId, why: String) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.refused = Some(why);
+        }
     }
 
     /// Notes that somebody does not belong to the space.

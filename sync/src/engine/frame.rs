@@ -226,7 +226,9 @@ pub enum Refusal {
     #[error("it belongs to another application")]
     Application,
     /// The proof is not that of this space.
-    #[error("it could not prove that it knows the space's secret")]
+    #[error(
+        "it could not prove that it knows the space's secret: it is of another space, or the secret was renewed and one of the two has the old one and must join with a new ticket"
+    )]
     Secret,
     /// Bytes that are no frame, or a frame that is out of place.
     #[error("it sent what cannot be understood")]

@@ -83,11 +83,12 @@ impl Engine {
     /// Ends a session that makes no sense, and says why on both sides.
     pub(super) fn refuse(&mut self, peer: PeerId, refusal: Refusal) {
         self.send(peer, &Frame::Refuse(refusal.clone()));
-        self.refused(peer, &refusal, "refused");
+        self.refused(peer, &refusal, refusal.to_string(), "refused");
     }
 
-    fn refused(&mut self, peer: PeerId, refusal: &Refusal, reason: &'static str) {
-        self.event(Event::Refused { peer, reason: refusal.to_string() });
+    fn refused(&mut self, peer: PeerId, refusal: &Refusal, why: String, reason: &'static str) {
+        self.book.refused(peer, why.clone());
+        self.event(Event::Refused { peer, reason: why });
         // Who is merely slow may be a member on a bad link.
         if *refusal != Refusal::TooSlow {
             self.book.stranger(peer, self.now.millis);
@@ -111,7 +112,10 @@ impl Engine {
         self.counts.came(frame.as_ref(), bytes.len());
         match frame {
             None => self.refuse(peer, Refusal::Malformed),
-            Some(Frame::Refuse(refusal)) => self.refused(peer, &refusal, "refused by the peer"),
+            Some(Frame::Refuse(refusal)) => {
+                let why = format!("the peer says of this node: {refusal}");
+                self.refused(peer, &refusal, why, "refused by the peer");
+            }
             Some(Frame::Hello(theirs)) => self.heard_hello(peer, theirs),
             Some(Frame::Proof(proof)) if !ready => self.heard_proof(peer, &proof),
             Some(frame) if ready => self.ready_frame(peer, frame),

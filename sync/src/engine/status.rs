@@ -62,6 +62,8 @@ pub struct PeerStatus {
     pub clock_skew_millis: Option<i64>,
     /// How it belongs to the space; `None` as long as nobody has asked.
     pub membership: Option<Membership>,
+    /// Why the last session with it was refused, by it or by us, if it was.
+    pub refused: Option<String>,
     /// Where it can be reached.
     pub addresses: Vec<String>,
 }
@@ -113,6 +115,7 @@ impl Engine {
                     .map(|at| self.now.millis.saturating_sub(at)),
                 clock_skew_millis: ready.map(|ready| ready.skew_millis),
                 membership: self.membership(peer),
+                refused: known.refused.clone(),
                 addresses: known.addresses().cloned().collect(),
             });
         }

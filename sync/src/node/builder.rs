@@ -6,7 +6,7 @@ use super::clock::Clock;
 use super::driver::Shared;
 use super::home::{self, Home, Membership};
 use super::witness::Witness;
-use super::{Error, Node, Result, listen};
+use super::{Error, Node, Result, Space, listen};
 use crate::engine::{Config, Engine, Forgetting, Input};
 use crate::net::{Multiaddr, Net, NetConfig};
 use crate::store::Store;
@@ -73,6 +73,30 @@ impl NodeBuilder {
     /// Joins the space of a ticket, and brings the documents of the home into it.
     pub fn join_merging(mut self, ticket: Ticket) -> Self {
         self.membership = Membership::Join { ticket, merge: true };
+        self
+    }
+
+    /// Makes a new secret for the space of the home, after a device or a ticket was lost: once, and not at every start.
+    ///
+    /// From then on who has only the old secret is refused by this node, reads nothing of what is sent, and cannot join. The others
+    /// have the old one too: each is given the new [`ticket`](Node::ticket) by hand and [joins](Self::join) with it, which keeps its
+    /// documents, its peers and its replica id. Until then they and this node refuse each other, and go on by themselves. One
+    /// that missed a renewal in between joins [merging](Self::join_merging), which keeps all but its peers.
+    ///
+    /// What the lost device has read it has, and what it writes comes in again as soon as it has a new ticket.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> tombolo_sync::Result<()> {
+    /// # use tombolo_sync::Node;
+    /// # let home = tempfile::tempdir().expect("a folder");
+    /// # Node::builder(home.path()).no_witness().create().offline().start().await?.shutdown().await;
+    /// let node = Node::builder(home.path()).renew_secret().no_witness().offline().start().await?;
+    /// println!("give the other devices {}", node.ticket());
+    /// node.shutdown().await; // and start it as usual from then on
+    /// # Ok(()) }
+    /// ```
+    pub fn renew_secret(mut self) -> Self {
+        self.membership = Membership::Renew;
         self
     }
 
@@ -165,7 +189,19 @@ impl NodeBuilder {
         let witnesses = self.witnesses.clone();
         let opening = move || Home::open(&folder, &membership, name.as_deref(), witnesses.as_deref());
         let home = tokio::task::spawn_blocking(opening).await.map_err(|_| Error::ShutDown)??;
-        let Home { store, key, peer, replica, name, secret, listen: last, addresses, doubt, has_left } = home;
+        let Home {
+            store,
+            key,
+            peer,
+            replica,
+            name,
+            secret,
+            renews,
+            listen: last,
+            addresses,
+            doubt,
+            has_left,
+        } = home;
         if has_left && !self.offline {
             return Err(Error::Left(self.folder));
         }
@@ -213,7 +249,7 @@ impl NodeBuilder {
         shared.run(net, move |addresses| {
             home::listen_records(&listen::with_ports(&asked, addresses), addresses)
         });
-        Ok(Node::new(shared, space, secret, name, self.folder))
+        Ok(Node::new(shared, Space { id: space, secret, renews }, name, self.folder))
     }
 }
 

@@ -8,12 +8,14 @@ use super::witness::{Doubt, Noted, Place, Reach, Witness, Witnessed};
 use super::{Error, Result};
 use crate::engine::{LEFT_RECORD as LEFT, REPLICA_RECORD as REPLICA, book};
 use crate::store::{RedbStore, Store, StoreError, Write};
-use crate::{PeerId, Secret, SpaceId, Ticket};
+use crate::{PeerId, Renewal, Secret, SpaceId, Ticket};
 
 const KEY: &str = "identity/key";
 const PLACE: &str = "identity/place";
 const NAME: &str = "identity/name";
 const SECRET: &str = "space/secret";
+/// Which space this one goes on from.
+const RENEWS: &str = "space/renews";
 const LISTEN: &str = "net/listen";
 const ADDRESSES: &str = "net/addresses";
 
@@ -27,6 +29,8 @@ pub(super) enum Membership {
     Create,
     /// It joins the ticket's; if it holds documents of another space, only if `merge` says so.
     Join { ticket: Ticket, merge: bool },
+    /// It must have one, which gets a new secret.
+    Renew,
 }
 
 /// An opened home.
@@ -38,6 +42,8 @@ pub(super) struct Home {
     pub(super) replica: ReplicaId,
     pub(super) name: String,
     pub(super) secret: Secret,
+    /// Which space this one goes on from, for tickets.
+    pub(super) renews: Option<Renewal>,
     /// Where to listen again: what it was asked for last, with the ports it got.
     pub(super) listen: Vec<String>,
     /// Where it could be reached last.
@@ -85,31 +91,60 @@ impl Home {
     ) -> Result<Self> {
         super::leave::finish_wiping(folder);
         // Asking for what is not there leaves nothing behind.
-        if matches!(membership, Membership::Existing) && !RedbStore::is_in(folder) {
+        if matches!(membership, Membership::Existing | Membership::Renew) && !RedbStore::is_in(folder) {
             return Err(Error::NoSpace(PathBuf::from(folder)));
         }
         let store = RedbStore::open(folder)?;
         let mut writes = Vec::new();
         let put = |key: &str, value: &[u8]| Write::Put { key: key.to_owned(), value: value.to_vec() };
         let known = record::<32>(&store, SECRET)?.map(Secret::from_bytes);
+        let mut renews = renewal(&store)?;
         let secret = match (membership, known) {
-            (Membership::Existing, None) => return Err(Error::NoSpace(PathBuf::from(folder))),
+            (Membership::Existing | Membership::Renew, None) => {
+                return Err(Error::NoSpace(PathBuf::from(folder)));
+            }
+            (Membership::Renew, Some(_)) if store.record(LEFT)?.is_some() => {
+                return Err(Error::Left(PathBuf::from(folder)));
+            }
             (Membership::Create, None) => Secret::from_bytes(random()?),
             (Membership::Existing | Membership::Create, Some(known)) => known,
-            (Membership::Join { ticket, .. }, None) => ticket.secret.clone(),
+            (Membership::Renew, Some(old)) => {
+                let new = Secret::from_bytes(random()?);
+                renews = Some(Renewal::of(&old, SpaceId::of(&new)));
+                new
+            }
+            (Membership::Join { ticket, .. }, None) => {
+                renews = ticket.renews;
+                ticket.secret.clone()
+            }
             (Membership::Join { ticket, .. }, Some(known)) if ticket.secret == known => known,
             (Membership::Join { ticket, merge }, Some(known)) => {
-                if !merge && !store.documents()?.is_empty() {
-                    return Err(Error::OtherSpace { ours: SpaceId::of(&known), theirs: ticket.space });
-                }
-                // Peers of one space are of no use in another.
-                for (key, _) in store.records(book::RECORDS)? {
-                    writes.push(Write::Delete { key });
+                renews = ticket.renews;
+                // The same space under a new secret has the same peers.
+                if !renews.is_some_and(|renewal| renewal.proves(&known, ticket.space)) {
+                    if !merge && !store.documents()?.is_empty() {
+                        return Err(Error::OtherSpace { ours: SpaceId::of(&known), theirs: ticket.space });
+                    }
+                    // Peers of one space are of no use in another.
+                    for (key, _) in store.records(book::RECORDS)? {
+                        writes.push(Write::Delete { key });
+                    }
                 }
                 ticket.secret.clone()
             }
         };
         writes.push(put(SECRET, secret.as_bytes()));
+        match &renews {
+            Some(renewal) => {
+                let renewal =
+                    rmp_serde::to_vec(renewal).expect("a renewal consists of what MessagePack can say");
+                writes.push(put(RENEWS, &renewal));
+            }
+            None if store.record(RENEWS)?.is_some() => {
+                writes.push(Write::Delete { key: RENEWS.to_owned() });
+            }
+            None => {}
+        }
         let mut has_left = store.record(LEFT)?.is_some();
         if has_left && matches!(membership, Membership::Join { .. }) {
             has_left = false;
@@ -173,8 +208,13 @@ impl Home {
             }
         }
         let (listen, addresses) = (lines(&store, LISTEN)?, lines(&store, ADDRESSES)?);
-        Ok(Self { store, key, peer, replica, name, secret, listen, addresses, doubt, has_left })
+        Ok(Self { store, key, peer, replica, name, secret, renews, listen, addresses, doubt, has_left })
     }
+}
+
+/// Which space a home's space goes on from. What cannot be read is not needed.
+fn renewal(store: &RedbStore) -> Result<Option<Renewal>> {
+    Ok(store.record(RENEWS)?.and_then(|bytes| rmp_serde::from_slice(&bytes).ok()))
 }
 
 /// What stands outside of a home about it.

@@ -49,7 +49,7 @@ impl Node {
     ///
     /// A home that is kept can be started [`offline`](super::NodeBuilder::offline), and with a ticket of the space it
     /// [joins](super::NodeBuilder::join) it again, with what was written to it meanwhile. The secret it has known it knows, and so does
-    /// any copy of it: who must be kept out from now on takes a new secret.
+    /// any copy of it: who must be kept out from now on takes a [new secret](super::NodeBuilder::renew_secret).
     ///
     /// ```
     /// use tombolo_sync::{Error, Node, Wipe};

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tombolo_crdt::Crdt;
 
 use crate::engine::{Engine, Listed, Status};
-use crate::{DocId, MAX_TICKET_ADDRESSES, PeerId, Secret, SpaceId, Ticket};
+use crate::{DocId, MAX_TICKET_ADDRESSES, PeerId, Renewal, Secret, SpaceId, Ticket};
 use driver::Shared;
 
 pub use builder::NodeBuilder;
@@ -53,15 +53,26 @@ pub use witness::Doubt;
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
-    space: SpaceId,
-    secret: Secret,
+    space: Space,
     name: Arc<str>,
     folder: Arc<Path>,
 }
 
+/// The space of a node.
+#[derive(Clone)]
+struct Space {
+    id: SpaceId,
+    secret: Secret,
+    /// Which space it goes on from.
+    renews: Option<Renewal>,
+}
+
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("name", &self.name).field("space", &self.space).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("name", &self.name)
+            .field("space", &self.space.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,8 +82,8 @@ impl Node {
         NodeBuilder::new(folder.as_ref())
     }
 
-    fn new(shared: Arc<Shared>, space: SpaceId, secret: Secret, name: String, folder: PathBuf) -> Self {
-        Self { shared, space, secret, name: name.into(), folder: folder.into() }
+    fn new(shared: Arc<Shared>, space: Space, name: String, folder: PathBuf) -> Self {
+        Self { shared, space, name: name.into(), folder: folder.into() }
     }
 
     /// Makes a home in `folder` of a file that [`backup`](Self::backup) wrote. It has the key, the space and the
@@ -103,7 +114,7 @@ impl Node {
     /// The space it belongs to.
     #[must_use]
     pub fn space(&self) -> SpaceId {
-        self.space
+        self.space.id
     }
 
     /// Why the home may not be the only continuation of what it holds, as far as that was found since this node was started: a
@@ -133,7 +144,8 @@ impl Node {
     pub fn ticket(&self) -> Ticket {
         let mut addresses = self.shared.addresses();
         addresses.truncate(MAX_TICKET_ADDRESSES);
-        Ticket { space: self.space, secret: self.secret.clone(), inviter: self.peer_id(), addresses }
+        let Space { id: space, secret, renews } = self.space.clone();
+        Ticket { space, secret, inviter: self.peer_id(), addresses, renews }
     }
 
     /// Opens the document called `name`, creating it if there is none. Two nodes that create the same name with the
