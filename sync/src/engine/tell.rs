@@ -17,7 +17,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The pause between two rounds of asking, in milliseconds: that of pushing.
-const ASK_PAUSE: u64 = 10;
+const ASK_PAUSE: u64 = 2;
 /// Of how many documents one peer may have us remember that it asked.
 const MAX_ASKED: usize = 64;
 /// How many entries the versions may have that one peer asks for, in all.
