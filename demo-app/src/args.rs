@@ -87,6 +87,14 @@ pub enum Verb {
     Block(LinkArgs),
     /// Restore the link to a peer
     Unblock(LinkArgs),
+    /// Wait for a peer no longer before removals are forgotten: its device is lost, or will not be back for long
+    ///
+    /// Removals are remembered until every member knows of them. Who is silent for 30 days is released by itself. A peer that is released
+    /// and comes back is let in as before: `renew` keeps it out.
+    Release {
+        /// The peer's id, the beginning of it, or its name
+        peer: String,
+    },
     /// Print changes as they arrive
     Watch(WatchArgs),
     /// A prompt that takes these verbs
@@ -351,8 +359,11 @@ pub enum MapVerb {
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Go on, and print what changes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "documents")]
     pub watch: bool,
+    /// Show the documents instead: what they keep, and whether all members hold it
+    #[arg(long)]
+    pub documents: bool,
 }
 
 #[derive(Debug, Args)]

@@ -66,6 +66,9 @@ pub struct PeerReport {
     pub bytes_out: u64,
     /// How long ago content was last pulled from it.
     pub last_repair_ms: Option<u64>,
+    /// `member`, `known` (met, and not heard of being there) or `released`: nobody waits for it before removals are forgotten.
+    #[serde(default)]
+    pub membership: Option<String>,
     /// Why the last session with it was refused, by it or by this node, if it was.
     #[serde(default)]
     pub refused: Option<String>,
@@ -95,6 +98,7 @@ impl Report {
             bytes_out: peer.bytes_out,
             last_repair_ms: peer.last_repair_millis,
             name: peer.name,
+            membership: peer.membership.map(|membership| membership.name().to_owned()),
             refused: peer.refused,
             addresses: peer.addresses,
         });

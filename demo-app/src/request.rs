@@ -31,6 +31,13 @@ pub enum Request {
     Names,
     /// How the node and its peers stand.
     Status,
+    /// How the documents stand.
+    Documents,
+    /// Wait for a member no longer.
+    Release {
+        /// An id, the beginning of one, or a name.
+        peer: String,
+    },
     /// Wait until in sync.
     Wait {
         /// With how many peers.
@@ -85,6 +92,7 @@ impl Request {
                 | Self::Link { .. }
                 | Self::Backup { .. }
                 | Self::Leave { .. }
+                | Self::Release { .. }
         )
     }
 

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tombolo_crdt::PnCounter;
+use tombolo_crdt::{LwwMap, PnCounter};
+use tombolo_sync::engine::Membership;
 use tombolo_sync::{Error, Node, NodeBuilder, Wipe};
 
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
@@ -91,4 +92,44 @@ async fn who_leaves_alone_does_not_wait() {
     let start = Instant::now();
     assert_eq!(node.leave(Wipe::Keep).await.unwrap().holders, []);
     assert!(start.elapsed() < Duration::from_secs(4));
+}
+
+/// Takes ten seconds, for so often a node looks what there is to forget.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_released_or_leaves_is_waited_for_no_longer() {
+    type Map = LwwMap<String, u64>;
+    let (a, b, c) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (ann, bob) = two(a.path(), b.path()).await;
+    let cem = builder(c.path()).join(ann.ticket()).name("cem").start().await.unwrap();
+    ann.wait_in_sync(2, PATIENCE).await.unwrap();
+    let map = ann.open::<Map>("m").unwrap();
+    for key in 0..20_u64 {
+        map.update(|map| map.set(key.to_string(), key)).forget();
+        map.update(|map| map.remove(&key.to_string())).forget();
+    }
+    assert_eq!(map.garbage().unwrap().removals, 20);
+    let membership = |of| {
+        let peers = ann.status().peers;
+        peers.into_iter().find(|peer| peer.peer == of).and_then(|peer| peer.membership)
+    };
+    assert!(!ann.release(bob.peer_id()), "nobody waits for anybody yet");
+    let (bobs, cems) = (bob.peer_id(), cem.peer_id());
+    eventually("both are members", || {
+        [bobs, cems].iter().all(|of| membership(*of) == Some(Membership::Member))
+    })
+    .await;
+    assert!(!cem.leave(Wipe::Keep).await.unwrap().holders.is_empty());
+    eventually("cem is waited for no longer", || membership(cems) == Some(Membership::Released)).await;
+    bob.shutdown().await;
+    assert!(ann.release(bobs) && !ann.release(bobs));
+    assert_eq!(membership(bobs), Some(Membership::Released));
+    assert!(map.status().unwrap().is_stable(), "all that are left hold it");
+    ann.shutdown().await;
+    drop((ann, map));
+    // It stands in the store, and is read before anybody is met.
+    let ann = builder(a.path()).offline().start().await.unwrap();
+    let peers = ann.status().peers;
+    assert!(peers.iter().all(|peer| peer.membership == Some(Membership::Released)), "{peers:?}");
+    ann.shutdown().await;
 }

@@ -28,7 +28,7 @@ async fn listening(node: Node) -> Node {
 }
 
 fn value(node: &Node) -> i64 {
-    node.find::<PnCounter>("n").unwrap().map_or(0, |n| n.read(PnCounter::value)).try_into().unwrap()
+    node.find::<PnCounter>("n").unwrap().map_or(0, |n| n.read(PnCounter::value))
 }
 
 fn version(node: &Node) -> Version {

@@ -80,6 +80,20 @@ pub fn tagged(node: &Node, name: &str, type_name: &str) -> (String, Value) {
     (kind.name().to_owned(), value)
 }
 
+/// Opens a document as what it is; says whether that went.
+pub(super) fn open_as_it_is(node: &Node, name: &str, kind: Kind) -> bool {
+    fn is_there<T: Crdt>(node: &Node, name: &str) -> bool {
+        matches!(node.find::<T>(name), Ok(Some(_)))
+    }
+    match kind {
+        Kind::Counter => is_there::<PnCounter>(node, name),
+        Kind::Flag => is_there::<EnableWinsFlag>(node, name),
+        Kind::Set => is_there::<AddWinsSet<String>>(node, name),
+        Kind::Register => is_there::<MvRegister<String>>(node, name),
+        Kind::Map => is_there::<Doc>(node, name),
+    }
+}
+
 fn view<T: Crdt<State: DotStore>>(node: &Node, name: &str) -> Value {
     match node.find::<T>(name) {
         Ok(Some(document)) => document.read(|state| serde_json::to_value(View(state)).unwrap_or_default()),

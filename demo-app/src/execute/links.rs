@@ -29,6 +29,16 @@ pub(super) async fn cut_or_restore(node: &Node, whom: &Whom, blocked: bool) -> R
     Ok(answer)
 }
 
+/// Waits for a member no longer, and answers when that is on the disk.
+pub(super) async fn release(node: &Node, text: &str) -> Result<Value> {
+    let known = node.status().peers;
+    let peer = resolve(text, &known, node.peer_id(), node.name())?;
+    let changed = node.release(peer);
+    node.flush().await;
+    let name = known.iter().find(|known| known.peer == peer).map(|known| known.name.clone());
+    Ok(json!({ "released": true, "peer_id": peer.to_string(), "name": name, "changed": changed }))
+}
+
 /// Restores the link to one peer. Where all were cut, those to the others stay cut, one by one.
 fn restore(node: &Node, peer: PeerId) -> bool {
     let before = node.status();

@@ -1,5 +1,6 @@
 //! Does what is asked: one function, whether a running node answers or the command has opened the home itself.
 
+mod documents;
 mod dump;
 mod held;
 mod links;
@@ -66,6 +67,8 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
             Ok(json!(names))
         }
         Request::Status => as_json(&Report::of(node, host.running)),
+        Request::Documents => Ok(documents::documents(node)),
+        Request::Release { peer } => links::release(node, &peer).await,
         Request::Wait { peers, timeout } => {
             let level = node.wait_in_sync(peers, timeout).await?;
             Ok(json!({ "in_sync": true, "peers": peers, "with": held::named(node, &level.peers) }))

@@ -51,6 +51,8 @@ fn value(request: &Request, answer: &Value) -> String {
             Ok(report) => status(&report),
             Err(_) => plain(answer),
         },
+        Request::Documents => documents(answer),
+        Request::Release { .. } => release(answer),
         Request::Wait { .. } => "in sync\n".into(),
         Request::Link { .. } => link(answer),
         Request::Backup { .. } => {
@@ -101,6 +103,36 @@ fn link(answer: &Value) -> String {
     let done = if answer["blocked"] == true { "cut" } else { "restored" };
     let news = if answer["changed"] == true { "" } else { " (already)" };
     format!("{whom}: {done}{news}\n")
+}
+
+fn release(answer: &Value) -> String {
+    let name = answer["name"].as_str().filter(|name| !name.is_empty());
+    let name = name.map_or_else(|| bare(&answer["peer_id"]), str::to_owned);
+    if answer["changed"] == true {
+        format!(
+            "{name}: released; nobody waits for it any more before removals are forgotten, unless it comes back\n"
+        )
+    } else {
+        format!("{name}: nobody was waiting for it\n")
+    }
+}
+
+fn documents(answer: &Value) -> String {
+    let titles = ["DOCUMENT", "TYPE", "ITEMS", "REMOVALS", "PENDING", "STABLE"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    rows.extend(answer.as_array().into_iter().flatten().map(|document| {
+        let count =
+            |key: &str| document[key].as_u64().map_or_else(|| "-".to_owned(), |count| count.to_string());
+        let diverged = document["diverged"].as_array().is_some_and(|peers| !peers.is_empty());
+        let stable = match (diverged, document["stable"] == true) {
+            (true, _) => "diverged",
+            (false, true) => "yes",
+            (false, false) => "not yet",
+        };
+        let (name, kind) = (bare(&document["name"]), bare(&document["type"]));
+        vec![name, kind, count("items"), count("removals"), count("pending"), stable.to_owned()]
+    }));
+    table(&rows)
 }
 
 fn change(item: &Value) -> String {
@@ -171,7 +203,11 @@ fn peer(peer: &PeerReport) -> Vec<String> {
     let state = match (peer.blocked, peer.connected, peer.in_sync) {
         (true, ..) => "blocked",
         (false, false, _) if peer.refused.is_some() => "refused",
-        (false, false, _) => "out of reach",
+        (false, false, _) => match peer.membership.as_deref() {
+            Some("released") => "out of reach, released",
+            Some(_) => "out of reach, waited for",
+            None => "out of reach",
+        },
         (false, true, _) if !peer.diverged.is_empty() => "diverged",
         (false, true, true) => "in sync",
         (false, true, false) => "catching up",
@@ -226,6 +262,21 @@ mod tests {
         let list = Request::Map(MapVerb::List { name: name() });
         let entries = json!({ "removed": { "values": ["1"] }, "values": { "values": ["x", "y"] } });
         assert_eq!(answer(&list, &entries), "removed  1\nvalues   x | y\n");
+    }
+
+    #[test]
+    fn who_is_out_of_reach_is_waited_for_or_released() {
+        let state = |membership: Value| {
+            let report = json!({
+                "peer_id": "12D3", "name": "bob", "connected": false, "transport": null, "rtt_ms": null, "lag": null,
+                "behind": null, "in_sync": false, "blocked": false, "bytes_in": 0, "bytes_out": 0,
+                "last_repair_ms": null, "addresses": [], "membership": membership,
+            });
+            peer(&serde_json::from_value(report).unwrap())[7].clone()
+        };
+        assert_eq!(state(json!("member")), "out of reach, waited for");
+        assert_eq!(state(json!("released")), "out of reach, released");
+        assert_eq!(state(Value::Null), "out of reach");
     }
 
     #[test]

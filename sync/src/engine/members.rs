@@ -43,6 +43,16 @@ pub enum Membership {
 }
 
 impl Membership {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Member => "member",
+            Self::Released => "released",
+        }
+    }
+
     fn of(code: u8) -> Self {
         match code {
             0 => Self::Known,

@@ -87,6 +87,14 @@ pub struct DocumentStatus {
     pub diverged: Vec<PeerId>,
 }
 
+impl DocumentStatus {
+    /// Whether all members hold durably all that is known of it here: nothing of it need be remembered for anybody.
+    #[must_use]
+    pub fn is_stable(&self) -> bool {
+        self.stable == self.version
+    }
+}
+
 impl Engine {
     /// How this node and its peers stand. O(peers × documents).
     #[must_use]

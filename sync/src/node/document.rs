@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use tombolo_crdt::{Crdt, Version};
+use tombolo_crdt::{Crdt, Garbage, Version};
 
 use super::changes::Changes;
 use super::commit::{Commit, Place};
@@ -146,6 +146,26 @@ impl<T: Crdt> Document<T> {
     #[must_use]
     pub fn status(&self) -> Option<DocumentStatus> {
         self.shared.look(|engine| engine.document_status(self.id))
+    }
+
+    /// What the document keeps here beside what is read: items that only remember removals, recent deltas for peers a little behind.
+    /// `None` if it was deleted. Costs two walks over it.
+    ///
+    /// ```
+    /// # use tombolo_crdt::AddWinsSet;
+    /// # #[tokio::main] async fn main() -> tombolo_sync::Result<()> {
+    /// # let home = tempfile::tempdir().expect("a folder");
+    /// # let node = tombolo_sync::Node::builder(home.path()).no_witness().create().offline().start().await?;
+    /// let labels = node.open::<AddWinsSet<String>>("labels")?;
+    /// labels.update(|labels| labels.add("late")).await?;
+    /// let garbage = labels.garbage().expect("it is there");
+    /// assert_eq!((garbage.items, garbage.removals), (1, 0));
+    /// # node.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn garbage(&self) -> Option<Garbage> {
+        self.shared.look(|engine| engine.garbage(self.id))
     }
 
     /// The changes from now on, by whomever.

@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tombolo_crdt::Crdt;
+use tombolo_crdt::{Crdt, Garbage};
 
-use crate::engine::{Engine, Listed, Status};
+use crate::engine::{DocumentStatus, Engine, Listed, Status};
 use crate::{DocId, MAX_TICKET_ADDRESSES, PeerId, Renewal, Secret, SpaceId, Ticket};
 use driver::Shared;
 
@@ -210,6 +210,43 @@ impl Node {
     #[must_use]
     pub fn describe(&self, document: DocId) -> Option<Listed> {
         self.list().into_iter().find(|listed| listed.id == document)
+    }
+
+    /// How a document stands; `None` if it is not there.
+    #[must_use]
+    pub fn document_status(&self, document: DocId) -> Option<DocumentStatus> {
+        self.shared.look(|engine| engine.document_status(document))
+    }
+
+    /// What a document keeps beside what is read, as [`Document::garbage`]; of one that was not opened since the start it is not known
+    /// what only remembers removals.
+    #[must_use]
+    pub fn garbage(&self, document: DocId) -> Option<Garbage> {
+        self.shared.look(|engine| engine.garbage(document))
+    }
+
+    /// Says that nobody need wait for a member of the space any more: its device is lost, or will not be back for long. Says whether
+    /// it was waited for; [`PeerStatus::membership`](crate::engine::PeerStatus::membership) tells who is.
+    ///
+    /// Removals are remembered until every member knows of them. A member that is silent is released by itself after 30 days; this
+    /// is for who does not want to keep them so long. One word suffices, at any node: the others hear of it.
+    ///
+    /// It takes nobody's access away: a member that was released and is back is a member again, and what it wrote meanwhile comes
+    /// in as if written at the same time as what was forgotten, so that it wins over such removals. For a device that must not
+    /// come back there is [`NodeBuilder::renew_secret`].
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> tombolo_sync::Result<()> {
+    /// # let home = tempfile::tempdir().expect("a folder");
+    /// # let node = tombolo_sync::Node::builder(home.path()).no_witness().create().offline().start().await?;
+    /// # let lost = tombolo_sync::PeerId::from_bytes([7; 32]);
+    /// assert!(!node.release(lost), "nobody waits for whom nobody has met");
+    /// node.flush().await; // durable here, and told from then on
+    /// # node.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn release(&self, peer: PeerId) -> bool {
+        self.shared.with_engine(|engine, now| engine.release(now, peer))
     }
 
     /// Tells the node where somebody of the space may be reached, as a multiaddress.
