@@ -80,7 +80,7 @@ impl Engine {
 
     /// Dials whom it is time to dial.
     pub(super) fn dial(&mut self) {
-        if self.isolated || self.now.millis < self.dial_at {
+        if self.isolated || self.suspended || self.now.millis < self.dial_at {
             return;
         }
         let peers = &self.peers;
@@ -130,6 +130,22 @@ impl Engine {
         }
         if changed {
             self.save_isolation();
+        }
+        self.handle(now, Input::Tick);
+        changed
+    }
+
+    /// Ends all sessions, dials nobody and lets nobody in, or goes on and dials everybody at once. Reading and writing go on in any
+    /// case. Not stored: who is started anew is not suspended. Says whether that changed anything.
+    pub fn suspend(&mut self, now: Now, suspended: bool) -> bool {
+        self.now = now;
+        let changed = std::mem::replace(&mut self.suspended, suspended) != suspended;
+        if suspended {
+            for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+                self.disconnect(peer, "suspended");
+            }
+        } else if changed {
+            self.hurry();
         }
         self.handle(now, Input::Tick);
         changed

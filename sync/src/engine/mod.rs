@@ -197,6 +197,8 @@ pub struct Engine {
     dial_at: u64,
     /// Cut off from everybody, on purpose.
     isolated: bool,
+    /// Off the network for a while: the machine or the application sleeps.
+    suspended: bool,
     listening: Vec<String>,
     /// Durable versions that are to be told to the peers, and when.
     announce: BTreeMap<DocId, Version>,
@@ -252,6 +254,7 @@ impl Engine {
             book: Book::default(),
             dial_at: 0,
             isolated: store.record(ISOLATED)?.is_some(),
+            suspended: false,
             listening: Vec::new(),
             announce: BTreeMap::new(),
             announce_at: None,
@@ -360,7 +363,7 @@ impl Engine {
     pub fn next_tick(&self) -> u64 {
         let now = self.now.millis;
         let sessions = self.peers.values().map(|peer| self.session_deadline(peer));
-        let dials = Some(self.dial_at).filter(|_| !self.isolated);
+        let dials = Some(self.dial_at).filter(|_| !self.isolated && !self.suspended);
         let push = Some(self.push_at).filter(|_| !self.push.is_empty() && !self.lines.is_apart());
         let others =
             [dials, self.announce_at, push, self.retry_at, self.pulls.deadline(), self.ask_deadline()];

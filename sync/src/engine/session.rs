@@ -27,8 +27,9 @@ impl Engine {
         transport: Transport,
         dialer: bool,
     ) {
-        if self.isolated || self.book.is_blocked(peer) || peer == self.config.peer {
-            self.effects.push_back(Effect::Disconnect { peer, reason: "blocked" });
+        if self.isolated || self.suspended || self.book.is_blocked(peer) || peer == self.config.peer {
+            let reason = if self.suspended { "suspended" } else { "blocked" };
+            self.effects.push_back(Effect::Disconnect { peer, reason });
             return;
         }
         if self.peers.get(&peer).is_some_and(|known| known.session >= session) {

@@ -22,6 +22,8 @@ pub struct Status {
     pub in_sync: Option<bool>,
     /// Whether all links are cut on purpose.
     pub isolated: bool,
+    /// Whether it is off the network for a while, and goes on when it is told to.
+    pub suspended: bool,
     /// Whether this node has left the space.
     pub left: bool,
     /// Everybody we know, connected or not, in order of key.
@@ -135,6 +137,7 @@ impl Engine {
             documents: super::directory::count(self.directory()),
             in_sync: (!connected.is_empty()).then_some(all),
             isolated: self.isolated,
+            suspended: self.suspended,
             left: self.has_left(),
             peers,
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use libp2p::core::Transport as _;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, StreamMuxerExt, SubstreamBox};
 use libp2p::core::transport::Boxed;
+use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
@@ -29,6 +30,10 @@ const QUIC_CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 
 /// Streams a peer may have open at once, on either transport. We use three, and a few for a moment.
 const MAX_STREAMS: u16 = 64;
+
+/// Who is dialled must answer within this: over TCP to the first packet, over QUIC with all of the handshake. While an address
+/// that is gone is being dialled the peer is not dialled at another, so this is how long a change of network may cost.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// TCP connection, encryption and multiplexing must be agreed on within this.
 const TCP_HANDSHAKE: Duration = Duration::from_secs(10);
@@ -52,7 +57,8 @@ fn without_names(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, N
     let noise = noise::Config::new(keypair).map_err(|error| NetError::Noise(error.to_string()))?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(MAX_STREAMS.into());
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let tcp = TransportTimeout::with_outgoing_timeout(tcp, ANSWER_WITHIN)
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(yamux)
@@ -65,7 +71,8 @@ fn without_names(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, N
     quic.max_stream_data = QUIC_STREAM_WINDOW;
     quic.max_connection_data = QUIC_CONNECTION_WINDOW;
     quic.max_concurrent_stream_limit = MAX_STREAMS.into();
-    let quic = quic::tokio::Transport::new(quic).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let quic = TransportTimeout::with_outgoing_timeout(quic::tokio::Transport::new(quic), ANSWER_WITHIN);
+    let quic = quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
 
     Ok(tcp
         .or_transport(quic)

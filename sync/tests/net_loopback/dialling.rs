@@ -145,3 +145,36 @@ async fn after_a_disconnect_the_peers_connect_again_at_once() {
         }
     }
 }
+
+/// How long a dial of an address takes that nobody answers at.
+async fn given_up_after(address: Multiaddr, seed: u8) -> Duration {
+    let mut node = Node::start(seed).await;
+    let start = Instant::now();
+    node.net.dial(None, vec![address]);
+    let failed = |event: &NetEvent| matches!(event, NetEvent::DialFailed { .. }).then_some(());
+    node.wait("for the dial to fail", failed).await;
+    start.elapsed()
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_given_up_after_two_seconds() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("it has one").port();
+    let over_quic = format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().expect("an address");
+    // Where more wait to be let in than may, nobody answers any more; not every system does so.
+    let full = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = full.local_addr().expect("it has one");
+    let mut waiting = Vec::new();
+    while waiting.len() < 5_000 {
+        match std::net::TcpStream::connect_timeout(&place, Duration::from_millis(300)) {
+            Ok(stream) => waiting.push(stream),
+            Err(_) => break,
+        }
+    }
+    let over_tcp = format!("/ip4/127.0.0.1/tcp/{}", place.port()).parse().expect("an address");
+    let (quic, tcp) = tokio::join!(given_up_after(over_quic, 1), given_up_after(over_tcp, 2));
+    for took in [quic, tcp] {
+        assert!(took < Duration::from_secs(4), "{quic:?}, {tcp:?}");
+    }
+    assert!(quic > Duration::from_millis(1_500), "{quic:?}");
+}
