@@ -9,9 +9,8 @@ use tombolo_sync::engine::wire::{
     seal_payload,
 };
 use tombolo_sync::engine::{
-    Forgetting,
-    Batch, Config, Effect, Engine, Event, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId, Transport,
-    decodes_as_frame, fuzzing,
+    Batch, Config, Effect, Engine, Event, Forgetting, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId,
+    Transport, decodes_as_frame, fuzzing,
 };
 use tombolo_sync::store::{MemoryStore, Store};
 use tombolo_sync::{DocId, PeerId, Secret, Ticket};
@@ -211,7 +210,7 @@ fn config(peer: PeerId, replica: u8) -> Config {
         limits: Limits { bytes: 64 << 10, memory: 4 << 20, replicas: 256 },
         max_documents: 8,
         forgetting: Forgetting::default(),
-            mistake: None,
+        mistake: None,
         seed: [replica; 32],
     }
 }
