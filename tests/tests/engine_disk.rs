@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use tombolo_crdt::{AddWinsSet, Limits, PnCounter, ReplicaId};
-use tombolo_sync::engine::{BatchId, Config, Engine, Input, Now, OpenError, UpdateError};
+use tombolo_sync::engine::{BatchId, Config, Engine, Forgetting, Input, Now, OpenError, UpdateError};
 use tombolo_sync::store::MemoryStore;
 use tombolo_sync::{PeerId, Secret};
 use tombolo_tests::sim::{LinkState, World};
@@ -79,6 +79,8 @@ fn batches_refused_one_by_one_take_nothing_with_them_that_was_written_after() {
         secret: Secret::from_bytes([7; 32]),
         limits: Limits::default(),
         max_documents: 10,
+        forgetting: Forgetting::default(),
+        mistake: None,
         seed: [0; 32],
     };
     let now = Now { millis: 1, wall_millis: 1 };
