@@ -417,4 +417,25 @@ mod tests {
         assert!(book.load(&key, &value));
         assert_eq!(book.get(peer).unwrap().addresses().collect::<Vec<_>>(), ["/memory/1"]);
     }
+
+    #[test]
+    fn the_book_is_full_at_its_limits_and_hearsay_is_so_sooner() {
+        let peer = |n: u16| {
+            let mut id = [0; 32];
+            id[..2].copy_from_slice(&n.to_be_bytes());
+            PeerId::from_bytes(id)
+        };
+        let mut book = Book::default();
+        let mut hear_of = |n: std::ops::Range<u16>, source| {
+            for n in n {
+                book.learn(peer(60_000), Some(peer(n)), &["/memory/1".into()], source);
+            }
+            book.iter().count()
+        };
+        assert_eq!(hear_of(0..300, Source::Hearsay), MAX_RUMOURS);
+        assert_eq!(hear_of(1_000..12_000, Source::FirstHand), MAX_PEERS);
+        assert!(!book.proved(peer(50_000)), "who comes beyond that is let in, and not remembered");
+        book.learn(peer(60_000), Some(peer(1)), &["/".repeat(MAX_ADDRESS + 1)], Source::FirstHand);
+        assert_eq!(book.get(peer(1)).map(|known| known.addresses().count()), Some(1));
+    }
 }
