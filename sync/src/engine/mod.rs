@@ -84,6 +84,8 @@ pub use incarnation::REPLICA_RECORD;
 #[cfg(feature = "net")]
 pub(crate) use members::LEFT as LEFT_RECORD;
 pub use members::{Forgetting, Membership};
+#[cfg(feature = "net")]
+pub(crate) use session::REFUSED;
 pub use status::{DocumentStatus, PeerStatus, Status};
 pub use update::{OpenError, UpdateError};
 

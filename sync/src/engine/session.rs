@@ -7,6 +7,9 @@ use super::peer::{Peer, Phase};
 use super::versions::Digest;
 use crate::{DocId, PeerId};
 
+/// Why a connection is closed to a peer that is told so in a last frame, which has to arrive first.
+pub(crate) const REFUSED: &str = "refused";
+
 /// How often we say that we are still here, in milliseconds.
 const BEAT: u64 = 1_000;
 /// After so long without a word from a peer its connection is taken for dead: two beats missed and a half.
@@ -84,7 +87,7 @@ impl Engine {
     /// Ends a session that makes no sense, and says why on both sides.
     pub(super) fn refuse(&mut self, peer: PeerId, refusal: Refusal) {
         self.send(peer, &Frame::Refuse(refusal.clone()));
-        self.refused(peer, &refusal, refusal.to_string(), "refused");
+        self.refused(peer, &refusal, refusal.to_string(), REFUSED);
     }
 
     fn refused(&mut self, peer: PeerId, refusal: &Refusal, why: String, reason: &'static str) {

@@ -14,9 +14,12 @@ use super::commit::Durability;
 use super::witness::Doubt;
 use super::{Error, Result};
 use crate::PeerId;
-use crate::engine::{BatchId, Effect, Engine, Event, Input, Now, SessionId, Transport, WaitId};
+use crate::engine::{BatchId, Effect, Engine, Event, Input, Now, REFUSED, SessionId, Transport, WaitId};
 use crate::net::{self, Multiaddr, Net, NetEvent, NetEvents};
 use crate::store::{Batch, Completion, GroupCommit, Store, StoreError, Write};
+
+/// How long a peer that is refused has to hear why, before the connection is closed. The engine does not hear it any more.
+const LAST_WORD: std::time::Duration = std::time::Duration::from_millis(250);
 
 type Waiter = oneshot::Sender<Result<(), String>>;
 
@@ -199,10 +202,32 @@ impl Shared {
             }
             Effect::Disconnect { peer, reason } => {
                 tracing::info!(%peer, reason, "disconnecting");
-                self.on_net(|net| net.disconnect(peer));
+                self.disconnect(peer, reason);
             }
             Effect::Block { peers } => self.on_net(|net| net.set_blocked(peers.into_iter().collect())),
         }
+    }
+
+    /// Closes all connections to a peer; but who is refused is to hear why first.
+    fn disconnect(self: &Arc<Self>, peer: PeerId, reason: &str) {
+        let session = self.session(peer);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if reason == REFUSED && session.is_some() => {
+                let shared = Arc::downgrade(self);
+                runtime.spawn(async move {
+                    tokio::time::sleep(LAST_WORD).await;
+                    if let Some(shared) = shared.upgrade().filter(|shared| shared.session(peer) == session) {
+                        shared.on_net(|net| net.disconnect(peer));
+                    }
+                });
+            }
+            _ => self.on_net(|net| net.disconnect(peer)),
+        }
+    }
+
+    /// The network's session of a peer: the last one.
+    fn session(&self, peer: PeerId) -> Option<net::SessionId> {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).get(&peer).copied()
     }
 
     fn on_net(&self, f: impl FnOnce(&Net)) {
