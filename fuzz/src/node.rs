@@ -209,6 +209,7 @@ fn config(peer: PeerId, replica: u8) -> Config {
         secret: SECRET,
         limits: Limits { bytes: 64 << 10, memory: 4 << 20, replicas: 256 },
         max_documents: 8,
+        memory: 1 << 20,
         forgetting: Forgetting::default(),
         mistake: None,
         seed: [replica; 32],

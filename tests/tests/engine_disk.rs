@@ -79,6 +79,7 @@ fn batches_refused_one_by_one_take_nothing_with_them_that_was_written_after() {
         secret: Secret::from_bytes([7; 32]),
         limits: Limits::default(),
         max_documents: 10,
+        memory: 1 << 20,
         forgetting: Forgetting::default(),
         mistake: None,
         seed: [0; 32],

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tombolo_crdt::ReplicaId;
+use tombolo_crdt::{ReplicaId, Version};
 
 use super::StartError;
 use super::document::Document;
@@ -101,6 +101,14 @@ impl Apart {
         self.forks.push(fork);
         let docs = self.beginnings.keys();
         docs.filter_map(|&doc| Some((doc, self.since(doc, fork.old, fork.first)?))).collect()
+    }
+
+    /// Whether a document that the store holds in this version is given names that were given since.
+    pub(super) fn renames(&self, doc: DocId, version: &Version) -> bool {
+        self.forks.iter().any(|fork| {
+            let after = self.since(doc, fork.old, fork.first);
+            after.is_some_and(|after| version.get(fork.new) == 0 && version.get(fork.old) > after)
+        })
     }
 
     /// Gives a document as the store holds it the names that were given since. Says whether any were.

@@ -142,6 +142,9 @@ impl Engine {
         let key = self.rng.random();
         let slot =
             self.documents.get(&doc).filter(|slot| slot.is_writable() && !self.deleted.contains(&doc))?;
+        if slot.is_absent() {
+            return None;
+        }
         let names = self.peers.get(&peer).and_then(|peer| peer.ready()?.told.as_deref());
         let known = slot.body.version();
         let mut tried = 0;

@@ -86,6 +86,10 @@ impl Fingerprints {
         Ok(fingerprints)
     }
 
+    pub(super) fn key(&self) -> &[u8; 16] {
+        &self.key
+    }
+
     /// What a document adds to the sum over all.
     fn term(&self, doc: DocId, fingerprint: u128) -> u128 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
@@ -176,13 +180,17 @@ impl Engine {
         Some((doc, version_hash_of(doc, self.durable.get(doc)?), fingerprint.to_le_bytes()))
     }
 
-    fn fingerprint(&mut self, doc: DocId) -> Option<u128> {
+    pub(super) fn fingerprint(&mut self, doc: DocId) -> Option<u128> {
         let (slot, version) = (self.documents.get_mut(&doc)?, self.durable.get(doc)?);
         if let Some((_, fingerprint)) = slot.fingerprint.as_ref().filter(|(of, _)| of == version) {
             return Some(*fingerprint);
         }
         let now = self.now.millis;
-        if slot.is_stale || self.fingerprints.paid_until > now + 1_000 || slot.body.version() != *version {
+        if slot.is_absent()
+            || slot.is_stale
+            || self.fingerprints.paid_until > now + 1_000
+            || slot.body.version() != *version
+        {
             return None;
         }
         let cost = (slot.weight() + LEAST) as u64 * 1_000 / WORK as u64;

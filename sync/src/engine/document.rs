@@ -1,6 +1,6 @@
 //! A document as the engine sees it: a replica of a type it need not know.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::ops::Range;
 
 use tombolo_crdt::{
@@ -10,6 +10,11 @@ use tombolo_crdt::{
 
 use super::frame::{ContentKind, PART};
 use crate::store::{Stored, WHOLE};
+
+/// So many bytes more an item takes in memory than in a delta: between 10 and 60 (`docs/decisions/0026`).
+const TYPED_ITEM: usize = 64;
+/// And so many in a document of which the type is not known: 200, or 1 200 where each stands in a map of its own.
+const OPAQUE_ITEM: usize = 600;
 
 /// What can be done with a document without knowing its type.
 pub(crate) trait Document: Send {
@@ -47,6 +52,8 @@ pub(crate) trait Document: Send {
     fn forget_history(&mut self, stable: &Version);
     /// Forgets removals that all know; yields the change, also in bytes. `None` if there is nothing to forget.
     fn sweep(&mut self, stable: &Version) -> Option<(Vec<u8>, Delta<Opaque>)>;
+    /// About how many bytes of heap it takes. Costs a walk over it.
+    fn heap(&self) -> usize;
     /// A hash of all it holds.
     fn fingerprint(&self, key: &[u8; 16]) -> u128;
     /// From here on it writes under another id, which nobody has used.
@@ -136,6 +143,8 @@ pub(crate) enum MergeError {
     Ours { ours: u64, theirs: u64 },
     #[error("the document would have more than {0} replica ids")]
     Replicas(usize),
+    #[error("the document is on the disk only")]
+    Absent,
 }
 
 impl<T: Crdt> Document for Replica<T> {
@@ -248,6 +257,12 @@ impl<T: Crdt> Document for Replica<T> {
 
     fn forget_history(&mut self, stable: &Version) {
         Self::forget_history(self, stable);
+    }
+
+    fn heap(&self) -> usize {
+        let is_opaque = TypeId::of::<T>() == TypeId::of::<Opaque>();
+        let each = if is_opaque { OPAQUE_ITEM } else { TYPED_ITEM };
+        Self::state(self).size_hint() + Self::garbage(self).items * each
     }
 
     fn fingerprint(&self, key: &[u8; 16]) -> u128 {

@@ -114,7 +114,7 @@ pub enum Input {
     Loaded {
         /// The document.
         doc: DocId,
-        /// What the store holds of it; an error leaves the document as it is and unwritable.
+        /// What the store holds of it; an error leaves the document as it is: unwritable, or on the disk only.
         stored: Result<Option<Stored>, String>,
     },
     /// Somebody who may be a peer can be reached here.
@@ -268,6 +268,18 @@ pub enum Event {
     Released {
         /// Who.
         peer: PeerId,
+    },
+    /// A document that was on the disk only has been read, or could not be: why not.
+    Loaded {
+        /// Which.
+        doc: DocId,
+        /// Why it could not be read.
+        failed: Option<String>,
+    },
+    /// A document that nobody holds open is on the disk only from here on.
+    Evicted {
+        /// Which.
+        doc: DocId,
     },
     /// A wait has come to something: ask for its [`outcome`](crate::engine::Engine::outcome).
     Awaited(WaitId),

@@ -35,7 +35,8 @@ impl Engine {
     fn full_of_garbage(&mut self) -> Vec<DocId> {
         let least = self.config.forgetting.least;
         let mut full = Vec::new();
-        for (&doc, slot) in &mut self.documents {
+        // What is on the disk only nobody has opened.
+        for (&doc, slot) in self.documents.iter_mut().filter(|(_, slot)| !slot.is_absent()) {
             let Some(version) = self.durable.get(doc) else { continue };
             if slot.looked_at.as_ref().is_none_or(|(at, _)| at != version) {
                 let garbage = slot.body.garbage();

@@ -508,7 +508,10 @@ impl Engine {
             None => durable,
         };
         self.durable.set(doc, durable);
-        if slot.is_writable() {
+        slot.is_renamed = slot.is_absent();
+        if slot.is_renamed {
+            self.want(doc);
+        } else if slot.is_writable() {
             self.persist(doc, None);
         }
     }

@@ -7,6 +7,7 @@ use super::Engine;
 use super::document::{Content, MergeError};
 use super::effect::{Effect, Event, Origin};
 use super::frame::ContentKind;
+use super::memory::Held;
 use crate::{DocId, PeerId};
 
 /// A pushed group is at most this long, in bytes: 16 KiB. What is longer is announced and pulled.
@@ -77,15 +78,22 @@ impl Engine {
 
     /// A payload somebody passed on to us.
     pub(crate) fn gossip(&mut self, from: PeerId, payload: &[u8]) {
-        // What depends on what we wrote may mean another store's.
-        if self.isolated || self.book.is_blocked(from) || self.lines.is_apart() {
+        if !self.hears_gossip(from) {
             return;
         }
         let Some((doc, delta)) = self.seal.open(payload) else {
             tracing::debug!(peer = %from, "a gossip payload that no member made");
             return;
         };
+        if self.is_absent(doc) {
+            return self.hold(doc, Held::Gossip(from, delta));
+        }
         self.take_in(doc, ContentKind::Delta, &delta, from);
+    }
+
+    pub(super) fn hears_gossip(&self, from: PeerId) -> bool {
+        // What depends on what we wrote may mean another store's.
+        !self.isolated && !self.book.is_blocked(from) && !self.lines.is_apart()
     }
 
     /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing. Says

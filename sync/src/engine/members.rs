@@ -297,7 +297,8 @@ impl Engine {
     pub(super) fn forget_history(&mut self) {
         let Some(heard) = self.awaited() else { return };
         let stable = |(doc, slot): (&DocId, &Slot)| {
-            let durable = self.durable.get(*doc).filter(|durable| slot.bare_at.as_ref() != Some(durable))?;
+            let is_due = |durable: &&Version| !slot.is_absent() && slot.bare_at.as_ref() != Some(durable);
+            let durable = self.durable.get(*doc).filter(is_due)?;
             Some((*doc, level(&heard, *doc, durable.clone())))
         };
         let stable: Vec<(DocId, Version)> = self.documents.iter().filter_map(stable).collect();

@@ -10,6 +10,7 @@
 //!    (`repair`). Beats carry a digest over all versions, so a lost message is noticed within a second.
 //! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
 
+mod absent;
 mod apart;
 mod behind;
 mod bits;
@@ -27,11 +28,13 @@ pub mod fuzzing;
 mod gossip;
 mod greeting;
 mod handshake;
+mod head;
 mod incarnation;
 mod line;
 mod links;
 mod live;
 mod members;
+mod memory;
 mod peer;
 mod pulls;
 mod repair;
@@ -66,10 +69,11 @@ use gossip::Seal;
 use handshake::Credentials;
 use incarnation::Lines;
 use members::Roll;
+use memory::Memory;
 use peer::Peer;
 use pulls::Pulls;
 use staging::Staging;
-use storage::{Batches, Place, Slot};
+use storage::{Batches, Noted, Place, Slot};
 use undo::Doomed;
 use versions::Versions;
 
@@ -119,6 +123,9 @@ pub struct Config {
     pub limits: Limits,
     /// How many documents there may be.
     pub max_documents: usize,
+    /// About how many bytes of memory documents may take that nobody holds open. What is more is on the disk only, and read when it is
+    /// needed; documents that are open stay in memory, and count.
+    pub memory: usize,
     /// When removals are forgotten.
     pub forgetting: Forgetting,
     /// A mistake made on purpose, for tests that show that it is noticed.
@@ -141,6 +148,9 @@ pub enum Mistake {
     /// A removal is forgotten as soon as all have acknowledged it, also where what they wrote before that has not come yet.
     AcknowledgedIsStable,
 }
+
+/// About how many bytes of memory documents may take that nobody holds open, if nothing else is said: 256 MiB.
+pub const DEFAULT_MEMORY: usize = 256 << 20;
 
 /// Why an engine cannot start from what a store holds.
 #[derive(Debug, thiserror::Error)]
@@ -175,6 +185,8 @@ pub struct Engine {
     now: Now,
     effects: VecDeque<Effect>,
     documents: BTreeMap<DocId, Slot>,
+    /// Which of them are in memory.
+    memory: Memory,
     /// What we hold durably, and may tell others.
     durable: Versions,
     /// Deleted documents: not kept, not taken in.
@@ -242,6 +254,7 @@ impl Engine {
             now,
             effects: VecDeque::new(),
             documents: BTreeMap::new(),
+            memory: Memory::default(),
             durable: Versions::default(),
             deleted: BTreeSet::new(),
             batches: Batches::default(),
@@ -286,6 +299,7 @@ impl Engine {
         engine.insert_stored(DocId::DIRECTORY, Box::new(body), directory.as_ref());
         engine.deleted = directory::deleted(engine.directory());
         let mut removals = Vec::new();
+        let mut heads = head::load(store)?;
         for doc in store.documents()? {
             if doc == DocId::DIRECTORY {
                 continue;
@@ -295,13 +309,32 @@ impl Engine {
                 removals.push(Write::Remove { doc });
                 continue;
             }
+            let head = heads.remove(&doc);
+            let is_noted = head.is_some();
+            if let Some(head) = head.flatten()
+                && !memory::is_own(doc)
+                && !engine.lines.apart.renames(doc, &head.version)
+            {
+                engine.durable.set(doc, head.version.clone());
+                engine.documents.insert(doc, head.slot());
+                continue;
+            }
             let stored = store.document(doc)?;
             let mut body = document::from_store::<Opaque>(us, stored.as_ref()).map_err(damaged(doc))?;
-            if engine.lines.rename(doc, &mut body) {
-                renamed.push(doc);
-            }
+            let is_renamed = engine.lines.rename(doc, &mut body);
             engine.insert_stored(doc, Box::new(body), stored.as_ref());
+            if is_noted && let Some(slot) = engine.documents.get_mut(&doc) {
+                slot.noted = Noted::Perhaps;
+            }
+            if is_renamed {
+                renamed.push(doc);
+            } else {
+                engine.touch(doc);
+                engine.memory.note_soon(doc, now.millis);
+                engine.tend_memory();
+            }
         }
+        removals.extend(heads.into_keys().map(head::gone));
         engine.read_members();
         engine.settle_forks(&renamed);
         engine.load_staging(store)?;
@@ -386,6 +419,8 @@ impl Engine {
         self.tend_waits();
         self.tend_garbage();
         self.ask_to_tell();
+        // SUBTLE: last. Nothing that is in memory goes while something is being done with it.
+        self.tend_memory();
     }
 
     /// Our key.
@@ -408,10 +443,19 @@ impl Engine {
     }
 
     /// A document's state in canonical bytes: equal at all nodes of equal version, but for the name of the type,
-    /// which a node that has not opened the document does not write. `None` if it is not there.
+    /// which a node that has not opened the document does not write. `None` if it is not there, or on the disk only.
     #[must_use]
     pub fn encoded(&self, doc: DocId) -> Option<Vec<u8>> {
-        Some(self.documents.get(&doc)?.body.state())
+        Some(self.documents.get(&doc).filter(|slot| !slot.is_absent())?.body.state())
+    }
+
+    /// The same of a document that is on the disk only, given what the disk holds of it. For simulators.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn encoded_of(&self, doc: DocId, stored: &Stored) -> Option<Vec<u8>> {
+        let mut body = document::from_store::<Opaque>(self.us, Some(stored)).ok()?;
+        self.lines.rename(doc, &mut body);
+        Some(body.encode())
     }
 
     /// All documents this node holds something of, listed or not.

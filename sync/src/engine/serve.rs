@@ -25,6 +25,8 @@ const LATE: u64 = 150;
 const MAX_READY: usize = 2 * MOST_WINDOW;
 /// How many documents one peer may ask for at a time. Who asks for more asks again.
 const MAX_REQUESTS: usize = 4_096;
+/// So many of the documents that one peer asked for are read at a time, if they are on the disk only.
+const AHEAD: usize = 4;
 /// After so long a part that was not acknowledged is taken for lost, in milliseconds.
 const LOST: u64 = 15_000;
 
@@ -140,6 +142,11 @@ impl Serving {
         lost
     }
 
+    /// Whether the peer waits for an answer about this document.
+    pub(super) fn is_asked(&self, doc: DocId) -> bool {
+        self.requests.iter().any(|request| request.doc == doc)
+    }
+
     /// How many bytes wait here: answers that are being sent.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes_ready()
@@ -212,9 +219,24 @@ impl Engine {
             if serving.bytes_ready() >= MAX_READY {
                 return;
             }
-            let Some(request) = serving.requests.pop_front() else { return };
+            // What is on the disk only is answered when it has been read, or cannot be.
+            let (documents, memory) = (&self.documents, &self.memory);
+            let is_there = |request: &Request| {
+                let slot = documents.get(&request.doc);
+                slot.is_none_or(|slot| !slot.is_absent()) || memory.is_unreadable(request.doc, now)
+            };
+            let Some(at) = serving.requests.iter().position(is_there) else { break };
+            let Some(request) = serving.requests.remove(at) else { break };
             self.answer(peer, request);
         }
+        self.want_asked(peer);
+    }
+
+    /// Has the first documents read that a peer asked for. What waits is on the disk only.
+    fn want_asked(&mut self, peer: PeerId) {
+        let Some(ready) = self.peers.get(&peer).and_then(super::Peer::ready) else { return };
+        let docs: Vec<DocId> = ready.serving.requests.iter().map(|request| request.doc).take(AHEAD).collect();
+        docs.into_iter().for_each(|doc| _ = self.want(doc));
     }
 
     fn answer(&mut self, peer: PeerId, request: Request) {

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::effect::{Effect, Event, SessionId, Transport};
 use super::frame::{Frame, Refusal};
+use super::memory::Held;
 use super::peer::{Peer, Phase};
 use super::versions::Digest;
 use crate::{DocId, PeerId};
@@ -128,7 +129,7 @@ impl Engine {
         }
     }
 
-    fn ready_frame(&mut self, peer: PeerId, frame: Frame) {
+    pub(super) fn ready_frame(&mut self, peer: PeerId, frame: Frame) {
         let told = self.is_waited_for().then(|| about(&frame)).flatten();
         self.react(peer, frame);
         if let Some(docs) = told {
@@ -155,6 +156,11 @@ impl Engine {
             Frame::Differences { key, entries, gone } => self.differences(peer, key, entries, &gone),
             Frame::TooMany { key } => self.too_many(peer, key),
             Frame::Pull { doc, version, kept, alive } => self.pulled(peer, (doc, version), kept, alive),
+            Frame::Content { doc, .. } if self.is_absent(doc) => {
+                if let Some(session) = self.peers.get(&peer).map(|known| known.session) {
+                    self.hold(doc, Held::Frame(peer, session, frame));
+                }
+            }
             Frame::Content { doc, hash, kind, part, parts, bytes } => {
                 self.content(peer, (doc, hash, kind), part, parts, bytes);
             }

@@ -164,14 +164,14 @@ impl Engine {
         self.ready_peers().into_iter().filter(|&peer| self.is_in_sync_with(peer)).count()
     }
 
-    /// What a document keeps beside what is read; `None` if it is not there. Of one that has not been opened it cannot be told what
+    /// What a document keeps beside what is read; `None` if it is not there, or on the disk only. Of one that has not been opened it cannot be told what
     /// only remembers removals. Costs two walks over it.
     #[must_use]
     pub fn garbage(&self, doc: DocId) -> Option<Garbage> {
-        Some(self.documents.get(&doc)?.body.garbage())
+        Some(self.documents.get(&doc).filter(|slot| !slot.is_absent())?.body.garbage())
     }
 
-    /// How one document stands; `None` if it is not there.
+    /// How one document stands, in memory or on the disk only; `None` if it is not there.
     #[must_use]
     pub fn document_status(&self, doc: DocId) -> Option<DocumentStatus> {
         let slot = self.documents.get(&doc)?;

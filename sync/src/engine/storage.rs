@@ -4,17 +4,32 @@ use std::collections::BTreeMap;
 
 use tombolo_crdt::{Delta, Dot, Opaque, ReplicaId, Version};
 
+use super::absent::Absent;
 use super::document::{Document, Since};
 use super::effect::{Batch, BatchId, Effect, Event};
 use super::frame::{ContentKind, Hash, content_hash};
-use super::{Engine, ISOLATED};
+use super::{Engine, ISOLATED, head};
 use crate::store::{Stored, WHOLE, Write};
 use crate::{DocId, PeerId};
 
 /// A log shorter than this, in bytes, is not worth a new snapshot: 64 KiB.
 const LEAST_LOG: usize = 64 << 10;
 
-/// One document in memory.
+/// Records may be so many times shorter than what they become in memory, for what is long is compressed.
+const MOST_PACKED: usize = 64;
+/// What takes more than this in memory is not measured between two snapshots, in bytes: 4 MiB.
+const MUCH: usize = 4 << 20;
+
+/// Whether the store says of a document what is known of it (`head`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    No,
+    /// It may, and that must go with the next change of the content.
+    Perhaps,
+    Yes,
+}
+
+/// One document, in memory or on the disk only.
 pub(crate) struct Slot {
     pub(crate) body: Box<dyn Document>,
     /// The version up to which writes have been handed to the store.
@@ -23,10 +38,15 @@ pub(crate) struct Slot {
     pub(crate) last_batch: Option<BatchId>,
     /// Local changes that wait for being durable, then for being pushed.
     pub(crate) fresh: Vec<(BatchId, Delta<Opaque>)>,
-    log_bytes: usize,
+    pub(super) log_bytes: usize,
     /// The slices of the snapshot on disk: where each begins, and what its hash is.
-    slices: Vec<(Dot, Hash)>,
-    snapshot_bytes: usize,
+    pub(super) slices: Vec<(Dot, Hash)>,
+    pub(super) snapshot_bytes: usize,
+    pub(crate) noted: Noted,
+    /// About how many bytes of heap it took when that was found out.
+    heap: usize,
+    /// How many bytes of records came since; `None`: it was never found out.
+    pub(crate) unmeasured: Option<usize>,
     /// The disk refused a write; until the document has been read back it cannot be written.
     pub(crate) is_stale: bool,
     /// In which version it was looked at last, and whether it remembers more removals than it should.
@@ -42,6 +62,12 @@ pub(crate) struct Slot {
     pub(crate) opened: Option<(String, String)>,
     /// It was opened, but its creation was undone: it is created again with the next write to it.
     pub(crate) is_unlisted: bool,
+    /// How many hold it open. As long as anybody does it stays in memory.
+    pub(crate) handles: usize,
+    /// Somebody is about to open it: until then it stays in memory, in milliseconds.
+    pub(crate) wanted_until: u64,
+    /// What was written here alone was given to a new id while it was on the disk only: it is written when it has been read.
+    pub(crate) is_renamed: bool,
 }
 
 impl Slot {
@@ -62,8 +88,31 @@ impl Slot {
             swept_at: None,
             bare_at: None,
             fingerprint: None,
+            noted: Noted::No,
+            heap: 0,
+            unmeasured: None,
             opened: None,
             is_unlisted: false,
+            handles: 0,
+            wanted_until: 0,
+            is_renamed: false,
+        }
+    }
+
+    /// Whether it is on the disk only.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.body.as_any().is::<Absent>()
+    }
+
+    /// As the disk holds it, now that it has been read.
+    pub(crate) fn read(&self, body: Box<dyn Document>, stored: Option<&Stored>) -> Self {
+        Self {
+            noted: Noted::Perhaps,
+            opened: self.opened.clone(),
+            is_unlisted: self.is_unlisted,
+            handles: self.handles,
+            wanted_until: self.wanted_until,
+            ..Self::new(body, stored)
         }
     }
 
@@ -75,7 +124,7 @@ impl Slot {
         let slices = self.body.slices(&starts);
         let mut gone: BTreeMap<Dot, Hash> = self.slices.drain(..).collect();
         let mut changed = Vec::new();
-        (self.log_bytes, self.snapshot_bytes) = (0, 0);
+        (self.log_bytes, self.snapshot_bytes, self.unmeasured) = (0, 0, None);
         for (start, slice) in slices {
             let hash = content_hash(&slice);
             self.slices.push((start, hash));
@@ -91,6 +140,20 @@ impl Slot {
     /// About how many bytes it takes on disk.
     pub(crate) fn weight(&self) -> usize {
         self.snapshot_bytes + self.log_bytes
+    }
+
+    /// About how many bytes of heap it takes. Found out anew, with a walk, when it may take twice as much as it did; not of what is
+    /// large or has to stay: snapshots see to that.
+    pub(crate) fn heap(&mut self) -> usize {
+        let may_be_twice = |bytes: usize| bytes.saturating_mul(MOST_PACKED) > self.heap;
+        let is_due = match self.unmeasured {
+            None => true,
+            Some(bytes) => self.handles == 0 && self.heap < MUCH && may_be_twice(bytes),
+        };
+        if is_due {
+            (self.heap, self.unmeasured) = (self.body.heap(), Some(0));
+        }
+        self.heap + 8 * self.unmeasured.unwrap_or(0)
     }
 
     /// Whether it can be written.
@@ -124,9 +187,9 @@ impl Batches {
         self.in_flight.contains_key(&batch)
     }
 
-    /// Whether none is under way.
+    /// Whether none is under way, but for what only says what the store holds.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.is_empty()
+        self.in_flight.values().all(|made| made.documents.is_empty() && made.others.is_empty())
     }
 
     /// How many are under way.
@@ -186,7 +249,11 @@ impl Engine {
         self.batches.last += 1;
         let id = BatchId(self.batches.last);
         writes.extend(self.lines.take_unsent(id));
-        let is_content = |write: &&Write| matches!(write, Write::Append { .. } | Write::Snapshot { .. });
+        self.forget_heads(&mut writes);
+        // SUBTLE: what is said of content is of no use without it, and wrong with another.
+        let is_content = |write: &&Write| {
+            matches!(write, Write::Append { .. } | Write::Snapshot { .. }) || head::is_head(write)
+        };
         let others: Vec<Write> = writes.iter().filter(|write| !is_content(write)).cloned().collect();
         for write in &others {
             self.unsaved.remove(&place(write));
@@ -194,6 +261,23 @@ impl Engine {
         self.batches.in_flight.insert(id, Made { documents, others });
         self.effects.push_back(Effect::Store(Batch { id, generation: self.batches.generation, writes }));
         id
+    }
+
+    /// What the store says of documents goes with the content of which it was true.
+    fn forget_heads(&mut self, writes: &mut Vec<Write>) {
+        let mut gone = Vec::new();
+        for write in writes.iter() {
+            let (Write::Append { doc, .. } | Write::Snapshot { doc, .. } | Write::Remove { doc }) = write
+            else {
+                continue;
+            };
+            // Who removes a document has dropped its place already.
+            let noted = self.documents.get_mut(doc).map(|slot| std::mem::replace(&mut slot.noted, Noted::No));
+            if noted != Some(Noted::No) {
+                gone.push(head::gone(*doc));
+            }
+        }
+        writes.extend(gone);
     }
 
     /// Hands to the store what is no content: it is written again, later, if the disk refuses it.
@@ -218,6 +302,7 @@ impl Engine {
             Since::UpToDate => return None,
             Since::Content(ContentKind::Delta, record) if slot.log_bytes + record.len() <= log_limit => {
                 slot.log_bytes += record.len();
+                slot.unmeasured = slot.unmeasured.map(|bytes| bytes + record.len());
                 Write::Append { doc, record }
             }
             _ => slot.snapshot(doc),
@@ -226,6 +311,8 @@ impl Engine {
         if let Some(slot) = self.documents.get_mut(&doc) {
             slot.last_batch = Some(batch);
         }
+        self.touch(doc);
+        self.memory.note_soon(doc, self.now.millis);
         Some(batch)
     }
 

@@ -22,7 +22,7 @@ const UNDECIDED: BatchId = BatchId(u64::MAX);
 pub(crate) struct Doomed {
     /// It is gone for good when this batch is durable.
     pub(crate) batch: BatchId,
-    slot: Slot,
+    pub(crate) slot: Slot,
     durable: Version,
 }
 
@@ -79,8 +79,24 @@ impl Engine {
 
     /// A document as the disk holds it.
     pub(crate) fn loaded(&mut self, doc: DocId, stored: Result<Option<Stored>, String>) {
+        self.has_answered(doc);
+        match self.documents.get(&doc) {
+            Some(slot) if slot.is_stale => {
+                let was_absent = slot.is_absent();
+                let failed = self.went_back(doc, stored).err();
+                if was_absent {
+                    self.has_been_read(doc, failed);
+                }
+            }
+            Some(slot) if slot.is_absent() => self.brought_back(doc, stored),
+            _ => {}
+        }
+    }
+
+    /// A document of which the disk refused something, as the disk holds it.
+    fn went_back(&mut self, doc: DocId, stored: Result<Option<Stored>, String>) -> Result<(), String> {
         let us = self.us;
-        let Some(slot) = self.documents.get_mut(&doc).filter(|slot| slot.is_stale) else { return };
+        let Some(slot) = self.documents.get_mut(&doc) else { return Ok(()) };
         let body = stored.and_then(|stored| {
             let mut body = slot.body.reload(us, stored.as_ref()).map_err(|why| why.to_string())?;
             let renamed = self.lines.rename(doc, &mut *body);
@@ -96,12 +112,10 @@ impl Engine {
             Ok(reloaded) => reloaded,
             Err(reason) => {
                 tracing::warn!(%doc, reason, "the document could not be read back; it stays read-only");
-                return;
+                return Err(reason);
             }
         };
-        let (opened, is_unlisted) = (slot.opened.take(), slot.is_unlisted);
-        *slot = Slot::new(body, stored.as_ref());
-        (slot.opened, slot.is_unlisted) = (opened, is_unlisted);
+        *slot = slot.read(body, stored.as_ref());
         let version = slot.body.version();
         let is_empty = version.is_empty() && slot.opened.is_none() && doc != DocId::DIRECTORY;
         self.stale.remove(&doc);
@@ -117,7 +131,9 @@ impl Engine {
         if is_empty {
             self.documents.remove(&doc);
         }
+        self.touch(doc);
         self.chase(doc);
+        Ok(())
     }
 
     /// The directory went back: some documents are not deleted after all, some not created.
@@ -162,6 +178,7 @@ impl Engine {
             self.pulls.forget_document(doc);
             self.forget_staging(doc);
             self.stale.remove(&doc);
+            self.memory.forget(doc);
             for ready in self.peers.values_mut().filter_map(|peer| peer.ready_mut()) {
                 ready.have.remove(doc);
                 ready.comparing.forget(doc);

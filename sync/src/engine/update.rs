@@ -43,6 +43,20 @@ pub enum OpenError {
     /// The disk refused an earlier write, and the directory has not been read back from it yet.
     #[error("the disk refused an earlier write; documents cannot be created until it has been read back")]
     ReadOnly,
+    /// The document is on the disk only, and is being read. A node waits for that by itself.
+    #[error("the document {doc} is being read from the disk")]
+    NotLoaded {
+        /// Which.
+        doc: DocId,
+    },
+    /// The document is on the disk only, and could not be read.
+    #[error("the document `{name}` could not be read from the disk: {why}")]
+    Unreadable {
+        /// The name.
+        name: String,
+        /// What the disk said.
+        why: String,
+    },
     /// The name is empty or too long.
     #[error("a document's name must have 1 to {MAX_NAME} bytes")]
     Name,
@@ -73,10 +87,12 @@ pub enum UpdateError<E> {
 struct ReadOnly;
 
 impl Engine {
-    /// Opens a document, creating it if `create` says so and it does not exist. `Ok(None)`: it does not exist.
+    /// Opens a document, creating it if `create` says so and it does not exist. `Ok(None)`: it does not exist. It stays in memory
+    /// until it is [closed](Self::close) as often as it was opened.
     ///
     /// # Errors
-    /// When the name stands for another type, or what peers sent is not of this type.
+    /// When the name stands for another type, or what peers sent is not of this type. [`OpenError::NotLoaded`] when it is on the disk
+    /// only: it is being read then, and can be opened after [`Event::Loaded`](super::Event::Loaded).
     pub fn open<T: Crdt>(&mut self, now: Now, name: &str, create: bool) -> Result<Option<DocId>, OpenError> {
         self.now = now;
         if name.is_empty() || name.len() > MAX_NAME {
@@ -100,13 +116,20 @@ impl Engine {
                 return Err(OpenError::ReadOnly);
             }
         }
+        if self.is_absent(doc) {
+            self.want_to_open(doc);
+            return Err(OpenError::NotLoaded { doc });
+        }
         self.open_slot::<T>(doc).map_err(|why| match why {
             Some(why) => OpenError::Content { name: name.to_owned(), wanted: wanted.clone(), why },
             None => OpenError::TooMany { limit: self.config.max_documents },
         })?;
         if let Some(slot) = self.documents.get_mut(&doc) {
             slot.opened.get_or_insert_with(|| (name.to_owned(), wanted.clone()));
+            slot.handles += 1;
+            slot.wanted_until = 0;
         }
+        self.touch(doc);
         if !exists {
             let delta = directory::create(self.directory_mut(), name, &wanted);
             self.commit(DocId::DIRECTORY, &delta);
@@ -125,6 +148,7 @@ impl Engine {
                     slot.body = Box::new(document::typed::<T>(us, opaque).map_err(Some)?);
                     // What only remembers removals can be told now.
                     slot.looked_at = None;
+                    slot.unmeasured = None;
                     // What waited for what it depends on is not carried over; it can be had again.
                     self.chase(doc);
                 }

@@ -7,7 +7,7 @@ use super::driver::Shared;
 use super::home::{self, Home, Membership};
 use super::witness::Witness;
 use super::{Error, Node, Result, Space, listen};
-use crate::engine::{Config, Engine, Forgetting, Input};
+use crate::engine::{Config, DEFAULT_MEMORY, Engine, Forgetting, Input};
 use crate::net::{Multiaddr, Net, NetConfig};
 use crate::store::Store;
 use crate::{SpaceId, Ticket};
@@ -35,6 +35,7 @@ pub struct NodeBuilder {
     offline: bool,
     limits: Limits,
     max_documents: usize,
+    memory: usize,
     witnesses: Option<PathBuf>,
     clock_offset: i64,
 }
@@ -53,6 +54,7 @@ impl NodeBuilder {
             offline: false,
             limits: Limits::default(),
             max_documents: DEFAULT_DOCUMENTS,
+            memory: DEFAULT_MEMORY,
             witnesses: Witness::default_folder(),
             clock_offset: 0,
         }
@@ -171,6 +173,13 @@ impl NodeBuilder {
         self
     }
 
+    /// About how many bytes of memory documents take at most that nobody has open; what is more is on the disk only, and read when it is
+    /// needed. Documents that are open stay in memory, and count. The default is 256 MiB.
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
     /// How many documents the node holds at most. The default is 100 000.
     pub fn max_documents(mut self, max: usize) -> Self {
         self.max_documents = max;
@@ -213,6 +222,7 @@ impl NodeBuilder {
             secret: secret.clone(),
             limits: self.limits,
             max_documents: self.max_documents,
+            memory: self.memory,
             forgetting: Forgetting::default(),
             mistake: None,
             seed: home::random()?,

@@ -16,38 +16,55 @@ use crate::DocId;
 use crate::engine::{DocumentStatus, UpdateError};
 
 /// An open document of type `T`. Cheap to clone; can be used from any thread, async or not.
+///
+/// As long as there is one, the document is in memory.
 pub struct Document<T: Crdt> {
-    shared: Arc<Shared>,
-    id: DocId,
+    held: Arc<Held>,
     name: Arc<str>,
     marker: PhantomData<fn() -> T>,
 }
 
+/// Holds a document open, for all clones of what was opened once.
+struct Held {
+    shared: Arc<Shared>,
+    id: DocId,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.closed(self.id);
+    }
+}
+
 impl<T: Crdt> Clone for Document<T> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.shared), self.id, Arc::clone(&self.name))
+        Self { held: Arc::clone(&self.held), name: Arc::clone(&self.name), marker: PhantomData }
     }
 }
 
 impl<T: Crdt> fmt::Debug for Document<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Document").field("name", &self.name).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Document")
+            .field("name", &self.name)
+            .field("id", &self.held.id)
+            .finish_non_exhaustive()
     }
 }
 
 impl<T: Crdt> Document<T> {
+    /// What the engine has just opened.
     pub(super) fn new(shared: Arc<Shared>, id: DocId, name: Arc<str>) -> Self {
-        Self { shared, id, name, marker: PhantomData }
+        Self { held: Arc::new(Held { shared, id }), name, marker: PhantomData }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        &self.held.shared
     }
 
     /// Its id, the same at all nodes.
     #[must_use]
     pub fn id(&self) -> DocId {
-        self.id
+        self.held.id
     }
 
     /// Its name.
@@ -61,7 +78,7 @@ impl<T: Crdt> Document<T> {
     /// # Panics
     /// If `look` calls the node or a document again.
     pub fn read<R>(&self, look: impl FnOnce(&T::State) -> R) -> R {
-        self.shared.look(|engine| match engine.document::<T>(self.id) {
+        self.held.shared.look(|engine| match engine.document::<T>(self.held.id) {
             Some(replica) => look(replica),
             None => look(&T::State::default()),
         })
@@ -117,14 +134,14 @@ impl<T: Crdt> Document<T> {
         &self,
         write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> Result<R, E>,
     ) -> Result<Commit<R>, E> {
-        if let Err(stopped) = self.shared.refuse_if_stopped() {
+        if let Err(stopped) = self.held.shared.refuse_if_stopped() {
             return Ok(Commit::new(Err(stopped)));
         }
-        let written = self.shared.with_engine(|engine, now| {
-            engine.update::<T, R, E>(now, self.id, write).map(|(value, batch)| {
-                let durability = self.shared.durability(engine, batch);
-                let written = engine.written(self.id, batch);
-                (value, durability, Place { shared: Arc::clone(&self.shared), written })
+        let written = self.held.shared.with_engine(|engine, now| {
+            engine.update::<T, R, E>(now, self.held.id, write).map(|(value, batch)| {
+                let durability = self.held.shared.durability(engine, batch);
+                let written = engine.written(self.held.id, batch);
+                (value, durability, Place { shared: Arc::clone(&self.held.shared), written })
             })
         });
         Ok(Commit::new(match written {
@@ -145,7 +162,7 @@ impl<T: Crdt> Document<T> {
     /// How the document stands; `None` if it was deleted.
     #[must_use]
     pub fn status(&self) -> Option<DocumentStatus> {
-        self.shared.look(|engine| engine.document_status(self.id))
+        self.held.shared.look(|engine| engine.document_status(self.held.id))
     }
 
     /// What the document keeps here beside what is read: items that only remember removals, recent deltas for peers a little behind.
@@ -171,6 +188,6 @@ impl<T: Crdt> Document<T> {
     /// The changes from now on, by whomever.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
-        self.shared.subscribers.subscribe(Some(self.id))
+        self.held.shared.subscribers.subscribe(Some(self.held.id))
     }
 }

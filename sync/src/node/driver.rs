@@ -3,20 +3,23 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak, mpsc};
 
 use futures::channel::oneshot;
 use tokio::sync::Notify;
+use tombolo_crdt::Crdt;
 
 use super::changes::{Change, Subscribers};
 use super::clock::Clock;
 use super::commit::Durability;
 use super::witness::Doubt;
 use super::{Error, Result};
-use crate::PeerId;
-use crate::engine::{BatchId, Effect, Engine, Event, Input, Now, REFUSED, SessionId, Transport, WaitId};
+use crate::engine::{
+    BatchId, Effect, Engine, Event, Input, Now, OpenError, REFUSED, SessionId, Transport, WaitId,
+};
 use crate::net::{self, Multiaddr, Net, NetEvent, NetEvents};
 use crate::store::{Batch, Completion, GroupCommit, Store, StoreError, Write};
+use crate::{DocId, PeerId};
 
 /// How long a peer that is refused has to hear why, before the connection is closed. The engine does not hear it any more.
 const LAST_WORD: std::time::Duration = std::time::Duration::from_millis(250);
@@ -41,6 +44,10 @@ pub(super) struct Shared {
     waiters: Mutex<BTreeMap<BatchId, Vec<Waiter>>>,
     /// Who is to be woken for which wait.
     awaiting: Mutex<BTreeMap<WaitId, oneshot::Sender<()>>>,
+    /// Who waits for a document to be read from the disk.
+    reading: Mutex<BTreeMap<DocId, Vec<mpsc::Sender<Option<String>>>>>,
+    /// Documents that are not held open any more, once each. SUBTLE: closed with the next call, as waits are ended.
+    closed: Mutex<Vec<DocId>>,
     /// Waits that are over. SUBTLE: ended with the next call, for a future may be dropped where the engine is locked.
     over: Mutex<Vec<WaitId>>,
     pub(super) subscribers: Subscribers,
@@ -85,6 +92,8 @@ impl Shared {
             generation: AtomicU64::new(0),
             waiters: Mutex::default(),
             awaiting: Mutex::default(),
+            reading: Mutex::default(),
+            closed: Mutex::default(),
             over: Mutex::default(),
             subscribers: Subscribers::default(),
             doubt: Mutex::new(doubt),
@@ -139,6 +148,9 @@ impl Shared {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         for wait in std::mem::take(&mut *self.over.lock().unwrap_or_else(PoisonError::into_inner)) {
             engine.end_wait(wait);
+        }
+        for doc in std::mem::take(&mut *self.closed.lock().unwrap_or_else(PoisonError::into_inner)) {
+            engine.close(doc);
         }
         let value = f(&mut engine, now);
         while let Some(effect) = engine.next_effect() {
@@ -259,6 +271,13 @@ impl Shared {
                 self.resolve(last, &Err(reason));
             }
             Event::Awaited(wait) => self.wake_for(wait),
+            Event::Loaded { doc, failed } => {
+                let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+                for reader in reading.remove(&doc).unwrap_or_default() {
+                    // Who does not listen any more does not mind.
+                    let _ = reader.send(failed.clone());
+                }
+            }
             Event::Refused { peer, reason } => tracing::warn!(%peer, reason, "a peer was refused"),
             Event::Overtaken { peer, forked } => {
                 let doubt = if forked { Doubt::Forked { peer } } else { Doubt::Overtaken { peer } };
@@ -268,8 +287,44 @@ impl Shared {
             Event::PeerGone { peer } => tracing::info!(%peer, "peer gone"),
             Event::Released { peer } => tracing::info!(%peer, "nobody waits for this member any more"),
             // The engine has logged it, and the status tells it as long as it is so.
-            Event::Diverged { .. } | Event::Directory | Event::Progress => {}
+            Event::Diverged { .. } | Event::Evicted { .. } | Event::Directory | Event::Progress => {}
         }
+    }
+
+    /// Opens a document; if it is on the disk only, waits until it has been read.
+    ///
+    /// # Panics
+    /// As [`with_engine`](Self::with_engine).
+    pub(super) fn open<T: Crdt>(self: &Arc<Self>, name: &str, create: bool) -> Result<Option<DocId>> {
+        loop {
+            let read = self.with_engine(|engine, now| match engine.open::<T>(now, name, create) {
+                Err(OpenError::NotLoaded { doc }) => {
+                    let (reader, read) = mpsc::channel();
+                    let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+                    // What comes of it is told when this closure is over.
+                    reading.entry(doc).or_default().push(reader);
+                    Ok(Err(read))
+                }
+                opened => opened.map(Ok),
+            });
+            // SUBTLE: with the engine free. The thread that reads the document needs it to say so.
+            match read? {
+                Ok(opened) => return Ok(opened),
+                Err(read) => match read.recv() {
+                    Ok(None) => {}
+                    Ok(Some(why)) => {
+                        self.refuse_if_stopped()?;
+                        return Err(OpenError::Unreadable { name: name.to_owned(), why }.into());
+                    }
+                    Err(mpsc::RecvError) => return Err(Error::ShutDown),
+                },
+            }
+        }
+    }
+
+    /// A document is held open by one less.
+    pub(super) fn closed(&self, doc: DocId) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).push(doc);
     }
 
     /// Tells everybody who waits for a batch up to `last` how it ended.
@@ -453,6 +508,7 @@ impl Shared {
         .await;
         self.subscribers.close();
         self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.wake.notify_one();
     }
 

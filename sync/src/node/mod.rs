@@ -152,8 +152,11 @@ impl Node {
     /// Opens the document called `name`, creating it if there is none. Two nodes that create the same name with the
     /// same type mean the same document.
     ///
+    /// A document that was not needed for a while may be on the disk only ([`NodeBuilder::memory`]); then this waits until it has been
+    /// read. From here on it is in memory, until all that this yields is dropped.
+    ///
     /// # Errors
-    /// When the name stands for a document of another type.
+    /// When the name stands for a document of another type, or the document cannot be read from the disk.
     pub fn open<T: Crdt>(&self, name: &str) -> Result<Document<T>> {
         Ok(self.open_or(name, true)?.expect("a document that may be created is there"))
     }
@@ -168,7 +171,7 @@ impl Node {
 
     fn open_or<T: Crdt>(&self, name: &str, create: bool) -> Result<Option<Document<T>>> {
         self.shared.refuse_if_stopped()?;
-        let id = self.shared.with_engine(|engine, now| engine.open::<T>(now, name, create))?;
+        let id = self.shared.open::<T>(name, create)?;
         Ok(id.map(|id| Document::new(Arc::clone(&self.shared), id, name.into())))
     }
 

@@ -114,6 +114,10 @@ impl Write {
 /// The first dot that stands for a state of a store of format 1, which had it as one value in its envelope.
 pub(crate) const WHOLE: Dot = Dot { replica: ReplicaId::from_bytes([0; 16]), counter: 0 };
 
+/// What is known of a document beside its content stands under these names, with the document's id. A store does not know what it
+/// means; but who takes a part of a document (`salvage`) must not take this.
+pub(crate) const HEADS: &str = "head/";
+
 /// Refuses what no store takes, before anything of it is written.
 fn check_sizes(writes: &[Write]) -> Result<(), StoreError> {
     for write in writes {

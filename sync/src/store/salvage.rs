@@ -12,7 +12,7 @@ use std::path::Path;
 use tombolo_crdt::{Dot, Opaque};
 
 use super::inspect::Rebuilt;
-use super::{InspectedDocument, InspectedStore, RedbStore, StoreError, Write};
+use super::{HEADS, InspectedDocument, InspectedStore, RedbStore, StoreError, Write};
 use crate::DocId;
 
 /// What was saved of a document, and what was not.
@@ -59,7 +59,8 @@ impl InspectedStore {
         for (&doc, document) in &self.documents {
             salvaged.push(document.salvage(doc, parts, &mut writes));
         }
-        for record in &self.records {
+        // What is said of whole documents may not be true of what is saved of them; it is found out again.
+        for record in self.records.iter().filter(|record| !record.key.starts_with(HEADS)) {
             if let Some(value) = &record.content {
                 writes.push(Write::Put { key: record.key.clone(), value: value.clone() });
             }

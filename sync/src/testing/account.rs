@@ -99,7 +99,7 @@ impl Stage {
             if let Some(kind) = kinds.get(&doc) {
                 let values: Vec<(&str, Plain)> = self
                     .running()
-                    .map(|(node, engine)| (self.name(node), (kind.plain)(engine, doc)))
+                    .map(|(node, _)| (self.name(node), (kind.plain)(self, node, doc)))
                     .collect();
                 for line in differences(&values) {
                     _ = writeln!(text, "  {line}");

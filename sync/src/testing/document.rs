@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tombolo_crdt::{Crdt, Limits, Plain, Replica};
 
+use super::machinery::Core;
 use crate::DocId;
 use crate::engine::{Engine, Now, OpenError};
 
@@ -52,27 +53,28 @@ type Opening = fn(&mut Engine, Now, &str, bool) -> Result<Option<DocId>, OpenErr
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
     pub(super) open: Opening,
-    pub(super) plain: fn(&Engine, DocId) -> Plain,
+    pub(super) plain: fn(&Core, usize, DocId) -> Plain,
 }
 
 impl Kind {
     pub(super) fn of<T: Crdt>() -> Self {
         Self {
             open: Engine::open::<T>,
-            plain: |engine, doc| {
+            plain: |core, node, doc| {
                 use tombolo_crdt::DotStore as _;
-                read::<T, _>(engine, doc, T::State::plain)
+                read::<T, _>(core, node, doc, T::State::plain)
             },
         }
     }
 }
 
 /// Reads a document, whether it is open as a `T` or not, and does not open it.
-pub(super) fn read<T: Crdt, R>(engine: &Engine, doc: DocId, look: impl FnOnce(&T::State) -> R) -> R {
+pub(super) fn read<T: Crdt, R>(core: &Core, node: usize, doc: DocId, look: impl FnOnce(&T::State) -> R) -> R {
+    let engine = core.engine(node);
     if let Some(replica) = engine.document::<T>(doc) {
         return look(replica);
     }
-    let Some(encoded) = engine.encoded(doc) else { return look(&T::State::default()) };
+    let Some(encoded) = core.encoded(node, doc) else { return look(&T::State::default()) };
     match Replica::<T>::decode(engine.replica(), &encoded, &Limits::trusted()) {
         Ok(replica) => look(&replica),
         Err(why) => panic!("the document does not read as a {}: {why}", T::type_name()),

@@ -31,7 +31,9 @@ impl Network {
     /// # Panics
     /// If the node is down.
     pub fn try_open<T: Crdt>(&mut self, node: NodeId, name: &str) -> Result<Document<T>, OpenError> {
-        let opened = self.call(node, |engine, now| engine.open::<T>(now, name, true))?;
+        let index = self.index(node);
+        let opened = self.stage.open_with(index, |engine, now| engine.open::<T>(now, name, true));
+        let opened = opened.unwrap_or_else(|| panic!("{} is down: start it first", self.name(node)))?;
         let id = opened.expect("a document that may be created is there");
         self.kinds.entry(id).or_insert_with(Kind::of::<T>);
         self.stage.names.documents.entry(id).or_insert_with(|| name.to_owned());
@@ -93,7 +95,7 @@ impl Network {
         document: &Document<T>,
         look: impl FnOnce(&T::State) -> R,
     ) -> R {
-        document::read::<T, R>(self.engine(node), document.id, look)
+        document::read::<T, R>(&self.stage, self.running_index(node), document.id, look)
     }
 
     /// Deletes a document, everywhere; what others write to it at the same time goes with it. The commit's value says whether the

@@ -75,6 +75,12 @@ impl Network {
         node
     }
 
+    /// The number of a node that runs.
+    pub(super) fn running_index(&self, node: NodeId) -> usize {
+        _ = self.engine(node);
+        self.index(node)
+    }
+
     /// The engine of a node that runs.
     pub(super) fn engine(&self, node: NodeId) -> &Engine {
         let index = self.index(node);
@@ -160,7 +166,7 @@ impl Network {
         for (_, doc) in self.opened.iter().filter(|(of, _)| *of == index) {
             let (kind, name) = (self.kinds[doc], self.stage.names.document(*doc));
             // What is not there any more is not opened.
-            self.stage.call(index, |engine, now| (kind.open)(engine, now, &name, false).is_ok());
+            self.stage.open_with(index, |engine, now| (kind.open)(engine, now, &name, false));
         }
     }
 

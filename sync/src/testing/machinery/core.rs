@@ -13,6 +13,7 @@ use super::names::Names;
 use super::queue::{Happening, Queue};
 use super::trace::Trace;
 use crate::engine::{Engine, Now, SessionId};
+use crate::store::Store as _;
 use crate::{DocId, PeerId};
 
 /// When everything begins, on the wall: some day in 2026, in milliseconds since the Unix epoch.
@@ -165,13 +166,27 @@ impl Core {
         ready.filter_map(|peer| self.index_of(peer.peer)).collect()
     }
 
+    /// A document's state in bytes, as the engine has it in memory or else on its disk.
+    ///
+    /// # Panics
+    /// If an engine does not read what it wrote.
+    #[must_use]
+    pub fn encoded(&self, node: usize, doc: DocId) -> Option<Vec<u8>> {
+        let engine = self.nodes[node].engine.as_ref()?;
+        if engine.document_status(doc).is_none() || engine.is_in_memory(doc) {
+            return engine.encoded(doc);
+        }
+        let stored = self.nodes[node].disk.store.document(doc).expect("a memory store is read");
+        engine.encoded_of(doc, &stored.unwrap_or_default())
+    }
+
     /// The state of a document in canonical bytes, without the name of its type.
     ///
     /// # Panics
     /// If an engine does not read what it wrote.
     #[must_use]
     pub fn canonical(&self, node: usize, doc: DocId) -> Option<Vec<u8>> {
-        let encoded = self.nodes[node].engine.as_ref()?.encoded(doc)?;
+        let encoded = self.encoded(node, doc)?;
         let state = Delta::<Opaque>::decode_state(&encoded, &Limits::trusted());
         state.expect("a node reads what it wrote").encode_state()
     }

@@ -8,7 +8,9 @@ use super::host::Host;
 use super::links::LinkState;
 use super::queue::Happening;
 use super::{gossip, sessions};
-use crate::engine::{Effect, Engine, Input, Now};
+use crate::DocId;
+use crate::engine::{Effect, Engine, Input, Now, OpenError};
+use crate::store::Store as _;
 
 /// More ticks than this without time passing are a node that spins.
 const SPINNING: u32 = 100;
@@ -21,6 +23,20 @@ pub trait Drive: Host + Sized {
         let value = f(self.nodes[node].engine.as_mut()?, now);
         settle(self, node);
         Some(value)
+    }
+
+    /// Opens a document as an application does, which waits until it has been read; `None` if the node is down.
+    fn open_with(
+        &mut self,
+        node: usize,
+        open: impl Fn(&mut Engine, Now) -> Result<Option<DocId>, OpenError>,
+    ) -> Option<Result<Option<DocId>, OpenError>> {
+        let opened = self.call(node, &open)?;
+        let Err(OpenError::NotLoaded { doc }) = opened else { return Some(opened) };
+        // Nothing of what is on the disk only is under way, so it can be read at once.
+        let stored = self.nodes[node].disk.store.document(doc).map_err(|why| why.to_string());
+        self.input(node, Input::Loaded { doc, stored });
+        self.call(node, open)
     }
 
     /// Tells an engine something, if it runs.

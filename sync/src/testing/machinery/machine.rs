@@ -7,7 +7,7 @@ use std::ops::Sub;
 use tombolo_crdt::{Limits, ReplicaId};
 
 use super::disk::Disk;
-use crate::engine::{Config, Engine, Forgetting, Mistake, REPLICA_RECORD, SessionId};
+use crate::engine::{Config, DEFAULT_MEMORY, Engine, Forgetting, Mistake, REPLICA_RECORD, SessionId};
 use crate::store::Store as _;
 use crate::{PeerId, Secret};
 
@@ -22,6 +22,8 @@ pub struct NodeOptions {
     pub max_documents: usize,
     /// What it takes from others.
     pub limits: Limits,
+    /// About how many bytes of memory its documents may take that nobody holds open.
+    pub memory: usize,
     /// When it forgets removals.
     pub forgetting: Forgetting,
     /// Which rule its engine breaks.
@@ -35,6 +37,7 @@ impl Default for NodeOptions {
             application: "simulation".into(),
             max_documents: 10_000,
             limits: Limits::default(),
+            memory: DEFAULT_MEMORY,
             forgetting: Forgetting::default(),
             mistake: None,
         }
@@ -179,6 +182,7 @@ impl Machine {
             secret: self.options.secret(),
             limits: self.options.limits,
             max_documents: self.options.max_documents,
+            memory: self.options.memory,
             forgetting: self.options.forgetting,
             mistake: self.options.mistake,
             seed,
