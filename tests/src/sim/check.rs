@@ -95,6 +95,14 @@ impl World {
                     self.violated(format!("n{node} holds another {doc} than n{who}, in the same version"));
                 }
             }
+            Event::Evicted { doc } => {
+                self.note(|_| format!("n{node} lets {doc:?} go from memory"));
+                self.stats.count(Branch::Evicted);
+            }
+            Event::Loaded { doc, failed } => {
+                self.note(|_| format!("n{node} has {doc:?} in memory again, unless {failed:?}"));
+                self.stats.count(if failed.is_none() { Branch::Loaded } else { Branch::NotLoaded });
+            }
             Event::PeerReady { peer } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} has n{who} ready"));
@@ -374,8 +382,7 @@ impl World {
                 continue;
             }
             let key = (doc, status.version.iter().collect::<Vec<_>>());
-            let engine = self.nodes[node].engine.as_ref();
-            let Some(encoded) = engine.and_then(|engine| engine.encoded(doc)) else { continue };
+            let Some(encoded) = self.encoded(node, doc) else { continue };
             let known = self.checks.states.get(&key);
             if known.is_some_and(|known| known.encoded == encoded) {
                 continue;

@@ -52,10 +52,16 @@ pub enum Branch {
     Renamed,
     /// Removals that all knew were forgotten.
     Swept,
+    /// A document left memory.
+    Evicted,
+    /// A document that was on the disk only was read.
+    Loaded,
+    /// It could not be read.
+    NotLoaded,
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 21] = [
+const BRANCHES: [(Branch, &str); 24] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -77,6 +83,9 @@ const BRANCHES: [(Branch, &str); 21] = [
     (Branch::Copied, "copied"),
     (Branch::Renamed, "renamed"),
     (Branch::Swept, "swept"),
+    (Branch::Evicted, "evicted"),
+    (Branch::Loaded, "loaded"),
+    (Branch::NotLoaded, "not loaded"),
 ];
 
 impl Outcome {

@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_sync::DocId;
-use tombolo_sync::engine::{Forgetting, Input};
+use tombolo_sync::engine::{DEFAULT_MEMORY, Forgetting, Input};
 use tombolo_sync::store::MemoryStore;
+use tombolo_sync::testing::machinery::Drive;
 
 use super::kind::{Kind, Op, Value};
 use super::outcome::{Branch, Outcome, Stats};
@@ -126,6 +127,8 @@ struct Player {
     pause: u64,
     /// Documents have hundreds of elements, and lose most of them at once.
     is_bulky: bool,
+    /// There is hardly any memory, and documents are closed now and then.
+    is_tight: bool,
     actions: u32,
     /// Of a hundred actions, how many are faults.
     faults: u32,
@@ -148,7 +151,10 @@ impl Player {
             Some(Sabotage::Engine(mistake)) => Some(mistake),
             _ => None,
         };
-        let options = NodeOptions { forgetting, mistake, ..NodeOptions::default() };
+        // With hardly any memory, documents go as soon as they may, and are read again and again.
+        let is_tight = rng.random_ratio(1, 3);
+        let memory = if is_tight { [0, 6 << 10, 40 << 10][rng.random_range(0..3)] } else { DEFAULT_MEMORY };
+        let options = NodeOptions { forgetting, mistake, memory, ..NodeOptions::default() };
         let mut world = World::with_options((0..count).map(|_| options.clone()), schedule.seed);
         world.collect_violations();
         if schedule.trace {
@@ -221,6 +227,7 @@ impl Player {
             tastes,
             pause,
             is_bulky,
+            is_tight,
             actions,
             faults,
             written: 0,
@@ -287,8 +294,11 @@ impl Player {
     fn most_bytes(&self) -> u64 {
         let core: Vec<usize> = (0..self.world.len()).filter(|node| !self.world.is_on_edge(*node)).collect();
         let engine = self.world.engine(core[0]);
-        let state: usize =
-            engine.held_documents().filter_map(|doc| engine.encoded(doc)).map(|all| all.len()).sum();
+        let state: usize = engine
+            .held_documents()
+            .filter_map(|doc| self.world.encoded(core[0], doc))
+            .map(|all| all.len())
+            .sum();
         let pairs = core.len() * (core.len() - 1);
         pairs as u64 * (2 * state as u64 + 64 * 1_024)
     }
@@ -392,6 +402,11 @@ impl Player {
                 let create = self.rng.random_ratio(1, 2);
                 if let Some(doc) = self.world.open_kind(node, kind, name, create) {
                     self.open[node].insert((kind, name), doc);
+                }
+            }
+            20..40 if self.is_tight => {
+                if let Some(doc) = self.open[node].remove(&(kind, name)) {
+                    self.world.call(node, |engine, _| while engine.close(doc) {});
                 }
             }
             _ => self.write(node, kind, name),
@@ -656,7 +671,8 @@ impl Player {
     }
 
     fn judge_document(&mut self, node: usize, kind: Kind, name: &str, id: DocId) {
-        let opened = self.world.call(node, |engine, now| kind.open(engine, now, name, false));
+        let opened =
+            Drive::open_with(&mut self.world, node, |engine, now| kind.open(engine, now, name, false));
         if !matches!(opened, Some(Ok(Some(opened))) if opened == id) {
             return self.world.violated(format!("n{node} cannot open {name}: {opened:?}"));
         }

@@ -7,6 +7,7 @@ use tombolo_crdt::{Crdt, Replica, ReplicaId, Version};
 use tombolo_sync::engine::wire::Frame;
 use tombolo_sync::engine::{BatchId, Input, OpenError, REPLICA_RECORD, UpdateError};
 use tombolo_sync::store::{MemoryStore, Store as _, Write};
+use tombolo_sync::testing::machinery::Drive;
 use tombolo_sync::{DocId, PeerId};
 
 use super::kind::{Kind, Op, Reading};
@@ -75,7 +76,8 @@ impl World {
     /// # Panics
     /// If the node is down.
     pub fn try_open<T: Crdt>(&mut self, node: usize, name: &str) -> Result<DocId, OpenError> {
-        let opened = self.call(node, |engine, now| engine.open::<T>(now, name, true)).expect("the node runs");
+        let opened = Drive::open_with(self, node, |engine, now| engine.open::<T>(now, name, true));
+        let opened = opened.expect("the node runs");
         opened.map(|doc| doc.expect("a document that may be created is there"))
     }
 
