@@ -143,7 +143,10 @@ impl World {
             let author = (self.nodes[node].replica, self.watched[node].branch);
             self.stats.count(Branch::Swept);
             self.ledger.note(doc, author, before.clone(), version.get(author.0), Vec::new(), None);
-        } else if !matches!(origin, Origin::Local | Origin::Undone | Origin::Renamed) {
+        } else if origin == Origin::Local {
+            let author = (self.nodes[node].replica, self.watched[node].branch);
+            self.ledger.end(doc, author, version.get(author.0));
+        } else if !matches!(origin, Origin::Undone | Origin::Renamed) {
             self.check_cut(node, doc, &before, &version);
         }
         if origin == Origin::Undone {

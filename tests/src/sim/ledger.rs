@@ -70,6 +70,18 @@ impl Ledger {
         self.entries.entry(doc).or_default().entry(replica).or_default().push(entry);
     }
 
+    /// The last transaction that was noted ended here. What its author wrote after it within the same call, without being asked, is
+    /// another.
+    pub fn end(&mut self, doc: DocId, (replica, branch): (ReplicaId, u64), last: u64) {
+        let entries = self.of_replica(doc, replica).into_iter().flatten();
+        if let Some(entry) = entries.rev().find(|entry| entry.branch == branch)
+            && entry.last > last
+            && entry.before.get(replica) < last
+        {
+            entry.last = last;
+        }
+    }
+
     /// Of what this continuation of a store wrote under the id, the transactions up to `kept` are left.
     pub fn truncate(&mut self, doc: DocId, (replica, branch): (ReplicaId, u64), kept: u64) {
         if let Some(entries) = self.of_replica(doc, replica) {
