@@ -175,6 +175,7 @@ impl Engine {
         }
         self.perhaps_seen(peer);
         for doc in docs {
+            self.serve_no_more(peer, doc);
             self.chase(doc);
         }
         self.event(super::Event::Progress);

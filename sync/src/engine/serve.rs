@@ -105,7 +105,9 @@ impl Serving {
         self.answers.iter().map(|answer| answer.bytes.len()).sum()
     }
 
-    /// The peer asks for a document, perhaps again: what was under way to it is then of no interest.
+    /// The peer asks for a document, perhaps again.
+    ///
+    /// SUBTLE: what is under way of it counts until it has come or is lost, or who asks again and again over a slow link has it filled.
     fn request(&mut self, request: Request) {
         let doc = request.doc;
         // SUBTLE: an answer that waits for the disk stays, or a peer that asks faster than the disk writes gets none.
@@ -113,12 +115,17 @@ impl Serving {
         if self.answers.iter().any(waits) {
             return;
         }
-        self.under_way.retain(|part| part.doc != doc);
         self.answers.retain(|answer| answer.doc != doc);
         self.requests.retain(|request| request.doc != doc);
         if self.requests.len() < MAX_REQUESTS {
             self.requests.push_back(request);
         }
+    }
+
+    /// Whether a document was asked for and not sent yet.
+    fn is_about(&self, doc: DocId) -> bool {
+        self.answers.iter().any(|answer| answer.doc == doc)
+            || self.requests.iter().any(|request| request.doc == doc)
     }
 
     /// Whether anything was asked for and not sent yet.
@@ -165,6 +172,19 @@ impl Engine {
         let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
         ready.serving.request(Request { doc, version, kept, alive });
         self.serve(peer);
+    }
+
+    /// A peer tells what it holds of a document. If that is all we have, it has it by others, and what it asked us for is in the way of
+    /// what it does not have.
+    pub(super) fn serve_no_more(&mut self, peer: PeerId, doc: DocId) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
+        if !ready.serving.is_about(doc) {
+            return;
+        }
+        let ours = self.documents.get(&doc).map(|slot| slot.body.version()).unwrap_or_default();
+        if ready.have.get(doc).is_some_and(|theirs| theirs.dominates(&ours)) {
+            ready.serving.forget(doc);
+        }
     }
 
     /// A peer has got a part.
