@@ -206,7 +206,7 @@ fn live<T: Crdt>(replica: &Replica<T>) -> BTreeSet<Dot> {
 /// An answer to a version brings nothing that whoever is at it has already: no event, no content, and no removal of what is gone
 /// there; but for what the answerer cannot know. A removal goes as its author wrote it. So it may name what the receiver has removed
 /// as well, at the same time; and where several transactions came as one message, and the receiver knows some of them, what
-/// these removed is named again, for it cannot be told which of them did.
+/// these removed is named again, for it cannot be told which of them did. Such an answer is a message itself, which others half know.
 pub fn answers_are_minimal<T: Crdt, O: Clone>(world: &World<T, O>) {
     let said: Vec<Said> = world.written.iter().map(Said::of).collect();
     for from in &world.replicas {
@@ -224,12 +224,14 @@ pub fn answers_are_minimal<T: Crdt, O: Clone>(world: &World<T, O>) {
                 .messages
                 .iter()
                 .filter(|message| !known.dominates(&message.events()))
-                .map(|message| (message.deps(), message.events()))
+                // A state names all it has ever known, and is not passed on.
+                .filter(|message| message.encode_state().is_none())
+                .map(|message| (message.deps(), message.events(), Said::of(message)))
                 .collect();
             let came_along = |at: usize| {
                 let events = world.written[at].events();
                 known.dominates(&events)
-                    && half_known.iter().any(|(deps, all)| {
+                    && half_known.iter().any(|(deps, all, _)| {
                         all.dominates(&events) && events.iter().all(|(id, n)| deps.get(id) < n)
                     })
             };
@@ -238,6 +240,7 @@ pub fn answers_are_minimal<T: Crdt, O: Clone>(world: &World<T, O>) {
                 let is_of = |at: usize| world.written[at].events().get(dot.replica) >= dot.counter;
                 live.contains(dot)
                     || news.iter().any(|&at| names(at))
+                    || half_known.iter().any(|(.., said)| said.covers.contains(dot))
                     || (0..world.written.len()).any(|at| came_along(at) && (names(at) || is_of(at)))
             });
             // Of one who took in transactions one by one, and remembers all of them, nothing but the first is the reason.
