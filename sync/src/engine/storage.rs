@@ -245,10 +245,12 @@ impl Batches {
 
 impl Engine {
     /// Hands writes to the store as one batch; `documents` says what becomes durable with it.
-    fn submit(&mut self, mut writes: Vec<Write>, documents: Vec<(DocId, Version)>) -> BatchId {
+    fn submit(&mut self, new: Vec<Write>, documents: Vec<(DocId, Version)>) -> BatchId {
         self.batches.last += 1;
         let id = BatchId(self.batches.last);
-        writes.extend(self.lines.take_unsent(id));
+        // SUBTLE: what has waited comes first. What is written now may be the same record, as it is now.
+        let mut writes = self.lines.take_unsent(id);
+        writes.extend(new);
         self.forget_heads(&mut writes);
         // SUBTLE: what is said of content is of no use without it, and wrong with another.
         let is_content = |write: &&Write| {

@@ -182,7 +182,7 @@ impl<T: Crdt> Document<T> {
     /// ```
     #[must_use]
     pub fn garbage(&self) -> Option<Garbage> {
-        self.shared.look(|engine| engine.garbage(self.id))
+        self.shared().look(|engine| engine.garbage(self.id()))
     }
 
     /// The changes from now on, by whomever.
