@@ -187,7 +187,7 @@ fn latency_is_as_asked_for() {
 #[test]
 fn a_crash_loses_exactly_what_was_not_durable() -> Result<(), NotEqual> {
     let mut seen = std::collections::BTreeSet::new();
-    for seed in 0..30 {
+    for seed in 0..120 {
         let (mut net, [ann, bob, cem], board) = three(seed);
         net.partition(&[&[ann], &[bob, cem]]);
         let mut commits = Vec::new();
