@@ -91,7 +91,7 @@ impl World {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} holds another {doc} than n{who}, in the same version"));
                 self.diverged.push((node, who, doc));
-                if !self.may_be_overtaken {
+                if !self.may_diverge {
                     self.violated(format!("n{node} holds another {doc} than n{who}, in the same version"));
                 }
             }

@@ -212,11 +212,17 @@ impl World {
     /// A node will be set back.
     pub fn expect_set_back(&mut self) {
         self.may_be_overtaken = true;
+        self.may_diverge = true;
+    }
+
+    /// What nodes say of who wrote what may be damaged on its way, so that somebody takes itself for set back.
+    pub fn expect_damage(&mut self) {
+        self.may_be_overtaken = true;
     }
 
     /// Ends a node and starts it on an older image of its disk, as if the whole machine was set back: nothing there tells so.
     pub fn set_back(&mut self, node: usize, image: MemoryStore) {
-        self.may_be_overtaken = true;
+        self.expect_set_back();
         self.crash(node, true, 0);
         self.disk(node).replace(image);
         self.watched[node].promised.clear();
@@ -264,7 +270,7 @@ impl World {
     pub fn start_copy(&mut self, node: usize, of: usize) {
         self.note(|_| format!("n{node} starts on a copy of the disk of n{of}"));
         self.stats.count(Branch::Copied);
-        self.may_be_overtaken = true;
+        self.expect_set_back();
         let mut image = self.nodes[of].disk.store.image();
         let id: [u8; 16] = self.rng.random();
         image
@@ -300,7 +306,7 @@ impl World {
 
     /// Has bytes arrive at a node as if another had sent them in their session.
     pub fn forge(&mut self, from: usize, to: usize, frame: Vec<u8>) {
-        self.may_be_overtaken = true;
+        self.expect_set_back();
         let Some(&session) = self.nodes[to].sessions.get(&from) else { return };
         let peer: PeerId = self.nodes[from].peer;
         self.call(to, |engine, now| engine.handle(now, Input::Frame { peer, session, frame }));

@@ -92,6 +92,8 @@ pub struct World {
     pub diverged: Vec<(usize, usize, DocId)>,
     /// Whether any disk was set back, or anybody lies.
     pub(super) may_be_overtaken: bool,
+    /// Whether any disk was set back, so that two states of one version are no mistake.
+    pub(super) may_diverge: bool,
     pub(super) stats: Stats,
     pub(super) sabotage: Option<Sabotage>,
     /// Whether all that is written is in the ledger, so that it can be asked who had seen what.
@@ -144,6 +146,7 @@ impl World {
             overtaken: Vec::new(),
             diverged: Vec::new(),
             may_be_overtaken: false,
+            may_diverge: false,
             stats: Stats::default(),
             sabotage: None,
             follows_writes: false,
