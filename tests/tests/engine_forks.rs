@@ -307,28 +307,6 @@ fn what_the_disk_refused_before_a_fork_gives_nothing_of_others_to_us() {
 }
 
 #[test]
-fn what_others_were_told_of_our_line_is_what_the_disk_holds_also_if_it_refused_something_before() {
-    for delay in (0..400).step_by(5) {
-        let mut story = Story::new(2, 172);
-        story.link(1, LinkState::Cut);
-        story.restart();
-        story.writes(&["b1"]);
-        story.world.run_for(1_000);
-        story.world.set_link(0, 1, LinkState::Up);
-        story.world.run_for(delay);
-        // When its line is to be written with this.
-        story.world.disk(0).store.fail_next(1);
-        story.world.try_update::<Words, _>(0, story.words, |words| words.add("lost".to_owned())).unwrap();
-        story.world.run_until_agreed(20_000);
-        story.restart();
-        story.writes(&["b2"]);
-        story.world.run_for(10_000);
-        assert!(story.world.agrees(), "its line is not shorter than it was told, {delay}");
-        assert_eq!(story.world.overtaken, []);
-    }
-}
-
-#[test]
 fn what_was_written_alone_within_a_run_is_apart_as_what_was_written_before_it() {
     let mut story = Story::new(3, 171);
     story.link(2, LinkState::Cut);

@@ -533,3 +533,44 @@ impl Engine {
 fn version_meet(one: &Version, other: &Version) -> Version {
     one.iter().map(|(id, known)| (id, known.min(other.get(id)))).filter(|(_, known)| *known > 0).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tombolo_crdt::Limits;
+
+    use super::super::{Config, Effect, Forgetting, Now};
+    use super::*;
+    use crate::Secret;
+    use crate::store::MemoryStore;
+
+    /// Otherwise the disk holds of our line less than others were told of it, and after a restart they take us for set back.
+    #[test]
+    fn of_our_line_what_waited_for_the_disk_is_written_before_what_is_written_now() {
+        let config = Config {
+            peer: PeerId::from_bytes([1; 32]),
+            replica: ReplicaId::from_bytes([1; 16]),
+            name: "alone".into(),
+            application: "test".into(),
+            secret: Secret::from_bytes([7; 32]),
+            limits: Limits::default(),
+            max_documents: 10,
+            memory: 1 << 20,
+            forgetting: Forgetting::default(),
+            mistake: None,
+            seed: [0; 32],
+        };
+        let now = Now { millis: 1, wall_millis: 1 };
+        let mut engine = Engine::start(config, &MemoryStore::new(), now).unwrap();
+        while engine.next_effect().is_some() {}
+        engine.lines.own.leave([5; 8]);
+        // The disk refused it, so it is to be written with the next batch: nobody has seen what is under the mark.
+        engine.write_line();
+        // And that batch says that it may be seen.
+        let seen = engine.lines.record(engine.lines.own.end());
+        engine.submit_others(vec![seen.clone()]);
+        let Some(Effect::Store(batch)) = engine.next_effect() else { panic!("something is to be stored") };
+        let is_line = |write: &&Write| matches!(write, Write::Put { key, .. } if key == OWN_LINE);
+        assert_eq!(batch.writes.iter().filter(is_line).count(), 2);
+        assert_eq!(batch.writes.iter().rfind(is_line), Some(&seen));
+    }
+}
