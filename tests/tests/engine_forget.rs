@@ -148,6 +148,11 @@ fn scenario_11_fails_where_acknowledged_is_taken_for_stable() {
 
 #[test]
 fn scenario_14_who_was_let_in_by_another_is_waited_for() {
+    // Whenever that is between two looks of who lets it in.
+    (0..10_000).step_by(500).for_each(let_in_by_another);
+}
+
+fn let_in_by_another(later: u64) {
     // The guest is named at once, not at the next look.
     let forgetting = Forgetting { pause: 10_000, ..FORGETTING };
     let options = NodeOptions { forgetting, ..NodeOptions::default() };
@@ -163,7 +168,7 @@ fn scenario_14_who_was_let_in_by_another_is_waited_for() {
     world.run_for(3_000);
     open(&mut world);
     remove(&mut world, 0, guests, 0..5);
-    world.run_for(35_000);
+    world.run_for(35_000 + later);
     assert_eq!(remembered(&world, 0, guests), 0);
     world.befriend(3, 2);
     world.run_for(900);
