@@ -178,6 +178,7 @@ fn frames() -> Seeds {
         ("tell", Frame::Tell { doc, version: version() }),
         ("alike", Frame::Alike { but: vec![doc], versions: [1; 32], states: [2; 16], asks: true }),
         ("states", Frame::States(vec![(doc, [1; 16], [2; 16])])),
+        ("diverged", Frame::Diverged { doc }),
         ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),
         ("differences", Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5] }),
         ("too_many", Frame::TooMany { key: [1, 2] }),

@@ -176,6 +176,7 @@ pub enum Word {
     Tell(u8, Vec<(u8, u64)>),
     Alike(Vec<u8>, Option<bool>),
     States(Vec<(u8, bool)>),
+    Diverged(u8),
 }
 
 /// A line as bytes may say it: of a few marks, and now and then one that no store can have.
@@ -469,10 +470,12 @@ impl Stage {
             Word::Content(doc, how, part, parts, bytes) => {
                 self.tainted = true;
                 let kind = match how % 4 {
+                    0 if how & 16 != 0 => ContentKind::Beyond,
                     0 => ContentKind::State,
                     1 => ContentKind::Delta,
                     2 if how & 4 == 0 => ContentKind::Piece,
                     2 => ContentKind::Behind,
+                    _ if how & 16 != 0 => ContentKind::BeyondNamed,
                     _ => ContentKind::Named,
                 };
                 // Small numbers are the interesting ones.
@@ -483,6 +486,7 @@ impl Stage {
             }
             Word::Got(doc, part) => Frame::Got { doc: self.doc(*doc), hash: [0; 16], part: *part },
             Word::Nothing(doc) => Frame::Nothing { doc: self.doc(*doc) },
+            Word::Diverged(doc) => Frame::Diverged { doc: self.doc(*doc) },
             Word::Peers(contacts) => {
                 let contact = |(peer, addresses): &(u8, Vec<String>)| Contact {
                     peer: Self::peer(*peer),

@@ -1,9 +1,9 @@
 //! Equal versions with unequal states: found on contact, told, and never joined.
 
-use tombolo_crdt::AddWinsSet;
+use tombolo_crdt::{AddWinsSet, Replica, Since, Version};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::REPLICA_RECORD;
-use tombolo_sync::engine::wire::Frame;
+use tombolo_sync::engine::wire::{ContentKind, Frame};
 use tombolo_sync::store::{MemoryStore, Store as _, Write};
 use tombolo_tests::sim::{FrameWeather, LinkState, World};
 
@@ -119,6 +119,124 @@ fn one_document_of_many_is_found_also_if_frames_are_lost_and_another_is_always_w
     assert!(world.diverged.iter().all(|(.., doc)| *doc == words), "{:?}", world.diverged);
 }
 
+/// Writes until nobody remembers what was removed since `known`.
+fn go_far_ahead(world: &mut World, node: usize, doc: DocId, known: &Version) {
+    let passing = || (0..1_000).map(|n| format!("passing {n}"));
+    while !world.read::<Words, _>(node, doc, |words| matches!(words.delta_since(known), Since::Forgotten)) {
+        world.update::<Words, _>(node, doc, |words| words.extend(passing()));
+        world.update::<Words, _>(node, doc, |words| passing().for_each(|word| _ = words.remove(&word)));
+    }
+    world.run_for(3_000);
+}
+
+/// As [`forked`]; then the third node, with `common` words that all have, goes so far ahead of the second that it remembers nothing of
+/// what was removed since.
+fn forked_and_far_ahead(common: usize) -> (World, DocId) {
+    let mut world = World::new(3, 46);
+    world.expect_set_back();
+    world.connect_all();
+    let words = world.open::<Words>(0, "words");
+    for n in 0..common {
+        world.update::<Words, _>(0, words, |words| words.add(format!("{n}")));
+    }
+    world.run_until_agreed(10_000);
+    world.set_link(0, 2, LinkState::Cut);
+    world.set_link(1, 2, LinkState::Cut);
+    let image = world.disk(0).store.image();
+    add(&mut world, 0, words, "b");
+    world.run_for(3_000);
+    world.set_link(0, 1, LinkState::Cut);
+    world.set_back(0, image);
+    world.set_link(0, 2, LinkState::Up);
+    world.run_for(5_000);
+    world.open::<Words>(0, "words");
+    for n in 0..10 {
+        add(&mut world, 0, words, &format!("c {n}"));
+    }
+    world.run_for(3_000);
+    open(&mut world);
+    for n in 0..common / 10 {
+        world.update::<Words, _>(2, words, |words| words.remove(&format!("{n}")));
+    }
+    let known = world.read::<Words, _>(1, words, Replica::version);
+    go_far_ahead(&mut world, 2, words, &known);
+    world.set_link(0, 2, LinkState::Cut);
+    world.record();
+    world.set_link(1, 2, LinkState::Up);
+    world.run_for(10_000);
+    (world, words)
+}
+
+/// Neither has joined anything of the other's, and both say so.
+fn assert_apart(world: &mut World, words: DocId, common: usize) {
+    assert!(
+        world.diverged.contains(&(1, 2, words)) && world.diverged.contains(&(2, 1, words)),
+        "{:?}",
+        world.diverged
+    );
+    assert_eq!(world.diverged.len(), 2, "it is told once");
+    let (b, c) = (said(world, 1, words), said(world, 2, words));
+    assert_eq!((b.len(), b.contains(&"b".to_owned())), (common + 1, true));
+    assert_eq!((c.len(), c.contains(&"c 0".to_owned())), (common - common / 10 + 10, true));
+}
+
+#[test]
+fn two_continuations_that_meet_far_apart_are_not_joined_by_what_is_alive() {
+    let (mut world, words) = forked_and_far_ahead(200);
+    let asked = |sent: &Frame| matches!(sent, Frame::Pull { alive: Some(_), .. });
+    assert!(world.sent().iter().any(|sent| asked(&sent.frame)), "not the way that is meant");
+    assert_apart(&mut world, words, 200);
+}
+
+#[test]
+fn two_continuations_that_meet_far_apart_are_not_joined_as_whole_states() {
+    let (mut world, words) = forked_and_far_ahead(40);
+    let is_state = |sent: &Frame| matches!(sent, Frame::Content { kind: ContentKind::State, .. });
+    assert!(world.sent().iter().any(|sent| is_state(&sent.frame)), "not the way that is meant");
+    assert_apart(&mut world, words, 40);
+}
+
+#[test]
+fn what_is_removed_while_who_is_far_behind_asks_is_no_divergence() {
+    let mut again = 0;
+    for wait in 0..40 {
+        let mut world = World::new(2, 47);
+        world.connect_all();
+        let words = world.open::<Words>(0, "words");
+        for n in 0..300 {
+            world.update::<Words, _>(0, words, |words| words.add(format!("{n}")));
+        }
+        world.run_until_agreed(10_000);
+        world.set_link(0, 1, LinkState::Cut);
+        for n in 0..30 {
+            world.update::<Words, _>(0, words, |words| words.remove(&format!("{n}")));
+        }
+        open(&mut world);
+        let known = world.read::<Words, _>(1, words, Replica::version);
+        go_far_ahead(&mut world, 0, words, &known);
+        world.record();
+        world.set_link(0, 1, LinkState::Up);
+        world.run_for(wait * 25);
+        for n in 0..20 {
+            world.update::<Words, _>(1, words, |words| words.remove(&format!("{}", 100 + n)));
+            world.run_for(wait % 8 + 1);
+        }
+        world.run_until_agreed(20_000);
+        assert_eq!(said(&mut world, 0, words).len(), 250, "{wait}");
+        assert!(world.diverged.is_empty());
+        let told = |frame: &Frame| {
+            matches!(
+                frame,
+                Frame::Content { kind: ContentKind::Beyond | ContentKind::BeyondNamed, doc, .. } if *doc == words
+            )
+        };
+        let first = world.sent().iter().position(|sent| told(&sent.frame)).expect("it is far behind");
+        let asked = |frame: &Frame| matches!(frame, Frame::Pull { alive: Some(_), doc, .. } if *doc == words);
+        again += usize::from(world.sent()[first..].iter().any(|sent| sent.from == 1 && asked(&sent.frame)));
+    }
+    assert!(again > 0, "never was anything removed in between");
+}
+
 #[test]
 fn what_has_diverged_is_not_joined_after_a_restart_either() {
     let (mut world, words) = forked(0);
@@ -216,4 +334,12 @@ fn lies_about_fingerprints_part_nobody_but_the_liar() {
     world.run_for(10_000);
     assert!(world.diverged.is_empty());
     assert_eq!(said(&mut world, 0, words), ["first", "second"]);
+    // Who says that it takes nothing is given nothing, of that document.
+    (0..=255).for_each(|id| world.forge_frame(2, 0, &Frame::Diverged { doc: DocId::from_bytes([id; 16]) }));
+    world.forge_frame(2, 0, &Frame::Diverged { doc: words });
+    world.run_for(1_000);
+    add(&mut world, 0, words, "third");
+    world.run_for(10_000);
+    assert!(world.diverged.iter().all(|(a, b, _)| [*a, *b].contains(&2)), "{:?}", world.diverged);
+    assert_eq!(said(&mut world, 1, words), ["first", "second", "third"]);
 }

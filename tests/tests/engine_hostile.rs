@@ -105,6 +105,7 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
             Frame::Tell { doc: DocId::DIRECTORY, version: Version::new() },
             Frame::Alike { but: Vec::new(), versions: [0; 32], states: [0; 16], asks: true },
             Frame::States(vec![(DocId::DIRECTORY, [0; 16], [0; 16])]),
+            Frame::Diverged { doc: DocId::DIRECTORY },
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },
             Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None, alive: None },
             Frame::Versions { entries: vec![(doc, version)], first: true, last: true },
@@ -130,11 +131,16 @@ fn parts_without_measure_take_no_memory() {
     let (mut world, doc) = three(6);
     let hash = content_hash(b"");
     for (part, parts) in [(0, u32::MAX), (u32::MAX, u32::MAX), (5, 2), (0, 0), (1, 0), (0, 4_000)] {
-        for kind in [ContentKind::Delta, ContentKind::State] {
+        for kind in [ContentKind::Delta, ContentKind::State, ContentKind::Beyond, ContentKind::BeyondNamed] {
             for bytes in [0, 1, PART, PART + 1] {
                 let frame = Frame::Content { doc, hash, kind, part, parts, bytes: vec![7; bytes] };
                 world.forge_frame(2, 0, &frame);
             }
+        }
+    }
+    for length in [0, 1, 15, 16, 17, 100] {
+        for kind in [ContentKind::Beyond, ContentKind::BeyondNamed] {
+            world.forge_frame(2, 0, &content(doc, kind, &vec![7; length]));
         }
     }
     // Content that nobody asked for, of documents that nobody has.

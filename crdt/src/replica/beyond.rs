@@ -16,7 +16,7 @@ use crate::delta::{Delta, DeltaTree, Parts, Run};
 use crate::store::{Crdt, DotStore};
 
 /// The dots below a base, numbered from 0 on without a gap: in order of replica id, then of counter.
-struct Ranks {
+pub(super) struct Ranks {
     /// By row of the replica's table: the number of its first dot, and how many are below the base.
     rows: Vec<(u64, u64)>,
     /// Rows that have such dots, in order of their numbers.
@@ -24,13 +24,13 @@ struct Ranks {
 }
 
 impl Ranks {
-    fn rank(&self, dot: LocalDot) -> Option<u64> {
+    pub(super) fn rank(&self, dot: LocalDot) -> Option<u64> {
         let &(first, count) = self.rows.get(dot.replica() as usize)?;
         (dot.counter() <= count).then(|| first + dot.counter() - 1)
     }
 
     /// Adds the dots of these numbers to `dots`; `None` if there are none of them, or not that many.
-    fn collect(&self, numbers: &Range<u64>, dots: &mut CausalContext) -> Option<()> {
+    pub(super) fn collect(&self, numbers: &Range<u64>, dots: &mut CausalContext) -> Option<()> {
         let mut next = numbers.start;
         let after = self.order.partition_point(|&replica| self.rows[replica as usize].0 <= next);
         for &replica in self.order.get(after.checked_sub(1)?..)? {
@@ -48,7 +48,7 @@ impl Ranks {
 
 impl<T: Crdt> Replica<T> {
     /// `None` if not all of `base` is known here, or it has more dots than can be numbered.
-    fn ranks(&self, base: &Version) -> Option<Ranks> {
+    pub(super) fn ranks(&self, base: &Version) -> Option<Ranks> {
         let (mut rows, mut order) = (Vec::new(), Vec::new());
         rows.resize(self.known.len(), (0, 0));
         let mut next = 0_u64;

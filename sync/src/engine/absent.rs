@@ -51,6 +51,10 @@ impl Document for Absent {
         None
     }
 
+    fn fingerprint_below(&self, _: &Version, _: &[Range<u64>], _: &[u8; 16]) -> Option<u128> {
+        None
+    }
+
     fn slice_below(&self, _: &Version, _: Range<u64>) -> Option<Vec<u8>> {
         None
     }

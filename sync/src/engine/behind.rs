@@ -8,6 +8,9 @@
 //! Nobody remembers anything in between: each question says all it takes to answer it, from whatever the state is then. Both
 //! questions name the dots by numbers below a base that both know and keep knowing. What either learns meanwhile lies beyond the base, and
 //! is told as if the other lacked it.
+//!
+//! With the answer goes the fingerprint of what both have alive of the base: who finds another under the same dots has met a second
+//! continuation of one store, and joins nothing (`compare`).
 
 use std::ops::Range;
 
@@ -15,7 +18,7 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use tombolo_crdt::Version;
 
-use super::document::{Document, Since};
+use super::document::{self, Document, Since};
 use super::frame::{Alive, ContentKind, Frame, MAX_FRAME, bytes};
 use super::sketch::{self, Differences, Key};
 use super::{Engine, Mistake, runs};
@@ -100,31 +103,33 @@ fn bits_of(base: &Version) -> u32 {
 }
 
 /// What comes of what another says it has alive.
-enum Gone {
-    /// What of that is removed here.
-    Found(Vec<Range<u64>>),
+enum Apart {
+    /// What is alive there only, and what is alive here only.
+    Found { theirs: Vec<Range<u64>>, ours: Vec<Range<u64>> },
     /// So many cells do not tell.
     Unclear(usize),
     /// It says nothing, or nothing that makes sense.
     Untold,
 }
 
-/// What of the other's is removed here, where `live` is alive of what both know.
-fn gone(live: &[u64], base: &Version, alive: &Alive) -> Gone {
+/// In what the other's differs from what is alive here of what both know, `live`.
+fn apart(live: &[u64], base: &Version, alive: &Alive) -> Apart {
     match alive {
-        Alive::Unsaid | Alive::Staged(_) => Gone::Untold,
+        Alive::Unsaid | Alive::Staged(_) => Apart::Untold,
         Alive::Runs(runs) => match runs::read(runs, events(base)) {
-            Some(theirs) => Gone::Found(runs::without(&theirs, live)),
-            None => Gone::Untold,
+            Some(all) => Apart::Found { theirs: runs::without(&all, live), ours: runs::outside(live, &all) },
+            None => Apart::Untold,
         },
         Alive::Cells { key, cells } => {
             let bits = bits_of(base);
-            let Some(cells) = sketch::read(cells, bits) else { return Gone::Untold };
+            let Some(cells) = sketch::read(cells, bits) else { return Apart::Untold };
             let count = cells.len();
             match sketch::differences(live, cells, *key, bits) {
-                Differences::Found { theirs, .. } => Gone::Found(runs::ranges(theirs)),
-                Differences::More => Gone::Unclear(count),
-                Differences::Nonsense => Gone::Untold,
+                Differences::Found { theirs, ours } => {
+                    Apart::Found { theirs: runs::ranges(theirs), ours: runs::ranges(ours) }
+                }
+                Differences::More => Apart::Unclear(count),
+                Differences::Nonsense => Apart::Untold,
             }
         }
     }
@@ -146,6 +151,7 @@ impl Engine {
             return None;
         }
         let names = self.peers.get(&peer).and_then(|peer| peer.ready()?.told.as_deref());
+        let compares = self.peers.get(&peer).is_some_and(super::Peer::compares);
         let known = slot.body.version();
         let mut tried = 0;
         match alive {
@@ -162,10 +168,17 @@ impl Engine {
             // What both know may be less than it was, if the other was set back: then from the beginning.
             Some(alive) if known.dominates(version) => {
                 let live = slot.body.live_below(version)?;
-                match gone(&live, version, alive) {
-                    Gone::Found(gone) => return slot.body.beyond(version, &gone, names),
-                    Gone::Unclear(cells) => tried = cells,
-                    Gone::Untold => return self.whole(doc),
+                match apart(&live, version, alive) {
+                    Apart::Found { theirs, ours } => {
+                        let (kind, delta) = slot.body.beyond(version, &theirs, names)?;
+                        if !compares {
+                            return Some((kind, delta));
+                        }
+                        let common = slot.body.fingerprint_below(version, &ours, self.fingerprints.key())?;
+                        return Some(document::checked(kind, &delta, alive.question(version), common));
+                    }
+                    Apart::Unclear(cells) => tried = cells,
+                    Apart::Untold => return self.whole(doc),
                 }
             }
             _ => match slot.body.since(version, names) {
@@ -199,6 +212,8 @@ impl Engine {
         let Some(live) = self.live_below(doc, &behind.base) else { return false };
         let alive = if rounds < MOST_ROUNDS { behind.answered(&live, key) } else { Alive::Unsaid };
         let kept = self.pulls.kept(doc);
+        let version = self.documents.get(&doc).map(|slot| slot.body.version()).unwrap_or_default();
+        self.pulls.asked(doc, alive.question(&behind.base), version);
         self.send(peer, &Frame::Pull { doc, version: behind.base, kept, alive: Some(alive) });
         true
     }

@@ -5,6 +5,9 @@
 //! then on of those that changed. What is not the same is joined no further, for a join of two states of one version keeps what both
 //! have and loses the rest: the two exchange nothing of that document any more, and the application is told.
 //!
+//! Who is far behind another holds another version than it, and what both have alive of what both know is compared before anything is
+//! joined (`behind`). So is a whole state with what is here.
+//!
 //! Fingerprints cost a walk over the document, so they are made a few at a time and kept as long as the version stands.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +17,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use tombolo_crdt::Version;
 
 use super::effect::Event;
-use super::frame::{COMPARES, Frame, Hash, Refusal};
+use super::frame::{Frame, Hash, Refusal};
 use super::peer::{Peer, Ready};
 use super::versions::{Digest, hash};
 use super::{Engine, StartError, Store};
@@ -50,7 +53,7 @@ pub(crate) struct Fingerprints {
     key: [u8; 16],
     /// Until when the work of making them is paid for, in milliseconds.
     paid_until: u64,
-    /// Who holds something else in the same version; kept, for to join the two later is no better.
+    /// Who holds something else under the same names of events; kept, for to join the two later is no better.
     diverged: BTreeSet<(PeerId, DocId)>,
 }
 
@@ -149,7 +152,7 @@ impl Engine {
     /// Who can be compared with: it understands us, and has told who it is and what it holds.
     fn comparable(&self, peer: PeerId) -> Option<&Ready> {
         let known = self.peers.get(&peer)?;
-        let understands = known.theirs.as_ref().is_some_and(|hello| hello.features & COMPARES != 0);
+        let understands = known.compares();
         let ready = known.ready().filter(|ready| ready.has_told_all(self.us.replica));
         ready.filter(|_| understands && !self.lines.is_apart())
     }
@@ -263,7 +266,29 @@ impl Engine {
         }
     }
 
-    /// A peer holds something else than we do, in the same version. Says whether that is news.
+    /// What a peer told of what we lack contradicts what is here. Says so to it.
+    pub(super) fn parted(&mut self, peer: PeerId, doc: DocId) {
+        if self.diverged(peer, doc) {
+            self.send_diverged(peer, doc);
+        }
+    }
+
+    /// Tells a peer that it is given nothing of a document.
+    pub(super) fn send_diverged(&mut self, peer: PeerId, doc: DocId) {
+        let compares = self.peers.get(&peer).is_some_and(Peer::compares);
+        let frame = if compares { Frame::Diverged { doc } } else { Frame::Nothing { doc } };
+        self.send(peer, &frame);
+    }
+
+    /// A peer gives us nothing of a document, and takes nothing.
+    pub(super) fn heard_diverged(&mut self, peer: PeerId, doc: DocId) {
+        if self.durable.get(doc).is_some() {
+            self.diverged(peer, doc);
+        }
+        self.nothing(peer, doc);
+    }
+
+    /// A peer holds something else than we do under the same names of events. Says whether that is news.
     fn diverged(&mut self, peer: PeerId, doc: DocId) -> bool {
         if self.has_diverged(peer, doc) {
             return false;
@@ -272,7 +297,7 @@ impl Engine {
             self.refuse(peer, Refusal::Forked);
             return false;
         }
-        tracing::error!(%peer, %doc, "it holds something else in the same version; nothing of this document is exchanged with it");
+        tracing::error!(%peer, %doc, "it holds something else under the same names of events; nothing of this document is exchanged with it");
         self.fingerprints.diverged.insert((peer, doc));
         let value = doc.as_bytes().to_vec();
         self.submit_others(vec![Write::Put { key: noted(peer, doc), value }]);

@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The kinds of frames by name, in the order of [`kind`].
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "hello",
     "proof",
     "refuse",
@@ -30,6 +30,7 @@ const KINDS: [&str; 20] = [
     "tell",
     "alike",
     "states",
+    "diverged",
 ];
 
 /// Where a frame's kind stands in [`KINDS`].
@@ -55,6 +56,7 @@ fn kind(frame: &Frame) -> usize {
         Frame::Tell { .. } => 17,
         Frame::Alike { .. } => 18,
         Frame::States(_) => 19,
+        Frame::Diverged { .. } => 20,
     }
 }
 

@@ -8,7 +8,7 @@ use tombolo_crdt::{
     SessionNames, Version,
 };
 
-use super::frame::{ContentKind, PART};
+use super::frame::{ContentKind, PART, Question};
 use crate::store::{Stored, WHOLE};
 
 /// So many bytes more an item takes in memory than in a delta: between 10 and 60 (`docs/decisions/0026`).
@@ -36,6 +36,8 @@ pub(crate) trait Document: Send {
         gone: &[Range<u64>],
         names: Option<&SessionNames>,
     ) -> Option<(ContentKind, Vec<u8>)>;
+    /// A hash of what is alive here of the dots below `base`, without those of these numbers.
+    fn fingerprint_below(&self, base: &Version, but: &[Range<u64>], key: &[u8; 16]) -> Option<u128>;
     /// What is alive of the dots below `base` with these numbers, as a slice of a state.
     fn slice_below(&self, base: &Version, numbers: Range<u64>) -> Option<Vec<u8>>;
     /// One of the same type that will be read from slices.
@@ -101,15 +103,60 @@ pub(crate) enum Content<'b> {
     Delta(&'b [u8]),
     State(&'b [u8]),
     Named(&'b [u8], &'b SessionNames),
+    /// What who is far behind lacks, with names if it has numbers for them.
+    Beyond(&'b [u8], Common<'b>, Option<&'b SessionNames>),
+}
+
+/// What who is far behind must have in common with who tells what it lacks.
+#[derive(Clone, Copy)]
+pub(crate) struct Common<'b> {
+    /// The fingerprint of what both have alive of the base.
+    fingerprint: u128,
+    key: &'b [u8; 16],
+}
+
+/// A delta [`beyond`](Document::beyond) a base that answers a question, with the fingerprint of what both have alive below it.
+pub(crate) fn checked(
+    kind: ContentKind,
+    delta: &[u8],
+    question: Question,
+    fingerprint: u128,
+) -> (ContentKind, Vec<u8>) {
+    let kind = if kind == ContentKind::Named { ContentKind::BeyondNamed } else { ContentKind::Beyond };
+    (kind, [&question[..], &fingerprint.to_le_bytes(), delta].concat())
+}
+
+/// Which question this answers, its fingerprint, and the delta; `None` if it is too short.
+fn unchecked(bytes: &[u8]) -> Option<(Question, u128, &[u8])> {
+    let (question, rest) = bytes.split_first_chunk()?;
+    let (fingerprint, delta) = rest.split_first_chunk()?;
+    Some((*question, u128::from_le_bytes(*fingerprint), delta))
+}
+
+/// Which question content answers, if it says so.
+pub(crate) fn answers(kind: ContentKind, bytes: &[u8]) -> Option<Question> {
+    let says = matches!(kind, ContentKind::Beyond | ContentKind::BeyondNamed);
+    unchecked(bytes).filter(|_| says).map(|(question, ..)| question)
 }
 
 impl<'b> Content<'b> {
     /// `None` if it is none, or cannot be read: it may have overtaken the numbers, which will be said again, and it asked for again.
-    pub(crate) fn of(kind: ContentKind, bytes: &'b [u8], names: Option<&'b SessionNames>) -> Option<Self> {
+    pub(crate) fn of(
+        kind: ContentKind,
+        bytes: &'b [u8],
+        names: Option<&'b SessionNames>,
+        key: &'b [u8; 16],
+    ) -> Option<Self> {
         match kind {
             ContentKind::Delta => Some(Self::Delta(bytes)),
             ContentKind::State => Some(Self::State(bytes)),
             ContentKind::Named => Some(Self::Named(bytes, names?)),
+            ContentKind::Beyond | ContentKind::BeyondNamed => {
+                let (_, fingerprint, delta) = unchecked(bytes)?;
+                let common = Common { fingerprint, key };
+                let names = if kind == ContentKind::Beyond { None } else { Some(names?) };
+                Some(Self::Beyond(delta, common, names))
+            }
             ContentKind::Behind | ContentKind::Piece => None,
         }
     }
@@ -130,6 +177,16 @@ impl Us {
     }
 }
 
+/// What became of content from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// There is more here than before.
+    New,
+    Nothing,
+    /// It is of another history than what is here: nothing was joined.
+    Contradicts,
+}
+
 /// Why content from outside was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MergeError {
@@ -145,6 +202,10 @@ pub(crate) enum MergeError {
     Replicas(usize),
     #[error("the document is on the disk only")]
     Absent,
+    #[error(
+        "it has something else than this store under one name of an event: two stores wrote under one replica id"
+    )]
+    Contradicts,
 }
 
 impl<T: Crdt> Document for Replica<T> {
@@ -160,7 +221,10 @@ impl<T: Crdt> Document for Replica<T> {
         let delta = match content {
             Content::Delta(bytes) => Delta::<T>::decode_body(bytes, limits),
             Content::State(bytes) => self.read_state(bytes, limits),
-            Content::Named(bytes, names) => Delta::<T>::decode_in(bytes, names, limits),
+            Content::Named(bytes, names) | Content::Beyond(bytes, _, Some(names)) => {
+                Delta::<T>::decode_in(bytes, names, limits)
+            }
+            Content::Beyond(bytes, _, None) => Delta::<T>::decode_body(bytes, limits),
         };
         let delta = delta.map_err(MergeError::Bytes)?;
         // Nothing leaves a store before it is durable, so what we do not know of ourselves another store has written:
@@ -175,10 +239,20 @@ impl<T: Crdt> Document for Replica<T> {
         if new > 0 && self.replicas() + new > limits.replicas {
             return Err(MergeError::Replicas(limits.replicas));
         }
+        let is_contradicted = match content {
+            Content::State(_) => self.is_contradicted_by(&delta),
+            Content::Beyond(_, common, _) => {
+                self.fingerprint_beneath(&delta, common.key) != common.fingerprint
+            }
+            Content::Delta(_) | Content::Named(..) => false,
+        };
+        if is_contradicted {
+            return Err(MergeError::Contradicts);
+        }
         let record = match content {
-            Content::Delta(bytes) => Some(bytes.to_vec()),
+            Content::Delta(bytes) | Content::Beyond(bytes, _, None) => Some(bytes.to_vec()),
             Content::State(_) => None,
-            Content::Named(..) => Some(delta.encode_body()),
+            Content::Named(..) | Content::Beyond(..) => Some(delta.encode_body()),
         };
         let merged = Self::merge(self, delta).map_err(MergeError::Full)?;
         Ok((merged, record))
@@ -208,6 +282,10 @@ impl<T: Crdt> Document for Replica<T> {
         Some(told(&self.delta_beyond(base, gone)?, names))
     }
 
+    fn fingerprint_below(&self, base: &Version, but: &[Range<u64>], key: &[u8; 16]) -> Option<u128> {
+        Self::fingerprint_below(self, base, but, key)
+    }
+
     fn slice_below(&self, base: &Version, numbers: Range<u64>) -> Option<Vec<u8>> {
         Self::slice_below(self, base, numbers)
     }
@@ -230,7 +308,11 @@ impl<T: Crdt> Document for Replica<T> {
         if new > 0 && self.replicas() + new > limits.replicas {
             return Err(MergeError::Replicas(limits.replicas));
         }
-        Self::merge(self, other.state()).map_err(MergeError::Full)?;
+        let state = other.state();
+        if self.is_contradicted_by(&state) {
+            return Err(MergeError::Contradicts);
+        }
+        Self::merge(self, state).map_err(MergeError::Full)?;
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use crate::{DocId, PeerId};
 pub const PROTOCOL: u16 = 3;
 /// Among the features of a [`Hello`]: `Tell` is understood.
 pub const TELLS: u64 = 1;
-/// Among the features of a [`Hello`]: `Alike` and `States` are understood.
+/// Among the features of a [`Hello`]: `Alike`, `States` and `Diverged` are understood, and `Beyond` as content.
 pub const COMPARES: u64 = 2;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -35,6 +35,9 @@ pub fn content_hash(bytes: &[u8]) -> Hash {
     hash.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
     hash
 }
+
+/// Names what a [`Frame::Pull`] asks.
+pub(crate) type Question = [u8; 8];
 
 /// One message of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +166,12 @@ pub enum Frame {
     },
     /// The same of some documents, at most 256: each with hashes of its version and its state.
     States(Vec<(DocId, Hash, Hash)>),
+    /// I hold something else of this document than you under the same names of events: I give you nothing of it, and take nothing.
+    /// Only to who understands [`COMPARES`].
+    Diverged {
+        /// The document.
+        doc: DocId,
+    },
 }
 
 /// The first word of a session: who understands what.
@@ -256,6 +265,11 @@ pub enum ContentKind {
     Behind,
     /// A piece of a large state ([`Piece`](super::staging::Piece)).
     Piece,
+    /// What who was [`Behind`](Self::Behind) lacks: the name of the question, 8 bytes, the fingerprint of what both have alive of the
+    /// base, 16 bytes, then the body of a delta. Only to who understands [`COMPARES`].
+    Beyond,
+    /// The same of a delta as in [`Named`](Self::Named).
+    BeyondNamed,
 }
 
 /// Which dots are alive, by their numbers below a base that both sides know.
@@ -275,6 +289,16 @@ pub enum Alive {
     Unsaid,
     /// After [`ContentKind::Piece`]: all below this number is here as you had it. Send what follows, at last what came since.
     Staged(u64),
+}
+
+impl Alive {
+    /// Names the question in which this is said to be alive below `base`.
+    pub(crate) fn question(&self, base: &Version) -> Question {
+        let said = rmp_serde::to_vec(&(base, self)).expect("it consists of what MessagePack can say");
+        let mut question = Question::default();
+        question.copy_from_slice(&content_hash(&said)[..8]);
+        question
+    }
 }
 
 /// Where a peer can be reached.

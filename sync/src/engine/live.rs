@@ -4,7 +4,7 @@ use rand::Rng;
 use tombolo_crdt::{Delta, Merged, Opaque};
 
 use super::Engine;
-use super::document::{Content, MergeError};
+use super::document::{Content, MergeError, Taken};
 use super::effect::{Effect, Event, Origin};
 use super::frame::ContentKind;
 use super::memory::Held;
@@ -96,17 +96,17 @@ impl Engine {
         !self.isolated && !self.book.is_blocked(from) && !self.lines.is_apart()
     }
 
-    /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing. Says
-    /// whether anything was new.
-    pub(crate) fn take_in(&mut self, doc: DocId, kind: ContentKind, bytes: &[u8], from: PeerId) -> bool {
+    /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing.
+    pub(crate) fn take_in(&mut self, doc: DocId, kind: ContentKind, bytes: &[u8], from: PeerId) -> Taken {
         if self.deleted.contains(&doc) || self.has_diverged(from, doc) {
-            return false;
+            return Taken::Nothing;
         }
         let (limits, now) = (self.config.limits, self.now.wall_millis);
         let names = self.peers.get(&from).and_then(|peer| peer.ready()?.names.clone());
-        let Some(content) = Content::of(kind, bytes, names.as_deref()) else { return false };
+        let key = *self.fingerprints.key();
+        let Some(content) = Content::of(kind, bytes, names.as_deref(), &key) else { return Taken::Nothing };
         let is_new = !self.documents.contains_key(&doc);
-        let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return false };
+        let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return Taken::Nothing };
         slot.body.set_time(now);
         let waiting = slot.body.waiting();
         let mut merged = slot.body.merge(content, &limits);
@@ -122,14 +122,15 @@ impl Engine {
                 // If waiting deltas were applied with it, what is new is more than these bytes.
                 self.persist(doc, record.filter(|_| waiting == 0));
                 self.changed(doc, Origin::Peer(from));
-                return true;
+                return Taken::New;
             }
             Ok((Merged::AlreadyKnown, _)) => {}
             Ok((Merged::Pending(missing), _)) => {
                 tracing::debug!(%doc, ?missing, "a gap; pulling");
                 self.pull(doc, from);
-                return false;
+                return Taken::Nothing;
             }
+            Err(MergeError::Contradicts) => return Taken::Contradicts,
             Err(why) => {
                 tracing::warn!(%doc, peer = %from, %why, "content refused");
                 if matches!(why, MergeError::Full(_)) {
@@ -141,7 +142,7 @@ impl Engine {
         if is_new {
             self.documents.remove(&doc);
         }
-        false
+        Taken::Nothing
     }
 
     /// Tells the application that a document's value changed.

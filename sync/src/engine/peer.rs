@@ -6,7 +6,7 @@ use tombolo_crdt::{ReplicaId, SessionNames, Version};
 
 use super::compare::Comparing;
 use super::effect::{SessionId, Transport};
-use super::frame::Hello;
+use super::frame::{COMPARES, Hello};
 use super::serve::Serving;
 use super::sketch::Key;
 use super::tell::Asked;
@@ -83,6 +83,11 @@ pub(crate) struct Ready {
 }
 
 impl Peer {
+    /// Whether it understands what speaks of two states of one version.
+    pub(crate) fn compares(&self) -> bool {
+        self.theirs.as_ref().is_some_and(|hello| hello.features & COMPARES != 0)
+    }
+
     pub(crate) fn ready(&self) -> Option<&Ready> {
         match &self.phase {
             Phase::Ready(ready) => Some(ready),

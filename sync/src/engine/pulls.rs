@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::frame::{ContentKind, Hash};
+use tombolo_crdt::Version;
+
+use super::frame::{ContentKind, Hash, Question};
 use crate::{DocId, PeerId};
 
 /// How long a peer that has been asked may say nothing before others are asked, in milliseconds.
@@ -29,6 +31,8 @@ pub(crate) struct Pull {
     until: u64,
     /// How often it was asked more precisely.
     rounds: u32,
+    /// The last question that told what is alive here, and what was here then.
+    asked: Option<(Question, Version)>,
 }
 
 /// Content that is arriving in parts.
@@ -40,6 +44,13 @@ pub(crate) struct Incoming {
     /// SUBTLE: parts may come doubled and out of order, but only those of one content are ever put together.
     pub(crate) arrived: BTreeMap<u32, Vec<u8>>,
     bytes: usize,
+}
+
+impl Pull {
+    /// Whether this was asked, and is about what is here now.
+    pub(crate) fn is_about(&self, question: Question, version: &Version) -> bool {
+        self.asked.as_ref().is_some_and(|(asked, at)| (*asked, at) == (question, version))
+    }
 }
 
 impl Incoming {
@@ -109,12 +120,20 @@ impl Pulls {
         self.postponed.remove(&doc);
         *self.load.entry(peer).or_insert(0) += 1;
         let until = now + PATIENCE;
-        self.under_way.insert(doc, Pull { peer, until, rounds: 0 });
+        self.under_way.insert(doc, Pull { peer, until, rounds: 0, asked: None });
         self.look(until);
     }
 
-    /// The pull of a document is over; yields whom it was asked of.
-    pub(crate) fn end(&mut self, doc: DocId) -> Option<PeerId> {
+    /// A pull that was answered is begun anew, for what it asked about is not what is here any more.
+    pub(crate) fn begin_again(&mut self, doc: DocId, old: &Pull, now: u64) {
+        self.begin(doc, old.peer, now);
+        if let Some(pull) = self.under_way.get_mut(&doc) {
+            pull.rounds = old.rounds;
+        }
+    }
+
+    /// The pull of a document is over; yields it.
+    pub(crate) fn end(&mut self, doc: DocId) -> Option<Pull> {
         let pull = self.under_way.remove(&doc)?;
         if let Some(load) = self.load.get_mut(&pull.peer) {
             *load -= 1;
@@ -122,7 +141,7 @@ impl Pulls {
                 self.load.remove(&pull.peer);
             }
         }
-        Some(pull.peer)
+        Some(pull)
     }
 
     /// Whom a document was asked of is asked more precisely; yields how often it was before.
@@ -131,6 +150,13 @@ impl Pulls {
         pull.until = now + PATIENCE;
         pull.rounds += 1;
         pull.rounds - 1
+    }
+
+    /// It has been told what is alive here at this version.
+    pub(crate) fn asked(&mut self, doc: DocId, question: Question, version: Version) {
+        if let Some(pull) = self.under_way.get_mut(&doc) {
+            pull.asked = Some((question, version));
+        }
     }
 
     /// A peer is answering: it is not late with the rest, which stands behind this in the stream.
@@ -182,8 +208,8 @@ impl Pulls {
         let late: Vec<DocId> =
             self.under_way.iter().filter(|(_, pull)| pull.until <= now).map(|(doc, _)| *doc).collect();
         for &doc in &late {
-            if let Some(peer) = self.end(doc) {
-                let shunned = self.shunned.entry((peer, doc)).or_insert(Shunned { until: 0, pause: 0 });
+            if let Some(pull) = self.end(doc) {
+                let shunned = self.shunned.entry((pull.peer, doc)).or_insert(Shunned { until: 0, pause: 0 });
                 shunned.until = shunned.until.max(now + LATE_PAUSE);
             }
         }

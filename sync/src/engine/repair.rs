@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 use tombolo_crdt::{Opaque, Version};
 
-use super::document::{Content, Document};
+use super::document::{self, Content, Document, Taken};
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
 use super::members::Members;
 use super::pulls::Incoming;
@@ -311,34 +311,42 @@ impl Engine {
             incoming.arrived.into_values().flatten().collect()
         };
         let is_whole = content_hash(&whole) == hash;
-        let mut taken = false;
+        let mut taken = Taken::Nothing;
         if is_asked && is_whole {
             match kind {
                 ContentKind::Behind if self.behind(peer, doc, &whole) => return,
                 ContentKind::Piece => match self.staged(peer, doc, &whole) {
                     Progress::More => return,
-                    Progress::Done => taken = true,
-                    Progress::Useless => {}
+                    Progress::Over(came) => taken = came,
                 },
                 _ => {}
             }
         }
-        if is_asked {
-            self.pulls.end(doc);
-        }
+        let pull = if is_asked { self.pulls.end(doc) } else { None };
         if let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) {
             ready.last_repair = Some(now);
         }
         // SUBTLE: only what answers a question tells all that came since the base of the pieces; gossip does not.
-        if is_whole && !taken {
+        if is_whole && taken == Taken::Nothing {
             let names = self.peers.get(&peer).and_then(|peer| peer.ready()?.names.clone());
-            let rest = Content::of(kind, &whole, names.as_deref()).filter(|_| is_asked);
+            let key = *self.fingerprints.key();
+            let rest = Content::of(kind, &whole, names.as_deref(), &key).filter(|_| is_asked);
             taken = match rest.and_then(|rest| self.adopt(doc, Some(rest), peer)) {
                 Some(adopted) => adopted,
                 None => self.take_in(doc, kind, &whole, peer),
             };
         }
-        self.pull_ended(peer, doc, taken);
+        if let (Taken::Contradicts, Some(pull)) = (taken, pull) {
+            let version = self.documents.get(&doc).map(|slot| slot.body.version()).unwrap_or_default();
+            // SUBTLE: what was removed here since the question may be all there is to it.
+            let is_outdated = |question| !pull.is_about(question, &version);
+            if document::answers(kind, &whole).is_some_and(is_outdated) {
+                self.pulls.begin_again(doc, &pull, now);
+                return self.send(peer, &Frame::Pull { doc, version, kept: None, alive: None });
+            }
+            self.parted(peer, doc);
+        }
+        self.pull_ended(peer, doc, taken == Taken::New);
     }
 
     /// A peer has nothing for us.

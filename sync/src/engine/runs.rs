@@ -42,6 +42,15 @@ pub(crate) fn without(ranges: &[Range<u64>], numbers: &[u64]) -> Vec<Range<u64>>
     left
 }
 
+/// Which of the numbers are not in `ranges`, as ranges; both ascend.
+pub(crate) fn outside(numbers: &[u64], theirs: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut theirs = theirs.iter().peekable();
+    ranges(numbers.iter().copied().filter(|number| {
+        while theirs.next_if(|range| range.end <= *number).is_some() {}
+        theirs.peek().is_none_or(|range| *number < range.start)
+    }))
+}
+
 /// Writes ranges that ascend and do not touch.
 pub(crate) fn write(ranges: &[Range<u64>]) -> Vec<u8> {
     let mut out = BitWriter::default();
@@ -139,6 +148,8 @@ mod tests {
         ) {
             let left = without(&ranges(theirs.iter().copied()), &ours.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(left.into_iter().flatten().collect::<Vec<_>>(), theirs.difference(&ours).copied().collect::<Vec<_>>());
+            let only = outside(&ours.iter().copied().collect::<Vec<_>>(), &ranges(theirs.iter().copied()));
+            prop_assert_eq!(only.into_iter().flatten().collect::<Vec<_>>(), ours.difference(&theirs).copied().collect::<Vec<_>>());
         }
     }
 

@@ -264,9 +264,10 @@ impl Engine {
         // What is in memory may not be durable yet; then the answer waits until it is.
         let last = self.documents.get(&doc).and_then(|slot| slot.last_batch);
         let after = last.filter(|&batch| self.batches.is_in_flight(batch));
-        let answer =
-            (!self.has_diverged(peer, doc)).then(|| self.answer_to(peer, doc, &version, alive.as_ref()));
-        let Some((kind, bytes)) = answer.flatten() else {
+        if self.has_diverged(peer, doc) {
+            return self.send_diverged(peer, doc);
+        }
+        let Some((kind, bytes)) = self.answer_to(peer, doc, &version, alive.as_ref()) else {
             return self.send(peer, &Frame::Nothing { doc });
         };
         if bytes.len() > self.config.limits.bytes {

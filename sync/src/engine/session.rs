@@ -172,6 +172,7 @@ impl Engine {
                 self.heard_alike(peer, but, (&versions, &states), asks);
             }
             Frame::States(entries) => self.heard_states(peer, entries),
+            Frame::Diverged { doc } => self.heard_diverged(peer, doc),
         }
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tombolo_crdt::{Merged, Version};
 
 use super::behind::events;
-use super::document::{Content, Document, MergeError, Staged};
+use super::document::{Content, Document, MergeError, Staged, Taken};
 use super::effect::Origin;
 use super::frame::{Alive, ContentKind, Frame, bytes};
 use super::{Engine, StartError};
@@ -101,9 +101,8 @@ enum Arrived {
 pub(super) enum Progress {
     /// What follows has been asked for.
     More,
-    /// It was the last, and the document is what it is.
-    Done,
-    Useless,
+    /// It was the last, or of no use.
+    Over(Taken),
 }
 
 /// As it is on disk.
@@ -197,11 +196,11 @@ impl Engine {
 
     /// A piece has come from whom we asked for it: asks for what follows.
     pub(super) fn staged(&mut self, peer: PeerId, doc: DocId, bytes: &[u8]) -> Progress {
-        let Some(piece) = Piece::decode(bytes) else { return Progress::Useless };
+        let Some(piece) = Piece::decode(bytes) else { return Progress::Over(Taken::Nothing) };
         if piece.next.is_none() && piece.slice.is_empty() {
             let is_due = self.staging.get(&doc).is_some_and(|staging| staging.base == piece.base);
-            let adopted = is_due && self.adopt(doc, None, peer) == Some(true);
-            return if adopted { Progress::Done } else { Progress::Useless };
+            let adopted = if is_due { self.adopt(doc, None, peer) } else { None };
+            return Progress::Over(adopted.unwrap_or(Taken::Nothing));
         }
         let old = self.staging.get(&doc).map(|staging| staging.pieces.clone()).unwrap_or_default();
         let taken = self.stage(doc, peer, &piece);
@@ -209,7 +208,7 @@ impl Engine {
             self.forget_pieces(doc, old);
         }
         if !taken {
-            return Progress::Useless;
+            return Progress::Over(Taken::Nothing);
         }
         let from = piece.from;
         let value =
@@ -251,8 +250,8 @@ impl Engine {
     }
 
     /// All pieces of a document are there, and `peer` told what came since; `None` if nothing did. The document becomes that. Says
-    /// whether it did; `None` if no pieces wait for this.
-    pub(super) fn adopt(&mut self, doc: DocId, rest: Option<Content<'_>>, peer: PeerId) -> Option<bool> {
+    /// what came of it; `None` if no pieces wait for this.
+    pub(super) fn adopt(&mut self, doc: DocId, rest: Option<Content<'_>>, peer: PeerId) -> Option<Taken> {
         let is_all = |staging: &Staging| staging.peer == peer && matches!(staging.arrived, Arrived::All(_));
         self.staging.get(&doc).filter(|staging| is_all(staging))?;
         let limits = self.config.limits;
@@ -260,7 +259,7 @@ impl Engine {
             return None;
         };
         let whole = rest.is_none_or(|rest| matches!(all.merge(rest, &limits), Ok((Merged::Applied, _))));
-        let mut adopted = false;
+        let mut adopted = Taken::Nothing;
         if whole && let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) {
             let refused = if slot.body.as_any().type_id() == all.as_any().type_id() {
                 slot.body.adopt(all, &limits)
@@ -268,9 +267,9 @@ impl Engine {
                 // It was opened meanwhile.
                 slot.body.merge(Content::State(&all.state()), &limits).map(|_| ())
             };
-            adopted = refused.is_ok();
             match refused {
                 Ok(()) => {
+                    adopted = Taken::New;
                     self.persist(doc, None);
                     self.changed(doc, Origin::Peer(peer));
                 }
@@ -278,6 +277,7 @@ impl Engine {
                     let forked = self.lines.may_have_forked();
                     self.overtaken(peer, forked);
                 }
+                Err(MergeError::Contradicts) => adopted = Taken::Contradicts,
                 Err(why) => tracing::warn!(%doc, %peer, %why, "a state refused"),
             }
         }

@@ -273,6 +273,14 @@ pub fn what_was_forgotten_is_found<T: Crdt, O: Clone>(world: &World<T, O>) {
                     assert!(base.dominates(&from.version()) && gone.is_empty());
                     continue;
                 };
+                // What both have alive of the base is the same.
+                let key = [7; 16];
+                let there = to.live_below(&base).expect("it knows the base");
+                let only = here.iter().filter(|number| there.binary_search(number).is_err());
+                let only: Vec<_> = only.map(|&number| number..number + 1).collect();
+                let common = from.fingerprint_below(&base, &only, &key);
+                assert_eq!(common, Some(to.fingerprint_beneath(&sent(&delta), &key)));
+                assert!(!to.is_contradicted_by(&from.state()));
                 // What is named as gone is alive there, without exception.
                 let alive = live(to);
                 brings_only_news(&delta, &base, |dot| alive.contains(dot));

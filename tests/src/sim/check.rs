@@ -309,10 +309,14 @@ impl World {
                     }
                     ContentKind::Delta => Delta::<Opaque>::decode_body(&whole, &limits),
                     ContentKind::State => Delta::<Opaque>::decode_state(&whole, &limits),
-                    ContentKind::Named => {
+                    ContentKind::Beyond => {
+                        Delta::<Opaque>::decode_body(whole.get(24..).unwrap_or(&[]), &limits)
+                    }
+                    ContentKind::Named | ContentKind::BeyondNamed => {
                         let none = SessionNames::default();
                         let names = self.watched[node].names.get(&to).unwrap_or(&none);
-                        Delta::<Opaque>::decode_in(&whole, names, &limits)
+                        let before = if kind == ContentKind::Named { 0 } else { 24 };
+                        Delta::<Opaque>::decode_in(whole.get(before..).unwrap_or(&[]), names, &limits)
                     }
                 };
                 match delta {
