@@ -38,6 +38,8 @@
 //!   types and code (feature `testing`).
 //! - `net`: libp2p, and nothing but libp2p (feature `net`, on by default). Without it neither libp2p nor Tokio is compiled.
 
+#[cfg(any(feature = "net", feature = "testing"))]
+mod concern;
 mod doc_id;
 pub mod engine;
 #[cfg(feature = "net")]
@@ -50,11 +52,13 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(any(feature = "net", feature = "testing"))]
+pub use concern::{InSync, NotInSync, NotReached, NotReplicated};
 pub use doc_id::DocId;
 #[cfg(feature = "net")]
 pub use node::{
-    Change, Changes, Commit, Document, Doubt, Error, InSync, Left, Node, NodeBuilder, NotInSync, NotReached,
-    NotReplicated, ReadAfter, Replicated, Replicating, Result, Wipe,
+    Change, Changes, Commit, Document, Doubt, Error, Left, Node, NodeBuilder, ReadAfter, Replicated,
+    Replicating, Result, Wipe,
 };
 pub use peer_id::{ParsePeerIdError, PeerId};
 /// What [`Node::register_metrics`] takes a registry of (feature `metrics`).

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use tombolo_crdt::{AddWinsSet, Limits, PnCounter, ReplicaId};
+use tombolo_sync::engine::wire::Frame;
 use tombolo_sync::engine::{BatchId, Config, Engine, Forgetting, Input, Now, OpenError, UpdateError};
 use tombolo_sync::store::MemoryStore;
 use tombolo_sync::{PeerId, Secret};
@@ -55,6 +56,21 @@ fn what_a_peer_wrote_is_taken_in_again_after_the_disk_refused_it() {
     world.disk(1).store.fail_next(1);
     world.update::<Words, _>(0, doc, |words| words.add("second"));
     world.run_until_agreed(5_000);
+    assert_eq!(words(&world, 1, doc), ["first", "second"]);
+}
+
+#[test]
+fn a_disk_that_stays_full_does_not_have_the_same_sent_again_and_again() {
+    let (mut world, doc) = two(2);
+    world.disk(1).store.set_full(true);
+    world.record();
+    world.update::<Words, _>(0, doc, |words| words.add("second"));
+    world.run_for(60_000);
+    let is_content = |frame: &Frame| matches!(frame, Frame::Content { doc: of, .. } if *of == doc);
+    let sent = world.sent().iter().filter(|sent| is_content(&sent.frame)).count();
+    assert!((1..=12).contains(&sent), "{sent}");
+    world.disk(1).store.set_full(false);
+    world.run_until_agreed(10_000);
     assert_eq!(words(&world, 1, doc), ["first", "second"]);
 }
 

@@ -18,6 +18,8 @@ const MAX_PULLS: usize = 256;
 const LATE_PAUSE: u64 = 100;
 /// The first pause after a peer's answer did not help.
 const FRUITLESS_PAUSE: u64 = 500;
+/// The first pause after the disk refused what had come, and the longest.
+const REFUSED_PAUSES: (u64, u64) = (500, 8_000);
 /// The longest pause.
 const LONGEST_PAUSE: u64 = 60_000;
 /// How many bytes of interrupted transfers are kept, to go on where they ended.
@@ -91,6 +93,8 @@ pub(crate) struct Pulls {
     /// Documents to be asked for when time has passed.
     postponed: BTreeSet<DocId>,
     shunned: BTreeMap<(PeerId, DocId), Shunned>,
+    /// Documents that nobody is asked for, since the disk refuses what comes.
+    refused: BTreeMap<DocId, Shunned>,
     incoming: BTreeMap<DocId, Incoming>,
     /// No deadline is earlier than this.
     look_at: Option<u64>,
@@ -194,6 +198,23 @@ impl Pulls {
         self.shunned.insert((peer, doc), Shunned { until: now + pause, pause });
     }
 
+    /// The disk refused what had come of a document.
+    pub(crate) fn refused(&mut self, doc: DocId, now: u64) {
+        let last = self.refused.get(&doc).map_or(0, |refused| refused.pause);
+        let pause = (last * 2).clamp(REFUSED_PAUSES.0, REFUSED_PAUSES.1);
+        self.refused.insert(doc, Shunned { until: now + pause, pause });
+    }
+
+    /// The disk took what had come of a document.
+    pub(crate) fn stored(&mut self, doc: DocId) {
+        self.refused.remove(&doc);
+    }
+
+    /// Until when nobody is asked for this document.
+    pub(crate) fn refused_until(&self, doc: DocId, now: u64) -> Option<u64> {
+        self.refused.get(&doc).map(|refused| refused.until).filter(|until| *until > now)
+    }
+
     /// A peer's answer helped.
     pub(crate) fn fruitful(&mut self, peer: PeerId, doc: DocId) {
         self.shunned.remove(&(peer, doc));
@@ -238,6 +259,7 @@ impl Pulls {
         self.postponed.remove(&doc);
         self.incoming.remove(&doc);
         self.shunned.retain(|(_, shunned), _| *shunned != doc);
+        self.refused.remove(&doc);
     }
 
     pub(crate) fn incoming(&mut self, doc: DocId) -> Option<&mut Incoming> {

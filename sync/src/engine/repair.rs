@@ -190,6 +190,9 @@ impl Engine {
         }
         let ours = slot.map(|slot| slot.body.version()).unwrap_or_default();
         let now = self.now.millis;
+        if let Some(at) = self.pulls.refused_until(doc, now) {
+            return self.pulls.postpone(doc, at);
+        }
         let staged_by = self.staged_by(doc);
         let (mut best, mut full, mut soonest) = (None, false, None::<u64>);
         for (&peer, known) in &self.peers {
@@ -226,7 +229,9 @@ impl Engine {
         let is_ready = ready.is_some_and(|ready| ready.replica.is_some());
         let slot = self.documents.get(&doc);
         let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
-        let is_shunned = self.pulls.shunned_until(peer, doc) > now || !self.pulls.has_room(peer);
+        let is_shunned = self.pulls.shunned_until(peer, doc) > now
+            || self.pulls.refused_until(doc, now).is_some()
+            || !self.pulls.has_room(peer);
         let is_ready = is_ready && !self.lines.is_apart() && !self.has_diverged(peer, doc);
         if !is_ready || is_busy || is_shunned || self.deleted.contains(&doc) || !self.has_room(doc) {
             return;

@@ -328,6 +328,7 @@ impl Engine {
             // A document that was deleted meanwhile is of no interest any more.
             if self.documents.contains_key(&doc) {
                 self.durable.raise(doc, &version);
+                self.pulls.stored(doc);
                 self.compare_again(doc);
                 self.announce_soon(doc);
                 self.push.insert(doc);

@@ -48,6 +48,7 @@ impl Engine {
         docs.sort_unstable();
         docs.dedup();
         for doc in docs {
+            self.pulls.refused(doc, self.now.millis);
             if let Some(slot) = self.documents.get_mut(&doc) {
                 slot.fresh.retain(|(batch, _)| *batch < first);
                 self.read_back(doc);

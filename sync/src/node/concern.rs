@@ -16,7 +16,8 @@ use super::document::Document;
 use super::driver::Shared;
 use super::{Error, Result};
 use crate::PeerId;
-use crate::engine::{Arrival, Copies, Engine, Level, Now, Outcome, WaitId};
+use crate::concern::{InSync, NotInSync};
+use crate::engine::{Arrival, Engine, Now, Outcome, WaitId};
 
 type Waiting<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
@@ -57,43 +58,6 @@ pub struct Replicated<R> {
     /// What this node knew of the document right after the write: what to hand to another node for
     /// [`Document::read_after`]. As [`Commit::version`], but in the names that the write has now.
     pub version: Version,
-}
-
-/// Not as many peers as wanted held a write when the time was up. The write stays, and goes on being sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{} of {wanted} peers held the write when the time was up ({} connected and without it); it stays here{}, and goes on being sent",
-    .peers.len(),
-    .lacking.len(),
-    if *.durable { "" } else { ", not yet durable" }
-)]
-#[non_exhaustive]
-pub struct NotReplicated {
-    /// How many peers were wanted.
-    pub wanted: usize,
-    /// Whether it was durable here.
-    pub durable: bool,
-    /// Who held it durably, connected or not any more. Ascending.
-    pub peers: Vec<PeerId>,
-    /// Who was connected and had not told that it held it. Ascending.
-    pub lacking: Vec<PeerId>,
-    /// How many peers were connected.
-    pub connected: usize,
-    /// As [`Replicated::version`].
-    pub version: Version,
-}
-
-impl From<Copies> for NotReplicated {
-    fn from(copies: Copies) -> Self {
-        Self {
-            wanted: copies.wanted,
-            durable: copies.durable,
-            connected: copies.connected,
-            peers: copies.holders,
-            lacking: copies.lacking,
-            version: copies.version,
-        }
-    }
 }
 
 impl<R: Send + 'static> IntoFuture for Replicating<R> {
@@ -150,24 +114,6 @@ impl<T: Crdt> fmt::Debug for ReadAfter<T> {
     }
 }
 
-/// A document had not reached a version when the time was up. What it holds can be read all the same.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{events} events of the version were missing here when the time was up; {} of {connected} connected peers hold them all",
-    .sources.len()
-)]
-#[non_exhaustive]
-pub struct NotReached {
-    /// By replica id: up to which event something was missing.
-    pub missing: Version,
-    /// How many events were missing.
-    pub events: u64,
-    /// Who was connected and had told that it holds all that was missing: to wait on is worth while. Ascending.
-    pub sources: Vec<PeerId>,
-    /// How many peers were connected.
-    pub connected: usize,
-}
-
 impl<T: Crdt> IntoFuture for ReadAfter<T> {
     type Output = Result<Document<T>>;
     type IntoFuture = Waiting<Document<T>>;
@@ -183,56 +129,10 @@ impl<T: Crdt> IntoFuture for ReadAfter<T> {
             match arrival {
                 Arrival { outcome: Outcome::Met, .. } => Ok(document),
                 Arrival { outcome: Outcome::Deleted, .. } => Err(Error::Deleted),
-                Arrival { missing, events, sources, connected, .. } => {
-                    let lacking = NotReached { missing, events, sources, connected };
-                    Err(Error::NotReached(Box::new(lacking)))
-                }
+                arrival => Err(Error::NotReached(Box::new(arrival.into()))),
             }
         })
     }
-}
-
-/// How all connected peers stood when as many as wanted were in sync.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InSync {
-    /// Who held durably what this node did, and nothing more. Ascending.
-    pub peers: Vec<PeerId>,
-    /// Who else was connected, and by how much it was apart.
-    pub others: Vec<Level>,
-}
-
-/// Not as many peers as wanted were in sync when the time was up. Nothing is undone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} of {wanted} peers were in sync when the time was up{}", .peers.len(), distances(.others))]
-#[non_exhaustive]
-pub struct NotInSync {
-    /// How many peers were wanted.
-    pub wanted: usize,
-    /// Who was in sync. Ascending.
-    pub peers: Vec<PeerId>,
-    /// Who else was connected, and by how much it was apart.
-    pub others: Vec<Level>,
-}
-
-impl NotInSync {
-    /// How many more peers were wanted than were in sync.
-    #[must_use]
-    pub fn lacking(&self) -> usize {
-        self.wanted.saturating_sub(self.peers.len())
-    }
-}
-
-fn distances(others: &[Level]) -> String {
-    if others.is_empty() {
-        return " (nobody else is connected)".into();
-    }
-    let (lag, behind) = others.iter().fold((0, 0), |(lag, behind): (u64, u64), level| {
-        (lag.max(level.lag), behind.saturating_add(level.behind))
-    });
-    format!(
-        " ({} more connected; they lack up to {lag} of our events, and we {behind} of theirs)",
-        others.len()
-    )
 }
 
 pub(super) async fn in_sync(shared: &Arc<Shared>, wanted: usize, patience: Duration) -> Result<InSync> {
@@ -240,12 +140,10 @@ pub(super) async fn in_sync(shared: &Arc<Shared>, wanted: usize, patience: Durat
     let wait = Wait::begin(shared, begin)?.end(Some(patience)).await?;
     let (is_met, levels) =
         shared.look(|engine| (engine.outcome(wait.id) == Some(&Outcome::Met), engine.levels()));
-    let (level, others): (Vec<Level>, Vec<Level>) = levels.into_iter().partition(|level| level.in_sync);
-    let peers = level.into_iter().map(|level| level.peer).collect();
     if is_met {
-        return Ok(InSync { peers, others });
+        return Ok(InSync::of(levels));
     }
-    Err(Error::NotInSync(Box::new(NotInSync { wanted, peers, others })))
+    Err(Error::NotInSync(Box::new(NotInSync::of(wanted, levels))))
 }
 
 /// A wait of the engine's. Ends with this.

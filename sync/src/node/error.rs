@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::concern::{NotInSync, NotReached, NotReplicated};
+use crate::concern::{NotInSync, NotReached, NotReplicated};
 use crate::engine::{OpenError, StartError};
 use crate::net::NetError;
 use crate::store::StoreError;

@@ -29,7 +29,7 @@ use driver::Shared;
 pub use builder::NodeBuilder;
 pub use changes::{Change, Changes};
 pub use commit::Commit;
-pub use concern::{InSync, NotInSync, NotReached, NotReplicated, ReadAfter, Replicated, Replicating};
+pub use concern::{ReadAfter, Replicated, Replicating};
 pub use document::Document;
 pub use error::{Error, Result};
 pub use leave::{Left, Wipe};
@@ -276,7 +276,7 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::NotInSync`] when that takes longer than `patience`. Nothing is undone.
-    pub async fn wait_in_sync(&self, peers: usize, patience: Duration) -> Result<InSync> {
+    pub async fn wait_in_sync(&self, peers: usize, patience: Duration) -> Result<crate::InSync> {
         concern::in_sync(&self.shared, peers, patience).await
     }
 

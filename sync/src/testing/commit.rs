@@ -5,6 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use tombolo_crdt::Version;
 
+use super::NodeId;
+use crate::engine::Written;
+
 /// How a write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -32,13 +35,19 @@ pub(super) enum Fate {
 /// ```
 pub struct Commit<R> {
     value: R,
-    version: Version,
+    node: NodeId,
+    written: Written,
     fate: Arc<OnceLock<Fate>>,
 }
 
 impl<R> Commit<R> {
-    pub(super) fn new(value: R, version: Version) -> Self {
-        Self { value, version, fate: Arc::default() }
+    pub(super) fn new(value: R, node: NodeId, written: Written) -> Self {
+        Self { value, node, written, fate: Arc::default() }
+    }
+
+    /// Where it was written, and what.
+    pub(super) fn place(&self) -> (NodeId, &Written) {
+        (self.node, &self.written)
     }
 
     pub(super) fn fate(&self) -> &Arc<OnceLock<Fate>> {
@@ -54,7 +63,7 @@ impl<R> Commit<R> {
     /// What the node knew of the document right after the write.
     #[must_use]
     pub fn version(&self) -> &Version {
-        &self.version
+        &self.written.version
     }
 
     /// Whether it is on the disk: whatever happens to the node, it will be there.
@@ -77,6 +86,9 @@ impl<R> fmt::Debug for Commit<R> {
             Some(Fate::Durable) => "durable",
             Some(Fate::Lost) => "lost",
         };
-        f.debug_struct("Commit").field("version", &self.version).field("fate", &fate).finish_non_exhaustive()
+        f.debug_struct("Commit")
+            .field("version", &self.written.version)
+            .field("fate", &fate)
+            .finish_non_exhaustive()
     }
 }

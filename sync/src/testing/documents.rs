@@ -140,7 +140,11 @@ impl Network {
     }
 
     /// Calls the engine of a node that runs.
-    fn call<R>(&mut self, node: NodeId, f: impl FnOnce(&mut Engine, crate::engine::Now) -> R) -> R {
+    pub(super) fn call<R>(
+        &mut self,
+        node: NodeId,
+        f: impl FnOnce(&mut Engine, crate::engine::Now) -> R,
+    ) -> R {
         let index = self.index(node);
         match self.stage.call(index, f) {
             Some(value) => value,
@@ -152,14 +156,14 @@ impl Network {
     fn commit<R>(&mut self, node: NodeId, doc: DocId, batch: BatchId, value: R) -> Commit<R> {
         let engine = self.engine(node);
         let (written, is_durable) = (engine.written(doc, batch), engine.is_durable(batch));
-        let last = written.version.get(written.replica);
-        let commit = Commit::new(value, written.version);
+        let (last, replica) = (written.version.get(written.replica), written.replica);
+        let commit = Commit::new(value, node, written);
         if is_durable {
             // It changed nothing.
             _ = commit.fate().set(Fate::Durable);
         } else {
             let (node, fate) = (self.index(node), commit.fate().clone());
-            self.stage.open.push(Open { node, batch, doc, replica: written.replica, last, fate });
+            self.stage.open.push(Open { node, batch, doc, replica, last, fate });
         }
         commit
     }

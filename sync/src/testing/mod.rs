@@ -61,6 +61,8 @@
 //!   [`set_clock`](Network::set_clock).
 //! - *Time*: [`run_for`](Network::run_for), [`run_until`](Network::run_until), [`run_until_equal`](Network::run_until_equal),
 //!   [`now`](Network::now).
+//! - *Waiting for others*: [`run_until_replicated`](Network::run_until_replicated), [`run_until_reached`](Network::run_until_reached),
+//!   [`run_until_in_sync`](Network::run_until_in_sync).
 //! - *What came of it*: [`assert_converged`](Network::assert_converged), [`Commit::is_durable`], [`events`](Network::events),
 //!   [`status`](Network::status), [`sent`](Network::sent), [`trace`](Network::trace).
 //!
@@ -68,6 +70,7 @@
 
 mod account;
 mod commit;
+mod concern;
 mod difference;
 mod document;
 mod documents;
