@@ -31,6 +31,8 @@ const MOST_ROUNDS: u32 = 4;
 /// How many cells of a sketch it takes for each difference, in hundredths: 1.36 where there are many, and the estimate may be short
 /// of the truth. One in about twenty sketches is too short, and made again.
 const CELLS_PERCENT: usize = 160;
+/// Where runs take fewer bytes than this here, they are asked for without an estimate.
+const SHORT_RUNS: usize = 2 * sketch::COUNTERS;
 /// How many cells it takes besides, where differences are few.
 const CELLS_MORE: usize = 12;
 /// How much of a frame is kept for what is not what is alive.
@@ -45,7 +47,8 @@ pub struct Behind {
     pub live: u64,
     /// The key of the counters.
     pub key: [u64; 2],
-    /// From which it is estimated in how many of them the two differ.
+    /// From which it is estimated in how many of them the two differ. None: their runs are so short that these would not be shorter with
+    /// what is gained.
     #[serde(with = "bytes")]
     pub counters: Vec<u8>,
     /// A sketch of so many cells did not tell.
@@ -68,19 +71,26 @@ impl Behind {
     /// Says so of a document; `None` if its state is the shorter answer.
     fn of(document: &dyn Document, base: Version, key: Key, tried: usize) -> Option<Self> {
         let live = document.live_below(&base).filter(|live| live.len() >= WORTH_IT)?;
-        let counters = sketch::counters(live.iter().copied(), key);
+        let runs = runs::write(&runs::ranges(live.iter().copied()));
+        let counters = match runs.len() < SHORT_RUNS {
+            true => Vec::new(),
+            false => sketch::counters(live.iter().copied(), key),
+        };
         Some(Self { base, live: live.len() as u64, key, counters, tried: u32::try_from(tried).ok()? })
     }
 
     /// Tells what is alive of `live`, in the shorter way; the whole state is wanted if that is too long for a frame.
     fn answered(&self, live: &[u64], key: Key) -> Alive {
-        let differences = sketch::estimate(&sketch::counters(live.iter().copied(), self.key), &self.counters);
+        let runs = runs::write(&runs::ranges(live.iter().copied()));
         let least = usize::try_from(self.live.abs_diff(live.len() as u64)).unwrap_or(usize::MAX);
+        let differences = match self.counters.is_empty() {
+            true => runs.len(),
+            false => sketch::estimate(&sketch::counters(live.iter().copied(), self.key), &self.counters),
+        };
         let cells = differences.max(least).saturating_mul(CELLS_PERCENT) / 100 + CELLS_MORE;
         let cells = cells.max((self.tried as usize).saturating_mul(2));
         let bits = bits_of(&self.base);
         let most = (MAX_FRAME - FRAME_REST).saturating_sub(self.base.len() * 32);
-        let runs = runs::write(&runs::ranges(live.iter().copied()));
         if sketch::bytes_of(cells, bits) < runs.len().min(most) {
             let cells = sketch::write(&sketch::cells(live.iter().copied(), key, cells), bits);
             Alive::Cells { key, cells }
