@@ -235,7 +235,9 @@ impl Engine {
     fn list_again(&mut self, doc: DocId) -> Result<(), ReadOnly> {
         let directory_is_writable = self.documents[&DocId::DIRECTORY].is_writable();
         let Some(slot) = self.documents.get_mut(&doc) else { return Ok(()) };
-        if !slot.is_writable() || (slot.is_unlisted && !directory_is_writable) {
+        // SUBTLE: as long as nothing of it is durable its creation may be among what was refused.
+        let may_be_unlisted = slot.is_unlisted || self.durable.get(doc).is_none();
+        if !slot.is_writable() || (may_be_unlisted && !directory_is_writable) {
             return Err(ReadOnly);
         }
         if std::mem::take(&mut slot.is_unlisted)
