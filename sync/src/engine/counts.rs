@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The kinds of frames by name, in the order of [`kind`].
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 22] = [
     "hello",
     "proof",
     "refuse",
@@ -30,6 +30,8 @@ const KINDS: [&str; 20] = [
     "tell",
     "alike",
     "states",
+    "wants",
+    "wanted",
 ];
 
 /// Where a frame's kind stands in [`KINDS`].
@@ -55,6 +57,8 @@ fn kind(frame: &Frame) -> usize {
         Frame::Tell { .. } => 17,
         Frame::Alike { .. } => 18,
         Frame::States(_) => 19,
+        Frame::Wants { .. } => 20,
+        Frame::Wanted { .. } => 21,
     }
 }
 
@@ -177,7 +181,7 @@ impl Engine {
         let there = self.counts.removals.iter().filter(|(doc, _)| self.documents.contains_key(doc));
         Gauges {
             peers_known: known.count(),
-            lag: ready.map(|(peer, ready)| (peer, self.durable.ahead_of(&ready.have))).collect(),
+            lag: ready.map(|(peer, ready)| (peer, self.lag_of(peer, ready))).collect(),
             documents: super::directory::count(self.directory()),
             pending_deltas: self.documents.values().map(|slot| slot.body.waiting()).sum(),
             diverged_documents: diverged.len(),
