@@ -165,6 +165,11 @@ pub struct UpArgs {
     /// Do not look for peers on the local network
     #[arg(long)]
     pub no_mdns: bool,
+    /// Hold only what has a name that begins so, from now on; an empty one is everything [default: as last time]
+    ///
+    /// May be given several times. What is not wanted any more is dropped when a peer that wants it is known to hold it.
+    #[arg(long, value_name = "PREFIX")]
+    pub only: Vec<String>,
     /// Answer scrapes of the node's numbers in Prometheus' format at http://ADDR/metrics; a port alone is one of this machine's own
     #[arg(long, value_name = "ADDR", value_parser = metrics_address)]
     pub metrics: Option<SocketAddr>,

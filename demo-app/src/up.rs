@@ -39,6 +39,9 @@ pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
         None => None,
     };
     let mut builder = home.builder().mdns(!args.no_mdns).clock_offset(args.clock_offset);
+    if !args.only.is_empty() {
+        builder = builder.only(&args.only);
+    }
     if !args.listen.is_empty() {
         builder = builder.listen(args.listen.iter().map(ToString::to_string));
     }

@@ -177,6 +177,8 @@ fn frames() -> Seeds {
         ("ask", Frame::Ask),
         ("tell", Frame::Tell { doc, version: version() }),
         ("alike", Frame::Alike { but: vec![doc], versions: [1; 32], states: [2; 16], asks: true }),
+        ("wants", Frame::Wants { number: 1, prefixes: vec!["a".into()], keeps: vec!["b".into()] }),
+        ("wanted", Frame::Wanted { number: 1 }),
         ("states", Frame::States(vec![(doc, [1; 16], [2; 16])])),
         ("diverged", Frame::Diverged { doc }),
         ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),

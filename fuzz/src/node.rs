@@ -10,7 +10,7 @@ use tombolo_sync::engine::wire::{
 };
 use tombolo_sync::engine::{
     Batch, Config, Effect, Engine, Event, Forgetting, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId,
-    Transport, decodes_as_frame, fuzzing,
+    Subscription, Transport, decodes_as_frame, fuzzing,
 };
 use tombolo_sync::store::{MemoryStore, Store};
 use tombolo_sync::{DocId, PeerId, Secret, Ticket};
@@ -177,6 +177,8 @@ pub enum Word {
     Alike(Vec<u8>, Option<bool>),
     States(Vec<(u8, bool)>),
     Diverged(u8),
+    Wants(u64, Vec<String>, Vec<String>),
+    Wanted(u64),
 }
 
 /// A line as bytes may say it: of a few marks, and now and then one that no store can have.
@@ -209,6 +211,7 @@ fn config(peer: PeerId, replica: u8) -> Config {
         application: APPLICATION.into(),
         secret: SECRET,
         limits: Limits { bytes: 64 << 10, memory: 4 << 20, replicas: 256 },
+        subscription: Subscription::everything(),
         max_documents: 8,
         memory: 1 << 20,
         forgetting: Forgetting::default(),
@@ -428,6 +431,10 @@ impl Stage {
                 states: [2; 16],
                 asks: *right == Some(true),
             },
+            Word::Wants(number, prefixes, keeps) => {
+                Frame::Wants { number: *number, prefixes: prefixes.clone(), keeps: keeps.clone() }
+            }
+            Word::Wanted(number) => Frame::Wanted { number: *number },
             Word::States(entries) => Frame::States(
                 entries
                     .iter()

@@ -468,3 +468,29 @@ fn impossible_weather_is_refused() {
     let empty = Duration::from_millis(2)..=Duration::from_millis(1);
     assert!(panics(|| _ = Weather::fair().latency(empty)).contains("latency"));
 }
+
+#[test]
+fn what_a_node_is_not_to_hold_does_not_count() {
+    let mut net = Network::new(91);
+    let [ann, bob] = net.nodes(["ann", "bob"]);
+    net.crash(bob);
+    net.only(bob, ["work/"]).expect("it is short");
+    net.start(bob);
+    let work = net.open::<PnCounter>(ann, "work/visits");
+    let home = net.open::<PnCounter>(ann, "home/visits");
+    net.update(ann, &work, |visits| visits.inc(1));
+    net.update(ann, &home, |visits| visits.inc(1));
+    net.run_until_equal(SOON).expect("nothing is in the way");
+    net.assert_converged();
+    assert_eq!(net.version(bob, &work), net.version(ann, &work));
+    assert!(net.version(bob, &home).is_empty());
+    assert_eq!((net.status(bob).documents, net.status(bob).held), (2, 1));
+    let refused = net.try_open::<PnCounter>(bob, "home/visits");
+    assert!(matches!(refused, Err(OpenError::NotSubscribed { .. })));
+    // What it lacks of what it is to hold does.
+    net.cut(ann, bob);
+    net.update(ann, &work, |visits| visits.inc(1));
+    let not_equal = net.run_until_equal(A_MOMENT).expect_err("the link is cut");
+    assert_eq!(not_equal.lacks.len(), 1);
+    assert!(net.only(ann, vec!["x"; 65]).is_err());
+}

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 
 use tombolo_crdt::{AddWinsSet, Limits, PnCounter, ReplicaId};
 use tombolo_sync::engine::wire::Frame;
-use tombolo_sync::engine::{BatchId, Config, Engine, Forgetting, Input, Now, OpenError, UpdateError};
+use tombolo_sync::engine::{
+    BatchId, Config, Engine, Forgetting, Input, Now, OpenError, Subscription, UpdateError,
+};
 use tombolo_sync::store::MemoryStore;
 use tombolo_sync::{PeerId, Secret};
 use tombolo_tests::sim::{LinkState, World};
@@ -94,6 +96,7 @@ fn batches_refused_one_by_one_take_nothing_with_them_that_was_written_after() {
         application: "test".into(),
         secret: Secret::from_bytes([7; 32]),
         limits: Limits::default(),
+        subscription: Subscription::everything(),
         max_documents: 10,
         memory: 1 << 20,
         forgetting: Forgetting::default(),

@@ -106,6 +106,8 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
             Frame::Alike { but: Vec::new(), versions: [0; 32], states: [0; 16], asks: true },
             Frame::States(vec![(DocId::DIRECTORY, [0; 16], [0; 16])]),
             Frame::Diverged { doc: DocId::DIRECTORY },
+            Frame::Wants { number: 1, prefixes: Vec::new(), keeps: Vec::new() },
+            Frame::Wanted { number: 1 },
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },
             Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None, alive: None },
             Frame::Versions { entries: vec![(doc, version)], first: true, last: true },
@@ -385,5 +387,17 @@ fn pieces_of_no_state_leave_nothing_behind() {
     }
     assert_eq!(world.read::<Words, _>(0, doc, |words| words.len()), 1);
     assert!(world.engine(0).document_status(other).is_none_or(|status| status.version.is_empty()));
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn a_peer_that_wants_something_else_all_the_time_and_knows_more_than_was_said_harms_nobody() {
+    let (mut world, doc) = three(14);
+    for number in (0..300).chain([u64::MAX, 5]) {
+        let prefixes = vec![format!("{number}"), "w".into()];
+        world.forge_frame(2, 0, &Frame::Wants { number, prefixes, keeps: vec![format!("words {number}")] });
+        world.forge_frame(2, 0, &Frame::Wanted { number });
+        world.run_for(number % 7 * 40);
+    }
     assert_unharmed(&mut world, doc);
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use peak_alloc::PeakAlloc;
 use tombolo_crdt::{AddWinsMap, AddWinsSet, Crdt, Doc, Limits, MvRegister, PnCounter, ReplicaId, Scalar};
-use tombolo_sync::engine::{Config, Effect, Engine, Forgetting, Input, Now, OpenError};
+use tombolo_sync::engine::{Config, Effect, Engine, Forgetting, Input, Now, OpenError, Subscription};
 use tombolo_sync::store::{MemoryStore, Store as _, Write};
 use tombolo_sync::{DocId, PeerId, Secret};
 
@@ -38,6 +38,7 @@ impl Node {
             application: "test".into(),
             secret: Secret::from_bytes([7; 32]),
             limits: Limits::default(),
+            subscription: Subscription::everything(),
             max_documents: 100_000,
             memory,
             forgetting: Forgetting::default(),

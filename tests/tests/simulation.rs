@@ -28,9 +28,9 @@ fn random_schedules_lose_nothing_and_end_in_agreement() {
     }
 }
 
-/// What happens only where disks are set back.
-fn of_backups(branch: Branch) -> bool {
-    matches!(branch, Branch::SetBack | Branch::Copied | Branch::Renamed)
+/// What happens only where disks are set back, or where nodes hold parts of the space.
+fn of_other_modes(branch: Branch) -> bool {
+    matches!(branch, Branch::SetBack | Branch::Copied | Branch::Renamed | Branch::Dropped)
 }
 
 #[test]
@@ -51,6 +51,17 @@ fn members_that_are_dead_and_slow_for_ever_do_not_keep_the_others_from_agreeing(
         let outcome = Schedule::new(seed).of_mode(Mode::Liveness).run();
         assert_eq!(outcome.violation, None, "replay: {}", outcome.replay());
     }
+}
+
+#[test]
+fn nodes_that_hold_parts_of_a_space_lose_nothing_and_agree_on_what_they_share() {
+    let mut stats = Stats::default();
+    for seed in 1..=OF_EACH_MODE {
+        let outcome = Schedule::new(seed).of_mode(Mode::Parts).run();
+        assert_eq!(outcome.violation, None, "replay: {}", outcome.replay());
+        stats += outcome.stats;
+    }
+    assert!(stats.branch(Branch::Dropped) > 0, "{stats}");
 }
 
 #[test]
@@ -79,7 +90,7 @@ fn random_schedules_come_by_every_fault_and_every_way_of_repair() {
     let mut stats = Stats::default();
     for seed in 1..=400 {
         stats += Schedule::new(seed).run().stats;
-        if Branch::all().filter(|branch| !of_backups(*branch)).all(|branch| stats.branch(branch) > 0) {
+        if Branch::all().filter(|branch| !of_other_modes(*branch)).all(|branch| stats.branch(branch) > 0) {
             return;
         }
     }
@@ -153,6 +164,13 @@ fn an_engine_that_tells_who_is_far_behind_of_no_removals_is_caught() {
 fn an_engine_that_forgets_a_removal_before_all_know_of_it_is_caught() {
     let violation = caught(Sabotage::Engine(Mistake::ForgetsTooSoon));
     assert!(violation.contains("says"), "{violation}");
+}
+
+#[test]
+fn a_node_that_drops_what_nobody_else_holds_is_caught() {
+    let sabotage = Sabotage::Engine(Mistake::DropsAtOnce);
+    let outcomes = (1..=300).map(|seed| Schedule::new(seed).of_mode(Mode::Parts).sabotaged(sabotage).run());
+    assert!(outcomes.filter_map(|outcome| outcome.violation).next().is_some());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tombolo_crdt::Version;
 use super::effect::Event;
 use super::frame::{Frame, Hash, Refusal};
 use super::peer::{Peer, Ready};
-use super::versions::{Digest, hash};
+use super::versions::{Digest, Versions, hash};
 use super::{Engine, StartError, Store};
 use crate::space::Secret;
 use crate::store::Write;
@@ -106,21 +106,24 @@ impl Engine {
     /// A document's durable version is another.
     pub(super) fn compare_again(&mut self, doc: DocId) {
         let at = self.now.millis + PAUSE;
-        for ready in self.peers.values_mut().filter_map(Peer::ready_mut) {
-            ready.comparing.due.entry(doc).or_insert(at);
+        for peer in self.ready_peers().into_iter().filter(|peer| self.is_told(*peer, doc)).collect::<Vec<_>>()
+        {
+            if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+                ready.comparing.due.entry(doc).or_insert(at);
+            }
         }
     }
 
     /// Sends a peer fingerprints of what has not been compared with it, once a beat.
     pub(super) fn compare(&mut self, peer: PeerId) {
         let now = self.now.millis;
-        let Some(ready) = self.comparable(peer) else { return };
+        let Some((ready, told)) = self.comparable(peer) else { return };
         let is_same = |doc: DocId| ready.have.get(doc) == self.durable.get(doc);
         if !ready.comparing.has_begun {
             let changing = ready.comparing.due.iter().filter(|(_, at)| **at > now);
             let mut but: Vec<DocId> = changing.map(|(doc, _)| *doc).collect();
-            if ready.have.digest() != self.durable.digest() {
-                but.extend(self.durable.iter().map(|(doc, _)| doc).filter(|doc| !is_same(*doc)));
+            if ready.have.digest() != told.digest() {
+                but.extend(told.iter().map(|(doc, _)| doc).filter(|doc| !is_same(*doc)));
                 but.sort_unstable();
                 but.dedup();
             }
@@ -128,7 +131,7 @@ impl Engine {
                 return self.send_alike(peer, but, true);
             }
             // Too many to be named: each by itself.
-            let docs: Vec<DocId> = self.durable.iter().map(|(doc, _)| doc).collect();
+            let docs: Vec<DocId> = told.iter().map(|(doc, _)| doc).collect();
             if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
                 ready.comparing.begin(docs, now);
             }
@@ -149,23 +152,25 @@ impl Engine {
         self.send(peer, &Frame::States(entries));
     }
 
-    /// Who can be compared with: it understands us, and has told who it is and what it holds.
-    fn comparable(&self, peer: PeerId) -> Option<&Ready> {
+    /// Who can be compared with, and what of ours it is told of: it understands us, and has told who it is and what it holds.
+    fn comparable(&self, peer: PeerId) -> Option<(&Ready, &Versions)> {
         let known = self.peers.get(&peer)?;
         let understands = known.compares();
         let ready = known.ready().filter(|ready| ready.has_told_all(self.us.replica));
-        ready.filter(|_| understands && !self.lines.is_apart())
+        ready.filter(|_| understands && !self.lines.is_apart()).zip(self.told(peer))
     }
 
     fn send_alike(&mut self, peer: PeerId, but: Vec<DocId>, asks: bool) {
-        if let Some((versions, states)) = self.all_but(&but) {
+        if let Some((versions, states)) = self.all_but(peer, &but) {
             self.send(peer, &Frame::Alike { but, versions, states, asks });
         }
     }
 
-    /// What we hold of all documents but some; `None` if that cannot be told yet.
-    fn all_but(&mut self, but: &[DocId]) -> Option<(Digest, Hash)> {
-        let docs: Vec<DocId> = self.durable.iter().map(|(doc, _)| doc).collect();
+    /// What we hold of all documents that a peer is told of, but some; `None` if that cannot be told yet.
+    fn all_but(&mut self, peer: PeerId, but: &[DocId]) -> Option<(Digest, Hash)> {
+        let told = self.told(peer)?;
+        let versions = told.digest_without(but);
+        let docs: Vec<DocId> = told.iter().map(|(doc, _)| doc).collect();
         let (mut sum, mut is_known) = (0_u128, true);
         for doc in docs.into_iter().filter(|doc| but.binary_search(doc).is_err()) {
             match self.fingerprint(doc) {
@@ -174,7 +179,7 @@ impl Engine {
                 None => is_known = false,
             }
         }
-        is_known.then(|| (self.durable.digest_without(but), sum.to_le_bytes()))
+        is_known.then(|| (versions, sum.to_le_bytes()))
     }
 
     /// A document's durable state; `None` if its fingerprint has to wait.
@@ -214,15 +219,17 @@ impl Engine {
         but.truncate(MOST);
         but.sort_unstable();
         but.dedup();
-        if self.comparable(peer).is_none() || self.durable.digest_without(&but) != *versions {
+        let Some((_, told)) = self.comparable(peer) else { return };
+        if told.digest_without(&but) != *versions {
             return;
         }
-        let Some((_, ours)) = self.all_but(&but) else { return };
+        let compared: Vec<DocId> = told.iter().map(|(doc, _)| doc).collect();
+        let Some((_, ours)) = self.all_but(peer, &but) else { return };
         let now = self.now.millis;
         let is_same = ours == *states;
         let due: Vec<DocId> = match is_same {
             true => but.clone(),
-            false => self.durable.iter().map(|(doc, _)| doc).collect(),
+            false => compared.clone(),
         };
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         let comparing = &mut ready.comparing;
@@ -233,7 +240,8 @@ impl Engine {
             comparing.begin(due, now);
         }
         if is_same {
-            self.alike_again(peer, |doc| but.binary_search(&doc).is_err());
+            let is_same = |doc| but.binary_search(&doc).is_err() && compared.binary_search(&doc).is_ok();
+            self.alike_again(peer, is_same);
         }
         if asks {
             self.send_alike(peer, but, false);
@@ -328,6 +336,13 @@ impl Engine {
         if let Some(have) = have {
             self.alike_again(peer, |doc| have.get(doc).is_none());
         }
+    }
+
+    /// A document is not held any more. Yields what the store should do.
+    pub(super) fn forget_diverged(&mut self, doc: DocId) -> Vec<Write> {
+        let peers = self.diverged_from(doc);
+        self.fingerprints.diverged.retain(|(_, of)| *of != doc);
+        peers.into_iter().map(|peer| Write::Delete { key: noted(peer, doc) }).collect()
     }
 
     /// Whether nothing of a document is exchanged with a peer, for it holds something else.

@@ -66,7 +66,7 @@ pub struct Copies {
     pub version: Version,
     /// Who has told that it holds it durably, connected or not any more. Ascending.
     pub holders: Vec<PeerId>,
-    /// Who is connected and has not. Ascending.
+    /// Who is connected, wants the document, and has not. Ascending.
     pub lacking: Vec<PeerId>,
     /// How many peers are connected.
     pub connected: usize,
@@ -174,6 +174,14 @@ impl Waits {
         })
     }
 
+    /// Which document a wait for copies is about.
+    fn document(&self, id: WaitId) -> Option<DocId> {
+        match self.all.get(&id) {
+            Some((Wait::Copies { written, .. }, _)) => Some(written.doc),
+            _ => None,
+        }
+    }
+
     /// Nobody could be counted; once we are not apart any more, everybody is.
     fn recheck(&mut self) {
         self.recheck = true;
@@ -242,7 +250,10 @@ impl Engine {
             version: written.version.clone(),
             holders: holders.iter().copied().collect(),
             connected: ready.len(),
-            lacking: ready.into_iter().filter(|peer| !holders.contains(peer)).collect(),
+            lacking: ready
+                .into_iter()
+                .filter(|peer| !holders.contains(peer) && self.is_wanted_by(*peer, written.doc))
+                .collect(),
         })
     }
 
@@ -274,8 +285,8 @@ impl Engine {
             Some(Level {
                 peer,
                 in_sync: self.is_in_sync_with(peer),
-                lag: self.durable.ahead_of(&ready.have),
-                behind: ready.have.ahead_of(&self.durable),
+                lag: self.lag_of(peer, ready),
+                behind: self.behind_of(ready),
             })
         };
         self.ready_peers().into_iter().filter_map(level).collect()
@@ -325,9 +336,13 @@ impl Engine {
         }
         let us = self.us.replica;
         let ready = self.peers.get(&peer).and_then(Peer::ready);
-        let Some(ready) = ready.filter(|ready| ready.replica.is_some() && ready.answered == Some(us)) else {
+        if !ready.is_some_and(|ready| ready.replica.is_some() && ready.answered == Some(us)) {
             return;
-        };
+        }
+        // Who does not want it may drop it.
+        if !self.waits.document(id).is_some_and(|doc| self.is_wanted_by(peer, doc)) {
+            return;
+        }
         let Some((Wait::Copies { written, holders, .. }, Outcome::Waiting)) = self.waits.all.get_mut(&id)
         else {
             return;
@@ -339,7 +354,8 @@ impl Engine {
             (written.replica, written.version) =
                 (us, slot.map(|slot| slot.body.version()).unwrap_or_default());
         }
-        let theirs = ready.have.get(written.doc);
+        let ready = self.peers.get(&peer).and_then(Peer::ready);
+        let theirs = ready.and_then(|ready| ready.have.get(written.doc));
         if written.version.is_empty() || theirs.is_some_and(|theirs| theirs.dominates(&written.version)) {
             holders.insert(peer);
         }

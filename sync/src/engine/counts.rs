@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The kinds of frames by name, in the order of [`kind`].
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 23] = [
     "hello",
     "proof",
     "refuse",
@@ -31,6 +31,8 @@ const KINDS: [&str; 21] = [
     "alike",
     "states",
     "diverged",
+    "wants",
+    "wanted",
 ];
 
 /// Where a frame's kind stands in [`KINDS`].
@@ -57,6 +59,8 @@ fn kind(frame: &Frame) -> usize {
         Frame::Alike { .. } => 18,
         Frame::States(_) => 19,
         Frame::Diverged { .. } => 20,
+        Frame::Wants { .. } => 21,
+        Frame::Wanted { .. } => 22,
     }
 }
 
@@ -179,7 +183,7 @@ impl Engine {
         let there = self.counts.removals.iter().filter(|(doc, _)| self.documents.contains_key(doc));
         Gauges {
             peers_known: known.count(),
-            lag: ready.map(|(peer, ready)| (peer, self.durable.ahead_of(&ready.have))).collect(),
+            lag: ready.map(|(peer, ready)| (peer, self.lag_of(peer, ready))).collect(),
             documents: super::directory::count(self.directory()),
             pending_deltas: self.documents.values().map(|slot| slot.body.waiting()).sum(),
             diverged_documents: diverged.len(),

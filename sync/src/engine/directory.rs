@@ -69,6 +69,11 @@ pub(crate) fn types_of(directory: &Directory, name: &str) -> Vec<String> {
     named.filter(|(_, entry)| entry.created.value()).map(|((_, type_name), _)| type_name.clone()).collect()
 }
 
+/// The documents there are, and those there were or would be, with their names.
+pub(crate) fn names(directory: &Directory) -> impl Iterator<Item = (DocId, &str)> {
+    directory.iter().map(|((name, kind), entry)| (DocId::derive(name, kind, epoch(entry)), &**name))
+}
+
 /// The ids of deleted documents.
 pub(crate) fn deleted(directory: &Directory) -> BTreeSet<DocId> {
     let epochs =

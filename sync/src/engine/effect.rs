@@ -281,6 +281,11 @@ pub enum Event {
         /// Which.
         doc: DocId,
     },
+    /// A document that we do not subscribe to is not held any more: somebody who wants it holds it durably.
+    Dropped {
+        /// Which.
+        doc: DocId,
+    },
     /// A wait has come to something: ask for its [`outcome`](crate::engine::Engine::outcome).
     Awaited(WaitId),
     /// The state of synchronisation may have changed: ask for [`status`](crate::engine::Engine::status).

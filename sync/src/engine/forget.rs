@@ -59,7 +59,8 @@ impl Engine {
         let Some(version) = self.durable.get(doc) else { return 0 };
         let rank = |peer, replica| (version.get(replica) == 0, peer);
         let ours = rank(self.config.peer, self.us.replica);
-        let others = self.peers.iter().filter_map(|(peer, known)| Some((*peer, known.ready()?.replica?)));
+        let wanting = self.peers.iter().filter(|(peer, _)| self.is_wanted_by(**peer, doc));
+        let others = wanting.filter_map(|(peer, known)| Some((*peer, known.ready()?.replica?)));
         others.filter(|(peer, replica)| rank(*peer, *replica) < ours).count()
     }
 

@@ -18,6 +18,11 @@ pub const PROTOCOL: u16 = 3;
 pub const TELLS: u64 = 1;
 /// Among the features of a [`Hello`]: `Alike`, `States` and `Diverged` are understood, and `Beyond` as content.
 pub const COMPARES: u64 = 2;
+/// Among the features of a [`Hello`]: `Wants` and `Wanted` are understood.
+pub const SUBSCRIBES: u64 = 4;
+/// Among the features of a [`Hello`]: the sender holds a part of the space only, and is going to say which in `Wants`. Before that it is
+/// told of no document.
+pub const PARTIAL: u64 = 8;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 64 KiB.
@@ -171,6 +176,20 @@ pub enum Frame {
     Diverged {
         /// The document.
         doc: DocId,
+    },
+    /// Which documents I want. Only to who understands [`SUBSCRIBES`].
+    Wants {
+        /// Ascending within a session: what comes late does not count.
+        number: u64,
+        /// Those whose names begin with one of these.
+        prefixes: Vec<String>,
+        /// I hold more than that, of names that begin with one of these, until somebody who wants it holds it durably.
+        keeps: Vec<String>,
+    },
+    /// The answer to `Wants`.
+    Wanted {
+        /// Its number.
+        number: u64,
     },
 }
 

@@ -28,7 +28,8 @@ impl Engine {
     pub(super) fn hello(&mut self) -> Hello {
         let mut nonce = [0; 32];
         self.rng.fill_bytes(&mut nonce);
-        self.credentials.hello(nonce)
+        let hello = self.credentials.hello(nonce);
+        Hello { features: hello.features | self.part_features(), ..hello }
     }
 
     pub(super) fn heard_hello(&mut self, peer: PeerId, theirs: Hello) {
@@ -77,11 +78,19 @@ impl Engine {
     /// Says what a peer that has proved itself may hear at once.
     fn welcome(&mut self, peer: PeerId) {
         self.introduce_ourselves(peer);
+        self.tell_wants(peer);
         self.send_contacts(peer);
-        if self.durable.len() <= SMALL_SPACE {
+        self.tell_all(peer);
+    }
+
+    /// Tells a peer what we hold, or what is to tell it whether that is news; nothing before it has said what it wants.
+    pub(super) fn tell_all(&mut self, peer: PeerId) {
+        let Some(told) = self.told(peer) else { return };
+        if told.len() <= SMALL_SPACE {
             self.send_versions(peer);
         } else {
-            self.send(peer, &Frame::Beat { sent: self.now.millis, digest: self.durable.digest() });
+            let digest = told.digest();
+            self.send(peer, &Frame::Beat { sent: self.now.millis, digest });
         }
     }
 

@@ -247,9 +247,7 @@ impl Engine {
         if !self.lines.is_apart() {
             let us = self.us.replica;
             let reached = |doc| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us));
-            if !self.lines.may_have_forked()
-                && ready.have.iter().any(|(doc, version)| version.get(us) > reached(doc))
-            {
+            if !self.lines.may_have_forked() && self.has_more_of_ours(ready, reached) {
                 self.overtaken(peer, false);
             }
         } else if ready.has_told_all(self.us.replica)
@@ -276,7 +274,7 @@ impl Engine {
             let begun = if ready.knows > 0 { self.lines.apart.since(doc, us, first) } else { None };
             begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
         };
-        if ready.have.iter().any(|(doc, version)| version.get(us) > written(doc)) {
+        if self.has_more_of_ours(ready, written) {
             if first >= end && !self.lines.may_have_forked() {
                 self.overtaken(peer, false);
             } else {
@@ -427,6 +425,15 @@ impl Engine {
         }
     }
 
+    /// Goes on under a new id, before anything is written: what was written under the old one may not all be here. What nobody may
+    /// have seen of it is the new one's.
+    pub(super) fn incarnate_for_more(&mut self) {
+        let (old, new, first) = (self.us.replica, self.new_id(), self.lines.seen);
+        tracing::info!(%old, %new, "going on under a new replica id, to hold more of the space");
+        let fork = self.lines.is_apart().then_some(Fork { old, first, new });
+        self.incarnate(new, fork);
+    }
+
     fn new_id(&mut self) -> ReplicaId {
         let mut id = [0; 16];
         self.rng.fill_bytes(&mut id);
@@ -538,7 +545,7 @@ fn version_meet(one: &Version, other: &Version) -> Version {
 mod tests {
     use tombolo_crdt::Limits;
 
-    use super::super::{Config, Effect, Forgetting, Now};
+    use super::super::{Config, Effect, Forgetting, Now, Subscription};
     use super::*;
     use crate::Secret;
     use crate::store::MemoryStore;
@@ -553,6 +560,7 @@ mod tests {
             application: "test".into(),
             secret: Secret::from_bytes([7; 32]),
             limits: Limits::default(),
+            subscription: Subscription::everything(),
             max_documents: 10,
             memory: 1 << 20,
             forgetting: Forgetting::default(),

@@ -85,7 +85,7 @@ impl Engine {
             tracing::debug!(peer = %from, "a gossip payload that no member made");
             return;
         };
-        if self.is_absent(doc) {
+        if self.is_absent(doc) && self.wants(doc) {
             return self.hold(doc, Held::Gossip(from, delta));
         }
         self.take_in(doc, ContentKind::Delta, &delta, from);
@@ -98,7 +98,7 @@ impl Engine {
 
     /// Merges content that `from` sent us, stores what is new, and pulls at once what turns out to be missing.
     pub(crate) fn take_in(&mut self, doc: DocId, kind: ContentKind, bytes: &[u8], from: PeerId) -> Taken {
-        if self.deleted.contains(&doc) || self.has_diverged(from, doc) {
+        if self.deleted.contains(&doc) || self.has_diverged(from, doc) || !self.wants(doc) {
             return Taken::Nothing;
         }
         let (limits, now) = (self.config.limits, self.now.wall_millis);
@@ -153,8 +153,11 @@ impl Engine {
             _ if doc == DocId::DIRECTORY => self.directory_changed(),
             _ => {}
         }
-        if doc == DocId::MEMBERS && origin != Origin::Local {
-            self.tend_members();
+        if doc == DocId::MEMBERS {
+            self.read_listed();
+            if origin != Origin::Local {
+                self.tend_members();
+            }
         }
         if let Some(slot) = self.documents.get(&doc) {
             let version = slot.body.version();

@@ -4,28 +4,36 @@
 //! everybody it has met. Whoever sees that document *answers*: says that it is there, and adds whom it has met and who is missing;
 //! from then on it adds everybody as it meets them. So who has answered has named all whom it let in.
 //!
+//! A member that holds a part of the space only says of which documents by entries of its own, one a prefix. Who says nothing holds
+//! all of them. In what a member does not hold nobody waits for it.
+//!
 //! A member that is silent for long is *released*: nobody waits for it any more. It answers again when it is back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{LwwMap, Replica, Version};
 
 use super::effect::{BatchId, Event, Input, Now};
+use super::memory::is_own;
 use super::peer::Peer;
 use super::storage::Slot;
+use super::subscription::Subscription;
 use super::versions::Versions;
 use super::{Engine, Mistake};
 use super::{StartError, Store};
 use crate::store::Write;
 use crate::{DocId, PeerId};
 
-/// Who belongs to the space: a state by key.
+/// Who belongs to the space: a state by key, and by key and prefix that a member holds what begins with that.
 pub(crate) type Members = LwwMap<String, u8>;
 
 /// What members have acknowledged stands under these names.
 const ACKNOWLEDGED: &str = "acknowledged/";
 /// That we have left stands under this.
 pub(crate) const LEFT: &str = "left";
+/// What stands between a member's key and a prefix, and how it stands there that the member holds that.
+const HOLDS: char = '/';
+const HELD: u8 = 1;
 /// The pause between writing down twice what a member has acknowledged, in milliseconds, and that at the end of sessions.
 const SAVE_PAUSE: u64 = 10 * 60 * 1_000;
 const LEAST_SAVE_PAUSE: u64 = 60 * 1_000;
@@ -97,6 +105,8 @@ struct Acknowledged {
 #[derive(Debug, Default)]
 pub(crate) struct Roll {
     acknowledged: BTreeMap<PeerId, Acknowledged>,
+    /// Who holds a part of the space only, and which.
+    parts: BTreeMap<PeerId, Subscription>,
     /// Something here waits for being forgotten.
     pub(super) is_wanted: bool,
     /// We have left: we do not answer any more.
@@ -134,6 +144,63 @@ impl Engine {
             self.durable.remove(DocId::MEMBERS);
             self.submit_others(vec![Write::Remove { doc: DocId::MEMBERS }]);
         }
+        self.read_listed();
+    }
+
+    /// Reads which members hold a part of the space only.
+    pub(super) fn read_listed(&mut self) {
+        let mut parts: BTreeMap<PeerId, Vec<String>> = BTreeMap::new();
+        for (key, code) in self.members().into_iter().flat_map(|members| members.iter()) {
+            if *code == HELD
+                && let Some((peer, prefix)) = key.split_once(HOLDS)
+                && let Ok(peer) = peer.parse()
+            {
+                parts.entry(peer).or_default().push(prefix.to_owned());
+            }
+        }
+        // What is no subscription is nobody's.
+        let parts =
+            parts.into_iter().filter_map(|(peer, prefixes)| Some((peer, Subscription::new(prefixes).ok()?)));
+        self.roll.parts = parts.collect();
+        if !self.roll.parts.is_empty() {
+            self.names_matter();
+        }
+    }
+
+    /// Whether a member holds a document, as far as its name is known.
+    fn is_held_by(&self, member: PeerId, doc: DocId) -> bool {
+        self.roll
+            .parts
+            .get(&member)
+            .is_none_or(|part| self.durable.name(doc).is_none() || self.durable.belongs(doc, part))
+    }
+
+    /// Which entries of ours are to be there, and are not, or the other way round.
+    fn unlisted(&self) -> BTreeMap<String, bool> {
+        let us = self.config.peer;
+        let none = Subscription::nothing();
+        let listed = self.roll.parts.get(&us).unwrap_or(&none);
+        let held = Some(self.hears()).filter(|held| !held.is_everything()).unwrap_or(none.clone());
+        let key = |prefix: &String| format!("{us}{HOLDS}{prefix}");
+        let more = held.prefixes().iter().filter(|prefix| !listed.prefixes().contains(prefix));
+        let less = listed.prefixes().iter().filter(|prefix| !held.prefixes().contains(prefix));
+        more.map(|prefix| (key(prefix), true)).chain(less.map(|prefix| (key(prefix), false))).collect()
+    }
+
+    /// The documents a peer asked for that wait until it is durable here that it holds them, as in [`is_to_be_named`](Self::is_to_be_named).
+    pub(super) fn to_be_listed(&self, peer: PeerId) -> BTreeSet<DocId> {
+        let Some(durable) = self.durable.get(DocId::MEMBERS) else { return BTreeSet::new() };
+        let ready = self.peers.get(&peer).and_then(Peer::ready);
+        let Some(ready) = ready.filter(|_| self.has_parts() && !self.roll.has_left) else {
+            return BTreeSet::new();
+        };
+        let slot = self.documents.get(&DocId::MEMBERS);
+        let is_durable = slot.is_none_or(|slot| durable.dominates(&slot.body.version()));
+        ready
+            .serving
+            .asked()
+            .filter(|doc| !is_own(*doc) && (!is_durable || !self.is_held_by(peer, *doc)))
+            .collect()
     }
 
     /// Who belongs to the space, as far as anybody has asked.
@@ -169,7 +236,7 @@ impl Engine {
         states.extend(
             met.filter(|(peer, _)| *peer != self.config.peer).map(|(peer, _)| (peer, Membership::Known)),
         );
-        if !states.is_empty() {
+        if !states.is_empty() || !self.unlisted().is_empty() {
             self.note_members(&states);
         }
     }
@@ -177,6 +244,7 @@ impl Engine {
     /// Writes how these belong to the space; begins the list if there is none. `None` if it cannot be written now.
     fn note_members(&mut self, states: &BTreeMap<PeerId, Membership>) -> Option<BatchId> {
         let now = self.now.wall_millis;
+        let unlisted = self.unlisted();
         self.open_slot::<Members>(DocId::MEMBERS).ok()?;
         let slot = self.documents.get_mut(&DocId::MEMBERS).filter(|slot| slot.is_writable())?;
         slot.body.set_time(now);
@@ -184,6 +252,13 @@ impl Engine {
         let ((), delta) = members.update(|members| {
             for (peer, state) in states {
                 members.set(peer.to_string(), *state as u8);
+            }
+            for (key, is_held) in unlisted {
+                if is_held {
+                    members.set(key, HELD);
+                } else {
+                    members.remove(&*key);
+                }
             }
         });
         self.roll.naming = self.commit(DocId::MEMBERS, &delta);
@@ -208,6 +283,7 @@ impl Engine {
         let is_asked = self.durable.get(DocId::MEMBERS).is_some();
         let Some(ready) = self.peers.get(&peer).and_then(Peer::ready).filter(|_| is_asked) else { return };
         let is_hasty = self.config.mistake == Some(Mistake::AcknowledgedIsStable);
+        let level = self.told(peer).is_some_and(|told| told.digest() == ready.have.digest());
         let acknowledged = self.roll.acknowledged.entry(peer).or_default();
         acknowledged.silent = 0;
         if !ready.has_told_all(self.us.replica) || self.lines.is_apart() {
@@ -220,7 +296,7 @@ impl Engine {
             return;
         }
         acknowledged.versions = common(std::mem::take(&mut acknowledged.fresh), &ready.have);
-        acknowledged.fresh = if ready.have.digest() == self.durable.digest() {
+        acknowledged.fresh = if level {
             ready.have.clone()
         } else {
             let mut level = acknowledged.versions.clone();
@@ -276,11 +352,21 @@ impl Engine {
         if self.config.mistake == Some(Mistake::ForgetsTooSoon) {
             return durable;
         }
-        self.awaited().map_or_else(Version::new, |heard| level(&heard, doc, durable))
+        self.awaited().map_or_else(Version::new, |heard| self.level(&heard, doc, durable))
+    }
+
+    /// What of a document all these have that hold it, and we durably.
+    fn level(&self, heard: &[(PeerId, &Versions)], doc: DocId, durable: Version) -> Version {
+        heard
+            .iter()
+            .filter(|(member, _)| self.is_held_by(*member, doc))
+            .fold(durable, |level, (_, versions)| {
+                versions.get(doc).map_or_else(Version::new, |version| level.meet(version))
+            })
     }
 
     /// What all members who are not released have acknowledged; `None` as long as one has not answered, or has acknowledged nothing.
-    fn awaited(&self) -> Option<Vec<&Versions>> {
+    fn awaited(&self) -> Option<Vec<(PeerId, &Versions)>> {
         let roll = self.roll_call();
         let missing = self.book.iter().filter(|(peer, met)| met.proved && !roll.contains_key(peer));
         let is_whole = missing.count() == 0;
@@ -288,7 +374,7 @@ impl Engine {
             roll.iter().filter(|(peer, state)| **peer != self.config.peer && **state != Membership::Released);
         let acknowledged = others.map(|(peer, state)| {
             let acknowledged = self.roll.acknowledged.get(peer).filter(|_| *state == Membership::Member);
-            acknowledged.map(|acknowledged| &acknowledged.versions)
+            acknowledged.map(|acknowledged| (*peer, &acknowledged.versions))
         });
         acknowledged.collect::<Option<_>>().filter(|_| is_whole)
     }
@@ -299,7 +385,7 @@ impl Engine {
         let stable = |(doc, slot): (&DocId, &Slot)| {
             let is_due = |durable: &&Version| !slot.is_absent() && slot.bare_at.as_ref() != Some(durable);
             let durable = self.durable.get(*doc).filter(is_due)?;
-            Some((*doc, level(&heard, *doc, durable.clone())))
+            Some((*doc, self.level(&heard, *doc, durable.clone())))
         };
         let stable: Vec<(DocId, Version)> = self.documents.iter().filter_map(stable).collect();
         for (doc, stable) in stable.into_iter().filter(|(_, stable)| !stable.is_empty()) {
@@ -417,11 +503,4 @@ fn common(one: Versions, other: &Versions) -> Versions {
         }
     }
     common
-}
-
-/// What of a document all these have, and we durably.
-fn level(heard: &[&Versions], doc: DocId, durable: Version) -> Version {
-    heard.iter().fold(durable, |level, versions| {
-        versions.get(doc).map_or_else(Version::new, |version| level.meet(version))
-    })
 }

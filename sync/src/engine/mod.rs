@@ -29,12 +29,15 @@ mod gossip;
 mod greeting;
 mod handshake;
 mod head;
+mod holdings;
 mod incarnation;
+mod kept;
 mod line;
 mod links;
 mod live;
 mod members;
 mod memory;
+mod part;
 mod peer;
 mod pulls;
 mod repair;
@@ -45,6 +48,7 @@ mod sketch;
 mod staging;
 mod status;
 mod storage;
+mod subscription;
 mod tell;
 mod undo;
 mod update;
@@ -67,9 +71,11 @@ use document::Us;
 use forget::Forget;
 use gossip::Seal;
 use handshake::Credentials;
+use holdings::Holdings;
 use incarnation::Lines;
 use members::Roll;
 use memory::Memory;
+use part::Part;
 use peer::Peer;
 use pulls::Pulls;
 use staging::Staging;
@@ -89,8 +95,11 @@ pub use incarnation::REPLICA_RECORD;
 pub(crate) use members::LEFT as LEFT_RECORD;
 pub use members::{Forgetting, Membership};
 #[cfg(feature = "net")]
+pub(crate) use part::last_subscription;
+#[cfg(feature = "net")]
 pub(crate) use session::REFUSED;
 pub use status::{DocumentStatus, PeerStatus, Status};
+pub use subscription::{MAX_PREFIX, MAX_PREFIXES, Subscription, SubscriptionError};
 pub use update::{OpenError, UpdateError};
 
 /// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.
@@ -98,8 +107,8 @@ pub use update::{OpenError, UpdateError};
 pub mod wire {
     pub use super::behind::Behind;
     pub use super::frame::{
-        Alive, COMPARES, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_NAMES, PART, Refusal,
-        TELLS, Welcome, content_hash,
+        Alive, COMPARES, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_NAMES, PART, PARTIAL,
+        Refusal, SUBSCRIBES, TELLS, Welcome, content_hash,
     };
     pub use super::gossip::{open_payload, seal_payload};
     pub use super::line::Line;
@@ -121,6 +130,8 @@ pub struct Config {
     pub secret: Secret,
     /// What decoding content from peers may cost.
     pub limits: Limits,
+    /// Which documents are held.
+    pub subscription: Subscription,
     /// How many documents there may be.
     pub max_documents: usize,
     /// About how many bytes of memory documents may take that nobody holds open. What is more is on the disk only, and read when it is
@@ -147,6 +158,10 @@ pub enum Mistake {
     ForgetsTooSoon,
     /// A removal is forgotten as soon as all have acknowledged it, also where what they wrote before that has not come yet.
     AcknowledgedIsStable,
+    /// Of nodes that hold a part of a space only nothing is known, as in an earlier program.
+    KnowsNoParts,
+    /// What is not subscribed to any more is dropped at once, whoever else holds it.
+    DropsAtOnce,
 }
 
 /// About how many bytes of memory documents may take that nobody holds open, if nothing else is said: 256 MiB.
@@ -188,7 +203,9 @@ pub struct Engine {
     /// Which of them are in memory.
     memory: Memory,
     /// What we hold durably, and may tell others.
-    durable: Versions,
+    durable: Holdings,
+    /// What we hold of the space.
+    part: Part,
     /// Deleted documents: not kept, not taken in.
     deleted: BTreeSet<DocId>,
     batches: Batches,
@@ -255,7 +272,8 @@ impl Engine {
             effects: VecDeque::new(),
             documents: BTreeMap::new(),
             memory: Memory::default(),
-            durable: Versions::default(),
+            durable: Holdings::default(),
+            part: Part::load(store)?,
             deleted: BTreeSet::new(),
             batches: Batches::default(),
             fingerprints: Fingerprints::load(&config.secret, store)?,
@@ -338,6 +356,7 @@ impl Engine {
         engine.read_members();
         engine.settle_forks(&renamed);
         engine.load_staging(store)?;
+        engine.begin_part();
         if !removals.is_empty() {
             engine.submit_others(removals);
         }
@@ -356,6 +375,7 @@ impl Engine {
     /// Takes in what happened; what is to be done comes out of [`next_effect`](Self::next_effect).
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = now;
+        self.perhaps_begin_anew();
         match input {
             Input::Tick => {}
             Input::Up { peer, session, address, transport, dialer } => {
@@ -402,13 +422,15 @@ impl Engine {
         let push = Some(self.push_at).filter(|_| !self.push.is_empty() && !self.lines.is_apart());
         let others =
             [dials, self.announce_at, push, self.retry_at, self.pulls.deadline(), self.ask_deadline()];
-        let soonest = sessions.chain(others.into_iter().flatten()).min();
+        let others = others.into_iter().chain([self.part.deadline()]);
+        let soonest = sessions.chain(others.flatten()).min();
         soonest.unwrap_or(u64::MAX).clamp(now, now + 1_000)
     }
 
     /// Everything that is due by now.
     fn work(&mut self) {
         self.tend_sessions();
+        self.tend_part();
         self.tend_pulls();
         self.tend_disk();
         self.dial();

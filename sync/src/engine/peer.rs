@@ -7,6 +7,7 @@ use tombolo_crdt::{ReplicaId, SessionNames, Version};
 use super::compare::Comparing;
 use super::effect::{SessionId, Transport};
 use super::frame::{COMPARES, Hello};
+use super::part::Wants;
 use super::serve::Serving;
 use super::sketch::Key;
 use super::tell::Asked;
@@ -76,6 +77,10 @@ pub(crate) struct Ready {
     pub(crate) last_repair: Option<u64>,
     /// What it wants to be told when it is durable here.
     pub(crate) asked: Asked,
+    /// What it wants, as it said itself.
+    pub(crate) wants: Option<Wants>,
+    /// Up to which number it knows what we want.
+    pub(crate) knows_wants: u64,
     /// What was compared with it.
     pub(crate) comparing: Comparing,
     /// How far its clock is ahead of ours, as far as one message can tell.

@@ -51,16 +51,24 @@ impl Engine {
         if entries.is_empty() {
             return;
         }
-        for frame in split(entries, false) {
-            for peer in self.ready_peers() {
-                self.send(peer, &frame);
-            }
+        let all = split(entries.clone(), false);
+        for peer in self.ready_peers() {
+            // Who wants everything is told the same.
+            let is_told = entries.iter().all(|(doc, _)| self.is_told(peer, *doc));
+            let some = || {
+                let some =
+                    entries.iter().filter(|(doc, _)| self.is_told(peer, *doc)).cloned().collect::<Vec<_>>();
+                if some.is_empty() { Vec::new() } else { split(some, false) }
+            };
+            let frames = if is_told { all.clone() } else { some() };
+            frames.iter().for_each(|frame| self.send(peer, frame));
         }
     }
 
     /// Tells one peer everything we hold.
     pub(crate) fn send_versions(&mut self, peer: PeerId) {
-        let entries = self.durable.iter().map(|(doc, version)| (doc, version.clone())).collect();
+        let Some(told) = self.told(peer) else { return };
+        let entries = told.iter().map(|(doc, version)| (doc, version.clone())).collect();
         for frame in split(entries, true) {
             self.send(peer, &frame);
         }
@@ -69,22 +77,24 @@ impl Engine {
     /// Has a peer tell what it holds: all of it, if that is little, or as far as it is not what we hold. The cells of a sketch
     /// are as many as it takes for a few differences, then four times as many, until a list is shorter.
     pub(crate) fn ask(&mut self, peer: PeerId) {
+        let told = self.told(peer).cloned().unwrap_or_default();
         let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return };
         ready.cells = (ready.cells * 4).max(FIRST_CELLS);
-        if self.durable.len() < SKETCHED_FROM || ready.cells * CELL_BYTES > self.durable.len() * ENTRY_BYTES {
+        if told.len() < SKETCHED_FROM || ready.cells * CELL_BYTES > told.len() * ENTRY_BYTES {
             ready.sketched = None;
             return self.send(peer, &Frame::Ask);
         }
         let key = self.rng.random();
-        let hashes = self.durable.hashes(key).into_iter().map(|(hash, _)| hash);
+        let hashes = told.hashes(key).into_iter().map(|(hash, _)| hash);
         let cells = sketch::write(&sketch::cells(hashes, key, ready.cells), u64::BITS);
-        ready.sketched = Some((key, self.durable.clone()));
+        ready.sketched = Some((key, told));
         self.send(peer, &Frame::Sketch { key, cells });
     }
 
     /// A peer asks where what we hold is not what it holds.
     pub(crate) fn sketched(&mut self, peer: PeerId, key: Key, cells: &[u8]) {
-        let hashes = self.durable.hashes(key);
+        let Some(told) = self.told(peer) else { return };
+        let hashes = told.hashes(key);
         let ours: Vec<u64> = hashes.iter().map(|(hash, _)| *hash).collect();
         let cells = sketch::read(cells, u64::BITS);
         let found = cells.map(|cells| sketch::differences(&ours, cells, key, u64::BITS));
@@ -94,7 +104,7 @@ impl Engine {
         let held = ours.iter().filter_map(|hash| {
             let at = hashes.binary_search_by_key(hash, |(hash, _)| *hash).ok()?;
             let doc = hashes[at].1;
-            Some((doc, self.durable.get(doc)?.clone()))
+            Some((doc, told.get(doc)?.clone()))
         });
         for (at, frame) in split(held.collect(), false).into_iter().enumerate() {
             match frame {
@@ -137,10 +147,11 @@ impl Engine {
         }
     }
 
-    /// A peer holds exactly what we hold.
+    /// A peer holds exactly what it is told that we hold.
     pub(crate) fn holds_the_same(&mut self, peer: PeerId) {
+        let Some(told) = self.told(peer).cloned() else { return };
         if let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) {
-            (ready.have, ready.arriving) = (self.durable.clone(), None);
+            (ready.have, ready.arriving) = (told, None);
             self.listed(peer);
             self.event(super::Event::Progress);
         }
@@ -185,7 +196,7 @@ impl Engine {
     pub(crate) fn chase(&mut self, doc: DocId) {
         let slot = self.documents.get(&doc);
         let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
-        if is_busy || self.deleted.contains(&doc) || self.lines.is_apart() {
+        if is_busy || self.deleted.contains(&doc) || self.lines.is_apart() || !self.wants(doc) {
             return;
         }
         let ours = slot.map(|slot| slot.body.version()).unwrap_or_default();
@@ -232,7 +243,7 @@ impl Engine {
         let is_shunned = self.pulls.shunned_until(peer, doc) > now
             || self.pulls.refused_until(doc, now).is_some()
             || !self.pulls.has_room(peer);
-        let is_ready = is_ready && !self.lines.is_apart() && !self.has_diverged(peer, doc);
+        let is_ready = is_ready && !self.lines.is_apart() && !self.has_diverged(peer, doc) && self.wants(doc);
         if !is_ready || is_busy || is_shunned || self.deleted.contains(&doc) || !self.has_room(doc) {
             return;
         }

@@ -149,6 +149,11 @@ impl Serving {
         lost
     }
 
+    /// The documents that the peer asked for, in order.
+    pub(super) fn asked(&self) -> impl Iterator<Item = DocId> + '_ {
+        self.requests.iter().map(|request| request.doc)
+    }
+
     /// Whether the peer waits for an answer about this document.
     pub(super) fn is_asked(&self, doc: DocId) -> bool {
         self.requests.iter().any(|request| request.doc == doc)
@@ -201,6 +206,7 @@ impl Engine {
             return;
         }
         let now = self.now.millis;
+        let unlisted = self.to_be_listed(peer);
         loop {
             let Some(ready) = self.peers.get_mut(&peer).and_then(|peer| peer.ready_mut()) else { return };
             let serving = &mut ready.serving;
@@ -243,7 +249,9 @@ impl Engine {
             let (documents, memory) = (&self.documents, &self.memory);
             let is_there = |request: &Request| {
                 let slot = documents.get(&request.doc);
-                slot.is_none_or(|slot| !slot.is_absent()) || memory.is_unreadable(request.doc, now)
+                let is_there =
+                    slot.is_none_or(|slot| !slot.is_absent()) || memory.is_unreadable(request.doc, now);
+                is_there && !unlisted.contains(&request.doc)
             };
             let Some(at) = serving.requests.iter().position(is_there) else { break };
             let Some(request) = serving.requests.remove(at) else { break };
@@ -255,7 +263,7 @@ impl Engine {
     /// Has the first documents read that a peer asked for. What waits is on the disk only.
     fn want_asked(&mut self, peer: PeerId) {
         let Some(ready) = self.peers.get(&peer).and_then(super::Peer::ready) else { return };
-        let docs: Vec<DocId> = ready.serving.requests.iter().map(|request| request.doc).take(AHEAD).collect();
+        let docs: Vec<DocId> = ready.serving.asked().take(AHEAD).collect();
         docs.into_iter().for_each(|doc| _ = self.want(doc));
     }
 

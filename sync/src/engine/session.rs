@@ -5,7 +5,7 @@ use super::effect::{Effect, Event, SessionId, Transport};
 use super::frame::{Frame, Refusal};
 use super::memory::Held;
 use super::peer::{Peer, Phase};
-use super::versions::Digest;
+use super::versions::{Digest, Versions};
 use crate::{DocId, PeerId};
 
 /// Why a connection is closed to a peer that is told so in a last frame, which has to arrive first.
@@ -41,6 +41,9 @@ impl Engine {
         }
         if let Some(old) = self.peers.remove(&peer) {
             self.pull_elsewhere(peer);
+            if self.has_parts() {
+                self.keep_views();
+            }
             if old.ready().is_some() {
                 self.event(Event::PeerGone { peer });
             }
@@ -81,6 +84,9 @@ impl Engine {
         self.dial_at = 0;
         self.pull_elsewhere(peer);
         if proved {
+            if self.has_parts() {
+                self.keep_views();
+            }
             self.event(Event::PeerGone { peer });
         }
     }
@@ -156,7 +162,7 @@ impl Engine {
             Frame::Differences { key, entries, gone } => self.differences(peer, key, entries, &gone),
             Frame::TooMany { key } => self.too_many(peer, key),
             Frame::Pull { doc, version, kept, alive } => self.pulled(peer, (doc, version), kept, alive),
-            Frame::Content { doc, .. } if self.is_absent(doc) => {
+            Frame::Content { doc, .. } if self.is_absent(doc) && self.wants(doc) => {
                 if let Some(session) = self.peers.get(&peer).map(|known| known.session) {
                     self.hold(doc, Held::Frame(peer, session, frame));
                 }
@@ -173,6 +179,8 @@ impl Engine {
             }
             Frame::States(entries) => self.heard_states(peer, entries),
             Frame::Diverged { doc } => self.heard_diverged(peer, doc),
+            Frame::Wants { number, prefixes, keeps } => self.heard_wants(peer, number, prefixes, keeps),
+            Frame::Wanted { number } => self.wanted(peer, number),
         }
     }
 
@@ -191,7 +199,7 @@ impl Engine {
             ready.ask_pause = (ready.ask_pause * 2).clamp(ASK_PAUSE, LONGEST_ASK_PAUSE);
             ready.ask_at = now + ready.ask_pause;
             ready.cells = 0;
-            if self.durable.digest() == *digest {
+            if self.told(peer).is_some_and(|told| told.digest() == *digest) {
                 self.holds_the_same(peer);
             } else {
                 self.ask(peer);
@@ -219,7 +227,12 @@ impl Engine {
                 Some(ready) if speaks => {
                     let introduced = ready.replica.is_some() || now < since + BEAT;
                     let answered = ready.answered == Some(self.us.replica) || now < since + BEAT;
-                    self.send(peer, &Frame::Beat { sent: now, digest: self.durable.digest() });
+                    match self.told(peer).map(Versions::digest) {
+                        Some(digest) => self.send(peer, &Frame::Beat { sent: now, digest }),
+                        // It has not said what it wants, and says so again.
+                        None => self.greet_again(peer),
+                    }
+                    self.tell_wants(peer);
                     if !introduced {
                         self.greet_again(peer);
                     }

@@ -5,7 +5,9 @@ use tombolo_crdt::{Garbage, Version};
 use super::Engine;
 use super::effect::Transport;
 use super::members::Membership;
+use super::memory::is_own;
 use super::peer::Peer;
+use super::subscription::Subscription;
 use crate::{DocId, PeerId};
 
 /// How a node stands.
@@ -17,6 +19,12 @@ pub struct Status {
     pub name: String,
     /// How many documents there are.
     pub documents: usize,
+    /// Which of them are held here for good.
+    pub subscription: Subscription,
+    /// How many documents are held here.
+    pub held: usize,
+    /// How many of these do not belong to the subscription: they are held until somebody who wants them is known to hold them durably.
+    pub kept: usize,
     /// Whether every connected peer has acknowledged our version of every document, and we theirs; `None` without
     /// a connected peer.
     pub in_sync: Option<bool>,
@@ -49,6 +57,8 @@ pub struct PeerStatus {
     pub lag: Option<u64>,
     /// How many of its items we lack; unknown while it is not connected.
     pub behind: Option<u64>,
+    /// Which documents it holds, if it has said so in this session; who says nothing wants everything.
+    pub subscription: Option<Subscription>,
     /// The documents of which it holds something else, in the same version: nothing of them is exchanged with it
     /// ([`Event::Diverged`](super::Event::Diverged)).
     pub diverged: Vec<DocId>,
@@ -114,8 +124,9 @@ impl Engine {
                 blocked: known.blocked,
                 transport: ready.and(session).map(|session| session.transport),
                 round_trip_millis: ready.and_then(|ready| ready.round_trip),
-                lag: ready.map(|ready| self.durable.ahead_of(&ready.have)),
-                behind: ready.map(|ready| ready.have.ahead_of(&self.durable)),
+                lag: ready.map(|ready| self.lag_of(peer, ready)),
+                behind: ready.map(|ready| self.behind_of(ready)),
+                subscription: ready.and_then(|ready| ready.subscription().cloned()),
                 diverged: self.diverged_at(peer),
                 in_sync: self.is_in_sync_with(peer),
                 bytes_in: session.map_or(0, |session| session.bytes_in),
@@ -135,6 +146,9 @@ impl Engine {
             peer: self.config.peer,
             name: self.config.name.clone(),
             documents: super::directory::count(self.directory()),
+            subscription: self.subscription().clone(),
+            held: self.documents.keys().filter(|doc| !is_own(**doc)).count(),
+            kept: self.kept_documents().len(),
             in_sync: (!connected.is_empty()).then_some(all),
             isolated: self.isolated,
             suspended: self.suspended,
@@ -143,7 +157,7 @@ impl Engine {
         }
     }
 
-    /// Whether a connected peer holds durably what we hold durably, nothing more and nothing less, and everything
+    /// Whether a connected peer holds durably what we hold durably, nothing more and nothing less, of what both want, and everything
     /// we have is durable.
     #[must_use]
     pub fn is_in_sync_with(&self, peer: PeerId) -> bool {
@@ -154,7 +168,7 @@ impl Engine {
             && !self.lines.is_apart()
             && self.diverged_at(peer).is_empty()
             && ready.is_some_and(|ready| {
-                ready.has_told_all(self.us.replica) && ready.have.digest() == self.durable.digest()
+                ready.has_told_all(self.us.replica) && self.is_level_with(peer, ready)
             })
     }
 

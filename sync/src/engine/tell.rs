@@ -50,7 +50,7 @@ impl Engine {
             let frame = Frame::Tell { doc, version };
             for peer in self.ready_peers() {
                 let theirs = self.peers.get(&peer).and_then(|peer| peer.theirs.as_ref());
-                if theirs.is_some_and(|hello| hello.features & TELLS != 0) {
+                if theirs.is_some_and(|hello| hello.features & TELLS != 0) && self.is_wanted_by(peer, doc) {
                     self.send(peer, &frame);
                 }
             }

@@ -128,6 +128,9 @@ impl Engine {
         if doc == DocId::DIRECTORY {
             self.directory_undone();
         }
+        if doc == DocId::MEMBERS {
+            self.read_listed();
+        }
         self.event(Event::Changed { doc, origin: Origin::Undone, version });
         if is_empty {
             self.documents.remove(&doc);
@@ -140,6 +143,7 @@ impl Engine {
     /// The directory went back: some documents are not deleted after all, some not created.
     fn directory_undone(&mut self) {
         self.deleted = directory::deleted(self.directory());
+        self.part.names_changed();
         let (again, gone): (Vec<DocId>, Vec<DocId>) =
             self.doomed.keys().partition(|doc| !self.deleted.contains(doc));
         for doc in gone {
@@ -150,6 +154,7 @@ impl Engine {
                 self.unsaved.remove(&super::storage::Place::Document(doc));
                 self.durable.set(doc, durable);
                 self.documents.insert(doc, slot);
+                self.keep_again(doc);
                 self.read_back(doc);
             }
         }
@@ -172,19 +177,16 @@ impl Engine {
         let deleted = directory::deleted(self.directory());
         let gone: Vec<DocId> = deleted.difference(&self.deleted).copied().collect();
         self.deleted = deleted;
+        self.part.names_changed();
         for doc in gone {
             let durable = self.durable.get(doc).cloned().unwrap_or_default();
-            self.durable.remove(doc);
-            self.announce.remove(&doc);
-            self.pulls.forget_document(doc);
-            self.forget_staging(doc);
-            self.stale.remove(&doc);
-            self.memory.forget(doc);
-            for ready in self.peers.values_mut().filter_map(|peer| peer.ready_mut()) {
-                ready.have.remove(doc);
-                ready.comparing.forget(doc);
-                ready.serving.forget(doc);
-            }
+            self.let_go(doc);
+            self.durable.forget_name(doc);
+            self.part.forget(doc);
+            self.peers
+                .values_mut()
+                .filter_map(|peer| peer.ready_mut())
+                .for_each(|ready| ready.have.remove(doc));
             if let Some(slot) = self.documents.remove(&doc) {
                 let batch = self.submit_others(vec![Write::Remove { doc }]);
                 self.doomed.insert(doc, Doomed { batch, slot, durable });
@@ -192,6 +194,20 @@ impl Engine {
             self.gone(doc);
         }
         self.event(Event::Directory);
+    }
+
+    /// Nothing is done with a document any more.
+    pub(super) fn let_go(&mut self, doc: DocId) {
+        self.durable.remove(doc);
+        self.announce.remove(&doc);
+        self.pulls.forget_document(doc);
+        self.forget_staging(doc);
+        self.stale.remove(&doc);
+        self.memory.forget(doc);
+        for ready in self.peers.values_mut().filter_map(|peer| peer.ready_mut()) {
+            ready.comparing.forget(doc);
+            ready.serving.forget(doc);
+        }
     }
 
     /// Asks the disk again for what it refused.

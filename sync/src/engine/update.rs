@@ -57,6 +57,14 @@ pub enum OpenError {
         /// What the disk said.
         why: String,
     },
+    /// The name does not begin with any of the prefixes this node subscribes to.
+    #[error(
+        "this node holds a part of the space only, to which `{name}` does not belong; subscribe to a prefix of it, and start the node anew"
+    )]
+    NotSubscribed {
+        /// The name.
+        name: String,
+    },
     /// The name is empty or too long.
     #[error("a document's name must have 1 to {MAX_NAME} bytes")]
     Name,
@@ -98,6 +106,10 @@ impl Engine {
         if name.is_empty() || name.len() > MAX_NAME {
             return Err(OpenError::Name);
         }
+        if !self.config.subscription.includes(name) {
+            return Err(OpenError::NotSubscribed { name: name.to_owned() });
+        }
+        self.perhaps_begin_anew();
         let wanted = T::type_name().into_owned();
         let (doc, exists) = directory::current(self.directory(), name, &wanted);
         if !exists {
@@ -120,6 +132,7 @@ impl Engine {
             self.want_to_open(doc);
             return Err(OpenError::NotLoaded { doc });
         }
+        self.created(doc, name);
         self.open_slot::<T>(doc).map_err(|why| match why {
             Some(why) => OpenError::Content { name: name.to_owned(), wanted: wanted.clone(), why },
             None => OpenError::TooMany { limit: self.config.max_documents },
@@ -235,13 +248,16 @@ impl Engine {
     fn list_again(&mut self, doc: DocId) -> Result<(), ReadOnly> {
         let directory_is_writable = self.documents[&DocId::DIRECTORY].is_writable();
         let Some(slot) = self.documents.get_mut(&doc) else { return Ok(()) };
-        if !slot.is_writable() || (slot.is_unlisted && !directory_is_writable) {
+        // SUBTLE: as long as nothing of it is durable its creation may be among what was refused.
+        let may_be_unlisted = slot.is_unlisted || self.durable.get(doc).is_none();
+        if !slot.is_writable() || (may_be_unlisted && !directory_is_writable) {
             return Err(ReadOnly);
         }
         if std::mem::take(&mut slot.is_unlisted)
             && let Some((name, type_name)) = slot.opened.clone()
             && directory::current(self.directory(), &name, &type_name) == (doc, false)
         {
+            self.created(doc, &name);
             let delta = directory::create(self.directory_mut(), &name, &type_name);
             self.commit(DocId::DIRECTORY, &delta);
         }

@@ -133,10 +133,11 @@ impl Versions {
         digest_of(without.fold(self.sum, |[a, b], [c, d]| [a.wrapping_sub(c), b.wrapping_sub(d)]))
     }
 
-    /// How many items of all documents are here and not in `other`.
-    pub(crate) fn ahead_of(&self, other: &Self) -> u64 {
+    /// How many items of these documents are here and not in `other`.
+    pub(crate) fn ahead_of(&self, other: &Self, counts: impl Fn(DocId) -> bool) -> u64 {
         let none = Version::new();
-        let ahead = self.iter().map(|(doc, version)| version.ahead_of(other.get(doc).unwrap_or(&none)));
+        let all = self.iter().filter(|(doc, _)| counts(*doc));
+        let ahead = all.map(|(doc, version)| version.ahead_of(other.get(doc).unwrap_or(&none)));
         // What peers say of themselves need not be true, nor its sum a number.
         ahead.fold(0, u64::saturating_add)
     }

@@ -7,7 +7,7 @@ use super::driver::Shared;
 use super::home::{self, Home, Membership};
 use super::witness::Witness;
 use super::{Error, Node, Result, Space, listen};
-use crate::engine::{Config, DEFAULT_MEMORY, Engine, Forgetting, Input};
+use crate::engine::{Config, DEFAULT_MEMORY, Engine, Forgetting, Input, Subscription, last_subscription};
 use crate::net::{Multiaddr, Net, NetConfig};
 use crate::store::Store;
 use crate::{SpaceId, Ticket};
@@ -34,6 +34,7 @@ pub struct NodeBuilder {
     mdns: bool,
     offline: bool,
     limits: Limits,
+    subscription: Option<Vec<String>>,
     max_documents: usize,
     memory: usize,
     witnesses: Option<PathBuf>,
@@ -53,6 +54,7 @@ impl NodeBuilder {
             mdns: true,
             offline: false,
             limits: Limits::default(),
+            subscription: None,
             max_documents: DEFAULT_DOCUMENTS,
             memory: DEFAULT_MEMORY,
             witnesses: Witness::default_folder(),
@@ -180,6 +182,18 @@ impl NodeBuilder {
         self
     }
 
+    /// Holds a part of the space only: the documents whose names begin with one of these prefixes, and the directory, which lists the
+    /// others too. The default is what it was last, and everything the first time. Others cannot be opened ([`OpenError::NotSubscribed`](crate::engine::OpenError)), nothing
+    /// of them is asked for, and nothing sent here by those who know of this.
+    ///
+    /// The home remembers it, so it is said when it is to be another; one empty prefix is everything again. What is wanted no more is dropped when somebody who wants it is known
+    /// to hold it durably, and kept until then ([`Status::kept`](crate::engine::Status)); what is wanted again is fetched. Two nodes
+    /// exchange what both want when they are connected with each other; one between them that wants less does not pass it on.
+    pub fn only(mut self, prefixes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.subscription = Some(prefixes.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// How many documents the node holds at most. The default is 100 000.
     pub fn max_documents(mut self, max: usize) -> Self {
         self.max_documents = max;
@@ -189,9 +203,11 @@ impl NodeBuilder {
     /// Starts the node. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// When the home is in use or damaged, belongs to no space or another one, or the network cannot be used.
+    /// When the home is in use or damaged, belongs to no space or another one, or the network cannot be used; or when too many prefixes
+    /// are subscribed to, or they are too long.
     #[tracing::instrument(skip_all, fields(home = %self.folder.display()))]
     pub async fn start(self) -> Result<Node> {
+        let subscription = self.subscription.map(Subscription::new).transpose()?;
         let explicit = self.listen.as_deref().map(parse_all).transpose()?;
         parse_all(&self.peers)?;
         let (folder, membership, name) = (self.folder.clone(), self.membership.clone(), self.name.clone());
@@ -214,6 +230,10 @@ impl NodeBuilder {
         if has_left && !self.offline {
             return Err(Error::Left(self.folder));
         }
+        let subscription = match subscription {
+            Some(subscription) => subscription,
+            None => last_subscription(&store)?,
+        };
         let config = Config {
             peer,
             replica,
@@ -221,6 +241,7 @@ impl NodeBuilder {
             application: self.application.clone(),
             secret: secret.clone(),
             limits: self.limits,
+            subscription,
             max_documents: self.max_documents,
             memory: self.memory,
             forgetting: Forgetting::default(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::concern::{NotInSync, NotReached, NotReplicated};
-use crate::engine::{OpenError, StartError};
+use crate::engine::{OpenError, StartError, SubscriptionError};
 use crate::net::NetError;
 use crate::store::StoreError;
 use crate::{SpaceId, TicketError};
@@ -48,6 +48,9 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// What was to be subscribed to is no subscription.
+    #[error(transparent)]
+    Subscription(#[from] SubscriptionError),
     /// The document was not opened.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -61,8 +61,22 @@ impl Stage {
         self.nodes.iter().enumerate().filter_map(|(node, machine)| Some((node, machine.engine.as_ref()?)))
     }
 
-    /// Whether all that run have told their disks the same. Cheap.
+    /// Whether a node is to hold a document, by its name.
+    fn wants(&self, engine: &Engine, doc: DocId) -> bool {
+        let is_part_of = |name: &String| engine.subscription().includes(name);
+        engine.subscription().is_everything()
+            || doc == DocId::DIRECTORY
+            || doc == DocId::MEMBERS
+            || self.names.documents.get(&doc).is_some_and(is_part_of)
+    }
+
+    /// Whether all that run have told their disks the same, as far as they are to hold it. Cheap where all hold everything.
     pub(super) fn is_level(&self) -> bool {
+        if self.running().any(|(_, engine)| !engine.subscription().is_everything()) {
+            let docs: BTreeSet<DocId> =
+                self.running().flat_map(|(_, engine)| engine.held_documents()).collect();
+            return docs.into_iter().all(|doc| self.missing(doc, &self.standing(doc)).is_empty());
+        }
         let mut digests = self.running().map(|(_, engine)| engine.digest());
         let first = digests.next();
         digests.all(|digest| Some(digest) == first)
@@ -82,8 +96,7 @@ impl Stage {
         let (mut lacks, mut text) = (Vec::new(), String::new());
         // What one has deleted, the directory tells the others.
         for doc in docs.into_iter().filter(|doc| self.running().all(|(_, engine)| !engine.is_deleted(*doc))) {
-            let standing: Vec<(usize, DocumentStatus)> =
-                self.running().map(|(node, engine)| (node, status(engine, doc))).collect();
+            let standing = self.standing(doc);
             let missing = self.missing(doc, &standing);
             if missing.is_empty() && self.is_same(doc) {
                 continue;
@@ -99,6 +112,7 @@ impl Stage {
             if let Some(kind) = kinds.get(&doc) {
                 let values: Vec<(&str, Plain)> = self
                     .running()
+                    .filter(|(_, engine)| self.wants(engine, doc))
                     .map(|(node, _)| (self.name(node), (kind.plain)(self, node, doc)))
                     .collect();
                 for line in differences(&values) {
@@ -108,6 +122,12 @@ impl Stage {
             lacks.extend(missing);
         }
         (!text.is_empty()).then(|| NotEqual { account: self.account(&lacks, &text), lacks })
+    }
+
+    /// How a document stands at all that run and are to hold it.
+    fn standing(&self, doc: DocId) -> Vec<(usize, DocumentStatus)> {
+        let wanting = self.running().filter(|(_, engine)| self.wants(engine, doc));
+        wanting.map(|(node, engine)| (node, status(engine, doc))).collect()
     }
 
     fn missing(&self, doc: DocId, standing: &[(usize, DocumentStatus)]) -> Vec<Lack> {
@@ -127,7 +147,8 @@ impl Stage {
     /// Whether all that run and hold something of a document hold the same bytes.
     fn is_same(&self, doc: DocId) -> bool {
         // Of what is empty who has opened it holds something.
-        let mut states = self.running().filter_map(|(node, _)| self.canonical(node, doc));
+        let wanting = self.running().filter(|(_, engine)| self.wants(engine, doc));
+        let mut states = wanting.filter_map(|(node, _)| self.canonical(node, doc));
         let first = states.next();
         states.all(|state| Some(state) == first)
     }

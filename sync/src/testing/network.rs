@@ -9,7 +9,7 @@ use super::machinery::{Drive as _, LinkState, NodeOptions, Sent};
 use super::stage::Stage;
 use super::weather::{Clock, Weather, millis};
 use crate::DocId;
-use crate::engine::{Engine, Event, Status};
+use crate::engine::{Engine, Event, Status, Subscription, SubscriptionError};
 
 /// How long a disk takes for a commit, in milliseconds: at least the first, and up to the second more.
 const DISK: (u64, u64) = (1, 3);
@@ -165,9 +165,24 @@ impl Network {
         self.stage.start(index);
         for (_, doc) in self.opened.iter().filter(|(of, _)| *of == index) {
             let (kind, name) = (self.kinds[doc], self.stage.names.document(*doc));
-            // What is not there any more is not opened.
+            // What is not there or not held any more is not opened.
             self.stage.open_with(index, |engine, now| (kind.open)(engine, now, &name, false));
         }
+    }
+
+    /// From its next [start](Self::start) on a node holds only the documents whose names begin with one of these; what it does not hold
+    /// does not count when nodes are compared.
+    ///
+    /// # Errors
+    /// When they are too many or too long.
+    pub fn only(
+        &mut self,
+        node: NodeId,
+        prefixes: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<(), SubscriptionError> {
+        let node = self.index(node);
+        self.stage.nodes[node].options.subscription = Subscription::new(prefixes)?;
+        Ok(())
     }
 
     /// Whether a node's process runs.

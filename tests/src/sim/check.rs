@@ -103,6 +103,15 @@ impl World {
                 self.note(|_| format!("n{node} has {doc:?} in memory again, unless {failed:?}"));
                 self.stats.count(if failed.is_none() { Branch::Loaded } else { Branch::NotLoaded });
             }
+            Event::Dropped { doc } => {
+                self.note(|_| format!("n{node} drops {doc:?}, which it does not want"));
+                self.stats.count(Branch::Dropped);
+                let this = &mut self.watched[node];
+                this.seen.remove(&doc);
+                this.promised.remove(&doc);
+                this.unsettled.remove(&doc);
+                this.dropped.insert(doc);
+            }
             Event::PeerReady { peer } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} has n{who} ready"));
@@ -138,7 +147,9 @@ impl World {
         }
         self.note(|_| format!("n{node} {doc:?} is at {version:?}, {origin:?}"));
         // What others wrote comes with everything that they had seen; what is written here has not been noted yet.
-        if origin == Origin::Swept {
+        if origin == Origin::Swept && doc == DocId::MEMBERS {
+            // The ledger does not know what engines write there.
+        } else if origin == Origin::Swept {
             // A write that nobody asked for, and that nobody may notice.
             let author = (self.nodes[node].replica, self.watched[node].branch);
             self.stats.count(Branch::Swept);
@@ -168,7 +179,11 @@ impl World {
 
     /// What is known to be lost is not expected any more; what was promised must not be among it.
     pub(super) fn truncate(&mut self, node: usize, doc: DocId, version: &Version) {
-        let replica = self.nodes[node].replica;
+        self.truncate_as(node, self.nodes[node].replica, doc, version);
+    }
+
+    /// The same of what it wrote as `replica`.
+    fn truncate_as(&mut self, node: usize, replica: tombolo_crdt::ReplicaId, doc: DocId, version: &Version) {
         let promised = self.watched[node].promised.get(&doc).map_or(0, |promised| promised.get(replica));
         let kept = version.get(replica);
         if kept < promised {
@@ -240,13 +255,19 @@ impl World {
                 ));
             }
         }
-        let replica = self.nodes[node].replica;
-        for doc in self.ledger.documents_of(replica) {
+        // Under a new id that did not become durable it may have written what did not either.
+        let (replica, last) = (self.nodes[node].replica, self.watched[node].replica.take());
+        let ids = [Some(replica), last.filter(|last| *last != replica)].into_iter().flatten();
+        let written: Vec<(tombolo_crdt::ReplicaId, DocId)> =
+            ids.flat_map(|id| self.ledger.documents_of(id).into_iter().map(move |doc| (id, doc))).collect();
+        for (id, doc) in written {
             let version =
                 versions.iter().find(|(known, _)| *known == doc).map(|(_, version)| version.clone());
             let deleted = self.nodes[node].engine.as_ref().is_some_and(|engine| engine.is_deleted(doc));
-            if !deleted {
-                self.truncate(node, doc, &version.unwrap_or_default());
+            // Somebody else has what was dropped.
+            let dropped = version.is_none() && self.watched[node].dropped.contains(&doc);
+            if !deleted && !dropped {
+                self.truncate_as(node, id, doc, &version.unwrap_or_default());
             }
         }
     }
@@ -357,6 +378,9 @@ impl World {
         let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes);
         if kept > MAX_TRANSFERS {
             self.violated(format!("n{node} keeps {kept} bytes of transfers"));
+        }
+        if let Some(engine) = &self.nodes[node].engine {
+            self.watched[node].replica = Some(engine.replica());
         }
         if self.checks.changes >= COMPARE_EVERY {
             self.checks.changes = 0;

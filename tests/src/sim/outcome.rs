@@ -58,10 +58,12 @@ pub enum Branch {
     Loaded,
     /// It could not be read.
     NotLoaded,
+    /// A document was dropped that its holder did not want any more.
+    Dropped,
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 24] = [
+const BRANCHES: [(Branch, &str); 25] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -86,6 +88,7 @@ const BRANCHES: [(Branch, &str); 24] = [
     (Branch::Evicted, "evicted"),
     (Branch::Loaded, "loaded"),
     (Branch::NotLoaded, "not loaded"),
+    (Branch::Dropped, "dropped"),
 ];
 
 impl Outcome {

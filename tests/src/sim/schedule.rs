@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_sync::DocId;
-use tombolo_sync::engine::{DEFAULT_MEMORY, Forgetting, Input};
+use tombolo_sync::engine::{DEFAULT_MEMORY, Forgetting, Input, Subscription};
 use tombolo_sync::store::MemoryStore;
 use tombolo_sync::testing::machinery::Drive;
 
@@ -34,6 +34,9 @@ pub enum Mode {
     Backups,
     /// In the end one member stays dead and one very slow; the others must agree, soon and cheaply.
     Liveness,
+    /// As [`Faults`](Self::Faults), with nodes that hold parts of the space, and other parts from one start to the next. Each two agree
+    /// on what both want.
+    Parts,
     /// As [`Faults`](Self::Faults), with frames of any kind damaged: what the authenticated transport keeps away. The engine does
     /// not promise to withstand it.
     Tampered,
@@ -41,7 +44,7 @@ pub enum Mode {
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Faults, Self::Backups, Self::Liveness, Self::Tampered];
+    pub const ALL: [Self; 5] = [Self::Faults, Self::Backups, Self::Liveness, Self::Parts, Self::Tampered];
 
     /// As it is called on the command line.
     #[must_use]
@@ -50,8 +53,20 @@ impl Mode {
             Self::Faults => "faults",
             Self::Backups => "backups",
             Self::Liveness => "liveness",
+            Self::Parts => "parts",
             Self::Tampered => "tampered",
         }
+    }
+}
+
+impl Mode {
+    /// What a node wants from one start to the next.
+    fn subscription(self, rng: &mut impl Rng) -> Subscription {
+        if self != Self::Parts || rng.random_ratio(1, 3) {
+            return Subscription::everything();
+        }
+        let prefixes = ["a", "bet", "gamma"].into_iter().filter(|_| rng.random());
+        Subscription::new(prefixes).expect("they are few and short")
     }
 }
 
@@ -136,6 +151,8 @@ struct Player {
     has_copied: bool,
     /// Who has met whom.
     met: BTreeSet<(usize, usize)>,
+    /// Who wanted another part than before, some day.
+    changed: BTreeSet<usize>,
 }
 
 impl Player {
@@ -157,7 +174,10 @@ impl Player {
         let is_tight = rng.random_ratio(1, 3);
         let memory = if is_tight { [0, 6 << 10, 40 << 10][rng.random_range(0..3)] } else { DEFAULT_MEMORY };
         let options = NodeOptions { forgetting, mistake, memory, ..NodeOptions::default() };
-        let mut world = World::with_options((0..count).map(|_| options.clone()), schedule.seed);
+        let subscriptions: Vec<Subscription> =
+            (0..count).map(|_| schedule.mode.subscription(&mut rng)).collect();
+        let options = |subscription| NodeOptions { subscription, ..options.clone() };
+        let mut world = World::with_options(subscriptions.into_iter().map(options), schedule.seed);
         world.collect_violations();
         if schedule.trace {
             world.trace.keep();
@@ -195,7 +215,7 @@ impl Player {
                 world.set_bandwidth(node, other, if rng.random_ratio(1, 8) { 200 } else { 10_000 });
             }
             // Everybody can be found by somebody: a tree, and a few more; and where some will not be there for ever, by all.
-            let is_known = matches!(schedule.mode, Mode::Backups | Mode::Liveness);
+            let is_known = matches!(schedule.mode, Mode::Backups | Mode::Liveness | Mode::Parts);
             (0..node).filter(|_| is_known).for_each(|other| world.befriend(node, other));
             if node > 0 && !is_known {
                 world.befriend(node, rng.random_range(0..node));
@@ -235,6 +255,7 @@ impl Player {
             written: 0,
             has_copied: false,
             met: BTreeSet::new(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -274,7 +295,8 @@ impl Player {
     /// All come to agree, but for those on the edge.
     fn agree(&mut self) {
         let before = self.world.core_bytes;
-        match self.world.run_until(HEALING, World::agrees) {
+        let agrees = if self.mode == Mode::Parts { World::agrees_in_parts } else { World::agrees };
+        match self.world.run_until(HEALING, agrees) {
             Some(millis) => {
                 let bytes = self.world.core_bytes - before;
                 let stats = &mut self.world.stats;
@@ -435,7 +457,8 @@ impl Player {
     }
 
     fn write(&mut self, node: usize, kind: Kind, name: &'static str) {
-        if kind == Kind::Guests && !self.have_all_met() {
+        // What is written to a document before it has been fetched again wins as well.
+        if kind == Kind::Guests && (!self.have_all_met() || self.changed.contains(&node)) {
             return;
         }
         let doc = match self.open[node].get(&(kind, name)) {
@@ -637,6 +660,12 @@ impl Player {
 
     fn start(&mut self, node: usize) {
         self.open[node].clear();
+        if self.mode == Mode::Parts && self.rng.random_ratio(1, 2) {
+            let subscription = self.mode.subscription(&mut self.rng);
+            self.world.note(|_| format!("n{node} wants {:?}", subscription.prefixes()));
+            self.changed.insert(node);
+            self.world.nodes[node].options.subscription = subscription;
+        }
         self.world.start(node);
     }
 
@@ -662,6 +691,12 @@ impl Player {
                 self.start_if_down(node);
             }
             self.world.call(node, |engine, now| engine.isolate(now, false));
+            // Who holds a part passes nothing else on.
+            let peers =
+                (0..self.world.len()).filter(|_| self.mode == Mode::Parts).map(|node| self.world.peer(node));
+            for peer in peers.collect::<Vec<_>>() {
+                self.world.call(node, |engine, now| engine.block(now, peer, false));
+            }
         }
     }
 
@@ -679,7 +714,8 @@ impl Player {
             }
             for document in list {
                 let Some(kind) = Kind::of(&document.type_name) else { continue };
-                if expected.contains(&listed(kind, &document.name)) {
+                let is_wanted = self.world.engine(node).subscription().includes(&document.name);
+                if is_wanted && expected.contains(&listed(kind, &document.name)) {
                     self.judge_document(node, kind, &document.name, document.id);
                 }
             }
@@ -714,10 +750,17 @@ impl Player {
             let engine = self.world.engine(node);
             let status = engine.status();
             report += &format!(
-                "\n  n{node} ready with {:?}, in sync {:?}:",
+                "\n  n{node} wants {:?}, ready with {:?}, in sync {:?}, apart {}:",
+                status.subscription.prefixes(),
                 self.world.ready(node),
-                status.in_sync
+                status.in_sync,
+                engine.is_apart()
             );
+            for peer in &status.peers {
+                let who = self.world.index_of(peer.peer).unwrap_or(usize::MAX);
+                report +=
+                    &format!(" (n{who}: {}, lag {:?}, behind {:?})", peer.in_sync, peer.lag, peer.behind);
+            }
             for doc in engine.held_documents() {
                 let Some(status) = engine.document_status(doc) else { continue };
                 report += &format!(" {doc:?} {:?}", status.version);

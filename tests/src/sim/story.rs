@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rand::RngExt as _;
 use tombolo_crdt::{Crdt, Replica, ReplicaId, Version};
 use tombolo_sync::engine::wire::Frame;
-use tombolo_sync::engine::{BatchId, Input, OpenError, REPLICA_RECORD, UpdateError};
+use tombolo_sync::engine::{BatchId, Engine, Input, OpenError, REPLICA_RECORD, UpdateError};
 use tombolo_sync::store::{MemoryStore, Store as _, Write};
 use tombolo_sync::testing::machinery::Drive;
 use tombolo_sync::{DocId, PeerId};
@@ -54,6 +54,28 @@ impl World {
             let in_sync = engine.status().in_sync;
             in_sync == Some(true) || (in_sync.is_none() && core().nth(1).is_none())
         })
+    }
+
+    /// Whether all nodes that run and want a document hold the same of it, everything is durable, and each knows it; and who does not
+    /// want it holds it only if nobody else does.
+    #[must_use]
+    pub fn agrees_in_parts(&self) -> bool {
+        let engines = || self.nodes.iter().filter_map(|node| node.engine.as_ref());
+        let Some(first) = engines().next() else { return true };
+        let directory = version(first, DocId::DIRECTORY);
+        let all_know_it = engines().all(|engine| {
+            let in_sync = engine.status().in_sync;
+            version(engine, DocId::DIRECTORY) == directory
+                && (in_sync == Some(true) || (in_sync.is_none() && engines().nth(1).is_none()))
+        });
+        all_know_it
+            && first.list().into_iter().all(|listed| {
+                let wants = |engine: &&Engine| engine.subscription().includes(&listed.name);
+                let mut versions = engines().filter(wants).map(|engine| version(engine, listed.id));
+                let first = versions.next();
+                let is_kept = engines().any(|engine| engine.kept_documents().contains(&listed.id));
+                versions.all(|version| Some(&version) == first.as_ref()) && (first.is_none() || !is_kept)
+            })
     }
 
     /// Waits until all agree; yields how long it took.

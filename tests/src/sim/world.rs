@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 
-use tombolo_crdt::{SessionNames, Version};
+use tombolo_crdt::{ReplicaId, SessionNames, Version};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::Mistake;
 use tombolo_sync::engine::wire::Frame;
@@ -53,12 +53,16 @@ pub struct Sent {
 pub(super) struct Watched {
     /// Which continuation of a store it is: one that was set back is another, and so is a copy.
     pub(super) branch: u64,
+    /// As who it wrote last.
+    pub(super) replica: Option<ReplicaId>,
     /// The version of each document, as last seen.
     pub(super) seen: BTreeMap<DocId, Version>,
     /// Documents that changed and were not seen durable since.
     pub(super) unsettled: BTreeSet<DocId>,
     /// What the engine said is durable of each document: must never be lost.
     pub(super) promised: BTreeMap<DocId, Version>,
+    /// What it dropped, for somebody who wants it holds it.
+    pub(super) dropped: BTreeSet<DocId>,
     /// What it says that it has, and has not, if that is the mistake that is made.
     pub(super) early: BTreeMap<DocId, Version>,
     /// Parts of content this node is sending, by receiver.

@@ -7,7 +7,9 @@ use std::ops::Sub;
 use tombolo_crdt::{Limits, ReplicaId};
 
 use super::disk::Disk;
-use crate::engine::{Config, DEFAULT_MEMORY, Engine, Forgetting, Mistake, REPLICA_RECORD, SessionId};
+use crate::engine::{
+    Config, DEFAULT_MEMORY, Engine, Forgetting, Mistake, REPLICA_RECORD, SessionId, Subscription,
+};
 use crate::store::Store as _;
 use crate::{PeerId, Secret};
 
@@ -18,6 +20,8 @@ pub struct NodeOptions {
     pub secret: u8,
     /// Its application.
     pub application: String,
+    /// Which documents it holds.
+    pub subscription: Subscription,
     /// How many documents it holds at most.
     pub max_documents: usize,
     /// What it takes from others.
@@ -35,6 +39,7 @@ impl Default for NodeOptions {
         Self {
             secret: 7,
             application: "simulation".into(),
+            subscription: Subscription::everything(),
             max_documents: 10_000,
             limits: Limits::default(),
             memory: DEFAULT_MEMORY,
@@ -181,6 +186,7 @@ impl Machine {
             application: self.options.application.clone(),
             secret: self.options.secret(),
             limits: self.options.limits,
+            subscription: self.options.subscription.clone(),
             max_documents: self.options.max_documents,
             memory: self.options.memory,
             forgetting: self.options.forgetting,
