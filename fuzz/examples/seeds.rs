@@ -181,6 +181,7 @@ fn frames() -> Seeds {
         ("wanted", Frame::Wanted { number: 1 }),
         ("states", Frame::States(vec![(doc, [1; 16], [2; 16])])),
         ("diverged", Frame::Diverged { doc }),
+        ("ask acknowledged", Frame::AskAcknowledged { docs: vec![doc] }),
         ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),
         ("differences", Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5] }),
         ("too_many", Frame::TooMany { key: [1, 2] }),

@@ -177,6 +177,8 @@ pub enum Word {
     Alike(Vec<u8>, Option<bool>),
     States(Vec<(u8, bool)>),
     Diverged(u8),
+    AskAcknowledged(Vec<u8>),
+    Acknowledged(Vec<(u8, u64)>, Vec<(u8, u64)>, Vec<(u8, Vec<(u8, u64)>, Vec<u8>)>),
     Wants(u64, Vec<String>, Vec<String>),
     Wanted(u64),
 }
@@ -493,6 +495,20 @@ impl Stage {
             }
             Word::Got(doc, part) => Frame::Got { doc: self.doc(*doc), hash: [0; 16], part: *part },
             Word::Nothing(doc) => Frame::Nothing { doc: self.doc(*doc) },
+            Word::AskAcknowledged(docs) => {
+                Frame::AskAcknowledged { docs: docs.iter().map(|doc| self.doc(*doc)).collect() }
+            }
+            Word::Acknowledged(members, silent, documents) => Frame::Acknowledged {
+                members: version(members),
+                silent: silent.iter().map(|(of, silent)| (Self::peer(*of), *silent)).collect(),
+                documents: documents
+                    .iter()
+                    .map(|(doc, entries, members)| {
+                        let members = members.iter().map(|of| Self::peer(*of)).collect();
+                        (self.doc(*doc), vec![(version(entries), members)])
+                    })
+                    .collect(),
+            },
             Word::Diverged(doc) => Frame::Diverged { doc: self.doc(*doc) },
             Word::Peers(contacts) => {
                 let contact = |(peer, addresses): &(u8, Vec<String>)| Contact {

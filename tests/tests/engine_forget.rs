@@ -345,3 +345,64 @@ fn if_the_first_has_not_opened_a_document_the_next_sweeps_it() {
     world.run_for(20_000);
     assert_eq!(remembered(&world, other, guests), 0);
 }
+
+/// Three in a row, of which the ends never meet, and the one between has not opened what they write.
+fn in_a_row(forgetting: Forgetting) -> (World, DocId) {
+    let options = NodeOptions { forgetting, ..NodeOptions::default() };
+    let mut world = World::with_options((0..3).map(|_| options.clone()), 57);
+    world.set_link(0, 2, LinkState::Cut);
+    world.befriend(0, 1);
+    world.befriend(2, 1);
+    world.run_for(3_000);
+    let guests = world.open::<Guests>(0, "guests");
+    world.update::<Guests, _>(0, guests, |guests| guests.extend(names(0..40)));
+    world.run_until_agreed(10_000);
+    world.open::<Guests>(2, "guests");
+    (world, guests)
+}
+
+#[test]
+fn who_never_meets_all_members_hears_by_others_what_they_know() {
+    let (mut world, guests) = in_a_row(FORGETTING);
+    remove(&mut world, 0, guests, 0..10);
+    world.run_for(2_000);
+    remove(&mut world, 2, guests, 10..20);
+    world.run_for(90_000);
+    for node in [0, 2] {
+        assert_eq!(world.read::<Guests, _>(node, guests, |guests| guests.len()), 20);
+        assert_eq!(remembered(&world, node, guests), 0, "n{node}");
+    }
+    assert!(world.agrees());
+}
+
+#[test]
+fn what_who_is_not_met_does_not_know_is_not_forgotten() {
+    let (mut world, guests) = in_a_row(FORGETTING);
+    world.set_link(1, 2, LinkState::Cut);
+    world.update::<Guests, _>(2, guests, |guests| guests.extend(names(0..5)));
+    remove(&mut world, 0, guests, 0..10);
+    world.run_for(60_000);
+    assert_eq!(remembered(&world, 0, guests), 10, "the third has not heard of it");
+    world.set_link(1, 2, LinkState::Up);
+    world.run_until_agreed(30_000);
+    world.run_for(90_000);
+    for node in [0, 2] {
+        assert_eq!(remembered(&world, node, guests), 0, "n{node}");
+        assert!(names(0..10).all(|name| !has(&world, node, guests, &name)), "a removal wins at n{node}");
+    }
+}
+
+#[test]
+fn who_is_heard_of_by_others_is_not_released() {
+    let silence = Some(60_000);
+    let (mut world, guests) = in_a_row(Forgetting { silence, ..FORGETTING });
+    remove(&mut world, 0, guests, 0..10);
+    world.run_for(300_000);
+    for (node, other) in [(0, 2), (2, 0)] {
+        assert_eq!(world.engine(node).membership(world.peer(other)), Some(Membership::Member));
+    }
+    // Of whom nobody hears it is.
+    world.set_link(1, 2, LinkState::Cut);
+    world.run_for(120_000);
+    assert_eq!(world.engine(0).membership(world.peer(2)), Some(Membership::Released));
+}

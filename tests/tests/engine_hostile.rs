@@ -106,6 +106,8 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
             Frame::Alike { but: Vec::new(), versions: [0; 32], states: [0; 16], asks: true },
             Frame::States(vec![(DocId::DIRECTORY, [0; 16], [0; 16])]),
             Frame::Diverged { doc: DocId::DIRECTORY },
+            Frame::AskAcknowledged { docs: vec![DocId::DIRECTORY] },
+            Frame::Acknowledged { members: Version::new(), silent: Vec::new(), documents: Vec::new() },
             Frame::Wants { number: 1, prefixes: Vec::new(), keeps: Vec::new() },
             Frame::Wanted { number: 1 },
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },

@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The kinds of frames by name, in the order of [`kind`].
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 25] = [
     "hello",
     "proof",
     "refuse",
@@ -33,6 +33,8 @@ const KINDS: [&str; 23] = [
     "diverged",
     "wants",
     "wanted",
+    "ask acknowledged",
+    "acknowledged",
 ];
 
 /// Where a frame's kind stands in [`KINDS`].
@@ -61,6 +63,8 @@ fn kind(frame: &Frame) -> usize {
         Frame::Diverged { .. } => 20,
         Frame::Wants { .. } => 21,
         Frame::Wanted { .. } => 22,
+        Frame::AskAcknowledged { .. } => 23,
+        Frame::Acknowledged { .. } => 24,
     }
 }
 

@@ -25,6 +25,7 @@ impl Engine {
         let full = self.full_of_garbage();
         self.roll.is_wanted = !full.is_empty();
         self.tend_members();
+        self.ask_what_is_acknowledged(&full);
         self.release_silent();
         for doc in full {
             self.perhaps_sweep(doc);

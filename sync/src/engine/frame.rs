@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tombolo_crdt::{ReplicaId, Version};
 
 use super::line::Line;
+use super::passed_on::Holders;
 use super::versions::Digest;
 use crate::{DocId, PeerId};
 
@@ -23,6 +24,8 @@ pub const SUBSCRIBES: u64 = 4;
 /// Among the features of a [`Hello`]: the sender holds a part of the space only, and is going to say which in `Wants`. Before that it is
 /// told of no document.
 pub const PARTIAL: u64 = 8;
+/// Among the features of a [`Hello`]: `AskAcknowledged` and `Acknowledged` are understood.
+pub const PASSES_ON: u64 = 16;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 64 KiB.
@@ -176,6 +179,20 @@ pub enum Frame {
     Diverged {
         /// The document.
         doc: DocId,
+    },
+    /// What have other members acknowledged of these documents, at most 64? Only to who understands [`PASSES_ON`].
+    AskAcknowledged {
+        /// The documents.
+        docs: Vec<DocId>,
+    },
+    /// The answer to `AskAcknowledged`.
+    Acknowledged {
+        /// What I know of who belongs to the space.
+        members: Version,
+        /// For how long I have not heard of a member, in milliseconds.
+        silent: Vec<(PeerId, u64)>,
+        /// What members have acknowledged of a document.
+        documents: Vec<(DocId, Holders)>,
     },
     /// Which documents I want. Only to who understands [`SUBSCRIBES`].
     Wants {

@@ -15,6 +15,7 @@ use tombolo_crdt::{LwwMap, Replica, Version};
 
 use super::effect::{BatchId, Event, Input, Now};
 use super::memory::is_own;
+use super::passed_on::Asking;
 use super::peer::Peer;
 use super::storage::Slot;
 use super::subscription::Subscription;
@@ -105,7 +106,9 @@ struct Acknowledged {
 #[derive(Debug, Default)]
 pub(crate) struct Roll {
     acknowledged: BTreeMap<PeerId, Acknowledged>,
-    /// Who holds a part of the space only, and which.
+    /// What the list of members says: how each belongs to the space.
+    listed: BTreeMap<PeerId, Membership>,
+    /// And who holds a part of the space only, and which.
     parts: BTreeMap<PeerId, Subscription>,
     /// Something here waits for being forgotten.
     pub(super) is_wanted: bool,
@@ -115,9 +118,41 @@ pub(crate) struct Roll {
     naming: Option<BatchId>,
     /// When silence was last counted.
     counted: u64,
+    /// When others are asked what they have heard of members that we do not hear.
+    pub(super) asking: Asking,
 }
 
 impl Roll {
+    /// All that belong to the space, as far as anybody has asked.
+    pub(super) fn listed(&self) -> impl Iterator<Item = (PeerId, Membership)> + '_ {
+        self.listed.iter().map(|(peer, state)| (*peer, *state))
+    }
+
+    /// What of a document a member has acknowledged.
+    pub(super) fn acknowledged_by(&self, member: PeerId, doc: DocId) -> Option<&Version> {
+        self.acknowledged.get(&member)?.versions.get(doc)
+    }
+
+    /// For how long a member has been silent, in milliseconds.
+    pub(super) fn silent(&self, member: PeerId) -> u64 {
+        self.acknowledged.get(&member).map_or(0, |acknowledged| acknowledged.silent)
+    }
+
+    /// Somebody has heard of a member so long ago.
+    pub(super) fn heard_of(&mut self, member: PeerId, silent: u64) {
+        if let Some(acknowledged) = self.acknowledged.get_mut(&member) {
+            acknowledged.silent = acknowledged.silent.min(silent);
+        }
+    }
+
+    /// A member has acknowledged this to somebody. Says whether that is news.
+    pub(super) fn raise(&mut self, member: PeerId, doc: DocId, version: &Version) -> bool {
+        let acknowledged = self.acknowledged.entry(member).or_default();
+        let is_news = !acknowledged.versions.get(doc).is_some_and(|known| known.dominates(version));
+        acknowledged.versions.raise(doc, version);
+        is_news
+    }
+
     pub(crate) fn load(store: &dyn Store) -> Result<Self, StartError> {
         let mut roll = Self { has_left: store.record(LEFT)?.is_some(), ..Self::default() };
         for (key, bytes) in store.records(ACKNOWLEDGED)? {
@@ -147,17 +182,27 @@ impl Engine {
         self.read_listed();
     }
 
-    /// Reads which members hold a part of the space only.
+    /// Reads what the list of members says, which has changed.
     pub(super) fn read_listed(&mut self) {
+        let mut listed = BTreeMap::new();
         let mut parts: BTreeMap<PeerId, Vec<String>> = BTreeMap::new();
         for (key, code) in self.members().into_iter().flat_map(|members| members.iter()) {
-            if *code == HELD
-                && let Some((peer, prefix)) = key.split_once(HOLDS)
-                && let Ok(peer) = peer.parse()
-            {
-                parts.entry(peer).or_default().push(prefix.to_owned());
+            // What no key is nobody has.
+            match key.split_once(HOLDS) {
+                None => {
+                    if let Ok(peer) = key.parse() {
+                        listed.insert(peer, Membership::of(*code));
+                    }
+                }
+                Some((peer, prefix)) if *code == HELD => {
+                    if let Ok(peer) = peer.parse() {
+                        parts.entry(peer).or_default().push(prefix.to_owned());
+                    }
+                }
+                Some(_) => {}
             }
         }
+        self.roll.listed = listed;
         // What is no subscription is nobody's.
         let parts =
             parts.into_iter().filter_map(|(peer, prefixes)| Some((peer, Subscription::new(prefixes).ok()?)));
@@ -168,7 +213,7 @@ impl Engine {
     }
 
     /// Whether a member holds a document, as far as its name is known.
-    fn is_held_by(&self, member: PeerId, doc: DocId) -> bool {
+    pub(super) fn is_held_by(&self, member: PeerId, doc: DocId) -> bool {
         self.roll
             .parts
             .get(&member)
@@ -211,14 +256,7 @@ impl Engine {
     /// How a peer belongs to the space; `None` as long as nobody has asked.
     #[must_use]
     pub fn membership(&self, peer: PeerId) -> Option<Membership> {
-        self.members()?.get(&*peer.to_string()).copied().map(Membership::of)
-    }
-
-    /// All that belong to the space, as far as anybody has asked.
-    fn roll_call(&self) -> BTreeMap<PeerId, Membership> {
-        let all = self.members().into_iter().flat_map(|members| members.iter());
-        // What no key is nobody has.
-        all.filter_map(|(peer, code)| Some((peer.parse().ok()?, Membership::of(*code)))).collect()
+        self.roll.listed.get(&peer).copied()
     }
 
     /// Answers, and adds whom we have met and who is missing, if anybody has asked or we want to.
@@ -228,7 +266,7 @@ impl Engine {
             return;
         }
         let mut states = BTreeMap::new();
-        let known = self.roll_call();
+        let known = &self.roll.listed;
         if known.get(&self.config.peer) != Some(&Membership::Member) {
             states.insert(self.config.peer, Membership::Member);
         }
@@ -367,7 +405,7 @@ impl Engine {
 
     /// What all members who are not released have acknowledged; `None` as long as one has not answered, or has acknowledged nothing.
     fn awaited(&self) -> Option<Vec<(PeerId, &Versions)>> {
-        let roll = self.roll_call();
+        let roll = &self.roll.listed;
         let missing = self.book.iter().filter(|(peer, met)| met.proved && !roll.contains_key(peer));
         let is_whole = missing.count() == 0;
         let others =
@@ -404,7 +442,7 @@ impl Engine {
         self.roll.counted = now;
         let Some(silence) = self.config.forgetting.silence else { return };
         let us = self.config.peer;
-        let roll = self.roll_call();
+        let roll = &self.roll.listed;
         let is_heard =
             |peer: &PeerId| *peer == us || self.peers.get(peer).is_some_and(|peer| peer.ready().is_some());
         let all: Vec<PeerId> =

@@ -38,6 +38,7 @@ mod live;
 mod members;
 mod memory;
 mod part;
+mod passed_on;
 mod peer;
 mod pulls;
 mod repair;

@@ -88,9 +88,14 @@ pub(crate) struct Ready {
 }
 
 impl Peer {
+    /// Whether it understands what this feature of a hello stands for.
+    pub(crate) fn understands(&self, feature: u64) -> bool {
+        self.theirs.as_ref().is_some_and(|hello| hello.features & feature != 0)
+    }
+
     /// Whether it understands what speaks of two states of one version.
     pub(crate) fn compares(&self) -> bool {
-        self.theirs.as_ref().is_some_and(|hello| hello.features & COMPARES != 0)
+        self.understands(COMPARES)
     }
 
     pub(crate) fn ready(&self) -> Option<&Ready> {

@@ -178,6 +178,10 @@ impl Engine {
                 self.heard_alike(peer, but, (&versions, &states), asks);
             }
             Frame::States(entries) => self.heard_states(peer, entries),
+            Frame::AskAcknowledged { docs } => self.asked_what_is_acknowledged(peer, docs),
+            Frame::Acknowledged { members, silent, documents } => {
+                self.heard_what_is_acknowledged(peer, &members, silent, documents);
+            }
             Frame::Diverged { doc } => self.heard_diverged(peer, doc),
             Frame::Wants { number, prefixes, keeps } => self.heard_wants(peer, number, prefixes, keeps),
             Frame::Wanted { number } => self.wanted(peer, number),
