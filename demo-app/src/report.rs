@@ -24,6 +24,12 @@ pub struct Report {
     pub in_sync: Option<bool>,
     /// Whether all links are cut on purpose.
     pub isolated: bool,
+    /// With what the names of the documents begin that it holds; nothing: it holds all of them.
+    #[serde(default)]
+    pub only: Option<Vec<String>>,
+    /// How many others it holds until a peer that wants them is known to hold them.
+    #[serde(default)]
+    pub kept: usize,
     /// Whether it has left the space.
     #[serde(default)]
     pub left: bool,
@@ -108,6 +114,10 @@ impl Report {
             name: status.name,
             space: node.space().to_string(),
             documents: status.documents,
+            only: Some(status.subscription)
+                .filter(|subscription| !subscription.is_everything())
+                .map(|subscription| subscription.prefixes().to_vec()),
+            kept: status.kept,
             in_sync: status.in_sync,
             isolated,
             left: status.left,

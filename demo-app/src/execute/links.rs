@@ -105,6 +105,7 @@ mod tests {
             round_trip_millis: None,
             lag: None,
             behind: None,
+            subscription: None,
             diverged: Vec::new(),
             membership: None,
             in_sync: false,

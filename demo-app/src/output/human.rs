@@ -154,6 +154,15 @@ pub fn status(report: &Report) -> String {
         vec!["documents".to_owned(), report.documents.to_string()],
         vec!["state".to_owned(), state(report)],
     ];
+    if let Some(only) = &report.only {
+        let names = only.iter().map(|prefix| format!("{prefix}…")).collect::<Vec<_>>().join(" ");
+        let kept = if report.kept > 0 {
+            format!("  and {} that no peer is known to hold", report.kept)
+        } else {
+            String::new()
+        };
+        facts.push(vec!["holds".to_owned(), format!("{names}{kept}")]);
+    }
     facts.extend(report.doubt.iter().map(|doubt| vec!["note".to_owned(), doubt.clone()]));
     facts.extend(report.listen.iter().map(|address| vec!["listening".to_owned(), address.clone()]));
     let mut text = table(&facts);

@@ -32,7 +32,7 @@ const MOST_ROUNDS: u32 = 4;
 /// of the truth. One in about twenty sketches is too short, and made again.
 const CELLS_PERCENT: usize = 160;
 /// Where runs take fewer bytes than this here, they are asked for without an estimate.
-const SHORT_RUNS: usize = 2 * sketch::COUNTERS;
+const SHORT_RUNS: usize = sketch::COUNTERS;
 /// How many cells it takes besides, where differences are few.
 const CELLS_MORE: usize = 12;
 /// How much of a frame is kept for what is not what is alive.

@@ -203,9 +203,9 @@ impl Engine {
             }
         }
         self.roll.listed = listed;
-        // What is no subscription is nobody's.
+        // Who says more than one may is waited for everywhere.
         let parts =
-            parts.into_iter().filter_map(|(peer, prefixes)| Some((peer, Subscription::new(prefixes).ok()?)));
+            parts.into_iter().filter_map(|(peer, prefixes)| Some((peer, Subscription::listed(prefixes)?)));
         self.roll.parts = parts.collect();
         if !self.roll.parts.is_empty() {
             self.names_matter();
@@ -222,14 +222,16 @@ impl Engine {
 
     /// Which entries of ours are to be there, and are not, or the other way round.
     fn unlisted(&self) -> BTreeMap<String, bool> {
-        let us = self.config.peer;
-        let none = Subscription::nothing();
-        let listed = self.roll.parts.get(&us).unwrap_or(&none);
-        let held = Some(self.hears()).filter(|held| !held.is_everything()).unwrap_or(none.clone());
-        let key = |prefix: &String| format!("{us}{HOLDS}{prefix}");
-        let more = held.prefixes().iter().filter(|prefix| !listed.prefixes().contains(prefix));
-        let less = listed.prefixes().iter().filter(|prefix| !held.prefixes().contains(prefix));
-        more.map(|prefix| (key(prefix), true)).chain(less.map(|prefix| (key(prefix), false))).collect()
+        let ours = format!("{}{HOLDS}", self.config.peer);
+        let held =
+            Some(self.hears()).filter(|held| !held.is_everything()).unwrap_or_else(Subscription::nothing);
+        let key = |prefix: &String| format!("{ours}{prefix}");
+        let held: BTreeSet<String> = held.prefixes().iter().map(key).collect();
+        let listed = self.members().into_iter().flat_map(|members| members.prefix(&ours));
+        let listed: BTreeSet<String> =
+            listed.filter(|(_, code)| **code == HELD).map(|(key, _)| key.clone()).collect();
+        let more = held.difference(&listed).map(|key| (key.clone(), true));
+        more.chain(listed.difference(&held).map(|key| (key.clone(), false))).collect()
     }
 
     /// The documents a peer asked for that wait until it is durable here that it holds them, as in [`is_to_be_named`](Self::is_to_be_named).

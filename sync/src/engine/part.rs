@@ -334,7 +334,9 @@ impl Engine {
 
     /// How many of our durable events a peer lacks, of what it wants.
     pub(super) fn lag_of(&self, peer: PeerId, ready: &Ready) -> u64 {
-        self.durable.ahead_of(&ready.have, |doc| !self.part.matters || self.is_wanted_by(peer, doc))
+        // Before it has said what it wants it lacks everything.
+        let is_known = self.part.matters && self.told(peer).is_some();
+        self.durable.ahead_of(&ready.have, |doc| !is_known || self.is_wanted_by(peer, doc))
     }
 
     /// How many of a peer's events we lack, of what we want.

@@ -60,6 +60,8 @@ pub(crate) struct Slot {
     pub(crate) fingerprint: Option<(Version, u128)>,
     /// The name and type under which it was opened.
     pub(crate) opened: Option<(String, String)>,
+    /// What makes durable that it was created here.
+    pub(crate) listed_with: Option<BatchId>,
     /// It was opened, but its creation was undone: it is created again with the next write to it.
     pub(crate) is_unlisted: bool,
     /// How many hold it open. As long as anybody does it stays in memory.
@@ -92,6 +94,7 @@ impl Slot {
             heap: 0,
             unmeasured: None,
             opened: None,
+            listed_with: None,
             is_unlisted: false,
             handles: 0,
             wanted_until: 0,
@@ -109,6 +112,7 @@ impl Slot {
         Self {
             noted: Noted::Perhaps,
             opened: self.opened.clone(),
+            listed_with: self.listed_with,
             is_unlisted: self.is_unlisted,
             handles: self.handles,
             wanted_until: self.wanted_until,

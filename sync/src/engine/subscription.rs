@@ -69,6 +69,12 @@ impl Subscription {
         Self { prefixes }
     }
 
+    /// What a member says that it holds and keeps; `None` if it is more than one may.
+    pub(super) fn listed(prefixes: Vec<String>) -> Option<Self> {
+        let is_sane = prefixes.len() <= 2 * MAX_PREFIXES && prefixes.iter().all(|it| it.len() <= MAX_PREFIX);
+        is_sane.then(|| Self::of(prefixes))
+    }
+
     /// No document.
     pub(super) fn nothing() -> Self {
         Self { prefixes: Vec::new() }

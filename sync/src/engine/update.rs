@@ -145,7 +145,7 @@ impl Engine {
         self.touch(doc);
         if !exists {
             let delta = directory::create(self.directory_mut(), name, &wanted);
-            self.commit(DocId::DIRECTORY, &delta);
+            self.enlist(doc, &delta);
             self.handle(now, Input::Tick);
         }
         Ok(Some(doc))
@@ -247,21 +247,31 @@ impl Engine {
     /// Checks that a document can be written, and lists it if its creation was undone.
     fn list_again(&mut self, doc: DocId) -> Result<(), ReadOnly> {
         let directory_is_writable = self.documents[&DocId::DIRECTORY].is_writable();
-        let Some(slot) = self.documents.get_mut(&doc) else { return Ok(()) };
-        // SUBTLE: as long as nothing of it is durable its creation may be among what was refused.
-        let may_be_unlisted = slot.is_unlisted || self.durable.get(doc).is_none();
+        let Some(slot) = self.documents.get(&doc) else { return Ok(()) };
+        // SUBTLE: its creation may have been refused, and the directory has not been read back yet, which says so.
+        let may_be_unlisted =
+            slot.is_unlisted || slot.listed_with.is_some_and(|batch| !self.is_durable(batch));
         if !slot.is_writable() || (may_be_unlisted && !directory_is_writable) {
             return Err(ReadOnly);
         }
+        let Some(slot) = self.documents.get_mut(&doc) else { return Ok(()) };
         if std::mem::take(&mut slot.is_unlisted)
             && let Some((name, type_name)) = slot.opened.clone()
             && directory::current(self.directory(), &name, &type_name) == (doc, false)
         {
             self.created(doc, &name);
             let delta = directory::create(self.directory_mut(), &name, &type_name);
-            self.commit(DocId::DIRECTORY, &delta);
+            self.enlist(doc, &delta);
         }
         Ok(())
+    }
+
+    /// Stores that a document was created.
+    fn enlist(&mut self, doc: DocId, delta: &Delta<Directory>) {
+        let batch = self.commit(DocId::DIRECTORY, delta);
+        if let Some(slot) = self.documents.get_mut(&doc) {
+            slot.listed_with = batch;
+        }
     }
 
     /// Stores a local change and has it pushed once it is durable.

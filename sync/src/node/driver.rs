@@ -287,7 +287,11 @@ impl Shared {
             Event::PeerGone { peer } => tracing::info!(%peer, "peer gone"),
             Event::Released { peer } => tracing::info!(%peer, "nobody waits for this member any more"),
             // The engine has logged it, and the status tells it as long as it is so.
-            Event::Diverged { .. } | Event::Evicted { .. } | Event::Directory | Event::Progress => {}
+            Event::Diverged { .. }
+            | Event::Evicted { .. }
+            | Event::Dropped { .. }
+            | Event::Directory
+            | Event::Progress => {}
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Error, Node, Result, commit, home};
 use crate::PeerId;
-use crate::engine::Engine;
+use crate::engine::{Engine, PeerStatus, Subscription};
 use crate::store::{RedbStore, StoreError};
 
 /// How long to wait for somebody to hold what this home holds.
@@ -92,9 +92,13 @@ impl Node {
     async fn holders(&self) -> Vec<PeerId> {
         let until = Instant::now() + TELLING;
         loop {
-            let peers = self.status().peers;
-            let holders = peers.iter().filter(|peer| peer.connected && peer.lag == Some(0));
-            let holders: Vec<PeerId> = holders.map(|peer| peer.peer).collect();
+            let status = self.status();
+            let wants_all = |peer: &PeerStatus| {
+                let covers = |theirs: &Subscription| status.kept == 0 && theirs.covers(&status.subscription);
+                peer.subscription.as_ref().is_none_or(|theirs| theirs.is_everything() || covers(theirs))
+            };
+            let holds_all = |peer: &&PeerStatus| peer.connected && peer.lag == Some(0) && wants_all(peer);
+            let holders: Vec<PeerId> = status.peers.iter().filter(holds_all).map(|peer| peer.peer).collect();
             let nobody_can = !self.shared.is_online() || !self.shared.look(Engine::knows_anybody);
             if !holders.is_empty() || nobody_can || Instant::now() >= until || self.shared.is_stopped() {
                 return holders;
