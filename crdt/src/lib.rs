@@ -231,6 +231,8 @@ mod flag;
 mod map;
 mod register;
 mod replica;
+#[cfg(test)]
+mod sequence;
 mod set;
 mod store;
 #[cfg(feature = "proptest")]
