@@ -51,7 +51,7 @@ impl Sequence {
         live.append(&mut self.unplaced);
         live.sort_unstable_by_key(|piece| piece.first());
         live.dedup_by_key(|piece| piece.first());
-        self.rows.0.iter_mut().for_each(|row| {
+        self.rows.rows.iter_mut().for_each(|row| {
             row.last = 0;
             row.runs.iter_mut().for_each(|run| (run.is_loose, run.other) = (false, END));
         });
@@ -86,7 +86,7 @@ impl Sequence {
         let text = &self.text;
         self.tree = Tree::packed(&packed, |pieces| text.width(pieces));
         self.cursor = Cursor::NOWHERE;
-        self.rows.0.iter_mut().for_each(|row| row.leaves.clear());
+        self.rows.rows.iter_mut().for_each(|row| row.leaves.clear());
         let mut first = self.tree.first();
         while let Some(place) = first {
             for piece in self.tree.pieces(place.leaf) {
@@ -105,7 +105,7 @@ impl Layout<'_> {
 
     /// Finds the runs, and which of their elements need a place: those that are live or hung on, with all before them.
     fn divide(&mut self) {
-        for (row, known) in (0..).zip(&self.sequence.rows.0) {
+        for (row, known) in (0..).zip(&self.sequence.rows.rows) {
             let implied = Part { row, run: None, head: 0, last: 0, at: AT_START, live: 0, is_laid: false };
             self.parts.push(implied);
             let runs = (0..).zip(&known.runs);

@@ -1,10 +1,10 @@
 //! Writing at positions.
 
 use super::piece::{Piece, Unit, Width, after, bytes_of};
-use super::runs::{Run, START, before};
+use super::runs::{Rows, Run, START, before};
 use super::tree::{NONE, Place};
 use super::{Cursor, Origin, Sequence, Side};
-use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
+use crate::causal::{LocalDot, ReplicaIndex};
 
 /// So many pieces behind a position are looked at for the end of what the writer wrote last.
 const NEAR: usize = 4;
@@ -106,14 +106,14 @@ impl Sequence {
 
     /// Inserts text before the scalar at `index`, or at the end. `next` is the next dot of who writes; `mint` is told where the first
     /// element hangs, unless it follows on what that replica wrote before, and yields the dot of the first element: of a new run the dot
-    /// before that is its own.
+    /// before that is its own. A run that ends with `kept` or before is not gone on with.
     pub(crate) fn insert(
         &mut self,
         index: usize,
         text: &str,
         next: LocalDot,
-        table: &ReplicaTable,
-        mint: impl FnOnce(Option<Origin>) -> LocalDot,
+        kept: u64,
+        mint: impl FnOnce(Option<Origin>, &Rows) -> LocalDot,
     ) {
         let row = next.replica();
         if self.rows.get(row).is_some_and(|row| row.last >= next.counter()) {
@@ -124,8 +124,9 @@ impl Sequence {
             && let Some(piece) = self.tree.get(place)
             && index == start + piece.scalars()
             && piece.last().replica() == row
+            && piece.last().counter() > kept
         {
-            let (first, len) = (mint(None), text.len());
+            let (first, len) = (mint(None, &self.rows), text.len());
             // A few letters more: nothing but counts changes.
             let grows = piece.is_live() && piece.text() + piece.bytes() == self.text.end();
             if grows && after(piece.last(), 1) == first && text.is_ascii() && piece.has_room(len, len) {
@@ -138,7 +139,6 @@ impl Sequence {
             let gap = Place { at: place.at + 1, ..place };
             return self.append(gap, piece.last(), index, text, first);
         }
-        self.rows.open(row, table);
         let (mut gap, mut left) = (self.tree.first().unwrap_or(Place { leaf: 0, at: 0 }), START);
         if let Some(index) = index.checked_sub(1) {
             let (place, start) = self.locate(index);
@@ -150,8 +150,10 @@ impl Sequence {
         }
         // What others say of dots that are still to be written.
         let is_foretold = self.rows.row(row).last >= next.counter();
-        if let Some((gap, end)) = self.own_end(gap, left, row).filter(|_| !is_foretold) {
-            return self.append(gap, end, index, text, mint(None));
+        if let Some((gap, end)) =
+            self.own_end(gap, left, row).filter(|(_, end)| !is_foretold && end.counter() > kept)
+        {
+            return self.append(gap, end, index, text, mint(None, &self.rows));
         }
         let next = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();
         let origin = match next.map(|(_, piece)| piece.first()) {
@@ -159,10 +161,10 @@ impl Sequence {
             _ => Origin { parent: left, side: Side::Right },
         };
         let other = if origin.side == Side::Left { left } else { self.rows.right(left) };
-        let first = mint(Some(origin));
+        let first = mint(Some(origin), &self.rows);
         if is_foretold {
-            self.add_run(before(first), origin, table);
-            self.add(first, text, table);
+            self.add_run(before(first), origin);
+            self.add(first, text);
             return self.settle();
         }
         self.begin(gap, origin, other, index, text, first);

@@ -15,6 +15,7 @@
 //! runs and live elements, of which it is a function: where what comes does not come in the order in which it was written.
 
 mod build;
+mod find;
 mod local;
 mod piece;
 mod remote;
@@ -26,12 +27,11 @@ mod tree;
 
 use alloc::vec::Vec;
 
-use crate::causal::LocalDot;
+use crate::causal::{LocalDot, ReplicaId, ReplicaIndex};
 pub(crate) use piece::Unit;
 pub use piece::Width;
 use piece::{MOST_BYTES, MOST_MIXED, Piece, after};
-use runs::Rows;
-pub(crate) use runs::{Origin, START, Side};
+pub(crate) use runs::{Origin, Rows, START, Side};
 use text::Text;
 use tree::{Place, Tree};
 
@@ -82,6 +82,16 @@ impl Default for Sequence {
 }
 
 impl Sequence {
+    /// The row of a replica, by which its dots are called here.
+    pub(crate) fn row(&mut self, id: ReplicaId) -> ReplicaIndex {
+        self.rows.open(id)
+    }
+
+    /// Whose dots are called by which rows.
+    pub(crate) fn ids(&self) -> &Rows {
+        &self.rows
+    }
+
     /// How long the text is.
     pub(crate) fn width(&self) -> Width {
         self.tree.width()
@@ -104,7 +114,7 @@ impl Sequence {
 
     /// The dots of all runs, with where they hang.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (LocalDot, Origin)> {
-        let rows = (0..).zip(&self.rows.0);
+        let rows = (0..).zip(&self.rows.rows);
         rows.flat_map(|(row, known)| {
             known.runs.iter().map(move |run| (LocalDot::new(row, run.head), run.origin))
         })

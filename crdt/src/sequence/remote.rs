@@ -8,23 +8,22 @@ use super::piece::{Piece, Width, after};
 use super::runs::{END, Run, START, before};
 use super::tree::Place;
 use super::{Cursor, MOST_BYTES, MOST_MIXED, Origin, Sequence, Side};
-use crate::causal::{LocalDot, ReplicaTable};
+use crate::causal::LocalDot;
 
 /// What an element is called among its siblings: by the dot of its run, if it is the first of one, else by its own.
 #[derive(Clone, Copy)]
-struct Name {
-    dot: LocalDot,
-    begins: bool,
+pub(super) struct Name {
+    pub(super) dot: LocalDot,
+    pub(super) begins: bool,
 }
 
 impl Sequence {
     /// Takes in where a run hangs. What it hangs on may come later.
-    pub(crate) fn add_run(&mut self, head: LocalDot, mut origin: Origin, table: &ReplicaTable) {
+    pub(crate) fn add_run(&mut self, head: LocalDot, mut origin: Origin) {
         if origin.parent == START {
             origin.side = Side::Right;
         }
-        self.rows.open(origin.parent.replica(), table);
-        let row = self.rows.open(head.replica(), table);
+        let row = self.rows.row(head.replica());
         let at = row.runs_before(head.counter());
         if row.runs.get(at).is_none_or(|run| run.head != head.counter()) {
             row.runs.insert(at, Run::new(head.counter(), origin));
@@ -34,8 +33,7 @@ impl Sequence {
     }
 
     /// Takes in live elements: consecutive dots, with their text.
-    pub(crate) fn add(&mut self, first: LocalDot, text: &str, table: &ReplicaTable) {
-        self.rows.open(first.replica(), table);
+    pub(crate) fn add(&mut self, first: LocalDot, text: &str) {
         self.cursor = Cursor::NOWHERE;
         let (mut first, mut text) = (first, text);
         while !text.is_empty() {
@@ -119,7 +117,7 @@ impl Sequence {
             let run = self.rows.run(at);
             let parent = run.at().parent;
             if end.is_none() && parent != START && self.place_of(parent).is_none() {
-                let runs = self.rows.0.iter().map(|row| row.runs.len() + 1);
+                let runs = self.rows.rows.iter().map(|row| row.runs.len() + 1);
                 if way.len().is_power_of_two() && way.len() > runs.sum() {
                     // It hangs on itself.
                     self.is_stale = true;
@@ -158,7 +156,7 @@ impl Sequence {
     }
 
     /// The last element with a place in the run of one that has none.
-    fn end_before(&self, element: LocalDot) -> Option<LocalDot> {
+    pub(super) fn end_before(&self, element: LocalDot) -> Option<LocalDot> {
         let end = self.last_before(element);
         (end > self.rows.run(element).head).then(|| LocalDot::new(element.replica(), end))
     }
@@ -172,7 +170,7 @@ impl Sequence {
                 let gap = if parent == START { start } else { self.behind(parent) };
                 match self.tree.iter_from(Some(gap)).next() {
                     Some((_, next)) if self.rows.left(next.first()) == parent => {
-                        self.among_right(parent, name, gap)
+                        self.among_right(parent, name, gap, false)
                     }
                     _ => gap,
                 }
@@ -210,11 +208,15 @@ impl Sequence {
         }
     }
 
-    /// Among what hangs behind `parent`, all of which stands behind `gap`: in the order of names.
-    fn among_right(&self, parent: LocalDot, name: Name, gap: Place) -> Place {
+    /// The order of siblings.
+    pub(super) fn order(&self, a: Name, b: Name) -> Ordering {
+        self.rows.compare(a.dot, b.dot).then(a.begins.cmp(&b.begins))
+    }
+
+    /// Among what hangs behind `parent`, all of which stands behind `gap`: in the order of names. `is_past`: a sibling that comes before has
+    /// been met, and where it ends has not.
+    pub(super) fn among_right(&self, parent: LocalDot, name: Name, gap: Place, mut is_past: bool) -> Place {
         let (mut found, mut end) = (gap, gap);
-        // Whether a sibling that comes before has been met, and the next one has not.
-        let mut is_past = false;
         for (place, piece) in self.tree.iter_from(Some(gap)) {
             let first = piece.first();
             let left = self.rows.left(first);
@@ -229,8 +231,7 @@ impl Sequence {
                     Side::Left => None,
                 };
                 if let Some(sibling) = sibling {
-                    let order = self.rows.compare(sibling.dot, name.dot);
-                    if order.then(sibling.begins.cmp(&name.begins)) == Ordering::Greater {
+                    if self.order(sibling, name) == Ordering::Greater {
                         return found;
                     }
                     is_past = true;
@@ -244,7 +245,7 @@ impl Sequence {
     }
 
     /// Among what hangs before `parent`, which stands behind `gap`.
-    fn among_left(&self, parent: LocalDot, name: Name, gap: Place) -> Place {
+    pub(super) fn among_left(&self, parent: LocalDot, name: Name, gap: Place) -> Place {
         let (mut found, mut start) = (gap, gap);
         let mut is_past = false;
         while let Some(place) = self.tree.before(start) {
@@ -302,7 +303,7 @@ impl Sequence {
     /// Forgets where a run hangs: what is left of it belongs to the run before.
     pub(crate) fn remove_run(&mut self, head: LocalDot) {
         self.cursor = Cursor::NOWHERE;
-        let Some(row) = self.rows.0.get_mut(head.replica() as usize) else { return };
+        let Some(row) = self.rows.get(head.replica()) else { return };
         let at = row.runs_before(head.counter());
         if row.runs.get(at).is_none_or(|run| run.head != head.counter()) {
             return;

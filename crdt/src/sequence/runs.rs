@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable};
+use crate::causal::{LocalDot, ReplicaId, ReplicaIndex};
 
 /// The element before all others, which nobody wrote: what the first text of a document stands behind.
 pub(crate) const START: LocalDot = LocalDot::from_bits(0);
@@ -67,7 +67,7 @@ impl Run {
 /// What is known of one replica's elements.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    id: ReplicaId,
+    pub(super) id: ReplicaId,
     /// Ascending.
     pub(super) runs: Vec<Run>,
     /// In which leaf elements stand: those from a counter on, up to the next.
@@ -87,29 +87,40 @@ impl Row {
     }
 }
 
-/// The rows, by number.
+/// The replicas whose elements are known or hung on: each has a row, which is not that of the replica's table.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rows(pub(super) Vec<Row>);
+pub(crate) struct Rows {
+    pub(super) rows: Vec<Row>,
+    by_id: BTreeMap<ReplicaId, ReplicaIndex>,
+}
 
 impl Rows {
     pub(super) fn get(&self, row: ReplicaIndex) -> Option<&Row> {
-        self.0.get(row as usize)
+        self.rows.get(row as usize)
     }
 
-    /// A row, which there is from now on.
-    #[inline]
-    pub(super) fn open(&mut self, row: ReplicaIndex, table: &ReplicaTable) -> &mut Row {
-        for new in self.0.len()..=row as usize {
-            let id = table.id(new as ReplicaIndex);
-            self.0.push(Row { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0 });
-        }
-        &mut self.0[row as usize]
+    /// The row of a replica, which it has from now on.
+    pub(super) fn open(&mut self, id: ReplicaId) -> ReplicaIndex {
+        *self.by_id.entry(id).or_insert_with(|| {
+            self.rows.push(Row { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0 });
+            self.rows.len() as ReplicaIndex - 1
+        })
+    }
+
+    /// The row of a replica, if it has one.
+    pub(crate) fn find(&self, id: ReplicaId) -> Option<ReplicaIndex> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Whose row it is.
+    pub(crate) fn id(&self, row: ReplicaIndex) -> ReplicaId {
+        self.rows[row as usize].id
     }
 
     /// A row that was opened.
     #[inline]
     pub(super) fn row(&mut self, row: ReplicaIndex) -> &mut Row {
-        &mut self.0[row as usize]
+        &mut self.rows[row as usize]
     }
 
     /// The order of dots that is the same everywhere.
@@ -117,7 +128,7 @@ impl Rows {
         if a.replica() == b.replica() {
             return a.cmp(&b);
         }
-        self.0[a.replica() as usize].id.cmp(&self.0[b.replica() as usize].id)
+        self.id(a.replica()).cmp(&self.id(b.replica()))
     }
 
     /// The run of an element.

@@ -32,8 +32,10 @@ proptest! {
         for action in &actions {
             world.act(action);
         }
+        world.deliver_all();
         world.reload(0, false);
         world.reload(1, true);
+        world.assert_found();
         for action in &more {
             world.act(action);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Origin, START, Sequence, Side};
-use crate::causal::{LocalDot, ReplicaId, ReplicaTable};
+use crate::causal::{LocalDot, ReplicaId};
 
 /// Replica and counter, in the order of names.
 pub(super) type Id = (u32, u64);
@@ -54,8 +54,18 @@ impl Plain {
     }
 
     pub(super) fn read(&self) -> String {
+        self.read_with(None).0
+    }
+
+    /// How many scalars are read before an element, and whether it is read.
+    pub(super) fn index_of(&self, id: Id) -> (usize, bool) {
+        (self.read_with(Some(id)).1, self.live.contains_key(&id))
+    }
+
+    /// What is read, and how much of it before an element that gets a node.
+    fn read_with(&self, mark: Option<Id>) -> (String, usize) {
         let mut nodes: BTreeMap<Option<Id>, Node> = BTreeMap::new();
-        for &id in self.live.keys() {
+        for &id in self.live.keys().chain(&mark) {
             let mut at = id;
             loop {
                 let (parent, is_behind, name) = self.parent(at);
@@ -70,7 +80,7 @@ impl Plain {
                 }
             }
         }
-        let mut text = String::new();
+        let (mut text, mut before) = (String::new(), 0);
         // What is left to read: whole subtrees, and single elements.
         let mut left = vec![(None, true)];
         while let Some((id, is_whole)) = left.pop() {
@@ -80,10 +90,15 @@ impl Plain {
                     left.push((id, false));
                     left.extend(node.before.iter().rev().map(|&(_, child)| (Some(child), true)));
                 }
-                _ => text.extend(id.and_then(|id| self.live.get(&id))),
+                _ => {
+                    if id.is_some() && id == mark {
+                        before = text.chars().count();
+                    }
+                    text.extend(id.and_then(|id| self.live.get(&id)));
+                }
             }
         }
-        text
+        (text, before)
     }
 }
 
@@ -92,9 +107,8 @@ pub(super) type Said = (u32, u64, u32, u64, bool);
 
 /// The order that comes of anything that is said: taken in in this order, or in reverse and built.
 pub(super) fn hostile(runs: &[Said], live: &[(u32, u64)], reversed: bool) -> String {
-    let mut table = ReplicaTable::default();
-    (0..3).for_each(|row| _ = table.intern(ReplicaId::from_bytes([row; 16])));
     let mut sequence = Sequence::default();
+    (0..3).for_each(|row| _ = sequence.row(ReplicaId::from_bytes([row; 16])));
     let heads: BTreeMap<LocalDot, Origin> = runs
         .iter()
         .rev()
@@ -109,13 +123,13 @@ pub(super) fn hostile(runs: &[Said], live: &[(u32, u64)], reversed: bool) -> Str
     let letter = |dot: &LocalDot| char::from(b'a' + dot.counter() as u8 + 14 * (dot.replica() as u8 % 2));
     if reversed {
         for dot in live.iter().rev() {
-            sequence.add(*dot, &letter(dot).to_string(), &table);
+            sequence.add(*dot, &letter(dot).to_string());
         }
-        heads.iter().rev().for_each(|(head, origin)| sequence.add_run(*head, *origin, &table));
+        heads.iter().rev().for_each(|(head, origin)| sequence.add_run(*head, *origin));
     } else {
-        heads.iter().for_each(|(head, origin)| sequence.add_run(*head, *origin, &table));
+        heads.iter().for_each(|(head, origin)| sequence.add_run(*head, *origin));
         for dot in &live {
-            sequence.add(*dot, &letter(dot).to_string(), &table);
+            sequence.add(*dot, &letter(dot).to_string());
         }
     }
     sequence.settle();

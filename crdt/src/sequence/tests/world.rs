@@ -108,7 +108,8 @@ impl Replica {
             table.intern(ReplicaId::from_bytes([((row + number) % count) as u8 + 1; 16]));
         }
         let known = vec![0; count as usize];
-        let (sequence, plain) = (Sequence::default(), Plain::default());
+        let (mut sequence, plain) = (Sequence::default(), Plain::default());
+        table.ids().for_each(|id| _ = sequence.row(*id));
         Self { sequence, plain, table, number, counter: 0, known, at: 0 }
     }
 
@@ -128,7 +129,7 @@ impl Replica {
         let before: String = self.sequence.pieces().collect();
         let (row, mut counter, mut head) = (self.row(self.number), self.counter, None);
         let next = LocalDot::new(row, counter + 1);
-        self.sequence.insert(at, text, next, &self.table, |origin: Option<Origin>| {
+        self.sequence.insert(at, text, next, 0, |origin: Option<Origin>, _| {
             if let Some(origin) = origin {
                 counter += 1;
                 head = Some((counter, origin));
@@ -192,9 +193,9 @@ impl Replica {
                 if let Some((head, parent, is_behind)) = *head {
                     let parent = parent.map_or(START, |parent| self.dot(parent));
                     let side = if is_behind { Side::Right } else { Side::Left };
-                    self.sequence.add_run(self.dot(head), Origin { parent, side }, &self.table);
+                    self.sequence.add_run(self.dot(head), Origin { parent, side });
                 }
-                self.sequence.add(self.dot(*first), text, &self.table);
+                self.sequence.add(self.dot(*first), text);
             }
             Write::Delete(runs) => {
                 for &((number, first), len) in runs {
@@ -221,7 +222,7 @@ impl Replica {
                 let mut gone = before.chars().skip(self.at);
                 for &((number, first), len) in runs {
                     let text: String = gone.by_ref().take(len as usize).collect();
-                    self.sequence.add(self.dot((number, first)), &text, &self.table);
+                    self.sequence.add(self.dot((number, first)), &text);
                     for (counter, scalar) in (first..).zip(text.chars()) {
                         self.plain.live((number, counter), scalar);
                     }
@@ -325,14 +326,36 @@ impl World {
     pub(super) fn reload(&mut self, at: usize, built: bool) {
         let replica = &mut self.replicas[at];
         let mut sequence = Sequence { is_stale: built, ..Sequence::default() };
+        replica.table.ids().for_each(|id| _ = sequence.row(*id));
         let mut live: Vec<(LocalDot, String)> =
             replica.sequence.live().map(|(first, text)| (first, text.to_string())).collect();
         live.sort();
-        replica.sequence.runs().for_each(|(head, origin)| sequence.add_run(head, origin, &replica.table));
-        live.iter().for_each(|(first, text)| sequence.add(*first, text, &replica.table));
+        replica.sequence.runs().for_each(|(head, origin)| sequence.add_run(head, origin));
+        live.iter().for_each(|(first, text)| sequence.add(*first, text));
         sequence.settle();
         replica.sequence = sequence;
         assert_eq!(replica.sequence.pieces().collect::<String>(), replica.plain.read());
+    }
+
+    /// Every element that was ever written stands where the plain tree has it.
+    pub(super) fn assert_found(&self) {
+        let writes = self.log.iter().flatten().map(|event| &event.write);
+        let written: Vec<Id> = writes
+            .filter_map(|write| match write {
+                Write::Insert { first, text, .. } => Some((*first, text.chars().count() as u64)),
+                Write::Delete(_) => None,
+            })
+            .flat_map(|(first, len)| (first.1..first.1 + len).map(move |counter| (first.0, counter)))
+            .collect();
+        for replica in &self.replicas {
+            for &id in &written {
+                let found = replica.sequence.index_of(replica.dot(id));
+                assert_eq!(found, replica.plain.index_of(id), "{id:?}");
+                if found.1 {
+                    assert_eq!(replica.sequence.element_at(found.0), Some(replica.dot(id)));
+                }
+            }
+        }
     }
 
     pub(super) fn assert_level(&self) {
