@@ -58,6 +58,7 @@
 //! | the largest or smallest value | [`MaxRegister`], [`MinRegister`] | the larger; the smaller |
 //! | elements that are in or not | [`AddWinsSet`], [`GSet`] | adding wins over removing |
 //! | elements where it is worse to be in | [`RemoveWinsSet`], [`TwoPhaseSet`] | removing wins over adding |
+//! | text | [`Text`] | both are there, one whole behind the other |
 //! | keys with values of any type | [`AddWinsMap`], [`GMap`] | writing below a key wins over removing it |
 //! | keys with plain values | [`LwwMap`] | the later write or removal counts |
 //! | whatever an application finds at run time | [`Doc`] | as those |
@@ -231,10 +232,12 @@ mod flag;
 mod map;
 mod register;
 mod replica;
+mod sequence;
 mod set;
 mod store;
 #[cfg(feature = "proptest")]
 pub mod testing;
+mod text;
 
 pub use causal::{
     CausalContext, Dot, Dots, HybridClock, LocalDot, MAX_COUNTER, MAX_DRIFT_MILLIS, MAX_REPLICAS,
@@ -258,6 +261,7 @@ pub use store::{
     Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, Join, Key, Look, MAX_DEPTH,
     Mut, Opaque, Plain, Seen, Sweep, UnknownFields, Value, View, What, look_at_fields, look_at_variant,
 };
+pub use text::{BadPosition, Bias, Cursor, Position, Text};
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///
 /// ```

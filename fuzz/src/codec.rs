@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Dot, EnableWinsFlag, Envelope,
     EnvelopeKind, FORMAT, GCounter, GMap, GSet, Inspection, Kind, Limits, LwwMap, LwwRegister, MaxRegister,
-    Merged, MinRegister, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar,
+    Merged, MinRegister, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Text,
     SessionNames, Since, Stamp, TwoPhaseSet, Version, plain,
 };
 
@@ -21,7 +21,7 @@ const BESIDE: usize = 16 << 10;
 /// How a message is put in front of the decoder.
 const MODES: u8 = 3;
 /// How many types there are.
-pub const TYPES: u8 = 21;
+pub const TYPES: u8 = 22;
 
 fn limits(choice: u8) -> Limits {
     let memory = [4 << 10, 16 << 10, 64 << 10, 4 << 20][usize::from(choice) % 4];
@@ -56,6 +56,7 @@ macro_rules! for_type {
             17 => $f::<GMap<String, PnCounter>>($($argument),*),
             18 => $f::<LwwMap<String, Scalar>>($($argument),*),
             19 => $f::<BoundedCounter>($($argument),*),
+            20 => $f::<Text>($($argument),*),
             _ => $f::<Opaque>($($argument),*),
         }
     };

@@ -4,7 +4,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
     GMap, GSet, Kind, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
-    RemoveWinsSet, Replica, ReplicaId, Scalar, Since, TwoPhaseSet,
+    RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, TwoPhaseSet,
 };
 
 use crate::trace;
@@ -236,6 +236,28 @@ impl Subject for LwwMap<String, Scalar> {
     }
 }
 
+impl Subject for Text {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        let at = usize::from(op.under) * 7 % (value.len() + 1);
+        let end = value.len().min(at + usize::from(op.name) % 9);
+        match op.what % 8 {
+            0 => value.clear(),
+            1..=3 => value.delete(at..end).expect("there is such a part"),
+            4 => value.push(name(op.name)),
+            5 => value.replace(at..end, name(op.depth)).expect("there is such a part"),
+            _ => match &op.value {
+                Value::Text(text) => value.insert(at, text).expect("there is such a place"),
+                _ => value.insert(at, name(op.name)).expect("there is such a place"),
+            },
+        }
+    }
+
+    fn check(value: &Self::State) {
+        let read = value.to_string();
+        assert_eq!((value.len(), value.len_bytes()), (read.chars().count(), read.len()));
+    }
+}
+
 impl Subject for BoundedCounter {
     fn apply(value: &mut Self::Mut<'_>, op: &Op) {
         let by = op.value.number().unsigned_abs();
@@ -275,6 +297,7 @@ impl Subject for Doc {
             23..=25 => RemoveWinsSet::<Scalar>::apply(&mut value.remove_wins_set(at), &inner),
             26..=28 => TwoPhaseSet::<Scalar>::apply(&mut value.two_phase_set(at), &inner),
             29..=31 => LwwMap::<String, Scalar>::apply(&mut value.lww_map(at), &inner),
+            4 if op.under.is_multiple_of(2) => Text::apply(&mut value.text(at), &inner),
             4 => drop(value.map(at)),
             5 | 6 => PnCounter::apply(&mut value.counter(at), &inner),
             7 => GCounter::apply(&mut value.grow_counter(at), &inner),
@@ -329,6 +352,7 @@ impl Subject for Board {
                     13 => LwwMap::<String, Scalar>::apply(&mut card.options(), &inner),
                     14 => GMap::<String, PnCounter>::apply(&mut card.tallies(), &inner),
                     15 => card.shape().choose_square().field_0().inc(1),
+                    6 | 7 => Text::apply(&mut card.body(), &inner),
                     under => _ = card.marks().remove(&i32::from(under % 4)),
                 }
             }

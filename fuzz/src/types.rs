@@ -2,7 +2,7 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, EnableWinsFlag, GCounter, GMap, GSet,
-    LwwMap, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Scalar, TwoPhaseSet,
+    LwwMap, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Scalar, Text, TwoPhaseSet,
 };
 
 /// An application's document: every attribute of the derive, maps in maps, and fields of each kind.
@@ -85,4 +85,6 @@ pub struct Card {
     pub tallies: GMap<String, PnCounter>,
     /// An enum below a key.
     pub shape: Shape,
+    /// Text that can be removed.
+    pub body: Text,
 }

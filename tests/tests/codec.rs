@@ -519,6 +519,7 @@ fn every_public_value_goes_through_serde_and_back() {
         Kind::RemoveWinsSet,
         Kind::TwoPhaseSet,
         Kind::LwwMap,
+        Kind::Text,
     ] {
         same(&kind);
         assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));

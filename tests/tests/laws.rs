@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
     GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, PnCounter,
-    RemoveWinsSet, Replica, Scalar, TwoPhaseSet,
+    RemoveWinsSet, Replica, Scalar, Text, TwoPhaseSet,
 };
 use tombolo_tests::model::program::{World, id, programs};
 use tombolo_tests::model::{cases, laws};
@@ -220,6 +220,41 @@ fn on_map<V: Crdt, O>(
 }
 
 #[derive(Debug, Clone)]
+enum TextOp {
+    /// At a place that is taken modulo the length.
+    Insert(u8, &'static str),
+    Push(&'static str),
+    Delete(u8, u8),
+    Replace(u8, u8, &'static str),
+    Clear,
+}
+
+fn text_op() -> impl Strategy<Value = TextOp> + Clone {
+    let part = prop::sample::select(vec!["a", "bc", "def", "\u{e9}", "x\u{1f44d}\u{1f3fd}y", "e\u{301}"]);
+    prop_oneof![
+        4 => (any::<u8>(), part.clone()).prop_map(|(at, text)| TextOp::Insert(at, text)),
+        3 => part.clone().prop_map(TextOp::Push),
+        3 => (any::<u8>(), 1..6_u8).prop_map(|(at, count)| TextOp::Delete(at, count)),
+        1 => (any::<u8>(), 1..6_u8, part).prop_map(|(at, count, text)| TextOp::Replace(at, count, text)),
+        1 => Just(TextOp::Clear),
+    ]
+}
+
+fn on_text(text: &mut Mut<'_, Text>, op: &TextOp) {
+    let place = |at: u8| usize::from(at) % (text.len() + 1);
+    let range = |at: u8, count: u8| place(at)..(place(at) + usize::from(count)).min(text.len());
+    match op {
+        TextOp::Insert(at, part) => text.insert(place(*at), part).expect("there is such a place"),
+        TextOp::Push(part) => text.push(part),
+        TextOp::Delete(at, count) => text.delete(range(*at, *count)).expect("there is such a part"),
+        TextOp::Replace(at, count, part) => {
+            text.replace(range(*at, *count), part).expect("there is such a part");
+        }
+        TextOp::Clear => text.clear(),
+    }
+}
+
+#[derive(Debug, Clone)]
 enum DocOp {
     Counter(i8),
     GrowCounter(u8),
@@ -232,6 +267,7 @@ enum DocOp {
     Extreme(bool, u8),
     Remembering(bool, SetOp),
     LwwMap(u8, Option<u8>),
+    Text(TextOp),
     Open,
     RemoveKind(u8),
     Remove,
@@ -251,6 +287,7 @@ fn doc_op() -> impl Strategy<Value = (Vec<u8>, u8, DocOp)> + Clone {
         2 => (any::<bool>(), any::<u8>()).prop_map(|(max, value)| DocOp::Extreme(max, value)),
         2 => (any::<bool>(), set_op()).prop_map(|(two_phase, op)| DocOp::Remembering(two_phase, op)),
         1 => (small(), prop::option::of(small())).prop_map(|(key, value)| DocOp::LwwMap(key, value)),
+        2 => text_op().prop_map(DocOp::Text),
         1 => Just(DocOp::Open),
         1 => (0..14_u8).prop_map(DocOp::RemoveKind),
         3 => Just(DocOp::Remove),
@@ -292,6 +329,7 @@ fn on_doc(doc: &mut Mut<'_, Doc>, (path, name, op): &(Vec<u8>, u8, DocOp)) {
         DocOp::Remembering(true, SetOp::Clear) => _ = doc.two_phase_set(name).extend(0..3_i64),
         DocOp::LwwMap(key, Some(value)) => doc.lww_map(name).set(key.to_string(), i64::from(*value)),
         DocOp::LwwMap(key, None) => drop(doc.lww_map(name).remove(&key.to_string()[..])),
+        DocOp::Text(op) => on_text(&mut doc.text(name), op),
         DocOp::Open => drop(doc.map(name)),
         DocOp::RemoveKind(kind) => {
             let kinds: Vec<_> = doc.get(name).map(|entry| entry.kinds().collect()).unwrap_or_default();
@@ -516,6 +554,8 @@ laws!(min_register, MinRegister<u8>, any::<u8>(), |register, value| register.set
 laws!(remove_wins_set, RemoveWinsSet<u8>, set_op(), on_remove_wins);
 laws!(two_phase_set, TwoPhaseSet<u8>, set_op(), on_two_phase);
 laws!(lww_map, LwwMap<u8, String>, map_op(small()), on_lww_map);
+laws!(text, Text, text_op(), on_text);
+laws!(map_of_texts, AddWinsMap<u8, Text>, map_op(text_op()), |map, op| on_map(map, op, on_text));
 laws!(lww_register, LwwRegister<u8>, register_op(), on_lww);
 laws!(mv_register, MvRegister<u8>, register_op(), on_mv);
 laws!(g_set, GSet<u8>, small(), |set, element| set.add(*element));

@@ -3,14 +3,15 @@
 //!
 //! A failing case is printed, shrunk, and its seed is kept in `oracle.proptest-regressions`.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use proptest::prelude::*;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, DocEntry, EnableWinsFlag, GCounter,
-    GMap, GSet, Kind, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, Plain, PnCounter,
-    RemoveWinsSet, Replica, Scalar, Stamp, TwoPhaseSet, Version,
+    GMap, GSet, Kind, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, Plain, PnCounter,
+    RemoveWinsSet, Replica, Scalar, Stamp, Text, TwoPhaseSet, Version,
 };
 use tombolo_tests::model::cases;
 use tombolo_tests::model::catalogue::{Draw, Record, Shape, drawn};
@@ -141,6 +142,57 @@ fn or_clear<O: Debug + Clone + 'static>(
     op: impl Strategy<Value = O> + Clone + 'static,
 ) -> impl Strategy<Value = Option<O>> + Clone {
     prop_oneof![9 => op.prop_map(Some), 1 => Just(None)]
+}
+
+/// A letter that nobody else writes, as a rule, and how far from which end it goes; or nothing, to delete the first of those
+/// that are seen.
+fn letter() -> impl Strategy<Value = (usize, bool, Option<char>)> + Clone {
+    let letters = (0..20_000_u32).prop_map(|letter| char::from_u32(0x4e00 + letter));
+    (0..4_usize, any::<bool>(), prop_oneof![4 => letters, 1 => Just(None)])
+}
+
+fn write_letter(text: &mut Mut<'_, Text>, (at, from_end, write): &(usize, bool, Option<char>)) {
+    let read: Vec<char> = text.chunks().flat_map(str::chars).collect();
+    match write {
+        Some(letter) => {
+            let at = (*at).min(read.len());
+            let at = if *from_end { read.len() - at } else { at };
+            text.insert(at, letter.encode_utf8(&mut [0; 4])).expect("there is such a place");
+        }
+        None => {
+            let Some(first) = read.iter().min() else { return };
+            for (at, _) in read.iter().enumerate().rev().filter(|(_, letter)| *letter == first) {
+                text.delete(at..at + 1).expect("there is such a letter");
+            }
+        }
+    }
+}
+
+/// In which order letters have ever been seen: nobody may see two of them the other way round (the strong list specification of Attiya
+/// and others, 2016). Letters that were written twice are left out.
+#[derive(Default)]
+struct Order {
+    /// Pairs of which the first was seen before the second.
+    seen: BTreeSet<(char, char)>,
+    twice: BTreeSet<char>,
+}
+
+impl Order {
+    fn holds(&mut self, read: &[char]) {
+        for (at, one) in read.iter().enumerate() {
+            for other in &read[at + 1..] {
+                if one == other {
+                    self.twice.insert(*one);
+                }
+                self.seen.insert((*one, *other));
+            }
+        }
+        for (one, other) in read.iter().flat_map(|one| read.iter().map(move |other| (*one, *other))) {
+            let is_told = !self.twice.contains(&one) && !self.twice.contains(&other);
+            let both = self.seen.contains(&(one, other)) && self.seen.contains(&(other, one));
+            assert!(!is_told || !both, "{one} and {other} were seen both ways round");
+        }
+    }
 }
 
 fn draw() -> impl Strategy<Value = Draw> + Clone {
@@ -343,6 +395,33 @@ proptest! {
                 let read: BTreeSet<_> =
                     map.iter().filter(|(_, flag)| flag.value()).map(|(key, _)| place([key])).collect();
                 assert_eq!(read, agreed(history, visible));
+            },
+        );
+    }
+
+    #[test]
+    fn a_text_has_the_letters_that_nobody_deleted_in_one_order(
+        program in programs(letter(), STEPS),
+        replicas in 2..6_u8,
+    ) {
+        let order = RefCell::new(Order::default());
+        follow_each::<Text, _>(
+            replicas,
+            &program,
+            write_letter,
+            |(_, _, write), _, history, before| match write {
+                Some(letter) => vec![Deed::Add(place([letter]))],
+                // One of those that are seen.
+                None => {
+                    let seen: Vec<Place> = added(history, before).into_iter().collect();
+                    seen.first().map(|place| Deed::Remove(place.clone())).into_iter().collect()
+                }
+            },
+            |history, visible, text| {
+                let read: Vec<char> = text.chunks().flat_map(str::chars).collect();
+                let letters: BTreeSet<_> = read.iter().map(|letter| place([letter])).collect();
+                assert_eq!(letters, added(history, visible));
+                order.borrow_mut().holds(&read);
             },
         );
     }

@@ -69,6 +69,11 @@ impl Tx {
         self.last
     }
 
+    /// The dot that [`dot`](Self::dot) yields next, unless all are used up.
+    pub(crate) fn next(&self) -> LocalDot {
+        LocalDot::from_bits(self.last.bits() + 1)
+    }
+
     pub(crate) fn stamp(&mut self) -> Stamp {
         self.clock.tick()
     }

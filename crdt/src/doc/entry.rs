@@ -19,7 +19,7 @@ use crate::store::{
 };
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister, MaxRegister,
-    MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
+    MinRegister, MvRegister, PnCounter, RemoveWinsSet, Text, TwoPhaseSet,
 };
 
 /// Writes the entry's types out once, for everything that must name each of them.
@@ -180,6 +180,8 @@ kinds! {
     TwoPhaseSet = 13, "two_phase_set", two_phase_set, into_two_phase_set: TwoPhaseSet<Scalar>;
     /// An [`LwwMap`] from names to [`Scalar`]s.
     LwwMap = 14, "lww_map", lww_map, into_lww_map: LwwMap<String, Scalar>;
+    /// A [`Text`].
+    Text = 15, "text", text, into_text: Text;
 }
 
 /// A type's name that this program does not know.

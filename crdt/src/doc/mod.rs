@@ -20,7 +20,7 @@ use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen, Sweep};
 use crate::{
     AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister,
-    MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, TwoPhaseSet,
+    MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Text, TwoPhaseSet,
 };
 
 /// A dynamic document.
@@ -167,6 +167,11 @@ impl<'a> Mut<'a, Doc> {
     /// The last-writer-wins map of plain values called `name`.
     pub fn lww_map(&mut self, name: &str) -> Mut<'_, LwwMap<String, Scalar>> {
         self.entries().entry(name).into_lww_map()
+    }
+
+    /// The text called `name`.
+    pub fn text(&mut self, name: &str) -> Mut<'_, Text> {
+        self.entries().entry(name).into_text()
     }
 
     /// The map called `name`.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
-    LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, ReplicaId,
+    LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, ReplicaId, Text,
     TwoPhaseSet,
 };
 
@@ -338,6 +338,34 @@ pub fn all() -> Vec<Named> {
             check: |history, visible, set| {
                 let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
                 assert_eq!(read, agreed(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<Text, On> {
+            name: "Text",
+            operations: ELEMENTS,
+            element: |(letter, _)| *letter,
+            apply: |text, (letter, on)| {
+                let letter = char::from(b'a' + *letter);
+                if *on {
+                    // One goes to the start, the other to the end.
+                    let at = if letter == 'a' { 0 } else { text.len() };
+                    text.insert(at, letter.encode_utf8(&mut [0; 4])).expect("there is such a place");
+                } else {
+                    let read: Vec<char> = text.chunks().flat_map(str::chars).collect();
+                    for at in (0..read.len()).rev().filter(|at| read[*at] == letter) {
+                        text.delete(at..at + 1).expect("there is such a letter");
+                    }
+                }
+            },
+            deed: |(letter, on), _| {
+                if *on { Deed::Add(at(&[*letter])) } else { Deed::Remove(at(&[*letter])) }
+            },
+            check: |history, visible, text| {
+                let read: BTreeSet<_> = text.chunks().flat_map(str::bytes).map(|b| at(&[b - b'a'])).collect();
+                assert_eq!(read, added(history, visible));
             },
         },
     );

@@ -1,0 +1,96 @@
+//! Where an element stands that may be a ghost, also one that has no place.
+
+use core::cmp::Ordering;
+
+use super::piece::after;
+use super::remote::Name;
+use super::tree::Place;
+use super::{Origin, START, Sequence, Side};
+use crate::causal::LocalDot;
+
+impl Sequence {
+    /// How many scalars are read before an element, and whether it is read itself. Of one that has no place: before where it would have
+    /// one. O(log n), and the depth of the tree for one without a place.
+    pub(crate) fn index_of(&self, element: LocalDot) -> (usize, bool) {
+        let mut element = element;
+        // As many as there can be one above the other, unless they hang on themselves.
+        let mut left = self.rows.rows.iter().map(|row| row.runs.len() + 1).sum::<usize>();
+        loop {
+            if let Some((place, from)) = self.place_of(element) {
+                let is_live = self.tree.pieces(place.leaf)[place.at].is_live();
+                return (self.scalars_at(place) + if is_live { from as usize } else { 0 }, is_live);
+            }
+            if let Some(end) = self.end_before(element) {
+                let name = Name { dot: after(end, 1), begins: false };
+                return (self.index_at(Origin { parent: end, side: Side::Right }, name), false);
+            }
+            let run = self.rows.run(element);
+            let at = run.at();
+            if at.parent == START || self.place_of(at.parent).is_some() {
+                let name = Name { dot: LocalDot::new(element.replica(), run.head), begins: true };
+                return (self.index_at(at, name), false);
+            }
+            left -= 1;
+            if left == 0 {
+                return (0, false);
+            }
+            element = at.parent;
+        }
+    }
+
+    /// The element that is read at `index`, which there is.
+    pub(crate) fn element_at(&self, index: usize) -> Option<LocalDot> {
+        let (leaf, before) = self.tree.find(index, super::Unit::Scalar);
+        let mut start = before.scalars;
+        for piece in self.tree.pieces(leaf) {
+            if index < start + piece.scalars() {
+                return Some(after(piece.first(), (index - start) as u64));
+            }
+            start += piece.scalars();
+        }
+        None
+    }
+
+    /// How many scalars are read before a place.
+    fn scalars_at(&self, place: Place) -> usize {
+        let own = self.tree.pieces(place.leaf)[..place.at].iter();
+        self.tree.start(place.leaf).scalars + own.map(|piece| piece.scalars()).sum::<usize>()
+    }
+
+    /// How many scalars are read before where an element called `name` belongs that hangs at `origin`, whose parent has a place.
+    fn index_at(&self, origin: Origin, name: Name) -> usize {
+        let Some(start) = self.tree.first() else { return 0 };
+        let parent = origin.parent;
+        if parent == START {
+            return self.scalars_at(self.among_right(parent, name, start, false));
+        }
+        let Some((place, from)) = self.place_of(parent) else { return 0 };
+        let piece = self.tree.pieces(place.leaf)[place.at];
+        let behind = Place { at: place.at + 1, ..place };
+        match origin.side {
+            Side::Left if from > 0 => self.index_of(parent).0,
+            Side::Left => match self.tree.before(place).and_then(|before| self.tree.get(before)) {
+                Some(previous) if self.rows.right(previous.first()) == parent => {
+                    self.scalars_at(self.among_left(parent, name, place))
+                }
+                _ => self.scalars_at(place),
+            },
+            Side::Right if from + 1 < piece.len() => {
+                // The rest of the run is a sibling.
+                let rest = Name { dot: after(parent, 1), begins: false };
+                if self.order(rest, name) == Ordering::Greater {
+                    let (before, is_live) = self.index_of(parent);
+                    before + usize::from(is_live)
+                } else {
+                    self.scalars_at(self.among_right(parent, name, behind, true))
+                }
+            }
+            Side::Right => match self.tree.iter_from(Some(behind)).next() {
+                Some((_, next)) if self.rows.left(next.first()) == parent => {
+                    self.scalars_at(self.among_right(parent, name, behind, false))
+                }
+                _ => self.scalars_at(behind),
+            },
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What stands in an order that several write to at once: the engine below [`Text`](crate::Text).
+//!
+//! An *element* has a dot for a name. Elements form a tree (Fugue: Weidner and Kleppmann 2023, "The Art of the Fugue"): each hangs
+//! before or behind its parent, siblings stand in the order of their dots that is the same everywhere, and the text is the tree read from
+//! left to right. So what two write at one place at once comes out as one run and then the other, forwards and backwards.
+//!
+//! Who types on writes elements that hang behind one another; only the first of such a *run* says where. The others follow
+//! from their dots: an element hangs behind the one whose counter is less by one, unless a run begins between. So runs are all there is to tell of
+//! a tree beside its elements, and nobody needs to tell of *ghosts*, the elements that were deleted: which there are follows from the
+//! runs that hang on them.
+//!
+//! In memory neighbouring elements of one run are one *piece* of 16 bytes, live or ghost (`piece`). Pieces stand in the leaves of a balanced
+//! tree that counts scalars, UTF-16 units and bytes (`tree`), and are found by their dots as well (`runs`); their text lies in the order
+//! in which it came (`text`). `local` writes at positions, `remote` takes in what others wrote, `build` makes everything anew from
+//! runs and live elements, of which it is a function: where what comes does not come in the order in which it was written.
+
+mod build;
+mod find;
+mod local;
+mod piece;
+mod remote;
+mod runs;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
+
+use alloc::vec::Vec;
+
+use crate::causal::{LocalDot, ReplicaId, ReplicaIndex};
+pub(crate) use piece::Unit;
+pub use piece::Width;
+use piece::{MOST_BYTES, MOST_MIXED, Piece, after};
+pub(crate) use runs::{Origin, Rows, START, Side};
+use text::Text;
+use tree::{Place, Tree};
+
+/// Where something was found last, so that what is near is found at once.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    /// The piece; its leaf is [`tree::NONE`] if nothing is known.
+    place: Place,
+    /// How many scalars are read before its leaf, and before it.
+    leaf_start: usize,
+    start: usize,
+    /// It ends with the last element that a replica wrote, of which nothing hangs behind it.
+    is_end: bool,
+}
+
+impl Cursor {
+    const NOWHERE: Self =
+        Self { place: Place { leaf: tree::NONE, at: 0 }, leaf_start: 0, start: 0, is_end: false };
+}
+
+/// Elements in their order, with their text.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence {
+    tree: Tree,
+    rows: Rows,
+    text: Text,
+    cursor: Cursor,
+    /// Live pieces that have no place until all is built anew.
+    unplaced: Vec<Piece>,
+    /// Whether all must be built anew before anything is read.
+    is_stale: bool,
+    /// Whether something hangs on the dot of a run, as on an element of the run before: nobody honest writes that.
+    is_odd: bool,
+}
+
+impl Default for Sequence {
+    fn default() -> Self {
+        Self {
+            tree: Tree::default(),
+            rows: Rows::default(),
+            text: Text::default(),
+            cursor: Cursor::NOWHERE,
+            unplaced: Vec::new(),
+            is_stale: false,
+            is_odd: false,
+        }
+    }
+}
+
+impl Sequence {
+    /// The row of a replica, by which its dots are called here.
+    pub(crate) fn row(&mut self, id: ReplicaId) -> ReplicaIndex {
+        self.rows.open(id)
+    }
+
+    /// Whose dots are called by which rows.
+    pub(crate) fn ids(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// How long the text is.
+    pub(crate) fn width(&self) -> Width {
+        self.tree.width()
+    }
+
+    /// The text, piece by piece.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.tree.iter().filter(|piece| piece.is_live()).map(|piece| self.str(self.text.of(piece)))
+    }
+
+    fn str<'t>(&self, text: &'t [u8]) -> &'t str {
+        core::str::from_utf8(text).expect("pieces are cut between scalars")
+    }
+
+    /// The live elements as runs of dots, with their text, in the order of the text.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (LocalDot, &str)> {
+        let pieces = self.tree.iter().filter(|piece| piece.is_live());
+        pieces.map(|piece| (piece.first(), self.str(self.text.of(piece))))
+    }
+
+    /// The dots of all runs, with where they hang.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (LocalDot, Origin)> {
+        let rows = (0..).zip(&self.rows.rows);
+        rows.flat_map(|(row, known)| {
+            known.runs.iter().map(move |run| (LocalDot::new(row, run.head), run.origin))
+        })
+    }
+
+    /// Where an element stands that has a place, and how many elements of its piece stand before it.
+    fn place_of(&self, element: LocalDot) -> Option<(Place, u64)> {
+        let row = self.rows.get(element.replica())?;
+        let (_, &leaf) = row.leaves.range(..=element.counter()).next_back()?;
+        let pieces = self.tree.pieces(leaf);
+        let at = pieces.iter().position(|piece| piece.contains(element))?;
+        let piece = pieces[at];
+        Some((Place { leaf, at }, element.bits() - piece.first().bits()))
+    }
+
+    /// Puts a piece into a gap whose elements follow in their leaf on others of their replica, and says where it is then.
+    fn put(&mut self, gap: Place, piece: Piece) -> Place {
+        let text = &self.text;
+        let (place, moved) = self.tree.insert(gap, piece, &|pieces| text.width(pieces));
+        if let Some(moved) = moved {
+            self.reindex(gap.leaf, moved);
+        }
+        if place.leaf != gap.leaf {
+            self.index(piece.first(), place.leaf);
+        }
+        place
+    }
+
+    /// As [`put`](Self::put), of a piece that stands anywhere.
+    fn put_new(&mut self, gap: Place, piece: Piece) -> Place {
+        let place = self.put(gap, piece);
+        self.index(piece.first(), place.leaf);
+        place
+    }
+
+    /// From this element on up to the next of which it was said, its replica's elements stand in this leaf.
+    fn index(&mut self, element: LocalDot, leaf: u32) {
+        self.rows.row(element.replica()).leaves.insert(element.counter(), leaf);
+    }
+
+    /// Half of the pieces of a leaf have moved into another.
+    fn reindex(&mut self, old: u32, new: u32) {
+        for leaf in [old, new] {
+            for piece in self.tree.pieces(leaf) {
+                let (first, last) = (piece.first(), piece.last());
+                let leaves = &mut self.rows.row(first.replica()).leaves;
+                if leaf == new && first != last {
+                    leaves.range_mut(first.counter() + 1..=last.counter()).for_each(|(_, at)| *at = leaf);
+                }
+                leaves.insert(first.counter(), leaf);
+            }
+        }
+    }
+
+    /// Puts a gap behind the first elements of a piece, of which there are more.
+    fn split(&mut self, place: Place, len: u64) -> Place {
+        let piece = self.tree.pieces(place.leaf)[place.at];
+        let bytes = self.text.bytes_of(piece, len);
+        let (head, tail) = (piece.head(len, bytes), piece.tail(len, bytes));
+        if tail.is_live() {
+            self.tree.narrow(place.leaf, self.text.width_of(tail));
+        }
+        self.tree.set(place, head);
+        self.put(Place { at: place.at + 1, ..place }, tail)
+    }
+
+    /// Puts text into a gap, under the dots from `first` on. Yields where the last piece of it is.
+    fn put_text(&mut self, mut gap: Place, mut first: LocalDot, text: &str) -> Place {
+        let mut rest = text;
+        loop {
+            let most = if rest.len() <= MOST_MIXED || rest.is_ascii() { MOST_BYTES } else { MOST_MIXED };
+            let cut = (0..=most.min(rest.len())).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(0);
+            let (own, more) = rest.split_at(cut);
+            let width = Width::of(own.as_bytes());
+            let scalars = width.scalars;
+            let start = self.text.push(own.as_bytes());
+            let previous = gap.at.checked_sub(1).and_then(|at| self.tree.pieces(gap.leaf).get(at).copied());
+            let grows = |piece: &Piece| {
+                piece.is_live()
+                    && piece.text() + piece.bytes() == start as usize
+                    && after(piece.last(), 1) == first
+                    && piece.has_room(scalars, own.len())
+            };
+            if let Some(piece) = previous.filter(grows) {
+                gap.at -= 1;
+                self.tree.set(gap, piece.grown(scalars, own.len()));
+                self.tree.widen(gap.leaf, width);
+            } else {
+                let piece = Piece::live(first, start, scalars as u16, own.len() as u16);
+                gap = self.put_new(gap, piece);
+            }
+            if more.is_empty() {
+                return gap;
+            }
+            first = after(first, scalars as u64);
+            gap.at += 1;
+            rest = more;
+        }
+    }
+
+    /// Whether the element `next` hangs behind `last`, by their dots alone.
+    fn follows(&self, last: LocalDot, next: LocalDot) -> bool {
+        after(last, 1) == next && (!self.is_odd || self.rows.run(next).head + 1 != next.counter())
+    }
+
+    /// Makes ghosts of some elements of a live piece: ghosts beside them in the leaf become one with them.
+    fn bury(&mut self, place: Place, from: u64, len: u64) {
+        let Place { leaf, at } = place;
+        let pieces = self.tree.pieces(leaf);
+        let piece = pieces[at];
+        let end = from + len;
+        let is_ghost = |ghost: &Piece| !ghost.is_live();
+        let previous = if from == 0 && at > 0 { Some(pieces[at - 1]) } else { None };
+        let previous = previous.filter(is_ghost).filter(|ghost| self.follows(ghost.last(), piece.first()));
+        let next = if end == piece.len() { pieces.get(at + 1).copied() } else { None };
+        let next = next.filter(is_ghost).filter(|ghost| self.follows(piece.last(), ghost.first()));
+
+        let start = self.text.bytes_of(piece, from);
+        let rest = piece.tail(from, start);
+        let bytes = self.text.bytes_of(rest, len);
+        let gone = rest.head(len, bytes);
+        self.tree.narrow(leaf, self.text.width_of(gone));
+        let head = (from > 0).then(|| piece.head(from, start));
+        let tail = (end < piece.len()).then(|| rest.tail(len, bytes));
+        match (previous, head, tail, next) {
+            (Some(previous), _, tail, next) => {
+                let all = previous.len() + len + next.map_or(0, Piece::len);
+                self.tree.set(Place { at: at - 1, ..place }, Piece::ghost(previous.first(), all));
+                if let Some(tail) = tail {
+                    return self.tree.set(place, tail);
+                }
+                self.tree.remove(place);
+                self.unindex(gone.first());
+                if let Some(next) = next {
+                    self.tree.remove(place);
+                    self.unindex(next.first());
+                }
+            }
+            (None, Some(head), _, Some(next)) => {
+                self.tree.set(place, head);
+                let ghost = Piece::ghost(gone.first(), len + next.len());
+                self.tree.set(Place { at: at + 1, ..place }, ghost);
+            }
+            (None, None, _, Some(next)) => {
+                self.tree.set(place, Piece::ghost(gone.first(), len + next.len()));
+                self.tree.remove(Place { at: at + 1, ..place });
+                self.unindex(next.first());
+            }
+            (None, head, tail, None) => {
+                if let Some(tail) = tail {
+                    self.tree.narrow(leaf, self.text.width_of(tail));
+                }
+                let ghost = Piece::ghost(gone.first(), len);
+                self.tree.set(place, head.unwrap_or(ghost));
+                let ghost =
+                    if head.is_some() { self.put(Place { at: at + 1, ..place }, ghost) } else { place };
+                if let Some(tail) = tail {
+                    self.put(Place { at: ghost.at + 1, ..ghost }, tail);
+                }
+            }
+        }
+    }
+
+    /// What stands from this element on stands in the leaf in which those before it stand.
+    fn unindex(&mut self, element: LocalDot) {
+        self.rows.row(element.replica()).leaves.remove(&element.counter());
+    }
+
+    /// Gives room back, once there is much more than is needed.
+    fn tidy(&mut self) {
+        if self.text.is_wasteful(self.tree.width().bytes) || self.tree.is_sparse() {
+            let pieces: Vec<Piece> = self.tree.iter().collect();
+            self.pack(&pieces);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Taking in what others wrote, by dots.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use super::piece::{Piece, Width, after};
+use super::runs::{END, Run, START, before};
+use super::tree::Place;
+use super::{Cursor, MOST_BYTES, MOST_MIXED, Origin, Sequence, Side};
+use crate::causal::LocalDot;
+
+/// What an element is called among its siblings: by the dot of its run, if it is the first of one, else by its own.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    pub(super) dot: LocalDot,
+    pub(super) begins: bool,
+}
+
+impl Sequence {
+    /// Takes in where a run hangs. What it hangs on may come later.
+    pub(crate) fn add_run(&mut self, head: LocalDot, mut origin: Origin) {
+        if origin.parent == START {
+            origin.side = Side::Right;
+        }
+        let row = self.rows.row(head.replica());
+        let at = row.runs_before(head.counter());
+        if row.runs.get(at).is_none_or(|run| run.head != head.counter()) {
+            row.runs.insert(at, Run::new(head.counter(), origin));
+            // Elements that are there belong to another run than so far.
+            self.is_stale |= row.last >= head.counter();
+        }
+    }
+
+    /// Takes in live elements: consecutive dots, with their text.
+    pub(crate) fn add(&mut self, first: LocalDot, text: &str) {
+        self.cursor = Cursor::NOWHERE;
+        let (mut first, mut text) = (first, text);
+        while !text.is_empty() {
+            if self.is_stale {
+                return self.add_unplaced(first, text);
+            }
+            match self.place_of(first) {
+                Some((place, from)) => {
+                    let piece = self.tree.pieces(place.leaf)[place.at];
+                    let room = usize::try_from(piece.len() - from).unwrap_or(usize::MAX);
+                    let most = if text.is_ascii() { MOST_BYTES } else { MOST_MIXED };
+                    let fits = |&(nth, (at, scalar)): &(usize, (usize, char))| {
+                        nth < room && at + scalar.len_utf8() <= most
+                    };
+                    let own = text.char_indices().enumerate().take_while(fits).last();
+                    let (len, cut) = own.map_or((0, 0), |(nth, (at, c))| (nth + 1, at + c.len_utf8()));
+                    let (own, rest) = text.split_at(cut);
+                    if !piece.is_live() {
+                        self.revive(place, from, len as u64, own);
+                    }
+                    (first, text) = (after(first, len as u64), rest);
+                }
+                None => {
+                    let Some(gap) = self.reach(first) else { continue };
+                    let len = Width::of(text.as_bytes()).scalars as u64;
+                    self.put_text(gap, first, text);
+                    let row = self.rows.row(first.replica());
+                    row.last = row.last.max(first.counter() + len - 1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Puts live elements aside until all is built anew.
+    fn add_unplaced(&mut self, mut first: LocalDot, text: &str) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let most = rest.len().min(MOST_MIXED);
+            let cut = (0..=most).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(rest.len());
+            let (own, more) = rest.split_at(cut);
+            let scalars = Width::of(own.as_bytes()).scalars;
+            let start = self.text.push(own.as_bytes());
+            self.unplaced.push(Piece::live(first, start, scalars as u16, own.len() as u16));
+            (first, rest) = (after(first, scalars as u64), more);
+        }
+    }
+
+    /// Gives text to ghosts that are one piece, or part of one.
+    fn revive(&mut self, mut place: Place, from: u64, len: u64, text: &str) {
+        let rest = self.tree.pieces(place.leaf)[place.at].len() - from - len;
+        if from > 0 {
+            place = self.split(place, from);
+        }
+        if rest > 0 {
+            let tail = self.split(place, len);
+            place = self.tree.before(tail).expect("the head of what was split stands before its tail");
+        }
+        let first = self.tree.pieces(place.leaf)[place.at].first();
+        let start = self.text.push(text.as_bytes());
+        let piece = Piece::live(first, start, len as u16, text.len() as u16);
+        self.tree.widen(place.leaf, self.text.width_of(piece));
+        let previous = place.at.checked_sub(1).map(|at| Place { at, ..place });
+        let joined = previous.and_then(|previous| self.tree.get(previous)?.joined(piece));
+        match previous.zip(joined).filter(|_| self.follows(before(first), first)) {
+            Some((previous, joined)) => {
+                self.tree.set(previous, joined);
+                self.tree.remove(place);
+                self.unindex(first);
+            }
+            None => self.tree.set(place, piece),
+        }
+    }
+
+    /// The gap where an element belongs that has no place: what it hangs on gets one. `None` if all must be built anew.
+    fn reach(&mut self, element: LocalDot) -> Option<Place> {
+        let mut way = vec![element];
+        loop {
+            let at = way[way.len() - 1];
+            let end = self.end_before(at);
+            let run = self.rows.run(at);
+            let parent = run.at().parent;
+            if end.is_none() && parent != START && self.place_of(parent).is_none() {
+                let runs = self.rows.rows.iter().map(|row| row.runs.len() + 1);
+                if way.len().is_power_of_two() && way.len() > runs.sum() {
+                    // It hangs on itself.
+                    self.is_stale = true;
+                    return None;
+                }
+                way.push(parent);
+                continue;
+            }
+            let gap = match end {
+                Some(end) => {
+                    let name = Name { dot: after(end, 1), begins: false };
+                    self.gap(Origin { parent: end, side: Side::Right }, name)
+                }
+                None => {
+                    let other = self.rows.other(run.at());
+                    let row = self.rows.row(at.replica());
+                    if let Some(known) = row.runs_before(at.counter()).checked_sub(1) {
+                        row.runs[known].other = other;
+                    }
+                    let name = Name { dot: LocalDot::new(at.replica(), run.head), begins: true };
+                    self.gap(run.at(), name)
+                }
+            };
+            let end = end.unwrap_or(LocalDot::new(at.replica(), run.head));
+            let gap = self.skip(gap, end, at);
+            way.pop();
+            if way.is_empty() {
+                return Some(gap);
+            }
+            self.is_odd |= self.rows.is_head(at);
+            // A ghost, that something may hang on it.
+            self.skip(gap, before(at), after(at, 1));
+            let row = self.rows.row(at.replica());
+            row.last = row.last.max(at.counter());
+        }
+    }
+
+    /// The last element with a place in the run of one that has none.
+    pub(super) fn end_before(&self, element: LocalDot) -> Option<LocalDot> {
+        let end = self.last_before(element);
+        (end > self.rows.run(element).head).then(|| LocalDot::new(element.replica(), end))
+    }
+
+    /// The gap where an element called `name` belongs that hangs at `origin`, whose parent has a place.
+    fn gap(&mut self, origin: Origin, name: Name) -> Place {
+        let parent = origin.parent;
+        let Some(start) = self.tree.first() else { return Place { leaf: 0, at: 0 } };
+        match origin.side {
+            Side::Right => {
+                let gap = if parent == START { start } else { self.behind(parent) };
+                match self.tree.iter_from(Some(gap)).next() {
+                    Some((_, next)) if self.rows.left(next.first()) == parent => {
+                        self.among_right(parent, name, gap, false)
+                    }
+                    _ => gap,
+                }
+            }
+            Side::Left => {
+                let (place, from) = self.place_of(parent).expect("a parent has a place");
+                let gap = if from > 0 { self.split(place, from) } else { place };
+                match self.tree.before(gap).and_then(|place| self.tree.get(place)) {
+                    Some(previous) if self.rows.right(previous.first()) == parent => {
+                        self.among_left(parent, name, gap)
+                    }
+                    _ => gap,
+                }
+            }
+        }
+    }
+
+    /// The gap right behind an element that has a place.
+    fn behind(&mut self, element: LocalDot) -> Place {
+        let (place, from) = self.place_of(element).expect("a parent has a place");
+        if from + 1 < self.tree.pieces(place.leaf)[place.at].len() {
+            self.split(place, from + 1)
+        } else {
+            Place { at: place.at + 1, ..place }
+        }
+    }
+
+    /// Whether one element that has a place stands before another.
+    fn is_before(&self, a: LocalDot, b: LocalDot) -> bool {
+        match (self.place_of(a), self.place_of(b)) {
+            (Some((one, from)), Some((other, at))) => {
+                self.tree.compare(one, other).then(from.cmp(&at)) == Ordering::Less
+            }
+            _ => a == START || b == END,
+        }
+    }
+
+    /// The order of siblings.
+    pub(super) fn order(&self, a: Name, b: Name) -> Ordering {
+        self.rows.compare(a.dot, b.dot).then(a.begins.cmp(&b.begins))
+    }
+
+    /// Among what hangs behind `parent`, all of which stands behind `gap`: in the order of names. `is_past`: a sibling that comes before has
+    /// been met, and where it ends has not.
+    pub(super) fn among_right(&self, parent: LocalDot, name: Name, gap: Place, mut is_past: bool) -> Place {
+        let (mut found, mut end) = (gap, gap);
+        for (place, piece) in self.tree.iter_from(Some(gap)) {
+            let first = piece.first();
+            let left = self.rows.left(first);
+            if left == parent {
+                if core::mem::take(&mut is_past) {
+                    found = place;
+                }
+                let run = self.rows.run(first);
+                let sibling = match run.at().side {
+                    _ if first.counter() > run.head + 1 => Some(Name { dot: first, begins: false }),
+                    Side::Right => Some(Name { dot: LocalDot::new(first.replica(), run.head), begins: true }),
+                    Side::Left => None,
+                };
+                if let Some(sibling) = sibling {
+                    if self.order(sibling, name) == Ordering::Greater {
+                        return found;
+                    }
+                    is_past = true;
+                }
+            } else if parent != START && !self.is_before(parent, left) {
+                return if is_past { place } else { found };
+            }
+            end = Place { at: place.at + 1, ..place };
+        }
+        if is_past { end } else { found }
+    }
+
+    /// Among what hangs before `parent`, which stands behind `gap`.
+    pub(super) fn among_left(&self, parent: LocalDot, name: Name, gap: Place) -> Place {
+        let (mut found, mut start) = (gap, gap);
+        let mut is_past = false;
+        while let Some(place) = self.tree.before(start) {
+            let behind = Place { at: place.at + 1, ..place };
+            let Some(piece) = self.tree.get(place) else { break };
+            let first = piece.first();
+            let run = self.rows.run(first);
+            let right = run.right();
+            if right == parent {
+                if core::mem::take(&mut is_past) {
+                    found = behind;
+                }
+                let is_sibling = run.at() == Origin { parent, side: Side::Left };
+                if is_sibling && first.counter() == run.head + 1 {
+                    let sibling = LocalDot::new(first.replica(), run.head);
+                    if self.rows.compare(sibling, name.dot) == Ordering::Less {
+                        return found;
+                    }
+                    is_past = true;
+                }
+            } else if !self.is_before(right, parent) {
+                return if is_past { behind } else { found };
+            }
+            start = place;
+        }
+        if is_past { start } else { found }
+    }
+
+    /// Makes ghosts of consecutive elements, as far as they are live.
+    pub(crate) fn remove(&mut self, first: LocalDot, last: LocalDot) {
+        self.cursor = Cursor::NOWHERE;
+        if self.is_stale {
+            self.build();
+        }
+        let mut next = first;
+        while next <= last {
+            // What has no place is not live; there may be more behind it.
+            let Some((place, skipped)) = self.place_of(next) else {
+                let Some(row) = self.rows.get(first.replica()) else { return };
+                let mut more = row.leaves.range(next.counter()..=last.counter()).map(|(&at, _)| at);
+                let Some(at) = more.find(|at| *at > next.counter()) else { break };
+                next = LocalDot::new(first.replica(), at);
+                continue;
+            };
+            let piece = self.tree.pieces(place.leaf)[place.at];
+            let end = piece.last().min(last);
+            if piece.is_live() {
+                self.bury(place, skipped, end.bits() + 1 - next.bits());
+            }
+            next = after(end, 1);
+        }
+        self.tidy();
+    }
+
+    /// Forgets where a run hangs: what is left of it belongs to the run before.
+    pub(crate) fn remove_run(&mut self, head: LocalDot) {
+        self.cursor = Cursor::NOWHERE;
+        let Some(row) = self.rows.get(head.replica()) else { return };
+        let at = row.runs_before(head.counter());
+        if row.runs.get(at).is_none_or(|run| run.head != head.counter()) {
+            return;
+        }
+        let end = row.runs.get(at + 1).map_or(row.last, |run| run.head).min(row.last);
+        let first = LocalDot::new(head.replica(), head.counter() + 1);
+        let is_gone = self.place_of(first).is_none_or(|(place, from)| {
+            let last = self.tree.pieces(place.leaf)[place.at].last().counter();
+            from == 0 && last == end && self.drop_alone(place)
+        });
+        self.is_stale |= !is_gone;
+        self.rows.row(head.replica()).runs.remove(at);
+    }
+
+    /// Takes out a piece of ghosts on which nothing hangs, so that it might as well have no place. Says whether it is one.
+    pub(super) fn drop_alone(&mut self, place: Place) -> bool {
+        let Some(piece) = self.tree.get(place).filter(|piece| !piece.is_live()) else { return false };
+        let (first, last) = (piece.first(), piece.last());
+        let previous = self.tree.before(place).and_then(|place| self.tree.get(place));
+        let next = self.tree.iter_from(Some(Place { at: place.at + 1, ..place })).next();
+        let hangs = previous.is_some_and(|previous| self.rows.right(previous.first()) == first)
+            || next.is_some_and(|(_, next)| self.rows.left(next.first()) == last);
+        if hangs || self.tree.is_single(place.leaf) {
+            return false;
+        }
+        self.tree.remove(place);
+        let row = self.rows.row(first.replica());
+        let gone: Vec<u64> = row.leaves.range(first.counter()..=last.counter()).map(|(&at, _)| at).collect();
+        gone.iter().for_each(|at| _ = row.leaves.remove(at));
+        if row.last == last.counter() {
+            let end = LocalDot::new(first.replica(), first.counter());
+            let before = self.last_before(end);
+            self.rows.row(first.replica()).last = before;
+        }
+        true
+    }
+
+    /// The counter of the last element with a place before one of the same replica.
+    fn last_before(&self, element: LocalDot) -> u64 {
+        let Some(row) = self.rows.get(element.replica()) else { return 0 };
+        let Some((_, &leaf)) = row.leaves.range(..element.counter()).next_back() else { return 0 };
+        let of_row = |piece: &&Piece| piece.first().replica() == element.replica() && piece.first() < element;
+        let ends = self.tree.pieces(leaf).iter().filter(of_row).map(|piece| piece.last().counter());
+        ends.max().unwrap_or(0)
+    }
+
+    /// Brings into order what came out of order. To be called before anything is read.
+    pub(crate) fn settle(&mut self) {
+        if self.is_stale {
+            self.build();
+        }
+    }
+}

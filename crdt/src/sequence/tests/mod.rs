@@ -1,0 +1,204 @@
+//! The engine beside a plain tree written from the paper, under random concurrent executions.
+
+mod plain;
+mod world;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{Sequence, Unit, Width};
+use plain::Plain;
+use world::{Action, World, actions};
+
+fn read(sequence: &Sequence) -> String {
+    sequence.pieces().collect()
+}
+
+proptest! {
+
+    #[test]
+    fn every_execution_reads_as_the_plain_tree_says(actions in vec(actions(3), 1..60)) {
+        let mut world = World::new(3);
+        for action in &actions {
+            world.act(action);
+        }
+        world.deliver_all();
+        world.assert_level();
+    }
+
+    #[test]
+    fn what_is_read_from_a_state_is_the_same_and_goes_on(actions in vec(actions(3), 1..40), more in vec(actions(3), 1..25)) {
+        let mut world = World::new(3);
+        for action in &actions {
+            world.act(action);
+        }
+        world.deliver_all();
+        world.reload(0, false);
+        world.reload(1, true);
+        world.assert_found();
+        for action in &more {
+            world.act(action);
+        }
+        world.deliver_all();
+        world.assert_level();
+    }
+
+    #[test]
+    fn positions_are_those_of_the_text(actions in vec(actions(1), 1..40)) {
+        let mut world = World::new(1);
+        for action in &actions {
+            world.act(action);
+        }
+        let sequence = world.sequence(0);
+        let text = read(sequence);
+        let (mut utf16, mut bytes) = (0, 0);
+        for (at, scalar) in text.chars().enumerate() {
+            let before = Width { scalars: at, utf16, bytes };
+            prop_assert_eq!(sequence.width_before(at), before);
+            prop_assert_eq!(sequence.scalars_before(utf16, Unit::Utf16), Some(at));
+            prop_assert_eq!(sequence.scalars_before(bytes, Unit::Byte), Some(at));
+            if scalar.len_utf16() > 1 {
+                prop_assert_eq!(sequence.scalars_before(utf16 + 1, Unit::Utf16), None);
+            }
+            if scalar.len_utf8() > 1 {
+                prop_assert_eq!(sequence.scalars_before(bytes + 1, Unit::Byte), None);
+            }
+            utf16 += scalar.len_utf16();
+            bytes += scalar.len_utf8();
+        }
+        let all = Width { scalars: text.chars().count(), utf16, bytes };
+        prop_assert_eq!(sequence.width(), all);
+        prop_assert_eq!(sequence.scalars_before(bytes + 1, Unit::Byte), None);
+        for from in 0..=all.scalars {
+            for to in [from, from + 1, from + 7, all.scalars] {
+                if to <= all.scalars && from <= to {
+                    let expected: String = text.chars().skip(from).take(to - from).collect();
+                    prop_assert_eq!(sequence.slice(from, to).collect::<String>(), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_two_type_at_one_place_is_not_mixed(
+        before in "[a-z]{0,6}",
+        at in 0..7_usize,
+        ways in vec(any::<bool>(), 3),
+        lens in vec(1..9_usize, 3),
+    ) {
+        let mut world = World::new(3);
+        world.act(&Action::Insert { by: 0, at: 0, text: before.clone() });
+        world.deliver_all();
+        let at = at.min(before.len());
+        for by in 0..3 {
+            for nth in 0..lens[by] {
+                let text = char::from(b"ABC"[by]).to_string();
+                let at = if ways[by] { at + nth } else { at };
+                world.act(&Action::InsertAt { by, at, text });
+            }
+        }
+        world.deliver_all();
+        world.assert_level();
+        let text = read(world.sequence(0));
+        for (by, &len) in lens.iter().enumerate() {
+            let run = char::from(b"ABC"[by]).to_string().repeat(len);
+            prop_assert!(text.contains(&run), "{} is not whole in {}", run, text);
+        }
+    }
+
+    #[test]
+    fn what_is_undone_leaves_no_trace(actions in vec(actions(2), 1..30), undone in vec(actions(2), 1..10)) {
+        let mut world = World::new(2);
+        for action in &actions {
+            world.act(action);
+        }
+        for action in &undone {
+            world.try_and_undo(action);
+            world.act(action);
+        }
+        world.deliver_all();
+        world.assert_level();
+    }
+
+    #[test]
+    fn whatever_is_said_of_runs_is_one_order(
+        runs in vec((0..3_u32, 1..12_u64, 0..3_u32, 0..14_u64, any::<bool>()), 0..14),
+        live in vec((0..3_u32, 1..14_u64), 0..14),
+    ) {
+        let (one, other) = (plain::hostile(&runs, &live, false), plain::hostile(&runs, &live, true));
+        prop_assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn a_long_text_is_found_its_way_in_by_any_unit() {
+    let text: String = (0..40_000_u32).map(|n| if n % 7 == 0 { '\u{1f426}' } else { 'ж' }).collect();
+    let mut world = World::new(2);
+    world.act(&Action::InsertAt { by: 0, at: 0, text: text.clone() });
+    world.act(&Action::InsertAt { by: 0, at: 20_000, text: "x".repeat(200_000) });
+    world.act(&Action::DeleteAt { by: 0, at: 19_000, count: 2_000 });
+    world.deliver_all();
+    world.assert_level();
+    let sequence = world.sequence(1);
+    let read = read(sequence);
+    for at in (0..read.chars().count()).step_by(7_919) {
+        let before: String = read.chars().take(at).collect();
+        let width = Width { scalars: at, utf16: before.encode_utf16().count(), bytes: before.len() };
+        assert_eq!(sequence.width_before(at), width);
+        assert_eq!(sequence.scalars_before(width.utf16, Unit::Utf16), Some(at));
+        assert_eq!(sequence.scalars_before(width.bytes, Unit::Byte), Some(at));
+    }
+}
+
+#[test]
+fn corrections_belong_to_the_run_that_was_being_typed() {
+    let mut world = World::new(1);
+    world.act(&Action::InsertAt { by: 0, at: 0, text: "hello".into() });
+    for _ in 0..100 {
+        let end = world.sequence(0).width().scalars;
+        world.act(&Action::InsertAt { by: 0, at: end, text: "x".into() });
+        world.act(&Action::DeleteAt { by: 0, at: end, count: 1 });
+        world.act(&Action::InsertAt { by: 0, at: end, text: "y".into() });
+    }
+    assert_eq!(world.sequence(0).runs().count(), 1);
+}
+
+#[test]
+fn a_text_of_many_pieces_is_that_of_a_string() {
+    let mut world = World::new(2);
+    let mut seed = 7_u64;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for _ in 0..600 {
+        let len = world.sequence(0).width().scalars;
+        match random(5) {
+            0 if len > 8 => world.act(&Action::DeleteAt { by: 0, at: random(len - 8), count: 1 + random(8) }),
+            1 => world.act(&Action::Type { by: 0, text: "typed on".into() }),
+            _ => world.act(&Action::InsertAt {
+                by: 0,
+                at: random(len + 1),
+                text: "a\u{436}\u{1f426}"[..1 + 2 * random(2)].into(),
+            }),
+        }
+    }
+    world.deliver_all();
+    world.assert_level();
+    world.reload(1, true);
+    world.act(&Action::DeleteAt { by: 1, at: 10, count: world.sequence(1).width().scalars - 20 });
+    world.act(&Action::InsertAt { by: 1, at: 10, text: "what is left".into() });
+    world.deliver_all();
+    world.assert_level();
+}
+
+/// Keeps the plain tree in use where it is not what a test is about.
+#[test]
+fn the_plain_tree_reads_siblings_in_the_order_of_their_names() {
+    let mut plain = Plain::default();
+    plain.run((1, 1), None, true);
+    plain.live((1, 2), 'b');
+    plain.run((0, 1), None, true);
+    plain.live((0, 2), 'a');
+    assert_eq!(plain.read(), "ab");
+}

@@ -1,0 +1,198 @@
+//! Where the dots of a text are.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Serializer;
+
+use super::head::{Letter, Told};
+use super::{ABSENT, Text};
+use crate::causal::{Dots, LocalDot};
+use crate::delta::{Bytes, Mismatch, Node, TreeWriter, leaf};
+use crate::sequence::Origin;
+use crate::store::{Content, DotStore, Join, Plain};
+
+impl Text {
+    /// The dots of heads, with where their runs hang, as the sequence calls them.
+    fn heads(&self) -> impl Iterator<Item = (LocalDot, Origin)> {
+        self.sequence.runs()
+    }
+
+    fn told(&self, head: LocalDot, origin: Origin) -> Told {
+        let told = || Told::of(head, origin, 0, |row| self.sequence.ids().id(row));
+        self.odd.get(&head).cloned().unwrap_or_else(told)
+    }
+
+    /// Keeps what was told of a head if this program would tell it otherwise.
+    pub(super) fn note(&mut self, head: LocalDot, origin: Origin, told: Told) {
+        if Told::of(head, origin, 0, |row| self.sequence.ids().id(row)) != told {
+            self.odd.insert(head, told);
+        }
+    }
+
+    fn remove_head(&mut self, head: LocalDot) {
+        self.odd.remove(&head);
+        self.sequence.remove_run(head);
+    }
+
+    /// Takes in the heads that a node carries, which stand under `key`.
+    fn take_in_heads(&mut self, key: &[u8], node: Node<'_>, join: &mut Join<'_>) {
+        for (dot, content) in node.carried() {
+            let Some(dot) = join.admit(dot) else { continue };
+            if join.right(Told::check_key(key).and_then(|()| Told::check(key, content))).is_none() {
+                return;
+            }
+            join.took();
+            let row = self.rows.open(dot.replica(), join.table(), &mut self.sequence);
+            let head = LocalDot::new(row, dot.counter());
+            let origin = Told::origin(key, content, head, |id| self.sequence.row(id));
+            self.note(head, origin, Told { key: Bytes::from_slice(key), content: content.into() });
+            self.sequence.add_run(head, origin);
+        }
+    }
+
+    /// Takes in the letters that a node carries.
+    fn take_in_letters(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        let mut text = String::new();
+        let (mut first, mut next) = (None, None);
+        for (dot, content) in node.carried() {
+            let Some(dot) = join.admit(dot) else { continue };
+            let Some(Letter(scalar)) = join.content(content) else { return };
+            join.took();
+            if next != Some(dot) {
+                self.add(first.replace(dot), &text, join);
+                text.clear();
+            }
+            text.push(scalar);
+            next = Some(LocalDot::from_bits(dot.bits() + 1));
+        }
+        self.add(first, &text, join);
+    }
+
+    fn add(&mut self, first: Option<LocalDot>, text: &str, join: &Join<'_>) {
+        if let Some(first) = first {
+            let row = self.rows.open(first.replica(), join.table(), &mut self.sequence);
+            self.sequence.add(LocalDot::new(row, first.counter()), text);
+        }
+    }
+
+    /// Removes heads that `cover` names and the delta does not carry, of those that stand under `key`.
+    fn drop_heads(&mut self, key: &[u8], cover: Dots<'_>, join: &Join<'_>) {
+        if cover.is_empty() {
+            return;
+        }
+        let gone: Vec<LocalDot> = self
+            .heads()
+            .filter(|(head, _)| !join.stands(cover, self.rows.outer(*head)))
+            .filter(|&(head, origin)| *self.told(head, origin).key == *key)
+            .map(|(head, _)| head)
+            .collect();
+        gone.into_iter().for_each(|head| self.remove_head(head));
+    }
+}
+
+impl DotStore for Text {
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        for (key, child) in node.children() {
+            self.drop_heads(key, child.cover(), join);
+        }
+        for (key, child) in node.children() {
+            self.take_in_heads(key, child, join);
+        }
+        self.take_in_letters(node, join);
+        self.sequence.settle();
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        let mut gone: Vec<(LocalDot, LocalDot)> = Vec::new();
+        for (first, text) in self.sequence.live() {
+            for counter in (first.counter()..).take(text.chars().count()) {
+                let dot = LocalDot::new(first.replica(), counter);
+                if !keep(self.rows.outer(dot)) {
+                    match gone.last_mut() {
+                        Some((_, last)) if last.bits() + 1 == dot.bits() => *last = dot,
+                        _ => gone.push((dot, dot)),
+                    }
+                }
+            }
+        }
+        gone.into_iter().for_each(|(first, last)| self.sequence.remove(first, last));
+        let heads: Vec<LocalDot> =
+            self.heads().map(|(head, _)| head).filter(|head| !keep(self.rows.outer(*head))).collect();
+        heads.into_iter().for_each(|head| self.remove_head(head));
+        self.sequence.settle();
+    }
+
+    fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+        let named: u64 = cover.runs().map(|(_, first, last)| last - first + 1).sum();
+        if named > 64 {
+            return self.retain(&mut |dot| join.stands(cover, dot));
+        }
+        for (there, first, last) in join.runs_here(cover) {
+            let row = self.rows.inner.get(first.replica() as usize).copied();
+            let Some(row) = row.filter(|row| *row != ABSENT) else { continue };
+            for counter in first.counter()..=last.counter() {
+                if !join.carries(LocalDot::new(there, counter)) {
+                    let dot = LocalDot::new(row, counter);
+                    self.sequence.remove(dot, dot);
+                    self.remove_head(dot);
+                }
+            }
+        }
+        self.sequence.settle();
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        for (first, text) in self.sequence.live() {
+            let first = self.rows.outer(first);
+            let counters = (first.counter()..).take(text.chars().count());
+            counters.for_each(|counter| each(LocalDot::new(first.replica(), counter)));
+        }
+        self.heads().for_each(|(head, _)| each(self.rows.outer(head)));
+    }
+
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
+        let mut live: Vec<(LocalDot, &str)> =
+            self.sequence.live().map(|(first, text)| (self.rows.outer(first), text)).collect();
+        live.sort_unstable_by_key(|(first, _)| *first);
+        for (first, text) in live {
+            for (counter, scalar) in (first.counter()..).zip(text.chars()) {
+                let dot = LocalDot::new(first.replica(), counter);
+                if wanted(dot) {
+                    writer.carry_with(dot, |out| Letter(scalar).write(out));
+                }
+            }
+        }
+        let heads = self.heads().map(|(head, origin)| (self.rows.outer(head), self.told(head, origin)));
+        let mut heads: Vec<(LocalDot, Told)> = heads.filter(|(head, _)| wanted(*head)).collect();
+        heads.sort_unstable_by(|(a, one), (b, other)| (&one.key, a).cmp(&(&other.key, b)));
+        for under in heads.chunk_by(|(_, one), (_, other)| one.key == other.key) {
+            let key = |out: &mut Bytes| out.extend_from_slice(&under[0].1.key);
+            writer
+                .child(key, |below| under.iter().for_each(|(head, told)| below.carry(*head, &told.content)));
+        }
+    }
+
+    fn is_bottom(&self) -> bool {
+        self.is_empty() && self.heads().next().is_none()
+    }
+
+    fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        for (_, content) in node.carried() {
+            Letter::check(content).map_err(|why| Mismatch::Content { what: "content", why })?;
+        }
+        for (key, child) in node.children() {
+            Told::check_key(key)?;
+            leaf(child)?.try_for_each(|(_, content)| Told::check(key, content))?;
+        }
+        Ok(())
+    }
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+
+    fn plain(&self) -> Plain {
+        Plain::Text(self.chunks().collect())
+    }
+}
