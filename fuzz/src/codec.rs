@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Dot, EnableWinsFlag, Envelope,
     EnvelopeKind, FORMAT, GCounter, GMap, GSet, Inspection, Kind, Limits, LwwMap, LwwRegister, MaxRegister,
-    Merged, MinRegister, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Text,
-    SessionNames, Since, Stamp, TwoPhaseSet, Version, plain,
+    Merged, MinRegister, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar,
+    SessionNames, Since, Stamp, Text, TwoPhaseSet, Version, plain,
 };
 
 use crate::memory::within;
