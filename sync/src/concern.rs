@@ -25,7 +25,7 @@ pub struct NotReplicated {
     pub lacking: Vec<PeerId>,
     /// How many peers were connected.
     pub connected: usize,
-    /// As [`Replicated::version`].
+    /// What this node knew of the document right after the write, in the names that the write has now.
     pub version: Version,
 }
 

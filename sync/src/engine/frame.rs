@@ -180,7 +180,7 @@ pub enum Frame {
         /// The document.
         doc: DocId,
     },
-    /// What have other members acknowledged of these documents, at most 64? Only to who understands [`PASSES_ON`].
+    /// What have other members acknowledged of these documents, at most 64? Only to who understands `PASSES_ON`.
     AskAcknowledged {
         /// The documents.
         docs: Vec<DocId>,
