@@ -259,7 +259,8 @@ pub use replica::{Garbage, Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{
     Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, Join, Key, Look, MAX_DEPTH,
-    Mut, Opaque, Plain, Seen, Sweep, UnknownFields, Value, View, What, look_at_fields, look_at_variant,
+    Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What, look_at_fields,
+    look_at_variant,
 };
 pub use text::{BadPosition, Bias, Cursor, Position, Text};
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:

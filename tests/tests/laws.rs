@@ -226,6 +226,7 @@ enum TextOp {
     Push(&'static str),
     Delete(u8, u8),
     Replace(u8, u8, &'static str),
+    Become(&'static str),
     Clear,
 }
 
@@ -236,6 +237,7 @@ fn text_op() -> impl Strategy<Value = TextOp> + Clone {
         3 => part.clone().prop_map(TextOp::Push),
         3 => (any::<u8>(), 1..6_u8).prop_map(|(at, count)| TextOp::Delete(at, count)),
         1 => (any::<u8>(), 1..6_u8, part).prop_map(|(at, count, text)| TextOp::Replace(at, count, text)),
+        1 => prop::sample::select(vec!["a bc def", "a b\n def a"]).prop_map(TextOp::Become),
         1 => Just(TextOp::Clear),
     ]
 }
@@ -250,6 +252,7 @@ fn on_text(text: &mut Mut<'_, Text>, op: &TextOp) {
         TextOp::Replace(at, count, part) => {
             text.replace(range(*at, *count), part).expect("there is such a part");
         }
+        TextOp::Become(content) => text.replace_content(content),
         TextOp::Clear => text.clear(),
     }
 }

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tombolo_crdt::{
-    AddWinsMap, BadPosition, Delta, Limits, Position, Replica, ReplicaId, SessionNames, Since, Text,
+    AddWinsMap, BadPosition, Delta, Limits, Position, Replica, ReplicaId, SessionNames, Since, Text, What,
 };
 
 fn id(number: u8) -> ReplicaId {
@@ -186,6 +186,36 @@ fn positions_that_are_none_are_told_and_nothing_is_written() {
     assert_eq!((text.version(), text.to_string()), (before, "a\u{1f426}b".to_owned()));
     assert_eq!((text.len(), text.len_utf16(), text.len_bytes()), (3, 4, 6));
     assert_eq!(text.slice(Position::Utf16(1)..Position::Utf16(3)).unwrap(), "\u{1f426}");
+}
+
+#[test]
+fn changes_say_where_a_text_became_different() {
+    let mut ann = Replica::<AddWinsMap<String, Text>>::new(id(1));
+    let mut bob = Replica::<AddWinsMap<String, Text>>::new(id(2));
+    bob.merge(ann.update(|pages| pages.at("tides").push("The tide falls.")).1).unwrap();
+    let mut shown = bob.plain();
+    let (_, delta, own) = ann.update_changes(|pages| {
+        pages.at("tides").insert(4, "spring ").unwrap();
+        pages.at("tides").push(" Soon.");
+    });
+    let (_, all) = bob.merge_changes(delta).unwrap();
+    assert_eq!(all[0].changes, own.changes);
+    let What::Spliced(splices) = &own.changes[0].what else { panic!("{own:?}") };
+    let told: Vec<_> =
+        splices.iter().map(|splice| (splice.at, splice.deleted, &splice.inserted[..])).collect();
+    assert_eq!(told, [(4, 0, "spring "), (22, 0, " Soon.")]);
+    all[0].apply_to(&mut shown).unwrap();
+    assert_eq!(shown, bob.plain());
+}
+
+#[test]
+fn what_is_begun_twice_with_the_same_content_is_there_once() {
+    let mut ann = Replica::<Text>::new(id(1));
+    let mut bob = Replica::<Text>::new(id(2));
+    bob.merge(ann.update(|text| text.replace_content("A template.\n")).1).unwrap();
+    let (_, again) = bob.update(|text| text.replace_content("A template.\n"));
+    assert!(again.is_empty());
+    assert_eq!(bob.to_string(), "A template.\n");
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Limits, LwwMap, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Replica,
-    ReplicaId, Since, TwoPhaseSet,
+    GMap, GSet, Limits, LwwMap, MaxRegister, MinRegister, Mut, MvRegister, PnCounter, RemoveWinsSet, Replica,
+    ReplicaId, Since, Text, TwoPhaseSet,
 };
 
 use crate::callgrind::counted;
@@ -35,6 +35,7 @@ pub const ALL: &[Workload] = &[
     Workload { name: "peer_behind", run: peer_behind },
     Workload { name: "doc_edits", run: doc_edits },
     Workload { name: "types_each", run: types_each },
+    Workload { name: "text_each", run: text_each },
 ];
 
 /// The workload of that name.
@@ -107,6 +108,34 @@ fn map_each() -> Bytes {
     });
     assert_eq!(map.get(&keys[999]).and_then(|register| register.value()), Some(&1_000_999));
     vec![("deltas_bytes", total(&deltas)), ("state_bytes", map.encode().len())]
+}
+
+/// 2 000 keystrokes with corrections, and now and then somewhere else, each in a transaction of its own whose delta is encoded and taken in
+/// by another replica.
+fn text_each() -> Bytes {
+    let (mut ann, mut bob) = (replica::<Text>(1), replica::<Text>(2));
+    let deltas = counted(|| -> Vec<Vec<u8>> {
+        let mut at = 0;
+        let edit = |nth| {
+            let random = mixed(9, nth) as usize;
+            let is_correction = random % 8 == 0 && at > 0;
+            if random % 50 == 1 {
+                at = random / 64 % (ann.len() + 1);
+            }
+            let letter = char::from(b'a' + (random / 64 % 26) as u8).to_string();
+            let write = |text: &mut Mut<'_, Text>| {
+                let (range, new) = if is_correction { (at - 1..at, "") } else { (at..at, &letter[..]) };
+                text.replace(range, new).expect("it is within the text");
+            };
+            let delta = ann.update(write).1.encode_body();
+            at = if is_correction { at - 1 } else { at + 1 };
+            take_in(&mut bob, &delta);
+            delta
+        };
+        (0..2_000).map(edit).collect()
+    });
+    assert!(ann.len() > 1_000 && ann.to_string() == bob.to_string());
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
 }
 
 /// What 200 replicas wrote before they met, decoded and taken in.

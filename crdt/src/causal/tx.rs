@@ -69,6 +69,18 @@ impl Tx {
         self.last
     }
 
+    /// The next dots, so many and at least one; yields the first.
+    ///
+    /// # Panics
+    /// As [`dot`](Self::dot).
+    pub(crate) fn dots(&mut self, count: u32) -> LocalDot {
+        let first = self.dot();
+        let last = first.counter() + u64::from(count) - 1;
+        assert!(last <= MAX_COUNTER, "a replica may write at most {MAX_COUNTER} items to one document");
+        self.last = LocalDot::new(self.replica, last);
+        first
+    }
+
     /// The dot that [`dot`](Self::dot) yields next, unless all are used up.
     pub(crate) fn next(&self) -> LocalDot {
         LocalDot::from_bits(self.last.bits() + 1)
@@ -115,6 +127,27 @@ impl Tx {
     pub(crate) fn take(&mut self, place: PlaceId, dot: LocalDot, content: &impl Content) {
         if self.cover(place, dot) {
             content.keep(&mut self.draft, place, dot);
+        }
+    }
+
+    /// As [`take`](Self::take), of consecutive dots with encoded contents that are equally long.
+    pub(crate) fn take_run(&mut self, place: PlaceId, first: LocalDot, count: u32, contents: &[u8]) {
+        self.covered = true;
+        // What was there before this transaction stands before what it wrote.
+        let before = if self.own(first) {
+            self.before.counter().saturating_sub(first.counter() - 1)
+        } else {
+            u64::MAX
+        };
+        let old = u32::try_from(before).unwrap_or(u32::MAX).min(count);
+        if old > 0 {
+            let contents = &contents[..contents.len() / count as usize * old as usize];
+            self.draft.cover_run(place, first, old);
+            self.draft.keep_run(place, first, old, contents);
+        }
+        if old < count {
+            self.draft
+                .unput_run(LocalDot::new(first.replica(), first.counter() + u64::from(old)), count - old);
         }
     }
 

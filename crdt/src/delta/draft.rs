@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use super::branch::Branch;
 use super::tree::offset;
 use super::{Bytes, DeltaTree, Number};
-use crate::causal::LocalDot;
+use crate::causal::{CausalContext, LocalDot};
 
 /// A place in a draft.
 pub(crate) type PlaceId = u32;
@@ -57,13 +57,52 @@ impl Opened {
     }
 }
 
-/// Content written under a dot of this transaction.
+/// Content written under consecutive dots of this transaction.
 #[derive(Debug, Clone, Copy)]
 struct Put {
     dot: LocalDot,
     place: PlaceId,
-    /// Where its content stands; `None` when it has been taken away again.
-    content: Option<(u32, u32)>,
+    count: u32,
+    /// Where the contents stand, one after the other and equally long; from [`NONE`] on when they have been taken away again.
+    content: (u32, u32),
+}
+
+impl Put {
+    fn is_there(&self) -> bool {
+        self.content.0 != NONE
+    }
+
+    /// The bits of its last dot.
+    fn last(&self) -> u64 {
+        self.dot.bits() + u64::from(self.count) - 1
+    }
+
+    /// How long each content is.
+    fn each(&self) -> u32 {
+        (self.content.1 - self.content.0) / self.count
+    }
+
+    /// Its dots from one to another.
+    fn part(&self, first: u64, last: u64) -> Self {
+        let from = self.content.0 + (first - self.dot.bits()) as u32 * self.each();
+        let count = (last - first + 1) as u32;
+        let content = (from, from + count * self.each());
+        Self { dot: LocalDot::from_bits(first), count, content, ..*self }
+    }
+}
+
+/// Consecutive dots that a place covers.
+#[derive(Debug, Clone, Copy)]
+struct Covered {
+    dot: LocalDot,
+    place: PlaceId,
+    count: u32,
+}
+
+impl Covered {
+    fn interval(&self) -> (u64, u64) {
+        (self.dot.bits(), self.dot.bits() + u64::from(self.count) - 1)
+    }
 }
 
 /// What left the state and comes back if the transaction is undone.
@@ -71,6 +110,8 @@ struct Put {
 enum Taken {
     Number(LocalDot, Number),
     Item(LocalDot, Bytes),
+    /// Consecutive dots, so many, with contents that are equally long.
+    Run(LocalDot, u32, Bytes),
     Below(Box<DeltaTree>),
 }
 
@@ -91,7 +132,9 @@ pub(crate) struct Draft {
     /// INVARIANT: ascending by dot.
     puts: Vec<Put>,
     contents: Bytes,
-    covers: Vec<(PlaceId, LocalDot)>,
+    /// Intervals of dots within runs of `puts` that have been taken away again.
+    gone: Vec<(u64, u64)>,
+    covers: Vec<Covered>,
     taken: Vec<(PlaceId, Taken)>,
     /// Dots that stand under another key than that of their place. INVARIANT: ascending by place.
     renamed: Vec<(PlaceId, &'static str, Arc<BTreeSet<LocalDot>>)>,
@@ -115,8 +158,13 @@ impl Draft {
     /// Clears everything away, and gives memory back after a transaction that was not small.
     pub(crate) fn rest(&mut self) {
         // By what they take, not by what they hold: much of it may have been taken back.
-        let most =
-            [self.places.capacity(), self.puts.capacity(), self.covers.capacity(), self.taken.capacity()];
+        let most = [
+            self.places.capacity(),
+            self.puts.capacity(),
+            self.gone.capacity(),
+            self.covers.capacity(),
+            self.taken.capacity(),
+        ];
         let is_large = most.into_iter().any(|items| items > KEPT);
         if is_large || self.keys.capacity() + self.contents.capacity() > KEPT_BYTES {
             *self = Self { secret: self.secret.take(), ..Self::default() };
@@ -126,6 +174,7 @@ impl Draft {
         self.keys.clear();
         self.puts.clear();
         self.contents.clear();
+        self.gone.clear();
         self.covers.clear();
         self.taken.clear();
         self.renamed.clear();
@@ -238,10 +287,8 @@ impl Draft {
         let at = match self.puts.last() {
             Some(last) if last.dot < dot => self.puts.len(),
             Some(last) if last.dot == dot => {
-                if let Some((from, to)) = last.content
-                    && to as usize == self.contents.len()
-                {
-                    self.contents.truncate(from as usize);
+                if last.is_there() && last.content.1 as usize == self.contents.len() {
+                    self.contents.truncate(last.content.0 as usize);
                 }
                 self.puts.len() - 1
             }
@@ -250,19 +297,80 @@ impl Draft {
         };
         let start = offset(self.contents.len());
         write(&mut self.contents);
-        let put = Put { dot, place, content: Some((start, offset(self.contents.len()))) };
+        let put = Put { dot, place, count: 1, content: (start, offset(self.contents.len())) };
         match self.puts.get_mut(at) {
             Some(known) if known.dot == dot => *known = put,
             _ => self.puts.insert(at, put),
         }
     }
 
+    /// Writes contents under consecutive dots that were minted just now, one after the other and equally long.
+    pub(crate) fn put_run(&mut self, place: PlaceId, dot: LocalDot, count: u32, contents: &[u8]) {
+        self.settle();
+        let start = offset(self.contents.len());
+        self.contents.extend_from_slice(contents);
+        let put = Put { dot, place, count, content: (start, offset(self.contents.len())) };
+        match self.puts.last_mut() {
+            Some(last)
+                if last.is_there()
+                    && (last.place, last.last() + 1, last.content.1) == (place, dot.bits(), start)
+                    && last.each() == put.each() =>
+            {
+                last.count += count;
+                last.content.1 = put.content.1;
+            }
+            _ => self.puts.push(put),
+        }
+    }
+
     /// Takes away what this transaction wrote under `dot`.
     pub(crate) fn unput(&mut self, dot: LocalDot) {
+        self.unput_run(dot, 1);
+    }
+
+    /// As `unput`, of consecutive dots.
+    pub(crate) fn unput_run(&mut self, dot: LocalDot, count: u32) {
         self.settle();
-        if let Ok(at) = self.puts.binary_search_by_key(&dot, |put| put.dot) {
-            self.puts[at].content = None;
+        if count == 1
+            && let Ok(at) = self.puts.binary_search_by_key(&dot, |put| put.dot)
+            && self.puts[at].count == 1
+        {
+            self.puts[at].content.0 = NONE;
+            return;
         }
+        let (first, last) = (dot.bits(), dot.bits() + u64::from(count) - 1);
+        match self.gone.last_mut() {
+            Some(known) if known.1 + 1 == first => known.1 = last,
+            Some(known) if last + 1 == known.0 => known.0 = first,
+            _ => self.gone.push((first, last)),
+        }
+    }
+
+    /// Leaves of `puts` what has not been taken away.
+    fn settle_gone(&mut self) {
+        if self.gone.is_empty() {
+            return;
+        }
+        let gone = CausalContext::from_intervals(core::mem::take(&mut self.gone));
+        let mut cuts = gone.as_dots().intervals();
+        let mut left = Vec::with_capacity(self.puts.len());
+        for put in self.puts.iter().filter(|put| put.is_there()) {
+            let mut first = put.dot.bits();
+            while first <= put.last()
+                && let Some((&(from, to), rest)) = cuts.split_first()
+            {
+                if to < first {
+                    cuts = rest;
+                } else if from > put.last() {
+                    break;
+                } else {
+                    left.extend((from > first).then(|| put.part(first, from - 1)));
+                    first = to + 1;
+                }
+            }
+            left.extend((first <= put.last()).then(|| put.part(first, put.last())));
+        }
+        self.puts = left;
     }
 
     /// From here on what is covered at or below `place` is covered by the place above it: what `place` holds may stand
@@ -293,8 +401,14 @@ impl Draft {
 
     /// Covers a dot of an earlier transaction or another replica.
     pub(crate) fn cover(&mut self, place: PlaceId, dot: LocalDot) {
+        self.cover_run(place, dot, 1);
+    }
+
+    /// As `cover`, of consecutive dots.
+    pub(crate) fn cover_run(&mut self, place: PlaceId, dot: LocalDot, count: u32) {
         let covers_at = self.places[place as usize].covers_at;
-        self.covers.push((if covers_at == NONE { place } else { covers_at }, dot));
+        let place = if covers_at == NONE { place } else { covers_at };
+        self.covers.push(Covered { dot, place, count });
     }
 
     /// Keeps what was under a dot, should the transaction be undone.
@@ -305,6 +419,11 @@ impl Draft {
     /// As `keep`, of a number.
     pub(crate) fn keep_number(&mut self, place: PlaceId, dot: LocalDot, number: Number) {
         self.taken.push((place, Taken::Number(dot, number)));
+    }
+
+    /// As `keep`, of consecutive dots with contents that are equally long.
+    pub(crate) fn keep_run(&mut self, place: PlaceId, dot: LocalDot, count: u32, contents: &[u8]) {
+        self.taken.push((place, Taken::Run(dot, count, Bytes::from_slice(contents))));
     }
 
     /// Keeps what was below a place, should the transaction be undone.
@@ -320,13 +439,19 @@ impl Draft {
         self.settle();
         let mut branches: Vec<Branch> = self.places.iter().map(|_| Branch::default()).collect();
         for put in &self.puts {
-            branches[put.place as usize].cover.insert(put.dot);
+            let (dot, last) = (put.dot, LocalDot::from_bits(put.last()));
+            branches[put.place as usize].cover.insert_run(dot.replica(), dot.counter(), last.counter());
         }
         for (place, taken) in &self.taken {
             let branch = &mut branches[*place as usize];
             match taken {
                 Taken::Number(dot, number) => branch.carried.push((*dot, number.encode())),
                 Taken::Item(dot, content) => branch.carried.push((*dot, content.clone())),
+                Taken::Run(dot, count, contents) => {
+                    let each = contents.len() / *count as usize;
+                    let dots = (dot.bits()..).map(LocalDot::from_bits);
+                    branch.carried.extend(dots.zip(contents.chunks(each).map(Bytes::from_slice)));
+                }
                 Taken::Below(tree) => branch.absorb(Branch::from_node(tree.root())),
             }
         }
@@ -365,6 +490,27 @@ fn hash(secret: Option<&SharedSeed>, parent: PlaceId, key: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_taken_back_of_runs_is_gone_and_nothing_else() {
+        let dot = |counter| LocalDot::new(0, counter);
+        let mut draft = Draft::default();
+        draft.begin(1);
+        draft.put_run(ROOT, dot(1), 3, b"abc");
+        draft.put_run(ROOT, dot(4), 2, b"de");
+        draft.put_run(ROOT, dot(6), 2, "\u{e9}\u{e8}".as_bytes());
+        draft.put_run(ROOT, dot(8), 1, b"z");
+        draft.unput(dot(2));
+        // Across runs, in any order, and once more at an edge.
+        draft.unput_run(dot(5), 2);
+        draft.unput_run(dot(4), 1);
+        let mut tree = DeltaTree::default();
+        draft.seal(&mut tree);
+        draft.rest();
+        let carried: Vec<_> = tree.root().carried().collect();
+        let expected = [(dot(1), &b"a"[..]), (dot(3), b"c"), (dot(7), "\u{e8}".as_bytes()), (dot(8), b"z")];
+        assert_eq!(carried, expected);
+    }
 
     #[test]
     fn what_was_written_and_taken_back_leaves_no_room_behind() {

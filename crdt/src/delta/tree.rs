@@ -68,15 +68,13 @@ impl DeltaTree {
         tree
     }
 
-    /// Has the root of this tree, in which there is nothing yet, carry one content and cover at most one dot.
+    /// Has the root of this tree, in which there is nothing yet, carry one content and cover at most one run.
     #[inline]
-    pub(crate) fn fill_one(&mut self, dot: LocalDot, content: Bytes, covered: Option<LocalDot>) {
+    pub(crate) fn fill_one(&mut self, dot: LocalDot, content: Bytes, covered: Option<(u64, u64)>) {
         self.places[0] =
             Place { end: 1, key_end: 0, carried_end: 1, cover_end: u32::from(covered.is_some()) };
         self.carried.push((dot, offset(content.len())));
-        if let Some(dot) = covered {
-            self.covers.push((dot.bits(), dot.bits()));
-        }
+        self.covers.extend(covered);
         self.contents = content;
     }
 

@@ -71,7 +71,7 @@ impl Sequence {
         let mut packed: Vec<Piece> = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let piece = if piece.is_live() {
-                let start = text.push(self.text.of(*piece));
+                let start = text.push(piece.first().replica(), self.text.of(*piece));
                 Piece::live(piece.first(), start, piece.scalars() as u16, piece.bytes() as u16)
             } else {
                 *piece

@@ -128,9 +128,9 @@ impl Sequence {
         {
             let (first, len) = (mint(None, &self.rows), text.len());
             // A few letters more: nothing but counts changes.
-            let grows = piece.is_live() && piece.text() + piece.bytes() == self.text.end();
+            let grows = piece.is_live() && piece.text() + piece.bytes() == self.text.end(row);
             if grows && after(piece.last(), 1) == first && text.is_ascii() && piece.has_room(len, len) {
-                self.text.push(text.as_bytes());
+                self.text.push(row, text.as_bytes());
                 self.tree.set(place, piece.grown(len, len));
                 self.tree.widen(place.leaf, Width { scalars: len, utf16: len, bytes: len });
                 self.rows.row(row).last += len as u64;
@@ -253,7 +253,8 @@ impl Sequence {
         let all = self.width().scalars;
         let place = self.put_text(gap, first, text);
         let len = self.width().scalars - all;
-        self.rows.row(first.replica()).last = first.counter() + len as u64 - 1;
+        let row = self.rows.row(first.replica());
+        (row.last, row.end) = (first.counter() + len as u64 - 1, place);
         let leaf_start = if self.cursor.place.leaf == place.leaf {
             self.cursor.leaf_start
         } else {

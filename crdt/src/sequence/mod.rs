@@ -10,8 +10,8 @@
 //! runs that hang on them.
 //!
 //! In memory neighbouring elements of one run are one *piece* of 16 bytes, live or ghost (`piece`). Pieces stand in the leaves of a balanced
-//! tree that counts scalars, UTF-16 units and bytes (`tree`), and are found by their dots as well (`runs`); their text lies in the order
-//! in which it came (`text`). `local` writes at positions, `remote` takes in what others wrote, `build` makes everything anew from
+//! tree that counts scalars, UTF-16 units and bytes (`tree`), and are found by their dots as well (`runs`); their text lies, replica by replica, in the
+//! order in which it came (`text`). `local` writes at positions, `remote` takes in what others wrote, `build` makes everything anew from
 //! runs and live elements, of which it is a function: where what comes does not come in the order in which it was written.
 
 mod build;
@@ -190,7 +190,7 @@ impl Sequence {
             let (own, more) = rest.split_at(cut);
             let width = Width::of(own.as_bytes());
             let scalars = width.scalars;
-            let start = self.text.push(own.as_bytes());
+            let start = self.text.push(first.replica(), own.as_bytes());
             let previous = gap.at.checked_sub(1).and_then(|at| self.tree.pieces(gap.leaf).get(at).copied());
             let grows = |piece: &Piece| {
                 piece.is_live()

@@ -40,6 +40,9 @@ impl Sequence {
             if self.is_stale {
                 return self.add_unplaced(first, text);
             }
+            if let Some(gap) = self.end_of_all(first) {
+                return self.add_at_end(gap, first, text);
+            }
             match self.place_of(first) {
                 Some((place, from)) => {
                     let piece = self.tree.pieces(place.leaf)[place.at];
@@ -58,14 +61,33 @@ impl Sequence {
                 }
                 None => {
                     let Some(gap) = self.reach(first) else { continue };
-                    let len = Width::of(text.as_bytes()).scalars as u64;
-                    self.put_text(gap, first, text);
-                    let row = self.rows.row(first.replica());
-                    row.last = row.last.max(first.counter() + len - 1);
-                    return;
+                    return self.add_at_end(gap, first, text);
                 }
             }
         }
+    }
+
+    /// Puts live elements into a gap, behind all of their run that have a place.
+    fn add_at_end(&mut self, gap: Place, first: LocalDot, text: &str) {
+        let end = self.put_text(gap, first, text);
+        let last = self.tree.pieces(end.leaf)[end.at].last().counter();
+        let row = self.rows.row(first.replica());
+        if row.last < last {
+            (row.last, row.end) = (last, end);
+        }
+    }
+
+    /// The gap of an element that follows on the last of its replica, if nothing else hangs behind that, and it is where it was last.
+    fn end_of_all(&self, element: LocalDot) -> Option<Place> {
+        let row = self.rows.get(element.replica())?;
+        let goes_on =
+            row.last + 1 == element.counter() && row.runs.last().is_none_or(|run| run.head < row.last);
+        let last = before(element);
+        let place = Some(row.end).filter(|_| goes_on && row.last > 0)?;
+        self.tree.find_piece(place).filter(|piece| piece.last() == last)?;
+        let gap = Place { at: place.at + 1, ..place };
+        let next = self.tree.iter_from(Some(gap)).next();
+        next.is_none_or(|(_, piece)| self.rows.left(piece.first()) != last).then_some(gap)
     }
 
     /// Puts live elements aside until all is built anew.
@@ -76,7 +98,7 @@ impl Sequence {
             let cut = (0..=most).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(rest.len());
             let (own, more) = rest.split_at(cut);
             let scalars = Width::of(own.as_bytes()).scalars;
-            let start = self.text.push(own.as_bytes());
+            let start = self.text.push(first.replica(), own.as_bytes());
             self.unplaced.push(Piece::live(first, start, scalars as u16, own.len() as u16));
             (first, rest) = (after(first, scalars as u64), more);
         }
@@ -93,7 +115,7 @@ impl Sequence {
             place = self.tree.before(tail).expect("the head of what was split stands before its tail");
         }
         let first = self.tree.pieces(place.leaf)[place.at].first();
-        let start = self.text.push(text.as_bytes());
+        let start = self.text.push(first.replica(), text.as_bytes());
         let piece = Piece::live(first, start, len as u16, text.len() as u16);
         self.tree.widen(place.leaf, self.text.width_of(piece));
         let previous = place.at.checked_sub(1).map(|at| Place { at, ..place });

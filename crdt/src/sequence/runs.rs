@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use super::tree::{NONE, Place};
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex};
 
 /// The element before all others, which nobody wrote: what the first text of a document stands behind.
@@ -74,6 +75,8 @@ pub(super) struct Row {
     pub(super) leaves: BTreeMap<u64, u32>,
     /// The last element that has a place. INVARIANT: all before it in its run have one.
     pub(super) last: u64,
+    /// Where the piece with the last element was when it was put there.
+    pub(super) end: Place,
 }
 
 impl Row {
@@ -102,7 +105,8 @@ impl Rows {
     /// The row of a replica, which it has from now on.
     pub(super) fn open(&mut self, id: ReplicaId) -> ReplicaIndex {
         *self.by_id.entry(id).or_insert_with(|| {
-            self.rows.push(Row { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0 });
+            let end = Place { leaf: NONE, at: 0 };
+            self.rows.push(Row { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0, end });
             self.rows.len() as ReplicaIndex - 1
         })
     }

@@ -1,40 +1,54 @@
-//! The text of the pieces: appended to, never moved but to give room back.
+//! The text of the pieces: appended to, and never moved but to give room back.
 
 use alloc::vec::Vec;
 
 use super::piece::{Piece, Width, bytes_of};
+use crate::causal::ReplicaIndex;
 
 /// So much may be left over from what was deleted, or as much as is read.
 const LEAST_WASTE: usize = 4096;
 /// What a place in a text is told by has as many bits.
 const MOST: usize = (1 << 31) - 1;
 
-/// Text in the order of its coming. What was deleted stays in it until it is packed anew.
+/// The text of each replica's elements, in the order of its coming: so pieces grow that are typed in turns. What was deleted stays in it
+/// until it is packed anew.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
-    bytes: Vec<u8>,
+    /// By row.
+    bytes: Vec<Vec<u8>>,
+    /// How much there is in all.
+    len: usize,
 }
 
 impl Text {
     /// Appends a text; says where it begins.
     ///
     /// # Panics
-    /// Beyond 2 GiB.
-    pub(super) fn push(&mut self, text: &[u8]) -> u32 {
-        let start = self.bytes.len();
-        assert!(start + text.len() <= MOST, "a text and what was deleted of it lately take less than 2 GiB");
-        self.bytes.extend_from_slice(text);
+    /// Beyond 2 GiB of one replica.
+    pub(super) fn push(&mut self, row: ReplicaIndex, text: &[u8]) -> u32 {
+        if self.bytes.len() <= row as usize {
+            self.bytes.resize_with(row as usize + 1, Vec::new);
+        }
+        let bytes = &mut self.bytes[row as usize];
+        let start = bytes.len();
+        assert!(start + text.len() <= MOST, "what one replica wrote to a text takes less than 2 GiB");
+        bytes.extend_from_slice(text);
+        self.len += text.len();
         start as u32
     }
 
-    /// Where the next text begins.
-    pub(super) fn end(&self) -> usize {
-        self.bytes.len()
+    /// Where the next text of a replica begins.
+    pub(super) fn end(&self, row: ReplicaIndex) -> usize {
+        self.bytes.get(row as usize).map_or(0, Vec::len)
     }
 
     #[inline]
     pub(super) fn of(&self, piece: Piece) -> &[u8] {
-        if piece.is_live() { &self.bytes[piece.text()..piece.text() + piece.bytes()] } else { &[] }
+        if !piece.is_live() {
+            return &[];
+        }
+        let bytes = &self.bytes[piece.first().replica() as usize];
+        &bytes[piece.text()..piece.text() + piece.bytes()]
     }
 
     pub(super) fn width(&self, pieces: &[Piece]) -> Width {
@@ -58,6 +72,6 @@ impl Text {
 
     /// Whether so much of it is read that what is not should go.
     pub(super) fn is_wasteful(&self, read: usize) -> bool {
-        self.bytes.len() - read > LEAST_WASTE.max(read)
+        self.len - read > LEAST_WASTE.max(read)
     }
 }

@@ -167,6 +167,12 @@ impl Tree {
         self.pieces(place.leaf).get(place.at).copied()
     }
 
+    /// As [`get`](Self::get), of a place that may have been in an earlier tree.
+    pub(super) fn find_piece(&self, place: Place) -> Option<Piece> {
+        let leaf = self.leaves.get(place.leaf as usize)?;
+        leaf.pieces[..leaf.len as usize].get(place.at).copied()
+    }
+
     /// The first piece.
     pub(super) fn first(&self) -> Option<Place> {
         let mut at = *self.nodes.get(self.root as usize)?.children.first()?;

@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,32 @@ pub enum What {
     },
     /// A counter has gone up by so much, or down if that is negative.
     Incremented(i128),
+    /// Parts of a text were replaced, one after the other.
+    Spliced(Vec<Splice>),
+}
+
+/// A part of a text that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Splice {
+    /// Where, in scalars, with all splices before it done.
+    pub at: usize,
+    /// How many scalars went.
+    pub deleted: usize,
+    /// What came.
+    pub inserted: String,
+}
+
+impl Splice {
+    fn apply_to(&self, text: &mut String) -> Option<()> {
+        let place = |scalars: usize| {
+            let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            ends.clone().nth(scalars)
+        };
+        let (from, to) = (place(self.at)?, place(self.at.checked_add(self.deleted)?)?);
+        text.replace_range(from..to, &self.inserted);
+        Some(())
+    }
 }
 
 impl Changes {
@@ -95,6 +122,10 @@ impl Change {
                     *number += by;
                     Some(())
                 }
+                _ => None,
+            },
+            (What::Spliced(splices), _) => match value.get_mut(&self.path)? {
+                Plain::Text(text) => splices.iter().try_for_each(|splice| splice.apply_to(text)),
                 _ => None,
             },
             (_, None) => None,

@@ -117,6 +117,11 @@ impl Content for Letter {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if let [byte] = bytes
+            && byte.is_ascii()
+        {
+            return Ok(Self(char::from(*byte)));
+        }
         let why = || String::from("it is not one Unicode scalar value in UTF-8");
         let mut scalars = core::str::from_utf8(bytes).map_err(|_| why())?.chars();
         match (scalars.next(), scalars.next()) {

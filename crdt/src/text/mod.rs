@@ -7,6 +7,7 @@
 //! Kleppmann 2023, over the dot store of this crate: decision 0030.
 
 mod cursor;
+mod diff;
 mod head;
 mod position;
 mod store;

@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 
 use serde::Serializer;
 
+use super::diff::splices;
 use super::head::{Letter, Told};
 use super::{ABSENT, Text};
 use crate::causal::{Dots, LocalDot};
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter, leaf};
 use crate::sequence::Origin;
-use crate::store::{Content, DotStore, Join, Plain};
+use crate::store::{Content, DotStore, Gathered, Join, Plain, Seen, Sight, What};
 
 impl Text {
     /// The dots of heads, with where their runs hang, as the sequence calls them.
@@ -186,6 +187,14 @@ impl DotStore for Text {
             leaf(child)?.try_for_each(|(_, content)| Told::check(key, content))?;
         }
         Ok(())
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        let Sight::Value(Plain::Text(old)) = &before.0 else { return };
+        let new: String = self.chunks().collect();
+        if *old != new {
+            gathered.say(What::Spliced(splices(old, &new)));
+        }
     }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,11 +1,27 @@
 //! Writing.
 
+use alloc::string::String;
 use core::ops::Range;
 
-use super::head::{Letter, Told};
+use super::diff::splices;
+use super::head::Told;
 use super::{BadPosition, Position, Text};
 use crate::causal::LocalDot;
-use crate::store::{Content, Mut, deeper};
+use crate::store::{Mut, deeper};
+
+/// The parts of a text whose scalars take equally many bytes, with how many they are.
+fn equally_long(text: &str) -> impl Iterator<Item = (&str, u32)> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let each = rest.chars().next()?.len_utf8();
+        let is_other = |scalar: char| scalar.len_utf8() != each;
+        let end = if rest.is_ascii() { rest.len() } else { rest.find(is_other).unwrap_or(rest.len()) };
+        // A draft holds less than 4 GiB.
+        let (part, more) = rest.split_at(end);
+        rest = more;
+        Some((part, (part.len() / each) as u32))
+    })
+}
 
 impl Mut<'_, Text> {
     /// Inserts text at a place.
@@ -45,6 +61,34 @@ impl Mut<'_, Text> {
         Ok(())
     }
 
+    /// Has the text read as `content`, and changes no more than what differs, words as a rule: so what others change elsewhere at the same
+    /// time stays, and two who begin a document with the same content one after the other do not double it.
+    ///
+    /// Costs time with the length of both.
+    ///
+    /// ```
+    /// use tombolo_crdt::{Replica, ReplicaId, Text};
+    ///
+    /// let mut ann = Replica::<Text>::new(ReplicaId::from_bytes([1; 16]));
+    /// let _ = ann.update(|text| text.push("The tide falls.\n"));
+    /// let mut bob = ann.fork(ReplicaId::from_bytes([2; 16]));
+    /// // At the same time: ann edits a copy of it in an editor, and bob types.
+    /// let (_, edited) = ann.update(|text| text.replace_content("The spring tide falls.\n"));
+    /// let (_, typed) = bob.try_update(|text| text.replace(9..14, "rises")).unwrap();
+    /// ann.merge(typed)?;
+    /// bob.merge(edited)?;
+    /// assert_eq!(ann.to_string(), "The spring tide rises.\n");
+    /// assert_eq!(ann.encode(), bob.encode());
+    /// # Ok::<(), tombolo_crdt::Refused>(())
+    /// ```
+    pub fn replace_content(&mut self, content: &str) {
+        let old: String = self.state.chunks().collect();
+        for splice in splices(&old, content) {
+            self.take(splice.at..splice.at + splice.deleted);
+            self.put(splice.at, &splice.inserted);
+        }
+    }
+
     /// Deletes all that is seen here.
     pub fn clear(&mut self) {
         self.take(0..self.state.len());
@@ -70,9 +114,9 @@ impl Mut<'_, Text> {
                 begun = Some((head, origin, told));
             }
             let first = tx.next();
-            for scalar in text.chars() {
-                let dot = tx.dot();
-                Letter(scalar).put(&mut tx.draft, place, dot);
+            for (part, count) in equally_long(text) {
+                let dot = tx.dots(count);
+                tx.draft.put_run(place, dot, count, part.as_bytes());
             }
             LocalDot::new(row, first.counter())
         });
@@ -85,9 +129,10 @@ impl Mut<'_, Text> {
         let Text { sequence, rows, .. } = &mut *self.state;
         let (place, tx) = (self.place, &mut *self.tx);
         sequence.delete(range.start, range.len(), |first, text| {
-            let first = rows.outer(first);
-            for (counter, scalar) in (first.counter()..).zip(text.chars()) {
-                tx.take(place, LocalDot::new(first.replica(), counter), &Letter(scalar));
+            let mut first = rows.outer(first);
+            for (part, count) in equally_long(text) {
+                tx.take_run(place, first, count, part.as_bytes());
+                first = LocalDot::from_bits(first.bits() + u64::from(count));
             }
         });
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{
     AddWinsSet, Crdt, Doc, LwwRegister, Mut, MvRegister, PnCounter, RemoveWinsSet, Replica, Scalar, Stamp,
+    Text,
 };
 use tombolo_sync::DocId;
 use tombolo_sync::engine::{BatchId, Engine, Now, OpenError, UpdateError};
@@ -37,6 +38,8 @@ pub enum Kind {
     Board,
     /// A `RemoveWinsSet<String>`.
     Guests,
+    /// A `Text`, whose lines are the elements of a set.
+    Page,
 }
 
 /// One thing done within a transaction, to a field of the document; documents without fields have one that is `""`.
@@ -74,8 +77,16 @@ pub type Reading = BTreeMap<&'static str, Value>;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Counter, Self::Set, Self::Multi, Self::Latest, Self::Doc, Self::Board, Self::Guests];
+    pub const ALL: [Self; 8] = [
+        Self::Counter,
+        Self::Set,
+        Self::Multi,
+        Self::Latest,
+        Self::Doc,
+        Self::Board,
+        Self::Guests,
+        Self::Page,
+    ];
 
     /// The type's name in the directory.
     #[must_use]
@@ -88,6 +99,7 @@ impl Kind {
             Self::Doc => Doc::type_name(),
             Self::Board => Board::type_name(),
             Self::Guests => RemoveWinsSet::<String>::type_name(),
+            Self::Page => Text::type_name(),
         }
         .into_owned()
     }
@@ -109,6 +121,7 @@ impl Kind {
             Self::Doc => [&["hits"], &["labels"], &["note"], &[], &[]],
             Self::Board => [&["votes"], &["tags"], &[], &["title"], &[]],
             Self::Guests => [&[], &[], &[], &[], &[""]],
+            Self::Page => [&[], &[""], &[], &[], &[]],
         }
     }
 
@@ -127,6 +140,7 @@ impl Kind {
             Self::Doc => engine.open::<Doc>(now, name, create),
             Self::Board => engine.open::<Board>(now, name, create),
             Self::Guests => engine.open::<RemoveWinsSet<String>>(now, name, create),
+            Self::Page => engine.open::<Text>(now, name, create),
         }
     }
 
@@ -190,6 +204,10 @@ impl Kind {
                 });
                 end
             }),
+            Self::Page => engine.update::<Text, _, _>(now, doc, |text| {
+                ops.iter().for_each(|op| write_lines(text, op));
+                end
+            }),
         };
         done.map(|((), batch)| batch)
     }
@@ -236,6 +254,10 @@ impl Kind {
                 let guests = engine.document::<RemoveWinsSet<String>>(doc)?;
                 vec![("", Value::Elements(guests.iter().cloned().collect()))]
             }
+            Self::Page => {
+                let text = engine.document::<Text>(doc)?.to_string();
+                vec![("", Value::Elements(text.lines().map(str::to_owned).collect()))]
+            }
         };
         Some(reading.into_iter().collect())
     }
@@ -275,6 +297,33 @@ impl Kind {
             Self::Board => engine.document::<Board>(doc)?.title.stamp(),
             _ => None,
         }
+    }
+}
+
+/// A line is put somewhere between others, and taken out wherever it stands.
+fn write_lines(text: &mut Mut<'_, Text>, op: &Op) {
+    match op {
+        Op::Insert(_, element) => {
+            let read = text.to_string();
+            let starts: Vec<usize> = read.split_inclusive('\n').map(|line| line.chars().count()).collect();
+            let before = element.bytes().map(usize::from).sum::<usize>() % (starts.len() + 1);
+            let at: usize = starts[..before].iter().sum();
+            text.insert(at, &format!("{element}\n")).expect("there is such a place");
+        }
+        Op::Remove(_, element) => {
+            let read = text.to_string();
+            let lines: Vec<&str> = read.split_inclusive('\n').collect();
+            let mut end = read.chars().count();
+            for line in lines.into_iter().rev() {
+                let start = end - line.chars().count();
+                if line.trim_end_matches('\n') == element {
+                    text.delete(start..end).expect("there is such a line");
+                }
+                end = start;
+            }
+        }
+        Op::Clear(_) => text.clear(),
+        _ => {}
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
-use super::{Draft, KEPT_BYTES, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
+use super::{Covered, Draft, KEPT_BYTES, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
 use crate::causal::{CausalContext, Dots, LocalDot};
 use crate::delta::tree::offset;
 use crate::delta::{Bytes, Counted, DeltaTree, TreeWriter};
@@ -17,7 +17,7 @@ impl Draft {
     pub(crate) fn seal(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
         match (&self.late, &self.puts[..], &self.covers[..]) {
             (Some(late), [], [] | [_]) if self.places.len() == 1 => {
-                let covered = self.covers.first().map(|(_, dot)| *dot);
+                let covered = self.covers.first().map(Covered::interval);
                 tree.fill_one(late.dot, late.number.encode(), covered);
                 None
             }
@@ -28,11 +28,17 @@ impl Draft {
     #[inline(never)]
     fn seal_any(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
         self.settle();
-        if self.puts.iter().any(|put| put.content.is_none()) {
-            self.puts.retain(|put| put.content.is_some());
+        self.settle_gone();
+        if self.puts.iter().any(|put| !put.is_there()) {
+            self.puts.retain(Put::is_there);
         }
         if self.places.len() == 1 {
-            tree.fill(|writer| write_own(writer, &self.covers, &self.puts, &self.contents));
+            tree.fill(|writer| {
+                if self.puts.len() > LINEAR as usize {
+                    writer.reserve([0, self.dots(), 0, 0, self.contents.len()]);
+                }
+                write_own(writer, &self.covers, &self.puts, &self.contents);
+            });
             return None;
         }
         let counts = self.counts();
@@ -43,7 +49,7 @@ impl Draft {
                 position[place as usize] = at;
             }
             self.puts.sort_by_key(|put| position[put.place as usize]);
-            self.covers.sort_by_key(|(place, _)| position[*place as usize]);
+            self.covers.sort_by_key(|covered| position[covered.place as usize]);
         }
         // A key whose writing was broken off leaves a gap between its neighbours.
         let is_straight = || {
@@ -61,11 +67,16 @@ impl Draft {
         hollow
     }
 
+    /// How many dots are carried.
+    fn dots(&self) -> usize {
+        self.puts.iter().map(|put| put.count as usize).sum()
+    }
+
     /// How much is carried and covered at and below each place.
     fn counts(&self) -> SmallVec<[(u32, u32); 8]> {
         let mut counts: SmallVec<[(u32, u32); 8]> = SmallVec::from_elem((0, 0), self.places.len());
         self.puts.iter().for_each(|put| counts[put.place as usize].0 += 1);
-        self.covers.iter().for_each(|(place, _)| counts[*place as usize].1 += 1);
+        self.covers.iter().for_each(|covered| counts[covered.place as usize].1 += 1);
         for at in (1..self.places.len()).rev() {
             let (carried, covered) = counts[at];
             let above = &mut counts[self.places[at].parent as usize];
@@ -85,7 +96,7 @@ impl Draft {
             above == parent
         };
         let puts_follow = || self.puts.is_sorted_by_key(|put| put.place);
-        let covers_follow = || self.covers.is_sorted_by_key(|(place, _)| *place);
+        let covers_follow = || self.covers.is_sorted_by_key(|covered| covered.place);
         if (1..self.places.len()).all(follows) && puts_follow() && covers_follow() {
             return None;
         }
@@ -106,7 +117,7 @@ impl Draft {
     /// The tree of a draft whose places stand in pre-order and all say something: keys are where they must be already, and
     /// contents mostly. Takes them out if there are many.
     fn straight(&mut self) -> DeltaTree {
-        let mut counted = Counted::new(self.places.len(), self.puts.len());
+        let mut counted = Counted::new(self.places.len(), self.dots());
         let mut tree = counted.builder();
         let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
         let mut covered: SmallVec<[(u64, u64); 1]> = SmallVec::with_capacity(covers.len());
@@ -117,20 +128,21 @@ impl Draft {
                 tree.close(open.pop().unwrap_or_default());
             }
             open.push(place);
-            let count = covers.iter().take_while(|(at, _)| *at == place).count();
+            let count = covers.iter().take_while(|covered| covered.place == place).count();
             add_covers(covers.split_off(..count).unwrap_or_default(), |runs| covered.extend_from_slice(runs));
             while let Some((put, rest)) = puts.split_first().filter(|(put, _)| put.place == place) {
-                let (from, to) = put.content.unwrap_or_default();
-                moved |= from != contents_end;
-                contents_end += to - from;
-                tree.carry(put.dot, contents_end);
+                moved |= put.content.0 != contents_end;
+                for dot in put.dot.bits()..=put.last() {
+                    contents_end += put.each();
+                    tree.carry(LocalDot::from_bits(dot), contents_end);
+                }
                 puts = rest;
             }
             tree.node(opened.key.1, offset(covered.len()));
         }
         open.into_iter().rev().for_each(|place| tree.close(place));
         let contents = if moved || contents_end as usize != self.contents.len() {
-            let spans = self.puts.iter().filter_map(|put| put.content);
+            let spans = self.puts.iter().map(|put| put.content);
             let mut contents = Bytes::with_capacity(contents_end as usize);
             spans.for_each(|(from, to)| {
                 contents.extend_from_slice(&self.contents[from as usize..to as usize])
@@ -146,7 +158,7 @@ impl Draft {
         if self.places.len() > LINEAR as usize {
             writer.reserve([
                 self.places.len(),
-                self.puts.len(),
+                self.dots(),
                 self.covers.len(),
                 self.keys.len(),
                 self.contents.len(),
@@ -158,7 +170,7 @@ impl Draft {
             order,
             |place| counts[place as usize] != (0, 0),
             |writer, place| {
-                let covered = covers.iter().take_while(|(at, _)| *at == place).count();
+                let covered = covers.iter().take_while(|covered| covered.place == place).count();
                 let carried = puts.iter().take_while(|put| put.place == place).count();
                 let own_covers = covers.split_off(..covered).unwrap_or_default();
                 let own_puts = puts.split_off(..carried).unwrap_or_default();
@@ -232,22 +244,26 @@ fn taken(list: &mut Bytes) -> Bytes {
 }
 
 /// Writes what one place covers and carries.
-fn write_own(writer: &mut TreeWriter<'_>, covers: &[(PlaceId, LocalDot)], puts: &[Put], contents: &[u8]) {
+fn write_own(writer: &mut TreeWriter<'_>, covers: &[Covered], puts: &[Put], contents: &[u8]) {
     add_covers(covers, |runs| writer.cover(Dots::new(runs)));
     for put in puts {
-        if let Some((from, to)) = put.content {
-            writer.carry(put.dot, &contents[from as usize..to as usize]);
+        let mut from = put.content.0 as usize;
+        for dot in put.dot.bits()..=put.last() {
+            let to = from + put.each() as usize;
+            writer.carry(LocalDot::from_bits(dot), &contents[from..to]);
+            from = to;
         }
     }
 }
 
 /// Hands over the runs that one place covers, if there are any.
-fn add_covers(covers: &[(PlaceId, LocalDot)], add: impl FnOnce(&[(u64, u64)])) {
+fn add_covers(covers: &[Covered], add: impl FnOnce(&[(u64, u64)])) {
     match covers {
         [] => {}
-        [(_, dot)] => add(&[(dot.bits(), dot.bits())]),
+        [covered] => add(&[covered.interval()]),
         many => {
-            add(CausalContext::from_dots(many.iter().map(|(_, dot)| *dot).collect()).as_dots().intervals())
+            let intervals = many.iter().map(Covered::interval).collect();
+            add(CausalContext::from_intervals(intervals).as_dots().intervals());
         }
     }
 }
