@@ -118,7 +118,7 @@ fn text_each() -> Bytes {
         let mut at = 0;
         let edit = |nth| {
             let random = mixed(9, nth) as usize;
-            let is_correction = random % 8 == 0 && at > 0;
+            let is_correction = random.is_multiple_of(8) && at > 0;
             if random % 50 == 1 {
                 at = random / 64 % (ann.len() + 1);
             }

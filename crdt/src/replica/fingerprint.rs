@@ -90,8 +90,8 @@ impl<T: Crdt> Replica<T> {
     ///
     /// let mut ann = Replica::<AddWinsSet<u64>>::new(ReplicaId::from_bytes([1; 16]));
     /// let mut copy = Replica::<AddWinsSet<u64>>::new(ReplicaId::from_bytes([1; 16]));
-    /// let _ = ann.update(|set| set.extend([1, 2]));
-    /// let _ = copy.update(|set| set.add(3));
+    /// let _ = ann.update(|set| set.extend([1_u64, 2]));
+    /// let _ = copy.update(|set| set.add(3_u64));
     /// assert!(ann.is_contradicted_by(&copy.state()));
     /// ```
     #[must_use]
