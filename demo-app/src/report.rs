@@ -59,7 +59,7 @@ pub struct PeerReport {
     pub lag: Option<u64>,
     /// How many of its items we lack; unknown while it is not connected.
     pub behind: Option<u64>,
-    /// The documents of which it holds something else in the same version: nothing of them is exchanged with it.
+    /// The documents of which it holds something else under the same names of events: nothing of them is exchanged with it.
     #[serde(default)]
     pub diverged: Vec<String>,
     /// Whether both hold the same, durably.

@@ -24,29 +24,39 @@ fn said(world: &mut World, node: usize, doc: DocId) -> Vec<String> {
     world.read::<Words, _>(node, doc, |words| words.iter().cloned().collect())
 }
 
-/// The first node shows `b…` to the second, is set back within the run, and shows `c…` to the third; nobody notices.
-fn forked(others: usize) -> (World, DocId) {
-    let mut world = World::new(3, 41);
-    world.expect_set_back();
-    world.connect_all();
-    let words = world.open::<Words>(0, "words");
-    for n in 0..others {
-        world.open::<Words>(0, &format!("other {n}"));
-    }
-    add(&mut world, 0, words, "first");
+/// The first node shows `b` to the second, is set back within the run, and shows `theirs` to the third; nobody notices.
+fn fork(world: &mut World, words: DocId, theirs: &[String]) {
     world.run_until_agreed(10_000);
     world.set_link(0, 2, LinkState::Cut);
     world.set_link(1, 2, LinkState::Cut);
     let image = world.disk(0).store.image();
-    add(&mut world, 0, words, "b");
+    add(world, 0, words, "b");
     world.run_for(3_000);
     world.set_link(0, 1, LinkState::Cut);
     world.set_back(0, image);
     world.set_link(0, 2, LinkState::Up);
     world.run_for(5_000);
     world.open::<Words>(0, "words");
-    add(&mut world, 0, words, "c");
+    theirs.iter().for_each(|word| add(world, 0, words, word));
     world.run_for(3_000);
+}
+
+fn three(seed: u64) -> (World, DocId) {
+    let mut world = World::new(3, seed);
+    world.expect_set_back();
+    world.connect_all();
+    let words = world.open::<Words>(0, "words");
+    (world, words)
+}
+
+/// A [`fork`] of which all have `first`, beside other documents.
+fn forked(others: usize) -> (World, DocId) {
+    let (mut world, words) = three(41);
+    for n in 0..others {
+        world.open::<Words>(0, &format!("other {n}"));
+    }
+    add(&mut world, 0, words, "first");
+    fork(&mut world, words, &["c".to_owned()]);
     (world, words)
 }
 
@@ -129,31 +139,14 @@ fn go_far_ahead(world: &mut World, node: usize, doc: DocId, known: &Version) {
     world.run_for(3_000);
 }
 
-/// As [`forked`]; then the third node, with `common` words that all have, goes so far ahead of the second that it remembers nothing of
-/// what was removed since.
+/// A [`fork`] with `common` words that all have; then the third node goes so far ahead of the second that it remembers nothing of what was
+/// removed since.
 fn forked_and_far_ahead(common: usize) -> (World, DocId) {
-    let mut world = World::new(3, 46);
-    world.expect_set_back();
-    world.connect_all();
-    let words = world.open::<Words>(0, "words");
+    let (mut world, words) = three(46);
     for n in 0..common {
         world.update::<Words, _>(0, words, |words| words.add(format!("{n}")));
     }
-    world.run_until_agreed(10_000);
-    world.set_link(0, 2, LinkState::Cut);
-    world.set_link(1, 2, LinkState::Cut);
-    let image = world.disk(0).store.image();
-    add(&mut world, 0, words, "b");
-    world.run_for(3_000);
-    world.set_link(0, 1, LinkState::Cut);
-    world.set_back(0, image);
-    world.set_link(0, 2, LinkState::Up);
-    world.run_for(5_000);
-    world.open::<Words>(0, "words");
-    for n in 0..10 {
-        add(&mut world, 0, words, &format!("c {n}"));
-    }
-    world.run_for(3_000);
+    fork(&mut world, words, &(0..10).map(|n| format!("c {n}")).collect::<Vec<_>>());
     open(&mut world);
     for n in 0..common / 10 {
         world.update::<Words, _>(2, words, |words| words.remove(&format!("{n}")));

@@ -406,3 +406,24 @@ fn who_is_heard_of_by_others_is_not_released() {
     world.run_for(120_000);
     assert_eq!(world.engine(0).membership(world.peer(2)), Some(Membership::Released));
 }
+
+#[test]
+fn who_hears_of_nobody_does_not_keep_others_from_being_released() {
+    let silence = Some(60_000);
+    let options = NodeOptions { forgetting: Forgetting { silence, ..FORGETTING }, ..NodeOptions::default() };
+    let mut world = World::with_options((0..5).map(|_| options.clone()), 58);
+    world.connect_all();
+    let guests = world.open::<Guests>(0, "guests");
+    world.update::<Guests, _>(0, guests, |guests| guests.extend(names(0..40)));
+    world.run_until_agreed(10_000);
+    remove(&mut world, 0, guests, 0..10);
+    world.run_for(5_000);
+    // The last but one is gone. The last hears the first alone: it hears too few to count for how long anybody is silent.
+    [0, 1, 2, 4].into_iter().for_each(|node| world.set_link(3, node, LinkState::Cut));
+    [1, 2].into_iter().for_each(|node| world.set_link(4, node, LinkState::Cut));
+    world.crash(4, true, 0);
+    world.start(4);
+    world.run_for(150_000);
+    assert_eq!(world.engine(0).membership(world.peer(3)), Some(Membership::Released));
+    assert_eq!(world.engine(0).membership(world.peer(4)), Some(Membership::Member));
+}

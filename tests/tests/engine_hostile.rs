@@ -2,9 +2,12 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{AddWinsSet, PnCounter, Replica, ReplicaId, Version};
-use tombolo_sync::DocId;
-use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Known, Line, PART, Piece, content_hash};
+use tombolo_crdt::{AddWinsSet, LwwMap, PnCounter, Replica, ReplicaId, Version};
+use tombolo_sync::engine::Membership;
+use tombolo_sync::engine::wire::{
+    Alive, Behind, ContentKind, Frame, Known, Line, MAX_FRAME, PART, Piece, content_hash,
+};
+use tombolo_sync::{DocId, PeerId};
 use tombolo_tests::sim::{GossipWeather, World};
 
 type Words = AddWinsSet<String>;
@@ -401,5 +404,45 @@ fn a_peer_that_wants_something_else_all_the_time_and_knows_more_than_was_said_ha
         world.forge_frame(2, 0, &Frame::Wanted { number });
         world.run_for(number % 7 * 40);
     }
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn what_is_passed_on_fits_into_a_frame_however_many_members_are_made_up() {
+    let (mut world, doc) = three(23);
+    let docs: Vec<DocId> = (0..40).map(|n| world.open::<Words>(0, &format!("document {n}"))).collect();
+    docs.iter().for_each(|doc| _ = world.update::<Words, _>(0, *doc, |words| words.add("word")));
+    world.run_until_agreed(5_000);
+    let made_up: Vec<PeerId> = (0..800_u32)
+        .map(|n| PeerId::from_bytes(core::array::from_fn(|at| (n >> (8 * (at % 4))) as u8 | 0x80)))
+        .collect();
+    let mut eve = Replica::<LwwMap<String, u8>>::new(ReplicaId::from_bytes([99; 16]));
+    let (_, delta) = eve.update(|members| {
+        made_up.iter().for_each(|peer| _ = members.set(peer.to_string(), Membership::Member as u8));
+    });
+    world.forge_frame(2, 0, &content(DocId::MEMBERS, ContentKind::Delta, &delta.encode_body()));
+    world.run_for(2_000);
+    assert_eq!(world.engine(0).membership(made_up[7]), Some(Membership::Member));
+    for doc in &docs {
+        let version = world.read::<Words, _>(0, *doc, Replica::version);
+        world.forge_frame(
+            2,
+            0,
+            &Frame::Acknowledged {
+                members: Version::new(),
+                silent: made_up.iter().map(|peer| (*peer, 0)).collect(),
+                documents: vec![(*doc, vec![(version, made_up.clone())])],
+            },
+        );
+    }
+    world.record();
+    world.forge_frame(1, 0, &Frame::AskAcknowledged { docs });
+    world.run_for(1_000);
+    let answers = world.sent().iter().filter(|sent| matches!(sent.frame, Frame::Acknowledged { .. }));
+    let lengths: Vec<usize> = answers.map(|sent| sent.frame.encode().len()).collect();
+    assert!(
+        !lengths.is_empty() && lengths.iter().all(|length| (MAX_FRAME / 8..=MAX_FRAME).contains(length)),
+        "{lengths:?}"
+    );
     assert_unharmed(&mut world, doc);
 }

@@ -62,7 +62,7 @@ impl Sequence {
         let Some(start) = self.tree.first() else { return 0 };
         let parent = origin.parent;
         if parent == START {
-            return self.scalars_at(self.among_right(parent, name, start, false));
+            return self.scalars_at(self.among_right(parent, name, start, false, &mut 0));
         }
         let Some((place, from)) = self.place_of(parent) else { return 0 };
         let piece = self.tree.pieces(place.leaf)[place.at];
@@ -71,7 +71,7 @@ impl Sequence {
             Side::Left if from > 0 => self.index_of(parent).0,
             Side::Left => match self.tree.before(place).and_then(|before| self.tree.get(before)) {
                 Some(previous) if self.rows.right(previous.first()) == parent => {
-                    self.scalars_at(self.among_left(parent, name, place))
+                    self.scalars_at(self.among_left(parent, name, place, &mut 0))
                 }
                 _ => self.scalars_at(place),
             },
@@ -82,12 +82,12 @@ impl Sequence {
                     let (before, is_live) = self.index_of(parent);
                     before + usize::from(is_live)
                 } else {
-                    self.scalars_at(self.among_right(parent, name, behind, true))
+                    self.scalars_at(self.among_right(parent, name, behind, true, &mut 0))
                 }
             }
             Side::Right => match self.tree.iter_from(Some(behind)).next() {
                 Some((_, next)) if self.rows.left(next.first()) == parent => {
-                    self.scalars_at(self.among_right(parent, name, behind, false))
+                    self.scalars_at(self.among_right(parent, name, behind, false, &mut 0))
                 }
                 _ => self.scalars_at(behind),
             },

@@ -63,6 +63,8 @@ pub(crate) struct Sequence {
     unplaced: Vec<Piece>,
     /// Whether all must be built anew before anything is read.
     is_stale: bool,
+    /// How many pieces were passed on the way to places since all was in order.
+    passed: usize,
     /// Whether something hangs on the dot of a run, as on an element of the run before: nobody honest writes that.
     is_odd: bool,
 }
@@ -76,6 +78,7 @@ impl Default for Sequence {
             cursor: Cursor::NOWHERE,
             unplaced: Vec::new(),
             is_stale: false,
+            passed: 0,
             is_odd: false,
         }
     }

@@ -10,6 +10,10 @@ use super::tree::Place;
 use super::{Cursor, MOST_BYTES, MOST_MIXED, Origin, Sequence, Side};
 use crate::causal::LocalDot;
 
+/// So many pieces are passed on the way to places, at least, before all is built anew instead: whoever puts much at one place would
+/// have each of it pass all others. Tests come by both ways.
+const MOST_PASSED: usize = if cfg!(test) { 12 } else { 1 << 16 };
+
 /// What an element is called among its siblings: by the dot of its run, if it is the first of one, else by its own.
 #[derive(Clone, Copy)]
 pub(super) struct Name {
@@ -134,6 +138,10 @@ impl Sequence {
     fn reach(&mut self, element: LocalDot) -> Option<Place> {
         let mut way = vec![element];
         loop {
+            if self.passed > MOST_PASSED {
+                self.is_stale = true;
+                return None;
+            }
             let at = way[way.len() - 1];
             let end = self.end_before(at);
             let run = self.rows.run(at);
@@ -187,12 +195,13 @@ impl Sequence {
     fn gap(&mut self, origin: Origin, name: Name) -> Place {
         let parent = origin.parent;
         let Some(start) = self.tree.first() else { return Place { leaf: 0, at: 0 } };
-        match origin.side {
+        let mut passed = self.passed;
+        let place = match origin.side {
             Side::Right => {
                 let gap = if parent == START { start } else { self.behind(parent) };
                 match self.tree.iter_from(Some(gap)).next() {
                     Some((_, next)) if self.rows.left(next.first()) == parent => {
-                        self.among_right(parent, name, gap, false)
+                        self.among_right(parent, name, gap, false, &mut passed)
                     }
                     _ => gap,
                 }
@@ -202,12 +211,14 @@ impl Sequence {
                 let gap = if from > 0 { self.split(place, from) } else { place };
                 match self.tree.before(gap).and_then(|place| self.tree.get(place)) {
                     Some(previous) if self.rows.right(previous.first()) == parent => {
-                        self.among_left(parent, name, gap)
+                        self.among_left(parent, name, gap, &mut passed)
                     }
                     _ => gap,
                 }
             }
-        }
+        };
+        self.passed = passed;
+        place
     }
 
     /// The gap right behind an element that has a place.
@@ -236,10 +247,18 @@ impl Sequence {
     }
 
     /// Among what hangs behind `parent`, all of which stands behind `gap`: in the order of names. `is_past`: a sibling that comes before has
-    /// been met, and where it ends has not.
-    pub(super) fn among_right(&self, parent: LocalDot, name: Name, gap: Place, mut is_past: bool) -> Place {
+    /// been met, and where it ends has not. `passed` counts the pieces on the way.
+    pub(super) fn among_right(
+        &self,
+        parent: LocalDot,
+        name: Name,
+        gap: Place,
+        mut is_past: bool,
+        passed: &mut usize,
+    ) -> Place {
         let (mut found, mut end) = (gap, gap);
         for (place, piece) in self.tree.iter_from(Some(gap)) {
+            *passed += 1;
             let first = piece.first();
             let left = self.rows.left(first);
             if left == parent {
@@ -266,11 +285,12 @@ impl Sequence {
         if is_past { end } else { found }
     }
 
-    /// Among what hangs before `parent`, which stands behind `gap`.
-    pub(super) fn among_left(&self, parent: LocalDot, name: Name, gap: Place) -> Place {
+    /// Among what hangs before `parent`, which stands behind `gap`. `passed` counts the pieces on the way.
+    pub(super) fn among_left(&self, parent: LocalDot, name: Name, gap: Place, passed: &mut usize) -> Place {
         let (mut found, mut start) = (gap, gap);
         let mut is_past = false;
         while let Some(place) = self.tree.before(start) {
+            *passed += 1;
             let behind = Place { at: place.at + 1, ..place };
             let Some(piece) = self.tree.get(place) else { break };
             let first = piece.first();
@@ -374,6 +394,7 @@ impl Sequence {
 
     /// Brings into order what came out of order. To be called before anything is read.
     pub(crate) fn settle(&mut self) {
+        self.passed = 0;
         if self.is_stale {
             self.build();
         }

@@ -183,7 +183,7 @@ pub fn status(report: &Report) -> String {
     for peer in report.peers.iter().filter(|peer| !peer.diverged.is_empty()) {
         let (name, documents) = (&peer.name, peer.diverged.join(", "));
         text.push_str(&format!(
-            "\n{name} holds something else of {documents}, in the same version: two homes wrote under one replica id, or a disk changed \
+            "\n{name} holds something else of {documents}, under the same names of events: two homes wrote under one replica id, or a disk changed \
              what it held. Nothing of that is exchanged with {name}. Keep what one of the two homes alone has, and let it join anew as \
              an empty home.\n"
         ));

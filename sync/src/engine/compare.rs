@@ -350,7 +350,7 @@ impl Engine {
         self.fingerprints.diverged.contains(&(peer, doc))
     }
 
-    /// Who holds something else of a document than we do, in the same version.
+    /// Who holds something else of a document than we do, under the same names of events.
     pub(super) fn diverged_from(&self, doc: DocId) -> Vec<PeerId> {
         let of = self.fingerprints.diverged.iter().filter(|(_, of)| *of == doc);
         of.map(|(peer, _)| *peer).collect()

@@ -163,7 +163,7 @@ pub struct Gauges {
     pub documents: usize,
     /// Deltas that wait for what they depend on.
     pub pending_deltas: usize,
-    /// Documents of which a peer holds something else in the same version.
+    /// Documents of which a peer holds something else under the same names of events.
     pub diverged_documents: usize,
     /// Batches of writes that are on their way to the disk.
     pub batches_in_flight: usize,

@@ -255,8 +255,8 @@ pub enum Event {
         /// which has what was written here alone, and take in what the peer knows.
         forked: bool,
     },
-    /// A peer holds something else of a document, in the same version or under the same names of events: two stores wrote under one replica id unnoticed, or a disk or a
-    /// program changed what it held. To join the two would lose what only one of them has, so nothing of the document is exchanged
+    /// A peer holds something else of a document, in the same version or under the same names of events: two stores wrote under one
+    /// replica id unnoticed, or a disk or a program changed what it held. To join the two would lose what only one of them has, so nothing of the document is exchanged
     /// between them any more, until one of them begins anew: keep what it alone has, and let it join as an empty home.
     Diverged {
         /// Who.

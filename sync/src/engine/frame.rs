@@ -189,7 +189,7 @@ pub enum Frame {
     Acknowledged {
         /// What I know of who belongs to the space.
         members: Version,
-        /// For how long I have not heard of a member, in milliseconds.
+        /// How long ago I heard of a member, in milliseconds; of whom I have not heard nothing is said.
         silent: Vec<(PeerId, u64)>,
         /// What members have acknowledged of a document.
         documents: Vec<(DocId, Holders)>,

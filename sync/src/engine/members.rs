@@ -98,6 +98,8 @@ struct Acknowledged {
     fresh: Versions,
     /// For how long it has been silent while most others were heard, in milliseconds.
     silent: u64,
+    /// When it was heard last in this run, by us or by others.
+    heard: Option<u64>,
     /// When to write that down again.
     save_at: u64,
 }
@@ -138,11 +140,16 @@ impl Roll {
         self.acknowledged.get(&member).map_or(0, |acknowledged| acknowledged.silent)
     }
 
-    /// Somebody has heard of a member so long ago.
-    pub(super) fn heard_of(&mut self, member: PeerId, silent: u64) {
-        if let Some(acknowledged) = self.acknowledged.get_mut(&member) {
-            acknowledged.silent = acknowledged.silent.min(silent);
-        }
+    /// When a member was heard last in this run, by us or by others.
+    pub(super) fn heard(&self, member: PeerId) -> Option<u64> {
+        self.acknowledged.get(&member)?.heard
+    }
+
+    /// Somebody has heard of a member, which is listed, so long ago.
+    pub(super) fn heard_of(&mut self, member: PeerId, ago: u64, now: u64) {
+        let acknowledged = self.acknowledged.entry(member).or_default();
+        acknowledged.silent = acknowledged.silent.min(ago);
+        acknowledged.heard = acknowledged.heard.max(now.checked_sub(ago));
     }
 
     /// A member has acknowledged this to somebody. Says whether that is news.
@@ -325,7 +332,7 @@ impl Engine {
         let is_hasty = self.config.mistake == Some(Mistake::AcknowledgedIsStable);
         let level = self.told(peer).is_some_and(|told| told.digest() == ready.have.digest());
         let acknowledged = self.roll.acknowledged.entry(peer).or_default();
-        acknowledged.silent = 0;
+        (acknowledged.silent, acknowledged.heard) = (0, Some(self.now.millis));
         if !ready.has_told_all(self.us.replica) || self.lines.is_apart() {
             return;
         }

@@ -108,8 +108,8 @@ pub use update::{OpenError, UpdateError};
 pub mod wire {
     pub use super::behind::Behind;
     pub use super::frame::{
-        Alive, COMPARES, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_NAMES, PART, PARTIAL,
-        Refusal, SUBSCRIBES, TELLS, Welcome, content_hash,
+        Alive, COMPARES, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_FRAME, MAX_NAMES, PART,
+        PARTIAL, Refusal, SUBSCRIBES, TELLS, Welcome, content_hash,
     };
     pub use super::gossip::{open_payload, seal_payload};
     pub use super::line::Line;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use tombolo_crdt::Version;
 
 use super::Engine;
-use super::frame::{Frame, PASSES_ON};
+use super::frame::{Frame, MAX_FRAME, PASSES_ON};
 use super::members::Membership;
 use super::peer::Peer;
 use crate::{DocId, PeerId};
@@ -22,6 +22,10 @@ use crate::{DocId, PeerId};
 const MOST_DOCUMENTS: usize = 64;
 /// Of how many members an answer speaks at most.
 const MOST_MEMBERS: usize = 4_096;
+/// How long an answer is at most, by what members and versions take in it at most: it must fit into a frame.
+const MOST_BYTES: usize = MAX_FRAME / 2;
+const MEMBER_BYTES: usize = 76;
+const ENTRY_BYTES: usize = 32;
 /// The longest pause between two questions, in looks.
 const LONGEST_PAUSE: u32 = 64;
 /// Somebody silent is asked for each time this part of the time has passed after which it is released.
@@ -79,9 +83,16 @@ impl Engine {
         self.roll.asking = Asking { left: pause, pause: (pause * 2).min(LONGEST_PAUSE) };
         for peer in self.ready_peers() {
             if self.peers.get(&peer).is_some_and(|known| known.understands(PASSES_ON)) {
-                self.send(peer, &Frame::AskAcknowledged { docs: docs.clone() });
+                let docs = docs.iter().copied().filter(|doc| self.is_wanted_by(peer, *doc)).collect();
+                self.send(peer, &Frame::AskAcknowledged { docs });
             }
         }
+    }
+
+    /// How long ago, in milliseconds, a member was heard of, by us or by others.
+    fn heard_ago(&self, member: PeerId, now: u64) -> Option<u64> {
+        let is_here = self.peers.get(&member).is_some_and(|known| known.ready().is_some());
+        if is_here { Some(0) } else { self.roll.heard(member).map(|at| now.saturating_sub(at)) }
     }
 
     /// A peer asks what we have heard of members that it does not hear.
@@ -90,6 +101,8 @@ impl Engine {
         if self.lines.is_apart() || !self.peers.get(&peer).is_some_and(|known| known.understands(PASSES_ON)) {
             return;
         }
+        docs.sort_unstable();
+        docs.dedup();
         docs.truncate(MOST_DOCUMENTS);
         let others: Vec<PeerId> = self
             .roll
@@ -100,11 +113,12 @@ impl Engine {
             .map(|(member, _)| member)
             .take(MOST_MEMBERS)
             .collect();
-        let is_heard = |member: &PeerId| self.peers.get(member).is_some_and(|known| known.ready().is_some());
-        let silent = others
-            .iter()
-            .map(|member| (*member, if is_heard(member) { 0 } else { self.roll.silent(*member) }))
-            .collect();
+        // SUBTLE: only of whom anything was heard. For how long somebody was silent is counted while most are heard, and says nothing of
+        // when it was heard last.
+        let now = self.now.millis;
+        let silent: Vec<(PeerId, u64)> =
+            others.iter().filter_map(|member| Some((*member, self.heard_ago(*member, now)?))).collect();
+        let mut bytes = members.len() * ENTRY_BYTES + silent.len() * MEMBER_BYTES;
         let mut documents = Vec::new();
         for doc in docs {
             let mut holders: BTreeMap<Vec<_>, (Version, Vec<PeerId>)> = BTreeMap::new();
@@ -114,7 +128,16 @@ impl Engine {
                     holders.entry(key).or_insert_with(|| (version.clone(), Vec::new())).1.push(*member);
                 }
             }
-            documents.push((doc, holders.into_values().collect()));
+            let holders: Holders = holders.into_values().collect();
+            let each = |(version, members): &(Version, Vec<PeerId>)| {
+                version.len() * ENTRY_BYTES + members.len() * MEMBER_BYTES
+            };
+            bytes += MEMBER_BYTES + holders.iter().map(each).sum::<usize>();
+            if bytes > MOST_BYTES {
+                // It asks again for what it has not been told.
+                break;
+            }
+            documents.push((doc, holders));
         }
         self.send(peer, &Frame::Acknowledged { members, silent, documents });
     }
@@ -136,9 +159,10 @@ impl Engine {
             return;
         }
         let unheard = self.unheard();
-        for (member, silent) in silent.into_iter().take(MOST_MEMBERS) {
+        let now = self.now.millis;
+        for (member, ago) in silent.into_iter().take(MOST_MEMBERS) {
             if unheard.contains(&member) {
-                self.roll.heard_of(member, silent);
+                self.roll.heard_of(member, ago, now);
             }
         }
         let mut is_news = false;

@@ -59,7 +59,7 @@ pub struct PeerStatus {
     pub behind: Option<u64>,
     /// Which documents it holds, if it has said so in this session; who says nothing wants everything.
     pub subscription: Option<Subscription>,
-    /// The documents of which it holds something else, in the same version: nothing of them is exchanged with it
+    /// The documents of which it holds something else, under the same names of events: nothing of them is exchanged with it
     /// ([`Event::Diverged`](super::Event::Diverged)).
     pub diverged: Vec<DocId>,
     /// Whether both sides hold the same, durably.
@@ -95,7 +95,7 @@ pub struct DocumentStatus {
     pub pending: usize,
     /// What of it is durable at all members, as far as is known: nobody will write any more without having seen it.
     pub stable: Version,
-    /// Which peers hold something else, in the same version ([`Event::Diverged`](super::Event::Diverged)).
+    /// Which peers hold something else, under the same names of events ([`Event::Diverged`](super::Event::Diverged)).
     pub diverged: Vec<PeerId>,
 }
 

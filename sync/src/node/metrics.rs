@@ -96,7 +96,7 @@ impl Collector for Numbers {
         )?;
         families.gauge(
             "diverged_documents",
-            "Documents of which a peer holds something else in the same version",
+            "Documents of which a peer holds something else under the same names of events",
             gauges.diverged_documents,
         )?;
         families.gauge("batches_in_flight", "Batches on their way to the disk", gauges.batches_in_flight)?;

@@ -6,7 +6,8 @@ mod world;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Sequence, Unit, Width};
+use super::{Origin, START, Sequence, Side, Unit, Width};
+use crate::causal::{LocalDot, ReplicaId};
 use plain::Plain;
 use world::{Action, World, actions};
 
@@ -201,4 +202,26 @@ fn the_plain_tree_reads_siblings_in_the_order_of_their_names() {
     plain.run((0, 1), None, true);
     plain.live((0, 2), 'a');
     assert_eq!(plain.read(), "ab");
+}
+
+/// Whoever puts much at one place, each before what is there, has not all of it pass all others.
+#[test]
+fn much_at_one_place_costs_no_walk_each() {
+    let runs = 4_000_u64;
+    let taken_in = |order: &mut dyn Iterator<Item = u64>| {
+        let mut sequence = Sequence::default();
+        let rows: Vec<_> = (0..4).map(|id| sequence.row(ReplicaId::from_bytes([id; 16]))).collect();
+        for run in order {
+            let head = LocalDot::new(rows[run as usize % 4], 2 * (run / 4) + 1);
+            sequence.add_run(head, Origin { parent: START, side: Side::Right });
+            sequence.add(LocalDot::new(head.replica(), head.counter() + 1), "x");
+        }
+        // The way that is too long is walked to its end, and no other after it.
+        assert!(sequence.passed <= 20 + runs as usize, "{}", sequence.passed);
+        sequence.settle();
+        sequence
+    };
+    let (one, other) = (taken_in(&mut (0..runs)), taken_in(&mut (0..runs).rev()));
+    assert_eq!(one.width().scalars, runs as usize);
+    assert!(one.live().map(|(first, _)| first).eq(other.live().map(|(first, _)| first)));
 }
