@@ -418,7 +418,7 @@ fn what_is_passed_on_fits_into_a_frame_however_many_members_are_made_up() {
         .collect();
     let mut eve = Replica::<LwwMap<String, u8>>::new(ReplicaId::from_bytes([99; 16]));
     let (_, delta) = eve.update(|members| {
-        made_up.iter().for_each(|peer| _ = members.set(peer.to_string(), Membership::Member as u8));
+        made_up.iter().for_each(|peer| members.set(peer.to_string(), Membership::Member as u8));
     });
     world.forge_frame(2, 0, &content(DocId::MEMBERS, ContentKind::Delta, &delta.encode_body()));
     world.run_for(2_000);
