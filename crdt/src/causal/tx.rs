@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{HybridClock, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable, Stamp};
-use crate::delta::{Draft, PlaceId};
+use crate::delta::{Draft, PlaceId, Span};
 use crate::store::Content;
 
 /// One transaction under way: a contiguous run of this replica's dots, the clock, and the draft of the delta.
@@ -143,7 +143,7 @@ impl Tx {
         if old > 0 {
             let contents = &contents[..contents.len() / count as usize * old as usize];
             self.draft.cover_run(place, first, old);
-            self.draft.keep_run(place, first, old, contents);
+            self.draft.keep_run(place, &Span { first, count: old, contents });
         }
         if old < count {
             self.draft

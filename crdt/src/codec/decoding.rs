@@ -96,7 +96,8 @@ pub struct Slice<'b> {
     body: &'b [u8],
     /// Which slice of how many, if the cuts are those that the encoding asks for.
     cut: Option<Cut>,
-    format: u8,
+    /// `None` for a slice from a store, which may be of any that has slices.
+    format: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +111,7 @@ enum Cut {
 impl<'b> From<&'b [u8]> for Slice<'b> {
     /// A slice as [`Replica::slices`] wrote it.
     fn from(body: &'b [u8]) -> Self {
-        Self { body, cut: None, format: super::FORMAT }
+        Self { body, cut: None, format: None }
     }
 }
 
@@ -148,7 +149,7 @@ impl<'b> Iterator for EncodedSlices<'b> {
             self.left = 0;
             self.reader = Reader::new(&[], &Limits::trusted());
         }
-        Some(body.map(|body| Slice { body, cut, format }))
+        Some(body.map(|body| Slice { body, cut, format: Some(format) }))
     }
 }
 
@@ -192,15 +193,15 @@ impl<T: Crdt> Decoding<T> {
 
     fn read(&mut self, slice: Slice<'_>) -> Result<(Parts, usize), DecodeError> {
         self.limits.check_bytes(slice.body.len())?;
-        let mut reader = Reader::new(slice.body, &self.limits);
+        let mut reader = Reader::new(slice.body, &self.limits).of_format(slice.format);
         let parts = match slice.format {
-            1 => reader.plain_body(Children::ByDot)?,
+            Some(1) => reader.plain_body(Children::ByDot)?,
             _ => reader.body(Children::ByDot)?,
         };
         reader.finish()?;
         check_tree(&parts)?;
         follow(&mut self.reached, &parts)?;
-        if slice.format > 1
+        if slice.format != Some(1)
             && let Some(cut) = slice.cut
         {
             check_cut(&parts, cut)?;
@@ -247,11 +248,11 @@ pub(super) fn follow(reached: &mut Option<Dot>, parts: &Parts) -> Result<(), Mis
 fn check_cut(parts: &Parts, cut: Cut) -> Result<(), DecodeError> {
     let (mut sum, mut last): (u64, Option<(LocalDot, u64)>) = (0, None);
     let tree = parts.tree.flat();
-    for (at, (dot, node)) in (0..).zip(tree.items()) {
-        let weight = weight(tree.content(at).len(), tree.key(node).len());
-        sum += weight;
-        if last.is_none_or(|(last, _)| last < dot) {
-            last = Some((dot, weight));
+    for (span, node) in tree.spans() {
+        let weight = weight(span.each(), tree.key(node).len());
+        sum += weight * u64::from(span.count);
+        if last.is_none_or(|(last, _)| last < span.first) {
+            last = Some((span.last(), weight));
         }
     }
     let end = parts.events.last().map(|run| LocalDot::new(run.replica, run.last));

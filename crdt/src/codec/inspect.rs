@@ -125,7 +125,7 @@ impl Inspection {
             ));
             return Ok(found);
         }
-        let mut reader = Reader::new(body, limits);
+        let mut reader = Reader::new(body, limits).of_format(Some(header.format));
         if header.kind == EnvelopeKind::State as u8 {
             found.state(&mut reader);
         } else if header.kind == EnvelopeKind::Delta as u8 {
@@ -266,6 +266,7 @@ impl InspectedBody {
             (head::DEPS, "DEPS"),
             (head::IN_ORDER, "IN ORDER"),
             (head::SHARED, "SHARED"),
+            (head::RUNS, "RUNS"),
         ];
         let flags = self.head.unwrap_or_default();
         let name = |bit: u32| match known.iter().find(|(flag, _)| *flag == 1 << bit) {
@@ -343,8 +344,7 @@ impl InspectedBody {
             None => Cow::Borrowed(packed),
         };
         self.head = columns.first().copied();
-        let unknown =
-            self.head.unwrap_or_default() & !(head::ONE | head::DEPS | head::IN_ORDER | head::SHARED);
+        let unknown = self.head.unwrap_or_default() & !reader.features();
         if unknown != 0 {
             return Err(format!(
                 "its head has the features {unknown:#04x}, which are not known to this program; a newer one may read it"

@@ -114,7 +114,8 @@ impl<T: Crdt> Delta<T> {
     /// # Errors
     /// When it is not, is damaged, or exceeds `limits`.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
-        Self::decode_body(Envelope::open(EnvelopeKind::Delta, bytes, limits)?, limits)
+        let (format, body) = Envelope::open_any(EnvelopeKind::Delta, bytes, limits)?;
+        Self::read(Reader::new(body, limits).of_format(Some(format)))
     }
 
     /// Reads what [`encode_body`](Self::encode_body) wrote.
@@ -123,7 +124,10 @@ impl<T: Crdt> Delta<T> {
     /// As [`decode`](Self::decode).
     pub fn decode_body(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
         limits.check_bytes(bytes.len())?;
-        let mut reader = Reader::new(bytes, limits);
+        Self::read(Reader::new(bytes, limits))
+    }
+
+    fn read(mut reader: Reader<'_>) -> Result<Self, DecodeError> {
         let parts = reader.body(Children::Any)?;
         reader.finish()?;
         check_tree(&parts)?;

@@ -45,6 +45,11 @@ pub(super) fn number(out: &mut impl Sink, mut number: u64) {
     out.push(number as u8);
 }
 
+/// How many bytes [`number`] writes.
+pub(super) fn number_len(number: u64) -> usize {
+    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
+}
+
 /// Small numbers of either sign as small numbers: 0, -1, 1, -2, …
 pub(super) fn folded(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
@@ -101,5 +106,14 @@ mod tests {
             assert_eq!(unfolded(folded(number)), number);
         }
         assert_eq!([0, -1, 1, -2].map(folded), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn numbers_are_as_long_as_they_say() {
+        for told in (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit]).chain([u64::MAX]) {
+            let mut out = Vec::new();
+            number(&mut out, told);
+            assert_eq!(out.len(), number_len(told), "{told}");
+        }
     }
 }

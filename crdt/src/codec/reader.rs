@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use rmp::Marker;
 
 use super::compress::{LEAST, MAX_RATIO, decompress};
+use super::writer::head;
 use super::{DecodeError, Limits, SessionNames};
 use crate::causal::{MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable};
 use crate::delta::Parts;
@@ -27,11 +28,24 @@ pub(super) struct Reader<'b> {
     at: usize,
     memory: usize,
     limits: Limits,
+    /// Of which format the message is, if that is told: otherwise it may be of any since the second.
+    format: Option<u8>,
 }
 
 impl<'b> Reader<'b> {
     pub(super) fn new(bytes: &'b [u8], limits: &Limits) -> Self {
-        Self { bytes, at: 0, memory: limits.memory, limits: *limits }
+        Self { bytes, at: 0, memory: limits.memory, limits: *limits, format: None }
+    }
+
+    /// Has it be of a format.
+    pub(super) fn of_format(self, format: Option<u8>) -> Self {
+        Self { format, ..self }
+    }
+
+    /// The bits that the head of a message may have.
+    pub(super) fn features(&self) -> u8 {
+        let all = head::ONE | head::DEPS | head::IN_ORDER | head::SHARED;
+        if self.format.is_some_and(|format| format < 3) { all } else { all | head::RUNS }
     }
 
     pub(super) fn finish(&self) -> Result<(), DecodeError> {
@@ -325,7 +339,8 @@ impl<'b> Reader<'b> {
             return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
         }
         let mut used = vec![false; table.len()];
-        let mut inner = Reader { bytes: columns, at: 0, memory: self.memory - beside, limits: self.limits };
+        let memory = self.memory - beside;
+        let mut inner = Reader { bytes: columns, at: 0, memory, limits: self.limits, format: self.format };
         let parts = inner.columns(table, &mut used, children)?;
         inner.finish()?;
         self.memory = inner.memory + beside;

@@ -12,11 +12,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::DecodeError;
-use super::Limits;
 use super::compress::compress;
 use super::packed::number;
 use super::reader::{Children, Reader};
 use super::writer::{Rows, delta_columns};
+use super::{FORMAT, Limits};
 use crate::causal::ReplicaId;
 use crate::delta::{Delta, check_tree};
 use crate::store::{Crdt, DotStore};
@@ -114,7 +114,7 @@ impl<T: Crdt> Delta<T> {
     /// As [`decode`](Self::decode).
     pub fn decode_in(bytes: &[u8], names: &SessionNames, limits: &Limits) -> Result<Self, DecodeError> {
         limits.check_bytes(bytes.len())?;
-        let mut reader = Reader::new(bytes, limits);
+        let mut reader = Reader::new(bytes, limits).of_format(Some(FORMAT));
         let parts = reader.session_body(names, Children::Any)?;
         reader.finish()?;
         check_tree(&parts)?;

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::writer::{Columns, Rows, WireRun, write_body};
 use crate::causal::{Dot, LocalDot, ReplicaIndex};
-use crate::delta::{Flat, NO_NODE, Parts};
+use crate::delta::{Flat, NO_NODE, Parts, Span};
 
 /// A slice ends with the item with which it has come to weigh this much, in bytes: 256 KiB, a few milliseconds' work.
 pub(super) const SLICE: u64 = 256 << 10;
@@ -20,14 +20,12 @@ pub(super) fn weight(content: usize, key: usize) -> u64 {
     16 + content as u64 + key as u64
 }
 
-/// A live item.
+/// Live items: consecutive dots of one node.
 #[derive(Clone, Copy)]
-struct Item {
+struct Items<'p> {
     /// As it is called in the message.
-    dot: LocalDot,
+    span: Span<&'p [u8]>,
     node: u32,
-    /// Which of the carried dots of the tree it is.
-    at: u32,
 }
 
 /// A state, to be cut.
@@ -38,7 +36,7 @@ pub(super) struct Slices<'p> {
     /// By row of the message: how far its events go.
     known: Vec<u64>,
     /// In order of dot.
-    items: Vec<Item>,
+    items: Vec<Items<'p>>,
     parents: Vec<u32>,
     /// The first dots of the slices.
     cuts: Vec<LocalDot>,
@@ -52,7 +50,7 @@ impl<'p> Slices<'p> {
             known[rows.wire(run.replica) as usize] = run.last;
         }
         let tree = parts.tree.flat();
-        let items = (0..).zip(tree.items()).map(|(at, (dot, node))| Item { dot: rows.dot(dot), node, at });
+        let items = tree.spans().map(|(span, node)| Items { span: rows.span(span), node });
         let items = in_order(items.collect(), &known);
         Self { parts, tree, rows, known, items, parents: tree.parents(), cuts: Vec::new() }
     }
@@ -61,8 +59,9 @@ impl<'p> Slices<'p> {
         self.cuts.len()
     }
 
-    fn weight(&self, item: &Item) -> u64 {
-        weight(self.tree.content(item.at).len(), self.tree.key(item.node).len())
+    /// What each of them weighs.
+    fn weight(&self, items: &Items<'_>) -> u64 {
+        weight(items.span.each(), self.tree.key(items.node).len())
     }
 
     /// The dot after `dot` of those that the state knows.
@@ -87,13 +86,13 @@ impl<'p> Slices<'p> {
             self.cuts.push(LocalDot::new(0, 1));
         }
         let mut sum = 0;
-        for (at, item) in self.items.iter().enumerate() {
-            sum += self.weight(item);
-            if sum >= SLICE && at + 1 < self.items.len() {
-                self.cuts.push(self.after(item.dot));
-                sum = 0;
-            }
+        let mut cuts = Vec::new();
+        for (at, items) in self.items.iter().enumerate() {
+            let more = at + 1 < self.items.len();
+            let full = full(&mut sum, &items.span, self.weight(items), more);
+            cuts.extend(full.map(|last| self.after(last)));
         }
+        self.cuts.append(&mut cuts);
         self
     }
 
@@ -114,22 +113,27 @@ impl<'p> Slices<'p> {
         old.push(LocalDot::new(0, 1));
         old.sort_unstable();
         old.dedup();
+        self.items = split(&self.items, &old);
         let mut cuts = vec![old[0]];
         // What the slice being cut and the one before it weigh.
         let (mut sum, mut previous) = (0, u64::MAX);
         let mut items = self.items.iter().peekable();
         for end in old[1..].iter().copied().map(Some).chain([None]) {
-            let is_before = |item: &&Item| end.is_none_or(|end| item.dot < end);
+            let is_before = |items: &&Items<'_>| end.is_none_or(|end| items.span.first < end);
             let total: u64 = {
-                let rest = items.clone().take_while(|item| is_before(item));
-                rest.map(|item| self.weight(item)).sum()
+                let rest = items.clone().take_while(|items| is_before(items));
+                rest.map(|items| self.weight(items) * u64::from(items.span.count)).sum()
             };
-            while let Some(item) = items.next_if(is_before) {
-                sum += self.weight(item);
+            while let Some(own) = items.next_if(is_before) {
+                let weight = self.weight(own);
+                if total <= 2 * SLICE {
+                    sum += weight * u64::from(own.span.count);
+                    continue;
+                }
                 let more = items.peek().is_some_and(is_before);
-                if total > 2 * SLICE && sum >= SLICE && more {
-                    cuts.push(self.after(item.dot));
-                    (previous, sum) = (sum, 0);
+                for last in full(&mut sum, &own.span, weight, more) {
+                    cuts.push(self.after(last));
+                    previous = SLICE;
                 }
             }
             if sum + previous.min(2 * SLICE) <= SLICE / 2 && cuts.len() > 1 {
@@ -147,14 +151,15 @@ impl<'p> Slices<'p> {
     }
 
     /// Writes the slices one after the other; `each` gets the first dot of each and its body.
-    pub(super) fn write_each(self, mut each: impl FnMut(Dot, &[u8])) {
+    pub(super) fn write_each(mut self, mut each: impl FnMut(Dot, &[u8])) {
+        self.items = split(&self.items, &self.cuts);
         let mut paths = Paths::new(self.tree.nodes());
         let mut items = &self.items[..];
         let mut body = Vec::new();
         for (nth, &cut) in self.cuts.iter().enumerate() {
             let end = self.cuts.get(nth + 1).copied();
-            let (own, rest) =
-                items.split_at(end.map_or(items.len(), |end| items.partition_point(|item| item.dot < end)));
+            let (own, rest) = items
+                .split_at(end.map_or(items.len(), |end| items.partition_point(|own| own.span.first < end)));
             items = rest;
             let (first_row, events) = self.events(cut, end);
             let columns = paths.columns(&self, own, first_row, &events);
@@ -186,14 +191,54 @@ impl<'p> Slices<'p> {
     }
 }
 
+/// The dots with which slices are full, of items that each weigh so much, one behind the other: if there are more behind. `sum` is what
+/// the slice weighs of which they are.
+fn full<'s>(
+    sum: &'s mut u64,
+    span: &Span<&[u8]>,
+    weight: u64,
+    more: bool,
+) -> impl Iterator<Item = LocalDot> + use<'s> {
+    let (mut next, last) = span.interval();
+    core::iter::from_fn(move || {
+        let (lacking, left) = (SLICE.saturating_sub(*sum).div_ceil(weight).max(1), last + 1 - next);
+        if lacking < left || (lacking == left && more) {
+            *sum = 0;
+            next += lacking;
+            Some(LocalDot::from_bits(next - 1))
+        } else {
+            *sum += left * weight;
+            next = last + 1;
+            None
+        }
+    })
+}
+
+/// The items such that none goes on over one of these dots, which ascend.
+fn split<'p>(items: &[Items<'p>], cuts: &[LocalDot]) -> Vec<Items<'p>> {
+    let mut cuts = cuts.iter().peekable();
+    let mut split = Vec::with_capacity(items.len());
+    for &Items { span, node } in items {
+        let mut first = span.first;
+        while let Some(&cut) = cuts.next_if(|cut| **cut <= span.last()) {
+            if cut > first {
+                split.push(Items { span: span.into_part(first, LocalDot::from_bits(cut.bits() - 1)), node });
+                first = cut;
+            }
+        }
+        split.push(Items { span: span.into_part(first, span.last()), node });
+    }
+    split
+}
+
 /// The items in order of dot; `known` says how far the dots of each row go.
-fn in_order(mut items: Vec<Item>, known: &[u64]) -> Vec<Item> {
-    if items.is_sorted_by_key(|item| item.dot) {
+fn in_order<'p>(mut items: Vec<Items<'p>>, known: &[u64]) -> Vec<Items<'p>> {
+    if items.is_sorted_by_key(|items| items.span.first) {
         return items;
     }
     let dots = known.iter().fold(0_u64, |sum, known| sum.saturating_add(*known));
     if dots > 8 * items.len() as u64 {
-        items.sort_unstable_by_key(|item| item.dot);
+        items.sort_unstable_by_key(|items| items.span.first);
         return items;
     }
     // Most dots are live: each has its place, which is faster than sorting.
@@ -205,7 +250,8 @@ fn in_order(mut items: Vec<Item>, known: &[u64]) -> Vec<Item> {
     };
     let starts: Vec<u64> = known.iter().map(start).collect();
     let mut places = vec![NONE; dots as usize];
-    for (at, Item { dot, .. }) in (0..).zip(&items) {
+    for (at, Items { span, .. }) in (0..).zip(&items) {
+        let dot = span.first;
         places[(starts[dot.replica() as usize] + dot.counter() - 1) as usize] = at;
     }
     places.into_iter().filter(|&at| at != NONE).map(|at| items[at as usize]).collect()
@@ -244,7 +290,7 @@ impl Paths {
     fn columns<'p>(
         &mut self,
         slices: &Slices<'p>,
-        items: &[Item],
+        items: &[Items<'p>],
         first_row: ReplicaIndex,
         events: &[WireRun],
     ) -> Vec<u8> {
@@ -295,22 +341,27 @@ impl Paths {
     fn write<'p>(
         &self,
         slices: &Slices<'p>,
-        items: &[Item],
+        items: &[Items<'p>],
         first_row: ReplicaIndex,
         part: u32,
         columns: &mut Columns<'p>,
     ) {
         let part = &self.parts[part as usize];
-        let of_slice = |dot: LocalDot| LocalDot::new(dot.replica() - first_row, dot.counter());
+        let of_slice = |at: u32| {
+            let span = items[at as usize].span;
+            let first = LocalDot::new(span.first.replica() - first_row, span.first.counter());
+            Span { first, ..span }
+        };
         if part.children == 0 && part.items.0 == part.items.1 && part.items.0 != NONE {
-            let item = &items[part.items.0 as usize];
-            return columns.item(of_slice(item.dot), slices.tree.content(item.at));
+            let only = of_slice(part.items.0);
+            if only.count == 1 {
+                return columns.item(only.first, only.contents);
+            }
         }
-        let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> = SmallVec::new();
+        let mut carried: SmallVec<[Span<&[u8]>; 2]> = SmallVec::new();
         let mut at = part.items.0;
         while at != NONE {
-            let item = &items[at as usize];
-            carried.push((of_slice(item.dot), slices.tree.content(item.at)));
+            carried.push(of_slice(at));
             at = self.next_item[at as usize];
         }
         columns.node(&carried, &[], part.children as usize);

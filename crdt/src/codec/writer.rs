@@ -15,10 +15,10 @@ use smallvec::SmallVec;
 
 use super::compress::compress;
 use super::msgpack::{write_array_len, write_bin, write_str, write_uint};
-use super::packed::{Expected, number};
+use super::packed::{Expected, number, number_len};
 use super::slices::Slices;
 use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
-use crate::delta::Parts;
+use crate::delta::{Parts, Span};
 
 /// The bits of a message's first byte.
 pub(super) mod head {
@@ -30,6 +30,8 @@ pub(super) mod head {
     pub(crate) const IN_ORDER: u8 = 4;
     /// Keys are told by what they share with the one before.
     pub(crate) const SHARED: u8 = 8;
+    /// Lengths of contents are told as runs of equal ones.
+    pub(crate) const RUNS: u8 = 16;
 }
 
 /// The two lowest bits of a node's first number.
@@ -140,8 +142,9 @@ impl Rows {
         }
     }
 
-    pub(super) fn dot(&self, dot: LocalDot) -> LocalDot {
-        LocalDot::new(self.wire(dot.replica()), dot.counter())
+    /// A span as it is called in the message.
+    pub(super) fn span<'t>(&self, span: Span<&'t [u8]>) -> Span<&'t [u8]> {
+        Span { first: LocalDot::new(self.wire(span.first.replica()), span.first.counter()), ..span }
     }
 
     /// Runs as they are called in the message, in its order.
@@ -168,12 +171,14 @@ pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
         // A state covers its whole version: it goes without saying.
         let cover = if parts.is_state { Dots::new(&[]) } else { tree.cover(node) };
         if carried.len() == 1 && cover.is_empty() && !tree.has_children(node) {
-            columns.item(rows.dot(tree.dot(carried.start)), tree.content(carried.start));
-            continue;
+            let span = rows.span(tree.span(carried.start));
+            if span.count == 1 {
+                columns.item(span.first, span.contents);
+                continue;
+            }
         }
-        let mut carried: SmallVec<[(LocalDot, &[u8]); 2]> =
-            carried.map(|at| (rows.dot(tree.dot(at)), tree.content(at))).collect();
-        carried.sort_unstable_by_key(|(dot, _)| *dot);
+        let mut carried: SmallVec<[Span<&[u8]>; 2]> = carried.map(|at| rows.span(tree.span(at))).collect();
+        carried.sort_unstable_by_key(|span| span.first);
         columns.node(&carried, &rows.runs(cover), tree.children(node).count());
     }
     columns.finish(&events, &deps)
@@ -183,7 +188,7 @@ pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
 fn each_row(parts: &Parts, mut each: impl FnMut(ReplicaIndex)) {
     parts.deps.iter().for_each(|(row, _)| each(*row));
     parts.events.iter().for_each(|run| each(run.replica));
-    parts.tree.each_carried(|dot| each(dot.replica()));
+    parts.tree.carried_runs().for_each(|(first, _)| each(LocalDot::from_bits(first).replica()));
     parts.tree.cover_runs().for_each(|(row, _, _)| each(row));
 }
 
@@ -201,7 +206,7 @@ pub(super) struct Columns<'p> {
     expected: Expected,
     covers: Column,
     expected_cover: Expected,
-    content_lengths: Column,
+    lengths: Lengths,
     /// Of all nodes but the root.
     pub(super) keys: SmallVec<[&'p [u8]; 4]>,
     contents: Vec<u8>,
@@ -219,23 +224,23 @@ impl<'p> Columns<'p> {
             expected: Expected { row, counter: first },
             covers: Column::new(),
             expected_cover: Expected { row, counter: first.saturating_sub(1) },
-            content_lengths: Column::new(),
+            lengths: Lengths::default(),
             keys: SmallVec::new(),
             contents: Vec::with_capacity(contents),
         }
     }
 
     /// The next node: what it carries, in order of dot, what it covers, and how many children follow.
-    pub(super) fn node(&mut self, carried: &[(LocalDot, &[u8])], covers: &[WireRun], children: usize) {
+    pub(super) fn node(&mut self, carried: &[Span<&[u8]>], covers: &[WireRun], children: usize) {
         match (carried, covers.len(), children) {
-            ([(_, content)], covered @ 0..=1, 0) => {
+            ([Span { count: 1, contents, .. }], covered @ 0..=1, 0) => {
                 let kind = if covered == 0 { shape::ITEM } else { shape::ITEM_AND_COVER };
-                number(&mut self.shape, (content.len() as u64) << 2 | kind);
+                number(&mut self.shape, (contents.len() as u64) << 2 | kind);
             }
             ([], 0, children) => number(&mut self.shape, (children as u64) << 2 | shape::CHILDREN),
             (carried, covered, children) => {
                 let parts = [
-                    (carried.len(), shape::CARRIES),
+                    (carried.iter().map(|span| span.count as usize).sum(), shape::CARRIES),
                     (covered, shape::COVERS),
                     (children, shape::HAS_CHILDREN),
                 ];
@@ -243,14 +248,11 @@ impl<'p> Columns<'p> {
                 let which: u64 = there().map(|(_, which)| which).sum();
                 number(&mut self.shape, which << 2 | shape::ANY);
                 there().for_each(|(count, _)| number(&mut self.shape, *count as u64));
-                carried
-                    .iter()
-                    .for_each(|(_, content)| number(&mut self.content_lengths, content.len() as u64));
+                carried.iter().for_each(|span| self.lengths.add(span.each() as u64, span.count));
             }
         }
-        for (dot, content) in carried {
-            self.dot(*dot);
-            self.contents.extend_from_slice(content);
+        for span in carried {
+            self.dots(span);
         }
         for &(row, first, last) in covers {
             self.expected_cover.write(&mut self.covers, row.into(), first, last);
@@ -260,19 +262,20 @@ impl<'p> Columns<'p> {
     /// The next node, if it carries one dot and there is no more to it.
     pub(super) fn item(&mut self, dot: LocalDot, content: &[u8]) {
         number(&mut self.shape, (content.len() as u64) << 2 | shape::ITEM);
-        self.dot(dot);
-        self.contents.extend_from_slice(content);
+        self.dots(&Span { first: dot, count: 1, contents: content });
     }
 
-    fn dot(&mut self, dot: LocalDot) {
-        let (row, counter) = (dot.replica(), dot.counter());
+    fn dots(&mut self, span: &Span<&[u8]>) {
+        let (row, first) = (span.first.replica(), span.first.counter());
+        let end = first + u64::from(span.count) - 1;
         match &mut self.run {
-            Some((of, _, last)) if *of == row && *last + 1 == counter => *last = counter,
+            Some((of, _, last)) if *of == row && *last + 1 == first => *last = end,
             _ => {
                 self.end_run();
-                self.run = Some((row, counter, counter));
+                self.run = Some((row, first, end));
             }
         }
+        self.contents.extend_from_slice(span.contents);
     }
 
     fn end_run(&mut self) {
@@ -296,7 +299,8 @@ impl<'p> Columns<'p> {
         let shares = |at: usize| shared.as_ref().map_or(0, |shared| shared.lengths[at] as usize);
         let one = matches!(events, [(0, first, last)] if first == last);
         let key_bytes: usize = self.keys.iter().map(|key| key.len() + 1).sum();
-        let rest = self.shape.len() + self.dots.len() + self.covers.len() + self.content_lengths.len();
+        let in_runs = self.lengths.pays();
+        let rest = self.shape.len() + self.dots.len() + self.covers.len() + 2 * self.lengths.runs().len();
 
         let mut out = Vec::with_capacity(16 + rest + key_bytes + self.contents.len());
         let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
@@ -304,7 +308,8 @@ impl<'p> Columns<'p> {
             flag(one, head::ONE)
                 | flag(!deps.is_empty(), head::DEPS)
                 | flag(in_order, head::IN_ORDER)
-                | flag(shared.is_some(), head::SHARED),
+                | flag(shared.is_some(), head::SHARED)
+                | flag(in_runs, head::RUNS),
         );
         if let (true, [(_, first, _)]) = (one, events) {
             number(&mut out, *first);
@@ -334,12 +339,54 @@ impl<'p> Columns<'p> {
             }
             number(&mut out, (key.len() - shares(at)) as u64);
         }
-        out.extend_from_slice(&self.content_lengths);
+        self.lengths.write(&mut out, in_runs);
         for (at, key) in self.keys.iter().enumerate() {
             out.extend_from_slice(&key[shares(at)..]);
         }
         out.extend_from_slice(&self.contents);
         out
+    }
+}
+
+/// The lengths of contents, with how many are so long one after the other.
+#[derive(Default)]
+pub(super) struct Lengths(SmallVec<[(u64, u32); 2]>);
+
+impl Lengths {
+    /// So many contents of this length.
+    pub(super) fn add(&mut self, length: u64, more: u32) {
+        match self.0.last_mut() {
+            // What has no bytes stands alone: a message holds no more dots than bytes.
+            Some((same, count)) if *same == length && length > 0 => *count += more,
+            _ => self.0.push((length, more)),
+        }
+    }
+
+    /// The runs of equal ones.
+    pub(super) fn runs(&self) -> &[(u64, u32)] {
+        &self.0
+    }
+
+    /// Whether it pays to tell runs.
+    pub(super) fn pays(&self) -> bool {
+        let run = |&(length, count): &(u64, u32)| {
+            number_len(length << 1) + if count > 1 { number_len(u64::from(count) - 2) } else { 0 }
+        };
+        let singly = |&(length, count): &(u64, u32)| number_len(length) * count as usize;
+        self.0.iter().map(run).sum::<usize>() < self.0.iter().map(singly).sum()
+    }
+
+    fn write(&self, out: &mut Vec<u8>, in_runs: bool) {
+        for &(length, count) in &self.0 {
+            if !in_runs {
+                (0..count).for_each(|_| number(out, length));
+                continue;
+            }
+            number(out, length << 1 | u64::from(count > 1));
+            if count > 1 {
+                number(out, u64::from(count) - 2);
+            }
+        }
     }
 }
 

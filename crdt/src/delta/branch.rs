@@ -3,15 +3,13 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use smallvec::SmallVec;
-
-use super::{Bytes, DeltaTree, Node, TreeWriter, translate};
+use super::{Bytes, DeltaTree, Node, Spans, TreeWriter, join_spans, retain_spans, translate};
 use crate::causal::{CausalContext, LocalDot, ReplicaIndex};
 
 #[derive(Default)]
 pub(crate) struct Branch {
     pub(crate) cover: CausalContext,
-    pub(crate) carried: SmallVec<[(LocalDot, Bytes); 1]>,
+    pub(crate) carried: Spans,
     pub(crate) children: Vec<(Bytes, Branch)>,
 }
 
@@ -19,7 +17,7 @@ impl Branch {
     pub(crate) fn from_node(node: Node<'_>) -> Self {
         Self {
             cover: CausalContext::from_intervals(node.cover().intervals().to_vec()),
-            carried: node.carried().map(|(dot, content)| (dot, Bytes::from_slice(content))).collect(),
+            carried: node.spans().map(|span| span.to_owned()).collect(),
             children: node
                 .children()
                 .map(|(key, child)| (Bytes::from_slice(key), Self::from_node(child)))
@@ -33,7 +31,7 @@ impl Branch {
 
     fn write(&self, writer: &mut TreeWriter<'_>) {
         writer.cover(self.cover.as_dots());
-        self.carried.iter().for_each(|(dot, content)| writer.carry(*dot, content));
+        self.carried.iter().for_each(|span| writer.carry_span(span));
         for (key, child) in &self.children {
             let open = writer.open(key);
             child.write(writer);
@@ -57,13 +55,7 @@ impl Branch {
 
     /// Sorts children by key and joins those of equal keys, here and below; of two contents of one dot the later stands.
     pub(crate) fn join_equal_keys(&mut self) {
-        // One or none is sorted.
-        if self.carried.len() > 1 {
-            // Stable, so the last of equal dots is the latest.
-            self.carried.sort_by_key(|(dot, _)| core::cmp::Reverse(*dot));
-            self.carried.reverse();
-            self.carried.dedup_by_key(|(dot, _)| *dot);
-        }
+        join_spans(&mut self.carried, |a, b| a.cmp(&b));
         if self.children.len() > 1 {
             self.children.sort_by(|(a, _), (b, _)| a.cmp(b));
             self.children.dedup_by(|(key, later), (kept, earlier)| {
@@ -94,8 +86,8 @@ impl Branch {
         if covers {
             above.push(core::mem::take(&mut self.cover));
         }
-        self.carried
-            .retain(|(dot, _)| !dead.contains(*dot) && !above.iter().any(|cover| cover.contains(*dot)));
+        let is_dead = |dot| dead.contains(dot) || above.iter().any(|cover| cover.contains(dot));
+        retain_spans(&mut self.carried, |dot| !is_dead(dot));
         self.children.retain_mut(|(_, child)| {
             child.drop_dead_below(dead, above);
             !child.is_empty()
@@ -107,9 +99,9 @@ impl Branch {
 
     /// Takes out what is carried under `dots`, here and below.
     pub(crate) fn split_off(&mut self, dots: &BTreeSet<LocalDot>) -> Self {
-        let is_it = |(dot, _): &(LocalDot, Bytes)| dots.contains(dot);
-        let (taken, carried) = self.carried.drain(..).partition(is_it);
-        self.carried = carried;
+        let mut taken = self.carried.clone();
+        retain_spans(&mut taken, |dot| dots.contains(&dot));
+        retain_spans(&mut self.carried, |dot| !dots.contains(&dot));
         let below = self.children.iter_mut().map(|(key, child)| (key.clone(), child.split_off(dots)));
         let children = below.filter(|(_, child)| !child.is_empty()).collect();
         Self { carried: taken, children, ..Self::default() }
@@ -117,7 +109,7 @@ impl Branch {
 
     /// Drops carried dots for which `dead` holds, and nodes left empty.
     pub(crate) fn drop_carried(&mut self, dead: &mut dyn FnMut(LocalDot) -> bool) {
-        self.carried.retain(|(dot, _)| !dead(*dot));
+        retain_spans(&mut self.carried, |dot| !dead(dot));
         self.children.retain_mut(|(_, child)| {
             child.drop_carried(dead);
             !child.is_empty()
@@ -126,7 +118,7 @@ impl Branch {
 
     pub(crate) fn translate(&mut self, rows: &[ReplicaIndex]) {
         self.cover = self.cover.translated(rows);
-        self.carried.iter_mut().for_each(|(dot, _)| *dot = translate(*dot, rows));
+        self.carried.iter_mut().for_each(|span| span.first = translate(span.first, rows));
         self.children.iter_mut().for_each(|(_, child)| child.translate(rows));
     }
 }

@@ -8,8 +8,8 @@ use core::hash::Hasher as _;
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
-use super::{DeltaTree, Flat, Node, Parts};
-use crate::causal::{CausalContext, Dots, LocalDot};
+use super::{Contents, DeltaTree, Flat, Node, Parts};
+use crate::causal::{Dots, LocalDot};
 
 /// Why bytes that decode are still not a delta or state of the type asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,21 +74,21 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
         }
         past[row as usize] = past[row as usize].max(counter);
     }
-    let mut dots = Vec::with_capacity(parts.tree.count_carried());
-    parts.tree.each_carried(|dot| dots.push(dot));
-    let is_event = |dot: &LocalDot| {
-        let row = dot.replica() as usize;
-        first[row] <= dot.counter() && dot.counter() <= past[row]
+    let runs = || parts.tree.carried_runs();
+    let is_event = |(begin, end): (u64, u64)| {
+        let (begin, end) = (LocalDot::from_bits(begin), LocalDot::from_bits(end));
+        let row = begin.replica() as usize;
+        first[row] <= begin.counter() && end.counter() <= past[row]
     };
-    if !dots.iter().all(is_event) {
+    if !runs().all(is_event) {
         return Err(Mismatch::ForeignContent);
     }
     // In a state they ascend already, as a rule, and what ascends strictly is no two times there.
-    if !dots.is_sorted_by(|a, b| a < b) {
-        let count = dots.len() as u64;
-        if CausalContext::from_dots(dots).len() != count {
-            return Err(Mismatch::TwoPlaces);
-        }
+    let carried = parts.tree.carried();
+    if !runs().is_sorted_by(|(_, last), (first, _)| last < first)
+        && carried.len() != parts.tree.count_carried() as u64
+    {
+        return Err(Mismatch::TwoPlaces);
     }
     let covered = parts.tree.covered();
     if covered.runs().any(|(row, _, last)| last > past[row as usize]) {
@@ -98,8 +98,7 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
         return Err(Mismatch::KeyTwice);
     }
     // Whether any dot is both covered and carried is soon told; whether the one lies below the other takes a walk.
-    let mut both = false;
-    parts.tree.each_carried(|dot| both |= covered.contains(dot));
+    let both = !covered.is_empty() && carried.difference(&covered) != carried;
     if both && covers_itself(parts.tree.root(), &mut Vec::new()) {
         return Err(Mismatch::CoversItself);
     }
@@ -142,9 +141,7 @@ fn covers_itself<'t>(node: Node<'t>, above: &mut Vec<Dots<'t>>) -> bool {
 }
 
 /// A leaf has no children.
-pub(crate) fn leaf<'t>(
-    node: Node<'t>,
-) -> Result<impl ExactSizeIterator<Item = (LocalDot, &'t [u8])>, Mismatch> {
+pub(crate) fn leaf<'t>(node: Node<'t>) -> Result<Contents<'t>, Mismatch> {
     if node.has_children() {
         Err(Mismatch::Shape("a container where a value stands"))
     } else {
@@ -208,6 +205,6 @@ mod tests {
         assert!(short(5, &[0x80, 0]).is_err());
         assert!(short(5, &[7, 1, 0]).is_err());
         assert!(short(5, &[0, 0]).is_err());
-        assert_eq!(short(0x15, &[0]).unwrap_err(), DecodeError::Feature { bits: 0x10 });
+        assert_eq!(short(0x25, &[0]).unwrap_err(), DecodeError::Feature { bits: 0x20 });
     }
 }

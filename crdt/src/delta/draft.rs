@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::branch::Branch;
 use super::tree::offset;
-use super::{Bytes, DeltaTree, Number};
+use super::{Bytes, DeltaTree, Number, Span};
 use crate::causal::{CausalContext, LocalDot};
 
 /// A place in a draft.
@@ -109,9 +109,7 @@ impl Covered {
 #[derive(Debug)]
 enum Taken {
     Number(LocalDot, Number),
-    Item(LocalDot, Bytes),
-    /// Consecutive dots, so many, with contents that are equally long.
-    Run(LocalDot, u32, Bytes),
+    Run(Span<Bytes>),
     Below(Box<DeltaTree>),
 }
 
@@ -413,7 +411,7 @@ impl Draft {
 
     /// Keeps what was under a dot, should the transaction be undone.
     pub(crate) fn keep(&mut self, place: PlaceId, dot: LocalDot, content: Bytes) {
-        self.taken.push((place, Taken::Item(dot, content)));
+        self.taken.push((place, Taken::Run(Span { first: dot, count: 1, contents: content })));
     }
 
     /// As `keep`, of a number.
@@ -422,8 +420,8 @@ impl Draft {
     }
 
     /// As `keep`, of consecutive dots with contents that are equally long.
-    pub(crate) fn keep_run(&mut self, place: PlaceId, dot: LocalDot, count: u32, contents: &[u8]) {
-        self.taken.push((place, Taken::Run(dot, count, Bytes::from_slice(contents))));
+    pub(crate) fn keep_run(&mut self, place: PlaceId, span: &Span<&[u8]>) {
+        self.taken.push((place, Taken::Run(span.to_owned())));
     }
 
     /// Keeps what was below a place, should the transaction be undone.
@@ -445,13 +443,10 @@ impl Draft {
         for (place, taken) in &self.taken {
             let branch = &mut branches[*place as usize];
             match taken {
-                Taken::Number(dot, number) => branch.carried.push((*dot, number.encode())),
-                Taken::Item(dot, content) => branch.carried.push((*dot, content.clone())),
-                Taken::Run(dot, count, contents) => {
-                    let each = contents.len() / *count as usize;
-                    let dots = (dot.bits()..).map(LocalDot::from_bits);
-                    branch.carried.extend(dots.zip(contents.chunks(each).map(Bytes::from_slice)));
+                Taken::Number(dot, number) => {
+                    branch.carried.push(Span { first: *dot, count: 1, contents: number.encode() });
                 }
+                Taken::Run(span) => branch.carried.push(span.clone()),
                 Taken::Below(tree) => branch.absorb(Branch::from_node(tree.root())),
             }
         }

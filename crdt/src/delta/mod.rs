@@ -10,6 +10,7 @@ mod door;
 mod draft;
 mod group;
 mod number;
+mod span;
 mod tree;
 
 use alloc::sync::Arc;
@@ -28,8 +29,9 @@ pub(crate) use door::{check_tree, leaf, repeats_a_key};
 pub(crate) use draft::{Draft, PlaceId, ROOT};
 pub(crate) use group::group;
 pub(crate) use number::{Number, read_signed, read_unsigned};
+pub(crate) use span::{Span, Spans, join as join_spans, retain as retain_spans};
 pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
-pub(crate) use tree::{Counted, Flat, NO_NODE};
+pub(crate) use tree::{Contents, Counted, Flat, NO_NODE};
 
 /// About what a row of a replica table takes.
 const ROW_BYTES: usize = 64;
@@ -185,9 +187,7 @@ impl Parts {
 
     /// The dots that have content in it.
     pub(crate) fn carried(&self) -> CausalContext {
-        let mut dots = Vec::with_capacity(self.tree.count_carried());
-        self.tree.each_carried(|dot| dots.push(dot));
-        CausalContext::from_dots(dots)
+        self.tree.carried()
     }
 
     /// The dots that some node of it covers.

@@ -9,6 +9,7 @@ use core::ops::Range;
 use smallvec::SmallVec;
 
 use super::Mismatch;
+use super::span::{Span, each};
 use crate::causal::{CausalContext, Dots, LocalDot, ReplicaIndex};
 use crate::store::DotStore;
 
@@ -25,6 +26,20 @@ struct Place {
     cover_end: u32,
 }
 
+/// Consecutive dots, with where the last of their contents ends; the first begins where that of the entry before ends.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    first: LocalDot,
+    end: u32,
+    count: u32,
+}
+
+impl Carried {
+    fn last(self) -> u64 {
+        self.first.bits() + u64::from(self.count) - 1
+    }
+}
+
 /// What a delta says: for each place in the document, what it carries and what it covers there.
 ///
 /// A leaf type carries, a container has children. The cover of a node speaks for everything under it.
@@ -32,8 +47,8 @@ struct Place {
 pub struct DeltaTree {
     /// INVARIANT: in pre-order, the root first; no other node says nothing, no key occurs twice below one node.
     places: SmallVec<[Place; 2]>,
-    /// Dots with the ends of their contents.
-    carried: SmallVec<[(LocalDot, u32); 1]>,
+    /// INVARIANT: as [`Span`]s are.
+    carried: SmallVec<[Carried; 1]>,
     /// INVARIANT: those of one node are as in a [`CausalContext`].
     covers: SmallVec<[(u64, u64); 1]>,
     keys: Bytes,
@@ -73,7 +88,7 @@ impl DeltaTree {
     pub(crate) fn fill_one(&mut self, dot: LocalDot, content: Bytes, covered: Option<(u64, u64)>) {
         self.places[0] =
             Place { end: 1, key_end: 0, carried_end: 1, cover_end: u32::from(covered.is_some()) };
-        self.carried.push((dot, offset(content.len())));
+        self.carried.push(Carried { first: dot, end: offset(content.len()), count: 1 });
         self.covers.extend(covered);
         self.contents = content;
     }
@@ -107,13 +122,19 @@ impl DeltaTree {
         self.carried.is_empty() && self.covers.is_empty()
     }
 
-    pub(crate) fn each_carried(&self, mut each: impl FnMut(LocalDot)) {
-        self.carried.iter().for_each(|(dot, _)| each(*dot));
+    /// The dots it carries, as intervals, in the order in which they stand.
+    pub(crate) fn carried_runs(&self) -> impl Iterator<Item = (u64, u64)> + Clone {
+        self.carried.iter().map(|carried| (carried.first.bits(), carried.last()))
+    }
+
+    /// The dots it carries.
+    pub(crate) fn carried(&self) -> CausalContext {
+        CausalContext::from_intervals(self.carried_runs().collect())
     }
 
     /// How many dots it carries.
     pub(crate) fn count_carried(&self) -> usize {
-        self.carried.len()
+        self.carried.iter().map(|carried| carried.count as usize).sum()
     }
 
     /// All it covers, at any place.
@@ -142,7 +163,22 @@ impl DeltaTree {
 
     /// Has every carried dot be another.
     pub(crate) fn rename(&mut self, name: impl Fn(LocalDot) -> LocalDot) {
-        self.carried.iter_mut().for_each(|(dot, _)| *dot = name(*dot));
+        // What follows on one another need not do so afterwards.
+        let old = core::mem::take(&mut self.carried);
+        let (mut places, mut start) = (self.places.iter_mut(), 0);
+        let mut place = places.next();
+        for (at, carried) in (0..).zip(&old) {
+            while let Some(filled) = place.take_if(|place| place.carried_end == at) {
+                filled.carried_end = offset(self.carried.len());
+                place = places.next();
+            }
+            let each = each((carried.end - start) as usize, carried.count) as u32;
+            for dot in carried.first.bits()..=carried.last() {
+                start += each;
+                self.carried.push(Carried { first: name(LocalDot::from_bits(dot)), end: start, count: 1 });
+            }
+        }
+        place.into_iter().chain(places).for_each(|place| place.carried_end = offset(self.carried.len()));
     }
 
     /// Has the root of a tree in which nothing else covers anything cover these dots.
@@ -164,17 +200,17 @@ impl DeltaTree {
             + heap(&self.contents)
     }
 
-    /// How many runs it covers and dots it carries: it names at most as many replicas.
+    /// How many runs it covers and carries: it names at most as many replicas.
     pub(crate) fn names(&self) -> usize {
         self.covers.len() + self.carried.len()
     }
 }
 
-/// The lists of a tree, for who walks all of it: nodes and carried dots by number.
+/// The lists of a tree, for who walks all of it: nodes and spans by number.
 #[derive(Clone, Copy)]
 pub(crate) struct Flat<'t> {
     places: &'t [Place],
-    carried: &'t [(LocalDot, u32)],
+    carried: &'t [Carried],
     covers: &'t [(u64, u64)],
     keys: &'t [u8],
     contents: &'t [u8],
@@ -212,15 +248,10 @@ impl<'t> Flat<'t> {
         self.places[node as usize].end > node + 1
     }
 
-    /// What a node carries: the numbers of its carried dots.
+    /// What a node carries: the numbers of its spans.
     pub(crate) fn carried(self, node: u32) -> Range<u32> {
         let start = if node == 0 { 0 } else { self.places[node as usize - 1].carried_end };
         start..self.places[node as usize].carried_end
-    }
-
-    /// A carried dot.
-    pub(crate) fn dot(self, carried: u32) -> LocalDot {
-        self.carried[carried as usize].0
     }
 
     /// What a node covers.
@@ -234,20 +265,21 @@ impl<'t> Flat<'t> {
         self.contents.len()
     }
 
-    /// The content of a carried dot.
-    pub(crate) fn content(self, carried: u32) -> &'t [u8] {
-        let start = if carried == 0 { 0 } else { self.carried[carried as usize - 1].1 };
-        &self.contents[start as usize..self.carried[carried as usize].1 as usize]
+    /// A span.
+    pub(crate) fn span(self, at: u32) -> Span<&'t [u8]> {
+        let start = if at == 0 { 0 } else { self.carried[at as usize - 1].end };
+        let Carried { first, end, count } = self.carried[at as usize];
+        Span { first, count, contents: &self.contents[start as usize..end as usize] }
     }
 
-    /// The carried dots with the node that carries each, in the order of their numbers.
-    pub(crate) fn items(self) -> impl Iterator<Item = (LocalDot, u32)> + 't {
+    /// The spans with the node that carries each, in the order of their numbers.
+    pub(crate) fn spans(self) -> impl Iterator<Item = (Span<&'t [u8]>, u32)> + 't {
         let mut node = 0;
-        self.carried.iter().enumerate().map(move |(at, &(dot, _))| {
-            while self.places[node as usize].carried_end as usize <= at {
+        (0..self.carried.len() as u32).map(move |at| {
+            while self.places[node as usize].carried_end <= at {
                 node += 1;
             }
-            (dot, node)
+            (self.span(at), node)
         })
     }
 
@@ -268,45 +300,45 @@ impl<'t> Flat<'t> {
     }
 }
 
-/// A tree whose keys, covers and contents come in one piece each, and whose nodes and carried dots have been counted.
+/// A tree whose keys, covers and contents come in one piece each, and whose nodes and spans have been counted.
 pub(crate) struct Counted {
     places: SmallVec<[Place; 2]>,
-    carried: SmallVec<[(LocalDot, u32); 1]>,
+    carried: SmallVec<[Carried; 1]>,
 }
 
-/// Writes the nodes and carried dots of such a tree, in pre-order.
+/// Writes the nodes and spans of such a tree, in pre-order.
 pub(crate) struct TreeBuilder<'t> {
     places: &'t mut [Place],
-    carried: &'t mut [(LocalDot, u32)],
+    carried: &'t mut [Carried],
     nodes: usize,
-    items: usize,
+    spans: usize,
 }
 
 impl Counted {
-    pub(crate) fn new(nodes: usize, carried: usize) -> Self {
-        let nothing = (LocalDot::from_bits(0), 0);
+    pub(crate) fn new(nodes: usize, spans: usize) -> Self {
+        let nothing = Carried { first: LocalDot::from_bits(0), end: 0, count: 1 };
         Self {
             places: SmallVec::from_elem(Place::default(), nodes),
-            carried: SmallVec::from_elem(nothing, carried),
+            carried: SmallVec::from_elem(nothing, spans),
         }
     }
 
     pub(crate) fn builder(&mut self) -> TreeBuilder<'_> {
-        TreeBuilder { places: &mut self.places, carried: &mut self.carried, nodes: 0, items: 0 }
+        TreeBuilder { places: &mut self.places, carried: &mut self.carried, nodes: 0, spans: 0 }
     }
 
-    /// INVARIANT: as those of [`DeltaTree`]; and the builder was given as many nodes and carried dots as counted.
+    /// INVARIANT: as those of [`DeltaTree`]; and the builder was given as many nodes and spans as counted.
     pub(crate) fn finish(self, keys: Bytes, covers: SmallVec<[(u64, u64); 1]>, contents: Bytes) -> DeltaTree {
         DeltaTree { places: self.places, carried: self.carried, covers, keys, contents }
     }
 }
 
 impl TreeBuilder<'_> {
-    /// A dot that the next node carries, with where its content ends.
+    /// Consecutive dots that the next node carries, with where the last of their contents ends.
     #[inline]
-    pub(crate) fn carry(&mut self, dot: LocalDot, content_end: u32) {
-        self.carried[self.items] = (dot, content_end);
-        self.items += 1;
+    pub(crate) fn carry(&mut self, first: LocalDot, count: u32, end: u32) {
+        self.carried[self.spans] = Carried { first, end, count };
+        self.spans += 1;
     }
 
     /// The next node, with where its key and what it covers end; says which it is.
@@ -314,7 +346,7 @@ impl TreeBuilder<'_> {
     pub(crate) fn node(&mut self, key_end: u32, cover_end: u32) -> u32 {
         let at = self.nodes as u32;
         self.nodes += 1;
-        self.places[at as usize] = Place { end: at + 1, key_end, carried_end: self.items as u32, cover_end };
+        self.places[at as usize] = Place { end: at + 1, key_end, carried_end: self.spans as u32, cover_end };
         at
     }
 
@@ -342,15 +374,26 @@ impl<'t> Node<'t> {
     }
 
     /// The dots it carries, with their contents.
-    pub(crate) fn carried(self) -> impl ExactSizeIterator<Item = (LocalDot, &'t [u8])> + Clone {
-        let from = self.before().carried_end as usize;
-        let tree = self.tree;
-        let mut start = if from == 0 { 0 } else { tree.carried[from - 1].1 as usize };
-        tree.carried[from..self.place().carried_end as usize].iter().map(move |&(dot, end)| {
-            let content = &tree.contents[start..end as usize];
-            start = end as usize;
-            (dot, content)
+    pub(crate) fn carried(self) -> Contents<'t> {
+        let (entries, start) = self.own();
+        Contents { tree: self.tree, entries: entries.iter(), start, dot: 0, left: 0, each: 0, at: 0 }
+    }
+
+    /// The dots it carries, as few spans as they are kept in.
+    pub(crate) fn spans(self) -> impl Iterator<Item = Span<&'t [u8]>> {
+        let (entries, mut start) = self.own();
+        entries.iter().map(move |&Carried { first, end, count }| {
+            let contents = &self.tree.contents[start as usize..end as usize];
+            start = end;
+            Span { first, count, contents }
         })
+    }
+
+    /// What it carries, and where the contents of that begin.
+    fn own(self) -> (&'t [Carried], u32) {
+        let from = self.before().carried_end as usize;
+        let start = if from == 0 { 0 } else { self.tree.carried[from - 1].end };
+        (&self.tree.carried[from..self.place().carried_end as usize], start)
     }
 
     /// Whether it carries anything itself.
@@ -402,6 +445,43 @@ impl<'t> Node<'t> {
     }
 }
 
+/// Carried dots one by one, with their contents.
+#[derive(Clone, Debug)]
+pub(crate) struct Contents<'t> {
+    tree: &'t DeltaTree,
+    entries: core::slice::Iter<'t, Carried>,
+    /// Where the contents of the next entry begin.
+    start: u32,
+    /// Of the entry at hand: the next dot, how many there are from it on, how long each content is, and where the next begins.
+    dot: u64,
+    left: u32,
+    each: u32,
+    at: u32,
+}
+
+impl Contents<'_> {
+    /// Whether there are more than so many; as far as entries tell.
+    pub(crate) fn exceeds(&self, few: usize) -> bool {
+        self.entries.len() > few || self.entries.clone().any(|carried| carried.count as usize > few)
+    }
+}
+
+impl<'t> Iterator for Contents<'t> {
+    type Item = (LocalDot, &'t [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            let &Carried { first, end, count } = self.entries.next()?;
+            self.each = each((end - self.start) as usize, count) as u32;
+            (self.dot, self.left, self.at, self.start) = (first.bits(), count, self.start, end);
+        }
+        let (dot, from) = (LocalDot::from_bits(self.dot), self.at as usize);
+        (self.dot, self.left, self.at) = (self.dot + 1, self.left - 1, self.at + self.each);
+        Some((dot, &self.tree.contents[from..self.at as usize]))
+    }
+}
+
 /// Writes a delta's tree in pre-order: of each node first what it covers and carries, then what lies below.
 #[derive(Debug)]
 pub struct TreeWriter<'t> {
@@ -419,7 +499,7 @@ pub(crate) struct Open {
 }
 
 impl TreeWriter<'_> {
-    /// Makes room for a tree of about this many nodes, carried dots, intervals, and bytes of keys and contents.
+    /// Makes room for a tree of about this many nodes, spans, intervals, and bytes of keys and contents.
     pub(crate) fn reserve(&mut self, [nodes, carried, covers, keys, contents]: [usize; 5]) {
         self.tree.places.reserve_exact(nodes);
         self.tree.carried.reserve_exact(carried);
@@ -435,17 +515,37 @@ impl TreeWriter<'_> {
 
     pub(crate) fn carry(&mut self, dot: LocalDot, content: &[u8]) {
         self.tree.contents.extend_from_slice(content);
-        self.carried(dot);
+        self.carried(dot, 1);
     }
 
     /// As `carry`, with the content written in place.
     pub(crate) fn carry_with(&mut self, dot: LocalDot, write: impl FnOnce(&mut Bytes)) {
         write(&mut self.tree.contents);
-        self.carried(dot);
+        self.carried(dot, 1);
     }
 
-    fn carried(&mut self, dot: LocalDot) {
-        self.tree.carried.push((dot, offset(self.tree.contents.len())));
+    /// As `carry`, of consecutive dots.
+    pub(crate) fn carry_span<C: AsRef<[u8]>>(&mut self, span: &Span<C>) {
+        self.tree.contents.extend_from_slice(span.contents.as_ref());
+        self.carried(span.first, span.count);
+    }
+
+    fn carried(&mut self, first: LocalDot, count: u32) {
+        let tree = &mut *self.tree;
+        let end = offset(tree.contents.len());
+        let own = if self.at == 0 { 0 } else { tree.places[self.at - 1].carried_end as usize };
+        if let [.., last] = tree.carried[own..]
+            && last.last() + 1 == first.bits()
+            && last.end < end
+        {
+            let start = tree.carried.iter().nth_back(1).map_or(0, |before| before.end);
+            if each((last.end - start) as usize, last.count) == each((end - last.end) as usize, count) {
+                let at = tree.carried.len() - 1;
+                tree.carried[at] = Carried { first: last.first, end, count: last.count + count };
+                return;
+            }
+        }
+        tree.carried.push(Carried { first, end, count });
         self.last().carried_end = offset(self.tree.carried.len());
     }
 

@@ -153,8 +153,9 @@ impl<'p> Fingerprint<'p> {
             let above = paths.get(parent as usize).copied().unwrap_or(0);
             paths.push(self.hash(above, |hasher| hasher.write(self.tree.key(node))));
         }
-        for (at, (dot, node)) in (0..).zip(self.tree.items()) {
-            found(dot, self.item(paths[node as usize], dot, self.tree.content(at)));
+        for (span, node) in self.tree.spans() {
+            let path = paths[node as usize];
+            span.items().for_each(|(dot, content)| found(dot, self.item(path, dot, content)));
         }
     }
 

@@ -2,11 +2,10 @@
 
 use alloc::sync::Arc;
 use alloc::vec;
-use alloc::vec::Vec;
 use core::convert::Infallible;
 
 use super::{Replica, count, row_in};
-use crate::causal::{CausalContext, HybridClock};
+use crate::causal::HybridClock;
 use crate::delta::{Delta, DeltaTree, Parts, Run, repeats_a_key};
 use crate::store::{Changes, Crdt, DotStore, Join, Look, Mut, Rows, compare};
 
@@ -104,9 +103,7 @@ impl<T: Crdt> Replica<T> {
 
     /// Joins a tree of this replica's own, as if nothing were known.
     fn rejoin(&mut self, tree: &DeltaTree) {
-        let mut dots = Vec::new();
-        tree.each_carried(|dot| dots.push(dot));
-        let carried = CausalContext::from_dots(dots);
+        let carried = tree.carried();
         let mut clock = HybridClock::default();
         let rows = Rows::default();
         let mut join = Join::new(&[], &self.tx.table, &rows, &carried, &mut clock, self.tx.seed);

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use super::value::{checked_key, decode_key, in_key};
 use super::{Content, DotStore, Key};
 use crate::causal::{CausalContext, Dots, HybridClock, LocalDot, ReplicaIndex, ReplicaTable, Stamp};
-use crate::delta::{Mismatch, Node};
+use crate::delta::{Mismatch, Node, Span};
 
 /// A row that is not there.
 const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
@@ -147,9 +147,9 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// Counts a dot that is in the state now.
-    pub(crate) fn took(&mut self) {
-        self.taken += 1;
+    /// Counts dots that are in the state now.
+    pub(crate) fn took(&mut self, count: usize) {
+        self.taken += count;
     }
 
     /// A dot of the delta as it is called here; `None` if it is known already.
@@ -157,6 +157,15 @@ impl<'a> Join<'a> {
         let dot = LocalDot::new(self.ours.row(dot.replica()), dot.counter());
         let known = self.known.get(dot.replica() as usize).copied().unwrap_or(0);
         (dot.counter() > known).then_some(dot)
+    }
+
+    /// The dots of a span that are not known yet, as they are called here.
+    pub(crate) fn admit_span<'s>(&self, span: Span<&'s [u8]>) -> Option<Span<&'s [u8]>> {
+        let last = self.admit(span.last())?;
+        let known = self.known.get(last.replica() as usize).copied().unwrap_or(0);
+        let from = LocalDot::new(span.first.replica(), span.first.counter().max(known + 1));
+        let part = span.into_part(from, span.last());
+        Some(Span { first: LocalDot::new(last.replica(), from.counter()), ..part })
     }
 
     /// Whether the delta lets a live dot of ours stand that `cover` may name.

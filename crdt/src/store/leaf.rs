@@ -108,11 +108,11 @@ impl<C: Content> Leaf<C> {
         mut seen: impl FnMut(LocalDot, &C, &mut Join<'_>),
     ) {
         // Many are sorted once: to make room for each would take time with their square.
-        let many = node.carried().len() > FEW;
+        let many = node.carried().exceeds(FEW);
         for (dot, bytes) in node.carried() {
             if let Some(dot) = join.admit(dot) {
                 let Some(content) = join.content::<C>(bytes) else { return };
-                join.took();
+                join.took(1);
                 seen(dot, &content, join);
                 if many {
                     self.items.push((dot, content));

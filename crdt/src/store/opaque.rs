@@ -5,18 +5,17 @@ use alloc::collections::BTreeMap;
 use alloc::borrow::Cow;
 use serde::Serializer;
 use serde::ser::SerializeStruct;
-use smallvec::SmallVec;
 
 use super::{Crdt, DotStore, Join, Mut};
 use crate::causal::LocalDot;
-use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
+use crate::delta::{Bytes, Mismatch, Node, Span, Spans, TreeWriter, join_spans, retain_spans};
 
 /// Joins, keeps and passes on a value whose type this program does not know: a document nobody here has opened, or a
 /// field that a newer version of the application writes. Contents stay byte for byte as they came.
 #[derive(Clone, Default, Debug)]
 pub struct Opaque {
     /// INVARIANT: in the order that is the same everywhere.
-    items: SmallVec<[(LocalDot, Bytes); 1]>,
+    items: Spans,
     /// INVARIANT: no child is empty.
     children: BTreeMap<Bytes, Opaque>,
 }
@@ -33,15 +32,14 @@ impl Crdt for Opaque {
 impl DotStore for Opaque {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         let before = self.items.len();
-        for (dot, content) in node.carried() {
-            if let Some(dot) = join.admit(dot) {
-                self.items.push((dot, Bytes::from_slice(content)));
-                join.took();
+        for span in node.spans() {
+            if let Some(span) = join.admit_span(span) {
+                join.took(span.count as usize);
+                self.items.push(span.to_owned());
             }
         }
-        if self.items.len() > before.max(1) {
-            self.items.sort_by(|(a, _), (b, _)| join.compare(*a, *b));
-            self.items.dedup_by_key(|(dot, _)| *dot);
+        if self.items.len() > before {
+            join_spans(&mut self.items, |a, b| join.compare(a, b));
         }
         for (key, child) in node.children() {
             let known = self.children.entry(Bytes::from_slice(key)).or_default();
@@ -53,7 +51,7 @@ impl DotStore for Opaque {
     }
 
     fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
-        self.items.retain(|(dot, _)| keep(*dot));
+        retain_spans(&mut self.items, &mut *keep);
         self.children.retain(|_, child| {
             child.retain(keep);
             !child.is_bottom()
@@ -61,13 +59,13 @@ impl DotStore for Opaque {
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
-        self.items.iter().for_each(|(dot, _)| each(*dot));
+        self.items.iter().flat_map(Span::items).for_each(|(dot, _)| each(dot));
         self.children.values().for_each(|child| child.dots(each));
     }
 
     fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
-        for (dot, content) in self.items.iter().filter(|(dot, _)| wanted(*dot)) {
-            writer.carry(*dot, content);
+        for part in self.items.iter().flat_map(|span| span.kept(wanted)) {
+            writer.carry_span(&part);
         }
         for (key, child) in &self.children {
             writer.child(|out| out.extend_from_slice(key), |below| child.carry(wanted, below));

@@ -1,13 +1,12 @@
-//! What is told of where a run hangs, and of one letter.
+//! What is told of where a run hangs, and of letters.
 
 use alloc::string::String;
 
 use smallvec::SmallVec;
 
 use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
-use crate::delta::{Bytes, Mismatch};
+use crate::delta::{Bytes, Mismatch, Span};
 use crate::sequence::{Origin, START, Side};
-use crate::store::Content;
 
 /// The key of what hangs on nothing; that of what hangs on an element of its own replica is empty.
 const AT_START: &[u8] = &[0];
@@ -107,28 +106,34 @@ fn read(bytes: &[u8]) -> Option<u64> {
     Some(bytes.iter().rev().fold(0, |number, group| number << 7 | u64::from(group & 0x7f)))
 }
 
-/// One scalar, in UTF-8.
-#[derive(Clone, Copy)]
-pub(super) struct Letter(pub(super) char);
-
-impl Content for Letter {
-    fn write(&self, out: &mut Bytes) {
-        out.extend_from_slice(self.0.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        if let [byte] = bytes
-            && byte.is_ascii()
-        {
-            return Ok(Self(char::from(*byte)));
+/// The letters of a span, each of which is one Unicode scalar value in UTF-8.
+pub(super) fn letters<'s>(span: &Span<&'s [u8]>) -> Result<&'s str, Mismatch> {
+    let text = core::str::from_utf8(span.contents).ok();
+    let is_each = |text: &&str| {
+        if text.is_ascii() {
+            span.each() == 1
+        } else {
+            text.chars().all(|scalar| scalar.len_utf8() == span.each())
         }
-        let why = || String::from("it is not one Unicode scalar value in UTF-8");
-        let mut scalars = core::str::from_utf8(bytes).map_err(|_| why())?.chars();
-        match (scalars.next(), scalars.next()) {
-            (Some(scalar), None) => Ok(Self(scalar)),
-            _ => Err(why()),
-        }
-    }
+    };
+    text.filter(is_each).ok_or_else(|| Mismatch::Content {
+        what: "content",
+        why: String::from("it is not one Unicode scalar value in UTF-8"),
+    })
+}
+
+/// The parts of a text whose scalars take equally many bytes, with how many they are.
+pub(super) fn equally_long(text: &str) -> impl Iterator<Item = (&str, u32)> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let each = rest.chars().next()?.len_utf8();
+        let is_other = |scalar: char| scalar.len_utf8() != each;
+        let end = if rest.is_ascii() { rest.len() } else { rest.find(is_other).unwrap_or(rest.len()) };
+        // A draft holds less than 4 GiB.
+        let (part, more) = rest.split_at(end);
+        rest = more;
+        Some((part, (part.len() / each) as u32))
+    })
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use serde::Serializer;
 
 use super::diff::splices;
-use super::head::{Letter, Told};
+use super::head::{Told, equally_long, letters};
 use super::{ABSENT, Text};
 use crate::causal::{Dots, LocalDot};
-use crate::delta::{Bytes, Mismatch, Node, TreeWriter, leaf};
+use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
 use crate::sequence::Origin;
-use crate::store::{Content, DotStore, Gathered, Join, Plain, Seen, Sight, What};
+use crate::store::{DotStore, Gathered, Join, Plain, Seen, Sight, What};
 
 impl Text {
     /// The dots of heads, with where their runs hang, as the sequence calls them.
@@ -43,7 +43,7 @@ impl Text {
             if join.right(Told::check_key(key).and_then(|()| Told::check(key, content))).is_none() {
                 return;
             }
-            join.took();
+            join.took(1);
             let row = self.rows.open(dot.replica(), join.table(), &mut self.sequence);
             let head = LocalDot::new(row, dot.counter());
             let origin = Told::origin(key, content, head, |id| self.sequence.row(id));
@@ -54,24 +54,27 @@ impl Text {
 
     /// Takes in the letters that a node carries.
     fn take_in_letters(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        // Letters that are not equally long are spans of their own: what goes on is put together.
         let mut text = String::new();
-        let (mut first, mut next) = (None, None);
-        for (dot, content) in node.carried() {
-            let Some(dot) = join.admit(dot) else { continue };
-            let Some(Letter(scalar)) = join.content(content) else { return };
-            join.took();
-            if next != Some(dot) {
-                self.add(first.replace(dot), &text, join);
+        let mut first = LocalDot::from_bits(0);
+        let mut next = first;
+        for span in node.spans() {
+            let Some(span) = join.admit_span(span) else { continue };
+            let Some(letters) = join.right(letters(&span)) else { return };
+            join.took(span.count as usize);
+            if span.first != next {
+                self.add(first, &text, join);
                 text.clear();
+                first = span.first;
             }
-            text.push(scalar);
-            next = Some(LocalDot::from_bits(dot.bits() + 1));
+            text.push_str(letters);
+            next = LocalDot::from_bits(span.last().bits() + 1);
         }
         self.add(first, &text, join);
     }
 
-    fn add(&mut self, first: Option<LocalDot>, text: &str, join: &Join<'_>) {
-        if let Some(first) = first {
+    fn add(&mut self, first: LocalDot, text: &str, join: &Join<'_>) {
+        if !text.is_empty() {
             let row = self.rows.open(first.replica(), join.table(), &mut self.sequence);
             self.sequence.add(LocalDot::new(row, first.counter()), text);
         }
@@ -156,12 +159,11 @@ impl DotStore for Text {
         let mut live: Vec<(LocalDot, &str)> =
             self.sequence.live().map(|(first, text)| (self.rows.outer(first), text)).collect();
         live.sort_unstable_by_key(|(first, _)| *first);
-        for (first, text) in live {
-            for (counter, scalar) in (first.counter()..).zip(text.chars()) {
-                let dot = LocalDot::new(first.replica(), counter);
-                if wanted(dot) {
-                    writer.carry_with(dot, |out| Letter(scalar).write(out));
-                }
+        for (mut first, text) in live {
+            for (part, count) in equally_long(text) {
+                let span = Span { first, count, contents: part };
+                span.kept(wanted).for_each(|kept| writer.carry_span(&kept));
+                first = LocalDot::from_bits(first.bits() + u64::from(count));
             }
         }
         let heads = self.heads().map(|(head, origin)| (self.rows.outer(head), self.told(head, origin)));
@@ -179,9 +181,7 @@ impl DotStore for Text {
     }
 
     fn check(node: Node<'_>) -> Result<(), Mismatch> {
-        for (_, content) in node.carried() {
-            Letter::check(content).map_err(|why| Mismatch::Content { what: "content", why })?;
-        }
+        node.spans().try_for_each(|span| letters(&span).map(drop))?;
         for (key, child) in node.children() {
             Told::check_key(key)?;
             leaf(child)?.try_for_each(|(_, content)| Told::check(key, content))?;

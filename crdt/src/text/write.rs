@@ -4,24 +4,10 @@ use alloc::string::String;
 use core::ops::Range;
 
 use super::diff::splices;
-use super::head::Told;
+use super::head::{Told, equally_long};
 use super::{BadPosition, Position, Text};
 use crate::causal::LocalDot;
 use crate::store::{Mut, deeper};
-
-/// The parts of a text whose scalars take equally many bytes, with how many they are.
-fn equally_long(text: &str) -> impl Iterator<Item = (&str, u32)> {
-    let mut rest = text;
-    core::iter::from_fn(move || {
-        let each = rest.chars().next()?.len_utf8();
-        let is_other = |scalar: char| scalar.len_utf8() != each;
-        let end = if rest.is_ascii() { rest.len() } else { rest.find(is_other).unwrap_or(rest.len()) };
-        // A draft holds less than 4 GiB.
-        let (part, more) = rest.split_at(end);
-        rest = more;
-        Some((part, (part.len() / each) as u32))
-    })
-}
 
 impl Mut<'_, Text> {
     /// Inserts text at a place.

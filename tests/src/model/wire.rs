@@ -56,7 +56,8 @@ struct Columns {
     dots: Vec<Run>,
     covers: Vec<Run>,
     keys: Vec<Vec<u8>>,
-    lengths: Vec<u8>,
+    /// With how many one after the other.
+    lengths: Vec<(u64, u64)>,
     contents: Vec<u8>,
 }
 
@@ -82,7 +83,12 @@ impl Columns {
                 for (count, _) in counts.iter().filter(|(count, _)| *count > 0) {
                     varint(&mut self.shape, *count as u64);
                 }
-                carried.iter().for_each(|(_, _, content)| varint(&mut self.lengths, content.len() as u64));
+                for (_, _, content) in carried {
+                    match self.lengths.last_mut() {
+                        Some((last, count)) if *last == content.len() as u64 && *last > 0 => *count += 1,
+                        _ => self.lengths.push((content.len() as u64, 1)),
+                    }
+                }
             }
         }
         for (row, counter, content) in carried {
@@ -94,6 +100,20 @@ impl Columns {
         }
         self.covers.extend(cover);
     }
+}
+
+/// Lengths of contents, as runs or one by one.
+fn lengths(runs: &[(u64, u64)], in_runs: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    for &(length, count) in runs {
+        if in_runs {
+            varint(&mut out, length << 1 | u64::from(count > 1));
+            (count > 1).then(|| varint(&mut out, count - 2));
+        } else {
+            (0..count).for_each(|_| varint(&mut out, length));
+        }
+    }
+    out
 }
 
 /// Runs, each told by what it differs from the end of the last one.
@@ -129,11 +149,15 @@ impl Message {
             before = key;
         }
         let shares = shared.iter().sum::<usize>() > 2 * shared.len();
+        let as_runs = lengths(&tree.lengths, true);
+        let singly = lengths(&tree.lengths, false);
+        let in_runs = as_runs.len() < singly.len();
         let mut out = vec![
             u8::from(one)
                 | u8::from(!self.deps.is_empty()) << 1
                 | u8::from(in_order) << 2
-                | u8::from(shares) << 3,
+                | u8::from(shares) << 3
+                | u8::from(in_runs) << 4,
         ];
         if one {
             varint(&mut out, first);
@@ -163,7 +187,7 @@ impl Message {
             }
             varint(&mut out, (key.len() - if shares { *shared } else { 0 }) as u64);
         }
-        out.extend(tree.lengths);
+        out.extend(if in_runs { as_runs } else { singly });
         for (key, shared) in tree.keys.iter().zip(&shared) {
             out.extend(&key[if shares { *shared } else { 0 }..]);
         }

@@ -9,14 +9,17 @@ use super::{Children, Reader};
 use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
 use crate::codec::DecodeError;
 use crate::codec::packed::Expected;
-use crate::codec::writer::{Shared, head, shape};
+use crate::codec::writer::{Lengths, Shared, head, shape};
 use crate::delta::{Bytes, Counted, DeltaTree, Parts, Run};
 use crate::store::MAX_DEPTH;
 
 /// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
 const NODE_BYTES: usize = 2 * (16 + size_of::<Shape>() + 24);
-/// What a carried dot takes: in a tree, while it is read, and at the door, where all are listed and joined to a context.
-const ITEM_BYTES: usize = 2 * (16 + 8 + 8 + 16 + 4);
+/// What a run of dots or of lengths takes while it is read, and what it may cut out: a span takes as much in a tree, and at the door, where
+/// all are listed and joined to a context.
+const SPAN_BYTES: usize = 2 * (16 + 16 + 16 + 16);
+/// What a carried dot may take where it is kept.
+const ITEM_BYTES: usize = 32;
 /// What a run that is covered takes: in a tree, while it is read, and in the context of all that the door checks.
 const COVER_BYTES: usize = 2 * (16 + 16 + 16);
 
@@ -38,7 +41,7 @@ impl Reader<'_> {
         order: Children,
     ) -> Result<Parts, DecodeError> {
         let flags = self.take(1)?[0];
-        let unknown = flags & !(head::ONE | head::DEPS | head::IN_ORDER | head::SHARED);
+        let unknown = flags & !self.features();
         if unknown != 0 {
             return Err(DecodeError::Feature { bits: unknown });
         }
@@ -48,7 +51,7 @@ impl Reader<'_> {
             self.deps(&mut parts, used)?;
         }
         let shapes = self.shapes()?;
-        let carried: usize = shapes.iter().map(|shape| shape.carried as usize).sum();
+        let carried = shapes.iter().map(|shape| u64::from(shape.carried)).sum();
         let dots = self.dots(carried, flags, &parts.events, used)?;
         let covers = self.covers(&shapes, &parts.events, used)?;
         let mut key_lengths = Vec::with_capacity(shapes.len() - 1);
@@ -67,15 +70,7 @@ impl Reader<'_> {
         if sum > u64::from(u32::MAX) {
             return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
         }
-        let mut content_lengths = Vec::with_capacity(carried);
-        for shape in &shapes {
-            for _ in 0..shape.carried {
-                content_lengths.push(match shape.content {
-                    Some(length) => length as usize,
-                    None => self.count("the length of a content")?,
-                });
-            }
-        }
+        let lengths = self.lengths(&shapes, flags & head::RUNS != 0)?;
         let own: usize = key_lengths.iter().map(|(_, own)| *own as usize).sum();
         let keys = self.take(own)?;
         let contents = self.take(self.left())?;
@@ -85,7 +80,7 @@ impl Reader<'_> {
             dots: &dots,
             covers: &covers,
             key_lengths: &key_lengths,
-            content_lengths: &content_lengths,
+            lengths: lengths.runs(),
             keys,
             contents,
         };
@@ -152,9 +147,8 @@ impl Reader<'_> {
         let mut open: SmallVec<[u32; 8]> = SmallVec::new();
         loop {
             let shape = self.shape(shapes.is_empty())?;
-            self.spend(
-                NODE_BYTES + shape.carried as usize * ITEM_BYTES + shape.covers as usize * COVER_BYTES,
-            )?;
+            let own = if shape.carried > 0 { SPAN_BYTES + shape.carried as usize * ITEM_BYTES } else { 0 };
+            self.spend(NODE_BYTES + own + shape.covers as usize * COVER_BYTES)?;
             shapes.push(shape);
             if shape.children > 0 {
                 if open.len() == MAX_DEPTH {
@@ -219,36 +213,64 @@ impl Reader<'_> {
         Ok(shape)
     }
 
+    /// The lengths of contents whose shape does not say it.
+    fn lengths(&mut self, shapes: &[Shape], in_runs: bool) -> Result<Lengths, DecodeError> {
+        let told = shapes.iter().filter(|shape| shape.content.is_none());
+        let mut left: u64 = told.map(|shape| u64::from(shape.carried)).sum();
+        let mut lengths = Lengths::default();
+        while left > 0 {
+            let told = self.number("the length of a content")?;
+            let (length, is_run) = if in_runs { (told >> 1, told & 1 == 1) } else { (told, false) };
+            let count = if is_run { self.number("how many are as long")?.saturating_add(2) } else { 1 };
+            let goes_on = lengths.runs().last().is_some_and(|(last, _)| *last == length && length > 0);
+            if count > left || (in_runs && goes_on) || (is_run && length == 0) {
+                return Err(self.malformed("lengths in the fewest runs"));
+            }
+            self.at_most_left(length)?;
+            self.spend(SPAN_BYTES)?;
+            lengths.add(length, count as u32);
+            left -= count;
+        }
+        let must_be_runs = lengths.pays() && self.format.is_some_and(|format| format >= 3);
+        if lengths.pays() < in_runs || must_be_runs > in_runs {
+            return Err(self.malformed("lengths told as runs, where that pays"));
+        }
+        Ok(lengths)
+    }
+
     /// The carried dots, in the order of the nodes.
     fn dots(
         &mut self,
-        carried: usize,
+        carried: u64,
         flags: u8,
         events: &[Run],
         used: &mut [bool],
-    ) -> Result<Vec<LocalDot>, DecodeError> {
-        let mut dots = Vec::with_capacity(carried);
+    ) -> Result<Vec<(LocalDot, u64)>, DecodeError> {
+        let mut dots = Vec::new();
+        let mut left = carried;
         let too_many = "as many dots as are carried";
         if flags & head::IN_ORDER != 0 {
             for run in events {
-                if run.last - run.first >= (carried - dots.len()) as u64 {
-                    return Err(self.malformed(too_many));
-                }
-                dots.extend((run.first..=run.last).map(|counter| LocalDot::new(run.replica, counter)));
+                let more = run.last - run.first;
+                left = left.checked_sub(more + 1).ok_or_else(|| self.malformed(too_many))?;
+                self.spend(SPAN_BYTES)?;
+                dots.push((LocalDot::new(run.replica, run.first), more + 1));
             }
-            return if dots.len() == carried { Ok(dots) } else { Err(self.malformed(too_many)) };
+            return if left == 0 { Ok(dots) } else { Err(self.malformed(too_many)) };
         }
         let mut expected = expected(events, 0);
         // As long as they are the same.
         let mut same = events.iter();
         let mut in_order = true;
-        while dots.len() < carried {
+        while left > 0 {
             let (replica, first, last, is_next) = self.run(&mut expected, used)?;
-            if last - first >= (carried - dots.len()) as u64 || (is_next && !dots.is_empty()) {
+            if last - first >= left || (is_next && !dots.is_empty()) {
                 return Err(self.malformed(too_many));
             }
             in_order &= same.next() == Some(&Run { replica, first, last });
-            dots.extend((first..=last).map(|counter| LocalDot::new(replica, counter)));
+            self.spend(SPAN_BYTES)?;
+            dots.push((LocalDot::new(replica, first), last - first + 1));
+            left -= last - first + 1;
         }
         if in_order && same.next().is_none() {
             return Err(
@@ -311,12 +333,57 @@ fn expected(events: &[Run], before: u64) -> Expected {
 /// The columns of a tree, to be put together. There is as much in each as the shapes say, but for contents.
 struct Columns<'b> {
     shapes: &'b [Shape],
-    dots: &'b [LocalDot],
+    /// Runs of them: the first and how many.
+    dots: &'b [(LocalDot, u64)],
     covers: &'b [(u64, u64)],
     key_lengths: &'b [(u32, u32)],
-    content_lengths: &'b [usize],
+    /// Of contents whose shape does not say it.
+    lengths: &'b [(u64, u32)],
     keys: &'b [u8],
     contents: &'b [u8],
+}
+
+/// The spans of nodes, one node after the other: where neither runs of dots nor of equal lengths end.
+struct Cuts<'b> {
+    dots: core::slice::Iter<'b, (LocalDot, u64)>,
+    lengths: core::slice::Iter<'b, (u64, u32)>,
+    /// What is left of the run of dots at hand, and of that of lengths.
+    dot: (LocalDot, u64),
+    length: (u64, u32),
+}
+
+impl Cuts<'_> {
+    /// The spans of the next node: the first dot, how many there are, and how long each content is.
+    #[inline]
+    fn of(&mut self, shape: &Shape) -> impl Iterator<Item = (LocalDot, u32, u64)> {
+        let (mut left, own) = (shape.carried, shape.content);
+        core::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            if self.dot.1 == 0 {
+                self.dot = *self.dots.next()?;
+            }
+            let (length, most) = match own {
+                Some(length) => (u64::from(length), 1),
+                None => {
+                    if self.length.1 == 0 {
+                        self.length = *self.lengths.next()?;
+                    }
+                    self.length
+                }
+            };
+            let most = if length == 0 { 1 } else { most };
+            let count = left.min(most).min(u32::try_from(self.dot.1).unwrap_or(u32::MAX));
+            let first = self.dot.0;
+            self.dot = (LocalDot::from_bits(first.bits() + u64::from(count)), self.dot.1 - u64::from(count));
+            if own.is_none() {
+                self.length.1 -= count;
+            }
+            left -= count;
+            Some((first, count, length))
+        })
+    }
 }
 
 /// A node of which not all children have come.
@@ -329,12 +396,19 @@ struct Above {
 }
 
 impl Columns<'_> {
+    fn spans(&self) -> Cuts<'_> {
+        let nothing = LocalDot::from_bits(0);
+        Cuts { dots: self.dots.iter(), lengths: self.lengths.iter(), dot: (nothing, 0), length: (0, 0) }
+    }
+
     /// Puts the tree together. An error says what was expected.
     fn tree(&self, order: Children) -> Result<(DeltaTree, Shared), &'static str> {
-        let mut counted = Counted::new(self.shapes.len(), self.dots.len());
+        let mut counting = self.spans();
+        let spans = self.shapes.iter().map(|shape| counting.of(shape).count()).sum();
+        let mut counted = Counted::new(self.shapes.len(), spans);
         let mut tree = counted.builder();
         let mut keys = Keys::new(self.keys, self.key_lengths);
-        let (mut dots, mut lengths) = (self.dots.iter(), self.content_lengths.iter());
+        let mut spans = self.spans();
         let (mut content_end, mut cover_end) = (0, 0);
         let mut above: SmallVec<[Above; 8]> = SmallVec::new();
         for (nth, shape) in self.shapes.iter().enumerate() {
@@ -344,17 +418,17 @@ impl Columns<'_> {
             cover_end += shape.covers;
             let mut first = None;
             let mut previous = None;
-            for (&dot, length) in dots.by_ref().zip(lengths.by_ref()).take(shape.carried as usize) {
-                if previous.is_some_and(|previous| previous >= dot) {
+            for (dot, count, length) in spans.of(shape) {
+                if previous.is_some_and(|previous| previous >= dot.bits()) {
                     return Err("carried dots in ascending order");
                 }
-                previous = Some(dot);
-                first = first.or(previous);
-                content_end += length;
-                if content_end > self.contents.len() {
+                previous = Some(dot.bits() + u64::from(count) - 1);
+                first = first.or(Some(dot));
+                content_end = length.saturating_mul(count.into()).saturating_add(content_end);
+                if content_end > self.contents.len() as u64 {
                     return Err("the content of a dot");
                 }
-                tree.carry(dot, content_end as u32);
+                tree.carry(dot, count, content_end as u32);
             }
             let node = tree.node(keys.end, cover_end);
             if shape.children > 0 {
@@ -378,7 +452,7 @@ impl Columns<'_> {
                 above.pop();
             }
         }
-        if content_end < self.contents.len() {
+        if content_end < self.contents.len() as u64 {
             return Err("the end of the message");
         }
         let (covers, contents) = (SmallVec::from_slice(self.covers), Bytes::from_slice(self.contents));

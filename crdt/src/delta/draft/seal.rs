@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use super::{Covered, Draft, KEPT_BYTES, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
-use crate::causal::{CausalContext, Dots, LocalDot};
+use crate::causal::{CausalContext, Dots};
 use crate::delta::tree::offset;
-use crate::delta::{Bytes, Counted, DeltaTree, TreeWriter};
+use crate::delta::{Bytes, Counted, DeltaTree, Span, TreeWriter};
 
 impl Draft {
     /// Writes the draft into `tree`. Yields the places at and below which nothing is carried, with the way to them, if
@@ -35,7 +35,7 @@ impl Draft {
         if self.places.len() == 1 {
             tree.fill(|writer| {
                 if self.puts.len() > LINEAR as usize {
-                    writer.reserve([0, self.dots(), 0, 0, self.contents.len()]);
+                    writer.reserve([0, self.puts.len(), 0, 0, self.contents.len()]);
                 }
                 write_own(writer, &self.covers, &self.puts, &self.contents);
             });
@@ -65,11 +65,6 @@ impl Draft {
             tree.fill(|writer| self.write(writer, &counts, order.as_deref()));
         }
         hollow
-    }
-
-    /// How many dots are carried.
-    fn dots(&self) -> usize {
-        self.puts.iter().map(|put| put.count as usize).sum()
     }
 
     /// How much is carried and covered at and below each place.
@@ -117,7 +112,7 @@ impl Draft {
     /// The tree of a draft whose places stand in pre-order and all say something: keys are where they must be already, and
     /// contents mostly. Takes them out if there are many.
     fn straight(&mut self) -> DeltaTree {
-        let mut counted = Counted::new(self.places.len(), self.dots());
+        let mut counted = Counted::new(self.places.len(), self.puts.len());
         let mut tree = counted.builder();
         let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
         let mut covered: SmallVec<[(u64, u64); 1]> = SmallVec::with_capacity(covers.len());
@@ -132,10 +127,8 @@ impl Draft {
             add_covers(covers.split_off(..count).unwrap_or_default(), |runs| covered.extend_from_slice(runs));
             while let Some((put, rest)) = puts.split_first().filter(|(put, _)| put.place == place) {
                 moved |= put.content.0 != contents_end;
-                for dot in put.dot.bits()..=put.last() {
-                    contents_end += put.each();
-                    tree.carry(LocalDot::from_bits(dot), contents_end);
-                }
+                contents_end += put.content.1 - put.content.0;
+                tree.carry(put.dot, put.count, contents_end);
                 puts = rest;
             }
             tree.node(opened.key.1, offset(covered.len()));
@@ -158,7 +151,7 @@ impl Draft {
         if self.places.len() > LINEAR as usize {
             writer.reserve([
                 self.places.len(),
-                self.dots(),
+                self.puts.len(),
                 self.covers.len(),
                 self.keys.len(),
                 self.contents.len(),
@@ -247,12 +240,8 @@ fn taken(list: &mut Bytes) -> Bytes {
 fn write_own(writer: &mut TreeWriter<'_>, covers: &[Covered], puts: &[Put], contents: &[u8]) {
     add_covers(covers, |runs| writer.cover(Dots::new(runs)));
     for put in puts {
-        let mut from = put.content.0 as usize;
-        for dot in put.dot.bits()..=put.last() {
-            let to = from + put.each() as usize;
-            writer.carry(LocalDot::from_bits(dot), &contents[from..to]);
-            from = to;
-        }
+        let contents = &contents[put.content.0 as usize..put.content.1 as usize];
+        writer.carry_span(&Span { first: put.dot, count: put.count, contents });
     }
 }
 

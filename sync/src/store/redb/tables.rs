@@ -16,8 +16,8 @@ use super::refusal;
 use crate::DocId;
 use crate::store::{StoreError, Stored, WHOLE, Write};
 
-/// The newest format this program reads, and the one it writes. A store of format 1 becomes one of this when it is opened.
-pub(super) const FORMAT: u32 = 2;
+/// The newest format this program reads, and the one it writes. A store of an older one becomes one of this when it is opened.
+pub(super) const FORMAT: u32 = 3;
 
 /// Numbers about the store.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -110,10 +110,10 @@ pub(super) fn create_or_check(database: &Database) -> Result<(), StoreError> {
         return Err(StoreError::Damaged("a database, but of another program".to_owned()));
     }
     let format = format(&reading)?;
-    if format == 1 {
+    if format < FORMAT {
         drop(reading);
         let transaction = database.begin_write().map_err(refusal)?;
-        migrate(&transaction)?;
+        migrate(&transaction, format)?;
         return transaction.commit().map_err(refusal);
     }
     // The tables exist since the first commit.
@@ -123,9 +123,10 @@ pub(super) fn create_or_check(database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes a store of format 1 one of this format: what was one value becomes one slice, until it is written anew.
-fn migrate(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    {
+/// Makes a store of an older format one of this format. Of format 1: what was one value becomes one slice, until it is written anew.
+/// Of format 2: its slices and deltas stay as they are, which are read; those that are written from now on an older program could not read.
+fn migrate(transaction: &WriteTransaction, format: u32) -> Result<(), StoreError> {
+    if format == 1 {
         let snapshots = transaction.open_table(SNAPSHOTS).map_err(refusal)?;
         let mut slices = transaction.open_table(SLICES).map_err(refusal)?;
         for entry in snapshots.iter().map_err(refusal)? {
@@ -133,8 +134,9 @@ fn migrate(transaction: &WriteTransaction) -> Result<(), StoreError> {
             let state = open_sealed(sealed.value(), Kind::Snapshot, doc.value())?;
             insert_slice(&mut slices, DocId::from_bytes(*doc.value()), WHOLE, state)?;
         }
+        drop((snapshots, slices));
+        transaction.delete_table(SNAPSHOTS).map_err(refusal)?;
     }
-    transaction.delete_table(SNAPSHOTS).map_err(refusal)?;
     let mut meta = transaction.open_table(META).map_err(refusal)?;
     meta.insert(FORMAT_KEY, u64::from(FORMAT)).map_err(refusal)?;
     Ok(())
