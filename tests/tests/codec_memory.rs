@@ -64,6 +64,9 @@ fn bombs() -> Vec<(&'static str, Message)> {
     let ids: Vec<[u8; 16]> = (1..=20_000_u128).map(u128::to_be_bytes).collect();
     let nodes = (0..20_000).map(|number| (key(number), Node::covering([(0, 1, 1)])));
     let dots = (1..=50_000).map(|counter| (0, counter, vec![0xc0]));
+    // As many spans as there can be: of dots apart, and of lengths that change.
+    let apart = (1..=50_000).map(|counter| (0, counter * 2, vec![0xc0]));
+    let changing = (1..=50_000).map(|counter| (0, counter, vec![0xc0; 1 + counter as usize % 2]));
     let runs = || (1..=50_000).map(|number| (0, number * 2, 1));
     let mut deep = Vec::new();
     for number in 0..500_u32 {
@@ -89,6 +92,24 @@ fn bombs() -> Vec<(&'static str, Message)> {
                 replicas: one(),
                 events: vec![(0, 1, 50_000)],
                 tree: Node::carrying(dots),
+                ..Message::default()
+            },
+        ),
+        (
+            "dots apart",
+            Message {
+                replicas: one(),
+                events: vec![(0, 1, 100_000)],
+                tree: Node::carrying(apart),
+                ..Message::default()
+            },
+        ),
+        (
+            "lengths that change",
+            Message {
+                replicas: one(),
+                events: vec![(0, 1, 50_000)],
+                tree: Node::carrying(changing),
                 ..Message::default()
             },
         ),

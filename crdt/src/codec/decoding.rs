@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::any::TypeId;
 
 use super::reader::{Children, Reader};
-use super::slices::{SLICE, weight};
+use super::slices::{SLICE, Weight};
 use super::{DecodeError, Envelope, EnvelopeKind, Limits};
 use crate::causal::{Dot, LocalDot, ReplicaId};
 use crate::delta::{Delta, Mismatch, Parts, check_tree};
@@ -204,7 +204,7 @@ impl<T: Crdt> Decoding<T> {
         if slice.format != Some(1)
             && let Some(cut) = slice.cut
         {
-            check_cut(&parts, cut)?;
+            check_cut(&parts, cut, slice.format)?;
         }
         Ok((parts, reader.memory()))
     }
@@ -245,14 +245,15 @@ pub(super) fn follow(reached: &mut Option<Dot>, parts: &Parts) -> Result<(), Mis
 }
 
 /// A state has one form: a slice ends with the item with which it has come to weigh enough.
-fn check_cut(parts: &Parts, cut: Cut) -> Result<(), DecodeError> {
+fn check_cut(parts: &Parts, cut: Cut, format: Option<u8>) -> Result<(), DecodeError> {
     let (mut sum, mut last): (u64, Option<(LocalDot, u64)>) = (0, None);
     let tree = parts.tree.flat();
     for (span, node) in tree.spans() {
-        let weight = weight(span.each(), tree.key(node).len());
-        sum += weight * u64::from(span.count);
+        let key = tree.key(node);
+        let weight = if format == Some(2) { Weight::of_items(&span, key) } else { Weight::of(&span, key) };
+        sum += weight.sum();
         if last.is_none_or(|(last, _)| last < span.first) {
-            last = Some((span.last(), weight));
+            last = Some((span.last(), weight.last()));
         }
     }
     let end = parts.events.last().map(|run| LocalDot::new(run.replica, run.last));

@@ -15,9 +15,36 @@ use crate::delta::{Flat, NO_NODE, Parts, Span};
 /// A slice ends with the item with which it has come to weigh this much, in bytes: 256 KiB, a few milliseconds' work.
 pub(super) const SLICE: u64 = 256 << 10;
 
-/// What an item weighs whose content and key have these lengths. Only the cuts depend on it.
-pub(super) fn weight(content: usize, key: usize) -> u64 {
-    16 + content as u64 + key as u64
+/// What the items of a span weigh: only the cuts depend on it.
+#[derive(Clone, Copy)]
+pub(super) struct Weight {
+    /// The first, also where a slice is cut before it.
+    pub(super) first: u64,
+    /// Each of the others.
+    pub(super) next: u64,
+    count: u32,
+}
+
+impl Weight {
+    pub(super) fn of(span: &Span<&[u8]>, key: &[u8]) -> Self {
+        let next = span.each() as u64;
+        Self { first: 16 + next + key.len() as u64, next, count: span.count }
+    }
+
+    /// As it was up to format 2, which knew no spans.
+    pub(super) fn of_items(span: &Span<&[u8]>, key: &[u8]) -> Self {
+        let Self { first, count, .. } = Self::of(span, key);
+        Self { first, next: first, count }
+    }
+
+    pub(super) fn sum(&self) -> u64 {
+        self.first + self.next * (u64::from(self.count) - 1)
+    }
+
+    /// What the last item weighs.
+    pub(super) fn last(&self) -> u64 {
+        if self.count == 1 { self.first } else { self.next }
+    }
 }
 
 /// Live items: consecutive dots of one node.
@@ -59,9 +86,8 @@ impl<'p> Slices<'p> {
         self.cuts.len()
     }
 
-    /// What each of them weighs.
-    fn weight(&self, items: &Items<'_>) -> u64 {
-        weight(items.span.each(), self.tree.key(items.node).len())
+    fn weight(&self, items: &Items<'_>) -> Weight {
+        Weight::of(&items.span, self.tree.key(items.node))
     }
 
     /// The dot after `dot` of those that the state knows.
@@ -122,12 +148,12 @@ impl<'p> Slices<'p> {
             let is_before = |items: &&Items<'_>| end.is_none_or(|end| items.span.first < end);
             let total: u64 = {
                 let rest = items.clone().take_while(|items| is_before(items));
-                rest.map(|items| self.weight(items) * u64::from(items.span.count)).sum()
+                rest.map(|items| self.weight(items).sum()).sum()
             };
             while let Some(own) = items.next_if(is_before) {
                 let weight = self.weight(own);
                 if total <= 2 * SLICE {
-                    sum += weight * u64::from(own.span.count);
+                    sum += weight.sum();
                     continue;
                 }
                 let more = items.peek().is_some_and(is_before);
@@ -191,23 +217,28 @@ impl<'p> Slices<'p> {
     }
 }
 
-/// The dots with which slices are full, of items that each weigh so much, one behind the other: if there are more behind. `sum` is what
-/// the slice weighs of which they are.
+/// The dots with which slices are full, of a span that weighs so much: if there are more behind. `sum` is what the slice weighs of
+/// which they are.
 fn full<'s>(
     sum: &'s mut u64,
     span: &Span<&[u8]>,
-    weight: u64,
+    weight: Weight,
     more: bool,
 ) -> impl Iterator<Item = LocalDot> + use<'s> {
     let (mut next, last) = span.interval();
     core::iter::from_fn(move || {
-        let (lacking, left) = (SLICE.saturating_sub(*sum).div_ceil(weight).max(1), last + 1 - next);
+        let left = last + 1 - next;
+        if left == 0 {
+            return None;
+        }
+        let rest = SLICE.saturating_sub(*sum + weight.first);
+        let lacking = 1 + if rest == 0 { 0 } else { rest.div_ceil(weight.next.max(1)) };
         if lacking < left || (lacking == left && more) {
             *sum = 0;
             next += lacking;
             Some(LocalDot::from_bits(next - 1))
         } else {
-            *sum += left * weight;
+            *sum += weight.first + (left - 1) * weight.next;
             next = last + 1;
             None
         }

@@ -380,7 +380,7 @@ impl<'t> Node<'t> {
     }
 
     /// The dots it carries, as few spans as they are kept in.
-    pub(crate) fn spans(self) -> impl Iterator<Item = Span<&'t [u8]>> {
+    pub(crate) fn spans(self) -> impl ExactSizeIterator<Item = Span<&'t [u8]>> {
         let (entries, mut start) = self.own();
         entries.iter().map(move |&Carried { first, end, count }| {
             let contents = &self.tree.contents[start as usize..end as usize];

@@ -14,6 +14,9 @@ use crate::causal::LocalDot;
 /// have each of it pass all others. Tests come by both ways.
 const MOST_PASSED: usize = if cfg!(test) { 12 } else { 1 << 16 };
 
+/// So many runs of live elements that come at once are placed one by one, whatever there is beside them.
+const FEW: usize = if cfg!(test) { 6 } else { 64 };
+
 /// What an element is called among its siblings: by the dot of its run, if it is the first of one, else by its own.
 #[derive(Clone, Copy)]
 pub(super) struct Name {
@@ -34,6 +37,12 @@ impl Sequence {
             // Elements that are there belong to another run than so far.
             self.is_stale |= row.last >= head.counter();
         }
+    }
+
+    /// So many runs of live elements come now, about. Where they are many beside what there is, to build all anew once they are there
+    /// takes less than to find each its place.
+    pub(crate) fn expect(&mut self, runs: usize) {
+        self.is_stale |= runs > FEW && runs > self.tree.len() / 4;
     }
 
     /// Takes in live elements: consecutive dots, with their text.

@@ -97,6 +97,11 @@ impl Tree {
         self.root == NONE
     }
 
+    /// How many pieces there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     /// Whether there are so few pieces for so many leaves that they should be packed anew.
     pub(super) fn is_sparse(&self) -> bool {
         self.leaves.len() > 8 && self.count < self.leaves.len() * (LEAF / 8)

@@ -55,6 +55,7 @@ impl Text {
     /// Takes in the letters that a node carries.
     fn take_in_letters(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         // Letters that are not equally long are spans of their own: what goes on is put together.
+        self.sequence.expect(node.spans().len());
         let mut text = String::new();
         let mut first = LocalDot::from_bits(0);
         let mut next = first;
