@@ -262,7 +262,7 @@ pub use store::{
     Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What, look_at_fields,
     look_at_variant,
 };
-pub use text::{BadPosition, Bias, Cursor, Position, Text};
+pub use text::{BadPosition, Bias, Cursor, Position, Text, TextEdit, TextSnapshot};
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///
 /// ```

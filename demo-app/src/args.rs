@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 use tombolo_sync::net::Multiaddr;
 
+use crate::content::Content;
 use crate::name::Name;
 
 const AFTER_HELP: &str = "\
@@ -71,12 +72,15 @@ pub enum Verb {
     /// A set of texts; adding wins over removing at the same time
     #[command(subcommand)]
     Set(SetVerb),
-    /// A text; after a conflict, all texts written at the same time
+    /// A text that is replaced as a whole; after a conflict, all texts written at the same time
     #[command(subcommand)]
     Register(RegisterVerb),
     /// Texts by key, in maps that may lie in each other
     #[command(subcommand)]
     Map(MapVerb),
+    /// A text that many edit at the same time, and that keeps what each of them typed
+    #[command(subcommand)]
+    Text(TextVerb),
     /// Print everything as JSON: the same bytes on all nodes that hold the same
     Dump,
     /// Show this node, its peers, and how far they are in sync
@@ -361,6 +365,66 @@ pub enum MapVerb {
     },
 }
 
+/// What to do with a text.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextVerb {
+    /// Insert at a place
+    Insert {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+        /// Before which character, from 0; characters are Unicode scalar values, of which é may be one or two
+        at: usize,
+        /// What to insert; `-` is what standard input holds, to the last byte
+        #[arg(value_name = "TEXT", allow_negative_numbers = true)]
+        content: Content,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Insert at the end
+    Append {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+        /// What to insert; `-` is what standard input holds, to the last byte
+        #[arg(value_name = "TEXT", allow_negative_numbers = true)]
+        content: Content,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Delete a part
+    Delete {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+        /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        at: usize,
+        /// How many characters
+        count: usize,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Print the text; nothing if there is no such text
+    ///
+    /// With a line break at the end if it has none; --json gives it to the last byte.
+    Get {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+    /// Edit a copy in $VISUAL, $EDITOR or vi, and do to the text what was changed in it
+    ///
+    /// What others write in the meantime stays. An editor that opens a window must be told to wait, as `code --wait`. A line break that the editor puts at the end of a text that had none is left out. Where something
+    /// fails, the text stays as it is, and the copy is kept and named.
+    Edit {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+}
+
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Go on, and print what changes
@@ -493,6 +557,8 @@ mod tests {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
         assert!(parse("tombolo set add x -5").is_ok());
         assert!(parse("tombolo register set x -5").is_ok());
+        assert!(parse("tombolo text append x -5").is_ok() && parse("tombolo text append x -").is_ok());
+        assert!(parse("tombolo text insert x -5 y").is_err() && parse("tombolo text delete x 0 -5").is_err());
         assert!(parse("tombolo counter inc x -5").is_err());
         assert!(parse("tombolo counter inc x 1.5").is_err());
         assert!(parse("tombolo counter inc a//b").is_err());

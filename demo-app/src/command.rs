@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::args::{Cli, Verb};
+use crate::args::{Cli, TextVerb, Verb};
 use crate::ask::ask;
 use crate::failure::{Code, Failure, Result};
 use crate::home::Home;
 use crate::output::{Output, write, write_line};
 use crate::request::{Request, Whom};
-use crate::{demo, figures, follow, inspect, membership, shell, up};
+use crate::{demo, edit, figures, follow, inspect, membership, shell, up};
 
 /// Does what the command line says.
 ///
@@ -36,7 +36,14 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             let runtime = runtime(&mut Builder::new_multi_thread())?;
             runtime.block_on(up::up(&home()?, output, args))?;
         }
-        verb => runtime(&mut Builder::new_current_thread())?.block_on(perform(&home()?, output, verb))?,
+        mut verb => {
+            let home = home()?;
+            if let Verb::Text(TextVerb::Insert { content, .. } | TextVerb::Append { content, .. }) = &mut verb
+            {
+                content.read()?;
+            }
+            runtime(&mut Builder::new_current_thread())?.block_on(perform(&home, output, verb))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -60,11 +67,13 @@ pub async fn perform(home: &Home, output: Output, verb: Verb) -> Result<()> {
             return output.document(&all, || format!("{all:#}\n"));
         }
         Verb::Dump => return write_line(&ask(home, &Request::Dump).await?.to_string()),
+        Verb::Text(TextVerb::Edit { name, concern }) => return edit::edit(home, output, name, concern).await,
         Verb::Counter(verb) => Request::Counter(verb),
         Verb::Flag(verb) => Request::Flag(verb),
         Verb::Set(verb) => Request::Set(verb),
         Verb::Register(verb) => Request::Register(verb),
         Verb::Map(verb) => Request::Map(verb),
+        Verb::Text(verb) => Request::Text(verb),
         Verb::Invite => Request::Invite,
         Verb::Status(args) if args.documents => Request::Documents,
         Verb::Status(_) => Request::Status,

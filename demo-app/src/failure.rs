@@ -45,6 +45,10 @@ pub enum Code {
     NotConfirmed,
     /// The name stands for something of another type.
     WrongType,
+    /// The text has no such place.
+    OutOfRange,
+    /// The editor could not be started, or failed.
+    Editor,
     /// The name cannot be one.
     BadName,
     /// No peer is meant.

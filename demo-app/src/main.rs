@@ -7,7 +7,7 @@
 //!
 //! Each verb is one [`Request`](request::Request) (`init`, `join`, `restore`, `inspect` and `up` excepted), answered by one function,
 //! [`execute`](execute::execute), either in the node that runs on the home or, where none runs, in the command itself.
-//! The answer is JSON; `output` prints it, or says it for people.
+//! `text edit` is two, one before the editor runs and one after. The answer is JSON; `output` prints it, or says it for people.
 //!
 //! On Unix commands reach a running node over a socket that only this user can open. Elsewhere they work while no node
 //! runs.
@@ -18,7 +18,9 @@ mod args;
 mod ask;
 mod client;
 mod command;
+mod content;
 mod demo;
+mod edit;
 mod execute;
 mod failure;
 mod figures;

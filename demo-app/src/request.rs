@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tombolo_crdt::TextEdit;
 
-use crate::args::{Concern, CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb};
+use crate::args::{Concern, CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb, TextVerb};
 use crate::name::Name;
 
 /// One question or order.
@@ -25,6 +26,22 @@ pub enum Request {
     Register(RegisterVerb),
     /// A map.
     Map(MapVerb),
+    /// A text.
+    Text(TextVerb),
+    /// A text as it stands, for somebody to edit.
+    Snapshot {
+        /// Which.
+        name: Name,
+    },
+    /// Do to a text what somebody changed in a snapshot.
+    Edited {
+        /// Which.
+        name: Name,
+        /// What.
+        edit: TextEdit,
+        /// Who else must hold it.
+        concern: Concern,
+    },
     /// Everything.
     Dump,
     /// The names of the documents.
@@ -89,6 +106,8 @@ impl Request {
                 | Self::Map(MapVerb::Remove { .. })
                 | Self::Register(RegisterVerb::Set { .. })
                 | Self::Map(MapVerb::Put { .. })
+                | Self::Text(TextVerb::Insert { .. } | TextVerb::Append { .. } | TextVerb::Delete { .. })
+                | Self::Edited { .. }
                 | Self::Link { .. }
                 | Self::Backup { .. }
                 | Self::Leave { .. }
@@ -103,7 +122,13 @@ impl Request {
             | Self::Flag(FlagVerb::Enable { concern, .. } | FlagVerb::Disable { concern, .. })
             | Self::Set(SetVerb::Add { concern, .. } | SetVerb::Remove { concern, .. })
             | Self::Register(RegisterVerb::Set { concern, .. })
-            | Self::Map(MapVerb::Put { concern, .. } | MapVerb::Remove { concern, .. }) => Some(concern),
+            | Self::Map(MapVerb::Put { concern, .. } | MapVerb::Remove { concern, .. })
+            | Self::Text(
+                TextVerb::Insert { concern, .. }
+                | TextVerb::Append { concern, .. }
+                | TextVerb::Delete { concern, .. },
+            )
+            | Self::Edited { concern, .. } => Some(concern),
             _ => None,
         }
     }

@@ -22,6 +22,26 @@ pub fn stop() -> Result<impl Future<Output = ()>> {
     })
 }
 
+/// From now on, has the process go on when the terminal interrupts it and what it has started.
+///
+/// # Errors
+/// When signals cannot be handled.
+#[cfg(unix)]
+pub fn outlive_interrupts() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Once there has been a handler the system's own is never back.
+    signal(SignalKind::interrupt()).map(drop).map_err(|why| Failure::io("signals cannot be handled", &why))
+}
+
+/// Does nothing here.
+///
+/// # Errors
+/// None here.
+#[cfg(not(unix))]
+pub fn outlive_interrupts() -> Result<()> {
+    Ok(())
+}
+
 /// Comes back when the process is told to stop.
 ///
 /// # Errors

@@ -1,6 +1,8 @@
 //! Where an element stands that may be a ghost, also one that has no place.
 
+use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use super::piece::after;
 use super::remote::Name;
@@ -49,6 +51,28 @@ impl Sequence {
             start += piece.scalars();
         }
         None
+    }
+
+    /// Where those are read of `count` elements of one replica that are live: scalars, in the order of the elements' dots.
+    pub(crate) fn live_among(&self, first: LocalDot, count: u64) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        let Some(row) = self.rows.get(first.replica()) else { return ranges };
+        let end = first.counter().saturating_add(count).min(row.last + 1);
+        let mut counter = first.counter();
+        while counter < end {
+            let Some((place, from)) = self.place_of(LocalDot::new(first.replica(), counter)) else {
+                counter += 1;
+                continue;
+            };
+            let piece = self.tree.pieces(place.leaf)[place.at];
+            let len = (piece.len() - from).min(end - counter);
+            if piece.is_live() {
+                let start = self.scalars_at(place) + from as usize;
+                ranges.push(start..start + len as usize);
+            }
+            counter += len;
+        }
+        ranges
     }
 
     /// How many scalars are read before a place.

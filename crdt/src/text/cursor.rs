@@ -35,8 +35,8 @@ pub enum Bias {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Cursor {
     /// `None`: the start or the end of the text, to which it keeps.
-    letter: Option<Dot>,
-    bias: Bias,
+    pub(super) letter: Option<Dot>,
+    pub(super) bias: Bias,
 }
 
 impl Text {

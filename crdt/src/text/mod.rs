@@ -10,6 +10,7 @@ mod cursor;
 mod diff;
 mod head;
 mod position;
+mod snapshot;
 mod store;
 mod write;
 
@@ -26,6 +27,7 @@ use crate::store::{Crdt, Mut};
 pub use cursor::{Bias, Cursor};
 use head::Told;
 pub use position::{BadPosition, Position};
+pub use snapshot::{TextEdit, TextSnapshot};
 
 /// No row.
 const ABSENT: ReplicaIndex = ReplicaIndex::MAX;

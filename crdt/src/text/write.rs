@@ -80,7 +80,7 @@ impl Mut<'_, Text> {
         self.take(0..self.state.len());
     }
 
-    fn put(&mut self, at: usize, text: &str) {
+    pub(super) fn put(&mut self, at: usize, text: &str) {
         if text.is_empty() {
             return;
         }
@@ -111,7 +111,7 @@ impl Mut<'_, Text> {
         }
     }
 
-    fn take(&mut self, range: Range<usize>) {
+    pub(super) fn take(&mut self, range: Range<usize>) {
         let Text { sequence, rows, .. } = &mut *self.state;
         let (place, tx) = (self.place, &mut *self.tx);
         sequence.delete(range.start, range.len(), |first, text| {

@@ -5,7 +5,7 @@
 //! the name stands for, so `{"visits":{"counter":5},"board":{"map":{"owner":{"register":["Ann"]}}}}`.
 
 use serde_json::{Map, Value};
-use tombolo_crdt::{AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, MvRegister, PnCounter, View};
+use tombolo_crdt::{AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, MvRegister, PnCounter, Text, View};
 use tombolo_sync::Node;
 
 use crate::failure::Result;
@@ -23,11 +23,13 @@ pub enum Kind {
     Register,
     /// A `Doc`.
     Map,
+    /// A `Text`.
+    Text,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Counter, Self::Flag, Self::Set, Self::Register, Self::Map];
+    pub const ALL: [Self; 6] = [Self::Counter, Self::Flag, Self::Set, Self::Register, Self::Map, Self::Text];
 
     /// The verb's name, which is also the tag.
     pub const fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Kind {
             Self::Set => "set",
             Self::Register => "register",
             Self::Map => "map",
+            Self::Text => "text",
         }
     }
 
@@ -48,6 +51,7 @@ impl Kind {
             Self::Set => AddWinsSet::<String>::type_name() == type_name,
             Self::Register => MvRegister::<String>::type_name() == type_name,
             Self::Map => Doc::type_name() == type_name,
+            Self::Text => Text::type_name() == type_name,
         })
     }
 }
@@ -76,6 +80,7 @@ pub fn tagged(node: &Node, name: &str, type_name: &str) -> (String, Value) {
         Kind::Set => view::<AddWinsSet<String>>(node, name),
         Kind::Register => view::<MvRegister<String>>(node, name),
         Kind::Map => view::<Doc>(node, name),
+        Kind::Text => view::<Text>(node, name),
     };
     (kind.name().to_owned(), value)
 }
@@ -91,6 +96,7 @@ pub(super) fn open_as_it_is(node: &Node, name: &str, kind: Kind) -> bool {
         Kind::Set => is_there::<AddWinsSet<String>>(node, name),
         Kind::Register => is_there::<MvRegister<String>>(node, name),
         Kind::Map => is_there::<Doc>(node, name),
+        Kind::Text => is_there::<Text>(node, name),
     }
 }
 
@@ -113,8 +119,9 @@ mod tests {
     fn each_kind_is_found_by_its_type_and_no_other() {
         assert_eq!(Kind::of_type("PnCounter"), Some(Kind::Counter));
         assert_eq!(Kind::of_type("Doc"), Some(Kind::Map));
+        assert_eq!(Kind::of_type("Text"), Some(Kind::Text));
         assert_eq!(Kind::of_type("Board"), None);
         let names: std::collections::BTreeSet<_> = Kind::ALL.map(Kind::name).into();
-        assert_eq!(names.len(), 5);
+        assert_eq!(names.len(), 6);
     }
 }

@@ -5,6 +5,7 @@ mod dump;
 mod held;
 mod links;
 mod place;
+mod text;
 mod types;
 mod watch;
 
@@ -59,6 +60,9 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
         Request::Set(verb) => types::set(node, verb).await,
         Request::Register(verb) => types::register(node, verb).await,
         Request::Map(verb) => types::map(node, verb).await,
+        Request::Text(verb) => text::text(node, verb).await,
+        Request::Snapshot { name } => as_json(&text::snapshot(node, &name)?),
+        Request::Edited { name, edit, concern } => text::edited(node, &name, &edit, concern).await,
         Request::Dump => dump::dump(node),
         Request::Names => {
             let mut names: Vec<String> =

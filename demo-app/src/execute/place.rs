@@ -43,11 +43,24 @@ pub(super) async fn write<T: Crdt, R: Send + 'static>(
     document: impl FnOnce(&mut T::Mut<'_>) -> R,
     entry: impl FnOnce(&mut Mut<'_, Doc>, &str) -> R,
 ) -> Result<(Option<R>, Held)> {
+    let document = |value: &mut T::Mut<'_>| Ok(document(value));
+    try_write::<T, R>(node, name, (kind, create), concern, document, |map, last| Ok(entry(map, last))).await
+}
+
+/// As [`write()`], but what writes may refuse; nothing has changed then.
+pub(super) async fn try_write<T: Crdt, R: Send + 'static>(
+    node: &Node,
+    name: &Name,
+    (kind, create): (Kind, bool),
+    concern: Concern,
+    document: impl FnOnce(&mut T::Mut<'_>) -> Result<R>,
+    entry: impl FnOnce(&mut Mut<'_, Doc>, &str) -> Result<R>,
+) -> Result<(Option<R>, Held)> {
     let Some((last, maps)) = name.inside().split_last() else {
         let Some(found) = open::<T>(node, name.document(), kind, create)? else {
             return Ok((None, Held::default()));
         };
-        let (value, held) = settle(node, found.update(document), concern).await?;
+        let (value, held) = settle(node, found.try_update(document)?, concern).await?;
         return Ok((Some(value), held));
     };
     let Some(found) = open::<Doc>(node, name.document(), Kind::Map, create)? else {
@@ -62,7 +75,7 @@ pub(super) async fn write<T: Crdt, R: Send + 'static>(
             return Ok::<_, Failure>(None);
         }
         let mut map = doc.by_ref().at_path(maps.iter().map(String::as_str));
-        Ok(Some(entry(&mut map, last)))
+        entry(&mut map, last).map(Some)
     })?;
     settle(node, commit, concern).await
 }

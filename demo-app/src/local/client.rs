@@ -81,7 +81,12 @@ impl Client {
         request: &Request,
         mut each: impl FnMut(Value) -> Result<()>,
     ) -> Result<Value, CallError> {
-        if wire::write(&mut self.stream, request, wire::MAX_REQUEST).await.is_err() {
+        if let Err(why) = wire::write(&mut self.stream, request, wire::MAX_REQUEST).await {
+            if why.kind() == io::ErrorKind::InvalidInput {
+                let failure =
+                    Failure::new(Code::Failed, format!("this is too long for the running node: {why}"));
+                return Err(CallError::Failed(failure));
+            }
             // It may have said why; if not, part of the request may have reached it.
             return match self.receive().await {
                 Ok(Answer::Bye) => Err(CallError::NotTaken),

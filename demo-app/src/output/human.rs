@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::table::table;
-use crate::args::{FlagVerb, SetVerb};
+use crate::args::{FlagVerb, SetVerb, TextVerb};
 use crate::report::{PeerReport, Report};
 use crate::request::Request;
 
@@ -47,6 +47,11 @@ fn value(request: &Request, answer: &Value) -> String {
             }
         }
         Request::Map(_) => map(answer),
+        Request::Text(TextVerb::Get { .. }) => whole(&answer["value"]),
+        Request::Text(TextVerb::Delete { .. }) => format!("deleted; {}", length(answer)),
+        Request::Text(_) => format!("inserted; {}", length(answer)),
+        Request::Edited { .. } if answer["changed"] == true => format!("edited; {}", length(answer)),
+        Request::Edited { .. } => format!("nothing changed; {}", length(answer)),
         Request::Status => match serde_json::from_value(answer.clone()) {
             Ok(report) => status(&report),
             Err(_) => plain(answer),
@@ -60,7 +65,11 @@ fn value(request: &Request, answer: &Value) -> String {
         }
         Request::Watch { .. } => change(answer),
         Request::Names => lines(answer),
-        Request::Identity | Request::Dump | Request::Set(_) | Request::Leave { .. } => plain(answer),
+        Request::Identity
+        | Request::Dump
+        | Request::Set(_)
+        | Request::Snapshot { .. }
+        | Request::Leave { .. } => plain(answer),
     }
 }
 
@@ -74,6 +83,21 @@ fn bare(value: &Value) -> String {
         Value::String(text) => text.clone(),
         value => value.to_string(),
     }
+}
+
+/// A text of many lines, of which the last one ends as well.
+fn whole(text: &Value) -> String {
+    let mut text = bare(text);
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// How long a text is.
+fn length(answer: &Value) -> String {
+    let unit = if answer["length"] == 1 { "character" } else { "characters" };
+    format!("it has {} {unit} now\n", answer["length"])
 }
 
 /// One line an element.
@@ -143,7 +167,8 @@ fn change(item: &Value) -> String {
         None if item["origin"] == "undone" => "undone, the disk refused it".to_owned(),
         None => format!("from {}", bare(&item["origin"])),
     };
-    format!("{} {} {}  {by}\n", bare(&item["type"]), bare(&item["name"]), bare(&item["value"]))
+    // A text in quotation marks, whose lines are one then.
+    format!("{} {} {}  {by}\n", bare(&item["type"]), bare(&item["name"]), item["value"])
 }
 
 /// What people see of a status.
@@ -247,7 +272,7 @@ fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{CounterVerb, MapVerb, RegisterVerb};
+    use crate::args::{Concern, CounterVerb, MapVerb, RegisterVerb};
     use crate::name::Name;
     use serde_json::json;
 
@@ -264,6 +289,19 @@ mod tests {
         assert_eq!(answer(&list, &json!([])), "");
         let get = Request::Register(RegisterVerb::Get { name: name() });
         assert_eq!(answer(&get, &json!({ "values": ["ann's", "bob's"] })), "ann's\nbob's\n");
+    }
+
+    #[test]
+    fn a_text_ends_with_a_line_break_and_has_no_more_of_them_than_that() {
+        let get = Request::Text(TextVerb::Get { name: name() });
+        for (value, seen) in [("", ""), ("one", "one\n"), ("one\n", "one\n"), ("one\n\n", "one\n\n")] {
+            assert_eq!(answer(&get, &json!({ "value": value })), seen);
+        }
+        let delete = TextVerb::Delete { name: name(), at: 0, count: 1, concern: Concern::default() };
+        assert_eq!(
+            answer(&Request::Text(delete), &json!({ "length": 1 })),
+            "deleted; it has 1 character now\n"
+        );
     }
 
     #[test]
@@ -296,5 +334,7 @@ mod tests {
         assert_eq!(answer(&watch, &item), "counter visits 5  from bob\n");
         let item = json!({ "name": "visits", "type": "counter", "value": 6, "origin": "local" });
         assert_eq!(answer(&watch, &item), "counter visits 6  here\n");
+        let item = json!({ "name": "notes", "type": "text", "value": "one\ntwo", "origin": "local" });
+        assert_eq!(answer(&watch, &item), "text notes \"one\\ntwo\"  here\n");
     }
 }

@@ -21,6 +21,8 @@ use crate::output::Output;
 use crate::request::Request;
 use complete::Completer;
 
+pub use words::split;
+
 /// The history's file in the home.
 const HISTORY: &str = "shell-history";
 const HELP_HINT: &str =

@@ -7,7 +7,7 @@
 ///
 /// # Errors
 /// When a quote is not closed.
-pub(super) fn split(line: &str) -> Result<Vec<String>, String> {
+pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
