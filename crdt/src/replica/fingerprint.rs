@@ -123,7 +123,7 @@ impl<T: Crdt> Replica<T> {
         Fingerprint::of(&self.tree_of(is_meant), &self.tx.table, key).sum()
     }
 
-    fn tree_of(&self, is_meant: impl Fn(LocalDot) -> bool) -> DeltaTree {
+    pub(super) fn tree_of(&self, is_meant: impl Fn(LocalDot) -> bool) -> DeltaTree {
         DeltaTree::written(|writer| self.state.carry(&is_meant, writer))
     }
 }

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::update::Attempt;
 use super::{Replica, row_in};
-use crate::causal::{MAX_COUNTER, Version};
-use crate::delta::{Delta, ROOT};
-use crate::store::{Crdt, DotStore, Sweep};
+use crate::causal::{Dot, MAX_COUNTER, Tx, Version};
+use crate::delta::{Delta, DeltaTree, Node, PlaceId, ROOT, TreeWriter};
+use crate::store::{Crdt, DotStore, FADING, Named, Sweep, write_key};
 
 /// How much a [`Replica`] keeps, and how much of it only remembers what is gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,9 +32,10 @@ impl<T: Crdt> Replica<T> {
     pub fn garbage(&self) -> Garbage {
         let mut all = Sweep::new(&self.known, &self.tx.table);
         self.state.remembered(&mut all);
+        let (gone, fading) = all.finish();
         Garbage {
             items: super::count(&self.state),
-            removals: all.dots().len(),
+            removals: gone.len() + fading.len(),
             replicas: self.replicas(),
             history_bytes: self.ring.weight(),
             waiting: self.pending(),
@@ -68,6 +69,10 @@ impl<T: Crdt> Replica<T> {
     /// removal after all, then what he wrote at the same time wins over it: that is all that can happen. No value that is
     /// read changes, here or elsewhere; [`conflicts`](Self::conflicts) tell no more of what was hidden. Below each key of a map one remembered removal stays if there is any, for the key is there by it.
     ///
+    /// Of a [`Text`](crate::Text) it forgets where runs stood of which nothing is left, in two steps: the first time it names them, so
+    /// that nobody who knows that hangs anything on them; and once that lies within `stable`, they are forgotten. If somebody did not know
+    /// it after all, then what he hung on such a run reads elsewhere than where he put it.
+    ///
     /// Costs a walk over the state, here and where the change is merged; so forget many at once.
     ///
     /// ```
@@ -87,14 +92,20 @@ impl<T: Crdt> Replica<T> {
         let known = self.by_row(stable);
         let mut sweep = Sweep::new(&known, &self.tx.table);
         self.state.remembered(&mut sweep);
-        let gone = sweep.dots();
+        let (gone, fading) = sweep.finish();
         let me = self.me.unwrap_or_else(|| self.intern(self.id));
         self.tx.begin(me, self.known[me as usize]);
         let attempt = Attempt::new(self);
         // Without a dot left nothing is forgotten: a write would be refused, and this is none that anybody asked for.
-        if !gone.is_empty() && attempt.replica.known[me as usize] < MAX_COUNTER {
+        let dots_left = MAX_COUNTER - attempt.replica.known[me as usize];
+        if gone.len() + fading.len() > 0 && dots_left > fading.len() as u64 {
             let replica = &mut *attempt.replica;
             replica.me = Some(me);
+            let named = replica.tree_of(|dot| fading.binary_search(&dot).is_ok());
+            let named = DeltaTree::written(|writer| {
+                name_fading(named.root(), ROOT, &mut replica.tx, writer);
+            });
+            replica.rejoin(&named);
             for &dot in &gone {
                 replica.tx.cover(ROOT, dot);
             }
@@ -102,6 +113,32 @@ impl<T: Crdt> Replica<T> {
         }
         attempt.commit()
     }
+}
+
+/// Names what is fading, which `node` shows where it stands, in items of the transaction, and in a tree of these.
+fn name_fading(node: Node<'_>, place: PlaceId, tx: &mut Tx, writer: &mut TreeWriter<'_>) {
+    let mut dots: Vec<Dot> =
+        node.children().flat_map(|(_, child)| child.carried()).map(|(dot, _)| tx.table.dot(dot)).collect();
+    if dots.is_empty() {
+        for (key, child) in node.children() {
+            let below = tx.draft.child(place, |out| out.extend_from_slice(key));
+            let open = writer.open(key);
+            name_fading(child, below, tx, writer);
+            writer.close(&open);
+        }
+        return;
+    }
+    dots.sort_unstable();
+    let of_one = dots.chunk_by(|a, b| a.replica == b.replica);
+    let named: Named =
+        of_one.map(|dots| (dots[0].replica, dots.iter().map(|dot| dot.counter).collect())).collect();
+    let dot = tx.dot();
+    let below = tx.draft.child(place, |out| out.extend_from_slice(FADING));
+    tx.draft.put(below, dot, |out| write_key(&named, out));
+    writer.child(
+        |key| key.extend_from_slice(FADING),
+        |below| below.carry_with(dot, |out| write_key(&named, out)),
+    );
 }
 
 #[cfg(test)]

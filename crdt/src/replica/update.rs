@@ -102,7 +102,7 @@ impl<T: Crdt> Replica<T> {
     }
 
     /// Joins a tree of this replica's own, as if nothing were known.
-    fn rejoin(&mut self, tree: &DeltaTree) {
+    pub(super) fn rejoin(&mut self, tree: &DeltaTree) {
         let carried = tree.carried();
         let mut clock = HybridClock::default();
         let rows = Rows::default();

@@ -1,6 +1,7 @@
 //! Writing at positions.
 
 use super::piece::{Piece, Unit, Width, after, bytes_of};
+use super::remote::Name;
 use super::runs::{Rows, Run, START, before};
 use super::tree::{NONE, Place};
 use super::{Cursor, Origin, Sequence, Side};
@@ -156,7 +157,9 @@ impl Sequence {
             return self.append(gap, end, index, text, mint(None, &self.rows));
         }
         let next = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();
+        let beside_frozen = next.is_some_and(|(_, piece)| self.is_frozen(piece));
         let origin = match next.map(|(_, piece)| piece.first()) {
+            _ if beside_frozen => self.origin_beside_frozen(gap, left),
             Some(next) if self.rows.left(next) == left => Origin { parent: next, side: Side::Left },
             _ => Origin { parent: left, side: Side::Right },
         };
@@ -166,6 +169,11 @@ impl Sequence {
             self.add_run(before(first), origin);
             self.add(first, text);
             return self.settle();
+        }
+        if beside_frozen {
+            // It may stand behind some of them.
+            gap = self.gap(origin, Name { dot: before(first), begins: true });
+            self.passed = 0;
         }
         self.begin(gap, origin, other, index, text, first);
     }

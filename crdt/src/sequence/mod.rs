@@ -15,6 +15,7 @@
 //! runs and live elements, of which it is a function: where what comes does not come in the order in which it was written.
 
 mod build;
+mod fade;
 mod find;
 mod local;
 mod piece;

@@ -201,7 +201,7 @@ impl Sequence {
     }
 
     /// The gap where an element called `name` belongs that hangs at `origin`, whose parent has a place.
-    fn gap(&mut self, origin: Origin, name: Name) -> Place {
+    pub(super) fn gap(&mut self, origin: Origin, name: Name) -> Place {
         let parent = origin.parent;
         let Some(start) = self.tree.first() else { return Place { leaf: 0, at: 0 } };
         let mut passed = self.passed;
@@ -241,7 +241,7 @@ impl Sequence {
     }
 
     /// Whether one element that has a place stands before another.
-    fn is_before(&self, a: LocalDot, b: LocalDot) -> bool {
+    pub(super) fn is_before(&self, a: LocalDot, b: LocalDot) -> bool {
         match (self.place_of(a), self.place_of(b)) {
             (Some((one, from)), Some((other, at))) => {
                 self.tree.compare(one, other).then(from.cmp(&at)) == Ordering::Less

@@ -39,6 +39,8 @@ pub(super) struct Run {
     pub(super) origin: Origin,
     /// The origin hangs on itself, which nobody can have meant: the run stands at the start.
     pub(super) is_loose: bool,
+    /// Nobody who knows it hangs anything on it.
+    pub(super) is_frozen: bool,
     /// Of the elements that the first one lies between the nearest above it, as far as that is not the parent: on the left the
     /// nearest in whose right part it lies, on the right the nearest in whose left part.
     pub(super) other: LocalDot,
@@ -46,7 +48,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(head: u64, origin: Origin) -> Self {
-        Self { head, origin, is_loose: false, other: END }
+        Self { head, origin, is_loose: false, is_frozen: false, other: END }
     }
 
     /// Where it hangs.

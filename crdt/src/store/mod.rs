@@ -39,6 +39,7 @@ pub use mutate::{MAX_DEPTH, Mut};
 pub use opaque::Opaque;
 pub use plain::Plain;
 pub use sweep::Sweep;
+pub(crate) use sweep::{FADING, Named};
 pub use traits::{Crdt, DotStore};
 pub use unknown::UnknownFields;
 use value::try_encode_value;

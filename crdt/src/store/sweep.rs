@@ -4,7 +4,13 @@ use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
-use crate::causal::{LocalDot, ReplicaTable};
+use crate::causal::{LocalDot, ReplicaId, ReplicaTable};
+
+/// The key of an item that names what is fading beside it.
+pub(crate) const FADING: &[u8] = &[1];
+
+/// What such an item says: counters, by replica.
+pub(crate) type Named = Vec<(ReplicaId, Vec<u64>)>;
 
 /// Gathers removals that are remembered: groups of dots that only make sense together, as all that was said of one key.
 #[derive(Debug)]
@@ -13,20 +19,35 @@ pub struct Sweep<'s> {
     stable: &'s [u64],
     table: &'s ReplicaTable,
     groups: Vec<SmallVec<[LocalDot; 2]>>,
+    fading: Vec<LocalDot>,
+    gone: Vec<LocalDot>,
 }
 
 impl<'s> Sweep<'s> {
     pub(crate) fn new(stable: &'s [u64], table: &'s ReplicaTable) -> Self {
-        Self { stable, table, groups: Vec::new() }
+        Self { stable, table, groups: Vec::new(), fading: Vec::new(), gone: Vec::new() }
+    }
+
+    /// Whether all know a dot, and all that they wrote before is known here.
+    pub(crate) fn is_stable(&self, dot: LocalDot) -> bool {
+        self.stable.get(dot.replica() as usize).is_some_and(|&last| dot.counter() <= last)
+    }
+
+    /// Dots that would not be needed if all knew that they are not: they are named in an item beside the nodes that carry them, under the
+    /// key [`FADING`].
+    pub(crate) fn fade(&mut self, dots: impl Iterator<Item = LocalDot>) {
+        self.fading.extend(dots);
+    }
+
+    /// Dots that are not needed, and by which no key of a map is there.
+    pub(crate) fn let_go(&mut self, dots: impl Iterator<Item = LocalDot>) {
+        self.gone.extend(dots);
     }
 
     /// A group that shows nothing.
     pub(crate) fn group(&mut self, dots: impl Iterator<Item = LocalDot>) {
         let group: SmallVec<[LocalDot; 2]> = dots.collect();
-        let is_stable = |dot: &LocalDot| {
-            self.stable.get(dot.replica() as usize).is_some_and(|&last| dot.counter() <= last)
-        };
-        if group.iter().all(is_stable) {
+        if group.iter().all(|dot| self.is_stable(*dot)) {
             self.groups.push(group);
         }
     }
@@ -48,10 +69,12 @@ impl<'s> Sweep<'s> {
         }
     }
 
-    /// All that was gathered, ascending.
-    pub(crate) fn dots(self) -> Vec<LocalDot> {
-        let mut dots: Vec<LocalDot> = self.groups.into_iter().flatten().collect();
-        dots.sort_unstable();
-        dots
+    /// What need not be remembered, and what is fading; both ascending.
+    pub(crate) fn finish(self) -> (Vec<LocalDot>, Vec<LocalDot>) {
+        let (mut gone, mut fading) = (self.gone, self.fading);
+        gone.extend(self.groups.into_iter().flatten());
+        gone.sort_unstable();
+        fading.sort_unstable();
+        (gone, fading)
     }
 }

@@ -22,6 +22,7 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
+use crate::delta::Bytes;
 use crate::sequence::{Sequence, Unit};
 use crate::store::{Crdt, Mut};
 pub use cursor::{Bias, Cursor};
@@ -62,6 +63,8 @@ pub struct Text {
     rows: Rows,
     /// Heads that were told otherwise than this program tells them, as they were told.
     odd: BTreeMap<LocalDot, Told>,
+    /// What names frozen runs, as it was told, by its dots as the replica calls them.
+    frozen: BTreeMap<LocalDot, Bytes>,
 }
 
 /// How the rows of the replica's table and those of the sequence are called by one another.

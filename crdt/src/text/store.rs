@@ -1,5 +1,6 @@
 //! Where the dots of a text are.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -8,10 +9,12 @@ use serde::Serializer;
 use super::diff::splices;
 use super::head::{Told, equally_long, letters};
 use super::{ABSENT, Text};
-use crate::causal::{Dots, LocalDot};
+use crate::causal::{Dots, LocalDot, MAX_COUNTER};
 use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
 use crate::sequence::Origin;
-use crate::store::{DotStore, Gathered, Join, Plain, Seen, Sight, What};
+use crate::store::{
+    DotStore, FADING, Gathered, Join, Named, Plain, Seen, Sight, Sweep, What, check_key, decode_key,
+};
 
 impl Text {
     /// The dots of heads, with where their runs hang, as the sequence calls them.
@@ -49,6 +52,44 @@ impl Text {
             let origin = Told::origin(key, content, head, |id| self.sequence.row(id));
             self.note(head, origin, Told { key: Bytes::from_slice(key), content: content.into() });
             self.sequence.add_run(head, origin);
+        }
+    }
+
+    /// Takes in what names frozen runs.
+    fn take_in_frozen(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        for (dot, content) in node.carried() {
+            let Some(dot) = join.admit(dot) else { continue };
+            if join.right(check_key::<Named>(content)).is_none() {
+                return;
+            }
+            join.took(1);
+            self.frozen.insert(dot, Bytes::from_slice(content));
+        }
+    }
+
+    /// The heads that are named as frozen, as far as their replicas are known, as the sequence calls them.
+    fn named(&self, content: &[u8]) -> Vec<LocalDot> {
+        let named: Named = decode_key(content).unwrap_or_default();
+        let of_one = named.into_iter().filter_map(|(id, heads)| Some((self.sequence.ids().find(id)?, heads)));
+        let in_range = |counter: &u64| (1..=MAX_COUNTER).contains(counter);
+        let dots = of_one
+            .map(|(row, heads)| heads.into_iter().filter(in_range).map(move |head| LocalDot::new(row, head)));
+        dots.flatten().collect()
+    }
+
+    /// Has those runs be frozen that are named.
+    fn freeze(&mut self) {
+        self.sequence.thaw();
+        let named: Vec<LocalDot> = self.frozen.values().flat_map(|content| self.named(content)).collect();
+        named.into_iter().for_each(|head| self.sequence.freeze(head));
+    }
+
+    /// Drops what no longer names frozen runs.
+    fn retain_frozen(&mut self, mut keep: impl FnMut(LocalDot) -> bool) {
+        let before = self.frozen.len();
+        self.frozen.retain(|dot, _| keep(*dot));
+        if self.frozen.len() < before {
+            self.freeze();
         }
     }
 
@@ -98,11 +139,19 @@ impl Text {
 
 impl DotStore for Text {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        for (key, child) in node.children() {
+        let heads = || node.children().filter(|(key, _)| *key != FADING);
+        for (key, child) in heads() {
             self.drop_heads(key, child.cover(), join);
         }
-        for (key, child) in node.children() {
+        for (key, child) in heads() {
             self.take_in_heads(key, child, join);
+        }
+        for (_, child) in node.children().filter(|(key, _)| *key == FADING) {
+            self.retain_frozen(|dot| join.stands(child.cover(), dot));
+            self.take_in_frozen(child, join);
+        }
+        if !self.frozen.is_empty() && node.has_children() {
+            self.freeze();
         }
         self.take_in_letters(node, join);
         self.sequence.settle();
@@ -125,6 +174,7 @@ impl DotStore for Text {
         let heads: Vec<LocalDot> =
             self.heads().map(|(head, _)| head).filter(|head| !keep(self.rows.outer(*head))).collect();
         heads.into_iter().for_each(|head| self.remove_head(head));
+        self.retain_frozen(keep);
         self.sequence.settle();
     }
 
@@ -133,6 +183,7 @@ impl DotStore for Text {
         if named > 64 {
             return self.retain(&mut |dot| join.stands(cover, dot));
         }
+        self.retain_frozen(|dot| join.stands(cover, dot));
         for (there, first, last) in join.runs_here(cover) {
             let row = self.rows.inner.get(first.replica() as usize).copied();
             let Some(row) = row.filter(|row| *row != ABSENT) else { continue };
@@ -154,6 +205,7 @@ impl DotStore for Text {
             counters.for_each(|counter| each(LocalDot::new(first.replica(), counter)));
         }
         self.heads().for_each(|(head, _)| each(self.rows.outer(head)));
+        self.frozen.keys().for_each(|dot| each(*dot));
     }
 
     fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
@@ -169,6 +221,9 @@ impl DotStore for Text {
         }
         let heads = self.heads().map(|(head, origin)| (self.rows.outer(head), self.told(head, origin)));
         let mut heads: Vec<(LocalDot, Told)> = heads.filter(|(head, _)| wanted(*head)).collect();
+        let frozen = self.frozen.iter().filter(|(dot, _)| wanted(**dot));
+        let told = |content: &Bytes| Told { key: Bytes::from_slice(FADING), content: content[..].into() };
+        heads.extend(frozen.map(|(dot, content)| (*dot, told(content))));
         heads.sort_unstable_by(|(a, one), (b, other)| (&one.key, a).cmp(&(&other.key, b)));
         for under in heads.chunk_by(|(_, one), (_, other)| one.key == other.key) {
             let key = |out: &mut Bytes| out.extend_from_slice(&under[0].1.key);
@@ -177,13 +232,34 @@ impl DotStore for Text {
         }
     }
 
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        let outer = |head: LocalDot| self.rows.outer(head);
+        let (known, others): (Vec<LocalDot>, Vec<LocalDot>) =
+            self.frozen.keys().copied().partition(|dot| sweep.is_stable(*dot));
+        // Others are waited for first, so that not each look names a few more.
+        if others.is_empty() {
+            let faded = self.sequence.faded(|_| false).into_iter();
+            sweep.fade(faded.filter(|head| !self.sequence.is_run_frozen(*head)).map(outer));
+        }
+        if !known.is_empty() {
+            let named: BTreeSet<LocalDot> =
+                known.iter().flat_map(|dot| self.named(&self.frozen[dot])).collect();
+            let gone = self.sequence.faded(|head| !named.contains(&head)).into_iter().map(outer);
+            sweep.let_go(gone.chain(known));
+        }
+    }
+
     fn is_bottom(&self) -> bool {
-        self.is_empty() && self.heads().next().is_none()
+        self.is_empty() && self.heads().next().is_none() && self.frozen.is_empty()
     }
 
     fn check(node: Node<'_>) -> Result<(), Mismatch> {
         node.spans().try_for_each(|span| letters(&span).map(drop))?;
         for (key, child) in node.children() {
+            if key == FADING {
+                leaf(child)?.try_for_each(|(_, content)| check_key::<Named>(content))?;
+                continue;
+            }
             Told::check_key(key)?;
             leaf(child)?.try_for_each(|(_, content)| Told::check(key, content))?;
         }
