@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use tombolo_crdt::{Delta, Limits, Merged, Mut, Replica, ReplicaId, Text, Version};
+use tombolo_crdt::{Bias, Delta, Limits, Merged, Mut, Replica, ReplicaId, Text, Version};
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
@@ -222,4 +222,20 @@ fn scenario_13_what_who_was_released_hung_on_what_is_gone_is_there_and_the_same_
         assert!(parts.iter().all(|part| text.contains(part)) && !text.contains("turns"), "{text}");
         assert_eq!((replica.encode(), text), (ann.encode(), ann.to_string()));
     }
+}
+
+#[test]
+fn a_cursor_stays_where_it_is_when_the_letter_under_it_is_forgotten() {
+    let mut ann = Replica::<Text>::new(id(1));
+    let _ = ann.update(|text| text.push("The tide falls."));
+    let _ = ann.update(|text| text.insert(4, "spring ").unwrap());
+    let _ = ann.update(|text| text.push(" Noon."));
+    let cursors = [Bias::Before, Bias::After].map(|bias| [4, 7, 11].map(|at| ann.cursor(at, bias).unwrap()));
+    let _ = ann.update(|text| text.delete(4..11).unwrap());
+    let _ = ann.update(|text| text.insert(0, "So: ").unwrap());
+    let stand = |ann: &Replica<Text>| cursors.map(|cursors| cursors.map(|cursor| ann.find(&cursor)));
+    assert_eq!(stand(&ann), [[Some(8); 3]; 2]);
+    while !ann.sweep(&ann.version()).is_empty() {}
+    // Of the one in the middle all is gone that it kept to.
+    assert_eq!(stand(&ann), [[Some(8), None, Some(8)]; 2]);
 }

@@ -40,6 +40,11 @@ impl Sequence {
         }
     }
 
+    /// The counter of the head of an element's run.
+    pub(crate) fn head_of(&self, element: LocalDot) -> u64 {
+        self.rows.run(element).head
+    }
+
     /// The element that is read at `index`, which there is.
     pub(crate) fn element_at(&self, index: usize) -> Option<LocalDot> {
         let (leaf, before) = self.tree.find(index, super::Unit::Scalar);

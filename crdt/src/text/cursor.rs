@@ -17,6 +17,9 @@ pub enum Bias {
 /// A place in a text that stays where it is whatever is inserted and deleted around it, here and elsewhere: it keeps to a letter, also when that
 /// is deleted. It can be kept and sent to others.
 ///
+/// Where a deleted letter stood is [forgotten](crate::Replica::sweep) at last, with all that was typed with it. Then the cursor keeps to the letter
+/// on its other side. Whoever keeps cursors for long makes them anew now and then.
+///
 /// ```
 /// use tombolo_crdt::{Bias, Replica, ReplicaId, Text};
 ///
@@ -35,8 +38,26 @@ pub enum Bias {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Cursor {
     /// `None`: the start or the end of the text, to which it keeps.
-    pub(super) letter: Option<Dot>,
+    pub(super) letter: Option<Letter>,
     pub(super) bias: Bias,
+    /// The one on the other side.
+    #[serde(default)]
+    pub(super) other: Option<Letter>,
+}
+
+/// A letter, by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub(super) struct Letter {
+    dot: Dot,
+    /// The counter of the head of its run: as long as there is one, it is known where the letter stood.
+    #[serde(default)]
+    head: Option<u64>,
+}
+
+impl From<Dot> for Letter {
+    fn from(dot: Dot) -> Self {
+        Self { dot, head: None }
+    }
 }
 
 impl Text {
@@ -46,18 +67,22 @@ impl Text {
     /// When there is no such place.
     pub fn cursor(&self, at: impl Into<Position>, bias: Bias) -> Result<Cursor, BadPosition> {
         let at = self.scalars(at)?;
-        let letter = match bias {
-            Bias::Before => at.checked_sub(1),
-            Bias::After => Some(at).filter(|at| *at < self.len()),
+        let named = |element: LocalDot| Letter {
+            dot: Dot { replica: self.sequence.ids().id(element.replica()), counter: element.counter() },
+            head: Some(self.sequence.head_of(element)),
         };
-        let letter = letter.and_then(|at| self.sequence.element_at(at)).map(|element| Dot {
-            replica: self.sequence.ids().id(element.replica()),
-            counter: element.counter(),
-        });
-        Ok(Cursor { letter, bias })
+        let before = at.checked_sub(1).and_then(|at| self.sequence.element_at(at)).map(named);
+        let behind = Some(at).filter(|at| *at < self.len());
+        let behind = behind.and_then(|at| self.sequence.element_at(at)).map(named);
+        let (letter, other) = match bias {
+            Bias::Before => (before, behind),
+            Bias::After => (behind, before),
+        };
+        Ok(Cursor { letter, bias, other })
     }
 
-    /// Where a cursor stands, in scalars. `None` if it keeps to a letter of somebody of whom nothing has arrived here. O(log n).
+    /// Where a cursor stands, in scalars. `None` if it keeps to a letter of somebody of whom nothing has arrived here, or where the letters
+    /// stood that it keeps to has been [forgotten](crate::Replica::sweep). O(log n).
     ///
     /// It stands at the end of what its author typed there if the letter has not arrived, and at the start of the text if where it stood has
     /// been removed with a map's key.
@@ -66,8 +91,14 @@ impl Text {
         let Some(letter) = cursor.letter else {
             return Some(if cursor.bias == Bias::Before { 0 } else { self.len() });
         };
-        let row = self.sequence.ids().find(letter.replica)?;
-        let (before, is_there) = self.sequence.index_of(LocalDot::new(row, letter.counter));
-        Some(before + usize::from(is_there && cursor.bias == Bias::Before))
+        let at = |letter: Letter, is_before: bool| {
+            let row = self.sequence.ids().find(letter.dot.replica)?;
+            let element = LocalDot::new(row, letter.dot.counter);
+            let (before, is_there) = self.sequence.index_of(element);
+            let is_known = is_there || letter.head.is_none_or(|head| head == self.sequence.head_of(element));
+            is_known.then_some(before + usize::from(is_there && is_before))
+        };
+        let is_before = cursor.bias == Bias::Before;
+        at(letter, is_before).or_else(|| at(cursor.other?, !is_before))
     }
 }

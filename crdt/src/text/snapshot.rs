@@ -114,9 +114,9 @@ impl TextSnapshot {
             } else {
                 (Some(start - 1), Bias::Before)
             };
-            let letter = letter.map(|at| self.names(&starts, at..at + 1)[0].0);
+            let letter = letter.map(|at| self.names(&starts, at..at + 1)[0].0.into());
             let deleted = self.names(&starts, start..start + deleted);
-            Part { at: Cursor { letter, bias }, deleted, inserted }
+            Part { at: Cursor { letter, bias, other: None }, deleted, inserted }
         });
         TextEdit { parts: parts.collect() }
     }
