@@ -5,6 +5,7 @@
 //! session, edits and pushes, calls by number the one replica id that the receiver has met before.
 
 mod records;
+mod text;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Envelope, EnvelopeKind,
@@ -13,7 +14,7 @@ use tombolo_crdt::{
 };
 
 use crate::system::{
-    Counter, Map, Message, Na, Records, Remark, Replicated, Set, System, Type, Typed, ordered_sum,
+    Counter, Map, Message, Na, Records, Remark, Replicated, Set, System, Text, Type, Typed, ordered_sum,
 };
 use records::Record;
 
@@ -99,6 +100,10 @@ impl System for Tombolo {
                 boxed::<LwwMap<String, i64>>(replica, |it, key, at| it.set(key, at as i64), LwwMap::len)
             }
         }
+    }
+
+    fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
+        Ok(Box::new(Of::<tombolo_crdt::Text>::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {
@@ -222,8 +227,10 @@ fn session() -> SessionNames {
 }
 
 fn in_session<T: Crdt>(delta: &Delta<T>, names: &SessionNames) -> Vec<u8> {
-    let mut bytes = vec![NAMED];
-    bytes.extend(delta.encode_in(names));
+    let body = delta.encode_in(names);
+    let mut bytes = Vec::with_capacity(1 + body.len());
+    bytes.push(NAMED);
+    bytes.extend(body);
     bytes
 }
 
