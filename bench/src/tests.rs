@@ -53,10 +53,10 @@ fn one_goal_a_metric() {
 #[test]
 fn the_best_has_made_the_same_promise() {
     let outcomes = [
-        outcome("set", "tombolo", &[("merge.cpu", 100.0)]),
-        outcome("set", "crdts", &[("merge.cpu", 1.0)]),
-        outcome("set", "yrs", &[("merge.cpu", 50.0)]),
-        outcome("set", "hashmap", &[("merge.cpu", 2.0)]),
+        outcome("set", "tombolo", &[("merge.peak", 100.0)]),
+        outcome("set", "crdts", &[("merge.peak", 1.0)]),
+        outcome("set", "yrs", &[("merge.peak", 50.0)]),
+        outcome("set", "hashmap", &[("merge.peak", 2.0)]),
     ];
     let report = Report::new(&outcomes, 1);
     let ours = report.rows.iter().find(|row| row.system == "tombolo").unwrap();
