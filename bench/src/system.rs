@@ -282,14 +282,8 @@ pub trait Text: Replicated {
     /// Makes one edit, as a transaction where there are any, and gives the delta in bytes.
     fn write(&mut self, edit: &Edit) -> Vec<u8>;
 
-    /// Takes in the delta of one edit.
-    fn take(&mut self, delta: &[u8]) {
-        self.apply(delta);
-    }
-
-    /// Takes in deltas, one by one.
-    fn take_each(&mut self, deltas: &[Vec<u8>]) -> Na<()> {
-        deltas.iter().for_each(|delta| self.take(delta));
+    /// Whether it can take in so many deltas one by one in a time that somebody waits.
+    fn takes_in(&self, _deltas: usize) -> Na<()> {
         Ok(())
     }
 
