@@ -129,7 +129,7 @@ impl Trace {
     }
 }
 
-/// Somebody who types, goes back, corrects and deletes, without having existed.
+/// Somebody who types, goes back, corrects and deletes, without having existed. Of a hundred edits some thirty letters remain.
 struct Typist<R> {
     random: R,
     text: Vec<u8>,
@@ -143,10 +143,10 @@ impl<R: rand::Rng> Typist<R> {
 
     fn edit(&mut self) -> Edit {
         let len = self.text.len();
-        let (at, delete, insert) = match inputs::below(&mut self.random, 40) {
-            0 => (inputs::below(&mut self.random, len + 1), 0, "A ".to_owned()),
-            1..12 if self.at > 0 => (self.at - 1, 1, String::new()),
-            12 if len > 50 => (inputs::below(&mut self.random, len - 20), 20, "new".to_owned()),
+        let (at, delete, insert) = match inputs::below(&mut self.random, 100) {
+            0..2 => (inputs::below(&mut self.random, len + 1), 0, "A ".to_owned()),
+            2..30 if self.at > 0 => (self.at - 1, 1, String::new()),
+            30 if len > 50 => (inputs::below(&mut self.random, len - 20), 20, "new".to_owned()),
             _ => (self.at, 0, char::from(b'a' + inputs::below(&mut self.random, 26) as u8).to_string()),
         };
         self.text.splice(at..at + delete, insert.bytes());
