@@ -14,6 +14,8 @@ pub enum Against {
     Best,
     /// Our own value of the same run.
     Ourselves,
+    /// Nobody: the value itself is aimed at.
+    Nobody,
 }
 
 /// A goal: `metric` of ours is at most `at_most` times `scale` times `reference`.
@@ -47,7 +49,7 @@ const fn grows(metric: &'static str, reference: &'static str, scale: f64, at_mos
     Goal { workload: "growth", metric, against: Against::Ourselves, reference, scale, at_most }
 }
 
-use Against::{Best, Ourselves, Peer};
+use Against::{Best, Nobody, Ourselves, Peer};
 
 /// To the byte, but for the digits of the counters: one of a million takes two bytes more than one of one.
 const DIGITS: f64 = 1.1;
@@ -97,6 +99,18 @@ pub const ALL: &[Goal] = &[
     goal("overwrite", "register.bytes", Ourselves, "register_once.bytes", DIGITS),
     goal("overwrite", "member.live", Ourselves, "member_once.live", 1.0),
     goal("overwrite", "member.bytes", Ourselves, "member_once.bytes", DIGITS),
+    goal("text", "one_tx.cpu", Best, "one_tx.cpu", 1.3),
+    goal("text", "one_tx.peak", Best, "one_tx.peak", 1.0),
+    goal("text", "each.cpu", Best, "each.cpu", 0.5),
+    goal("text", "apply.cpu", Best, "apply.cpu", 0.5),
+    goal("text", "keystroke.bytes", Nobody, "keystroke.bytes", 16.0),
+    goal("text", "save.bytes", Best, "save.zstd.bytes", 0.5),
+    goal("text", "load.cpu", Best, "load.cpu", 1.0),
+    goal("text", "exchange.cpu", Peer("yrs"), "exchange.cpu", 0.2),
+    goal("text", "exchange.bytes", Best, "exchange.bytes", 0.6),
+    goal("text", "catch_up.cpu", Best, "catch_up.cpu", 1.0),
+    goal("text", "catch_up_each.cpu", Best, "catch_up_each.cpu", 2.0),
+    goal("text", "merge.cpu", Best, "merge.cpu", 1.0),
     grows("set_2n.live", "set_1n.live", 2.0, 1.1),
     grows("set_4n.live", "set_2n.live", 2.0, 1.1),
     grows("set_8n.live", "set_4n.live", 2.0, 1.1),
@@ -109,14 +123,24 @@ pub const ALL: &[Goal] = &[
     grows("map_2n.bytes", "map_1n.bytes", 2.0, 1.1),
     grows("map_4n.bytes", "map_2n.bytes", 2.0, 1.1),
     grows("map_8n.bytes", "map_4n.bytes", 2.0, 1.1),
+    grows("text_2n.live", "text_1n.live", 2.0, 1.1),
+    grows("text_4n.live", "text_2n.live", 2.0, 1.1),
+    grows("text_8n.live", "text_4n.live", 2.0, 1.1),
+    grows("text_2n.bytes", "text_1n.bytes", 2.0, 1.1),
+    grows("text_4n.bytes", "text_2n.bytes", 2.0, 1.1),
+    grows("text_8n.bytes", "text_4n.bytes", 2.0, 1.1),
     grows("set_8n.cpu", "set_1n.cpu", N_LOG_N, 1.25),
     grows("map_8n.cpu", "map_1n.cpu", N_LOG_N, 1.25),
     grows("update_8n.cpu", "update_1n.cpu", LOG, 1.25),
     grows("delta_8n.cpu", "delta_1n.cpu", LOG, 1.25),
+    grows("text_8n.cpu", "text_1n.cpu", N_LOG_N, 1.25),
+    grows("text_edit_10mb.cpu", "text_edit_100kb.cpu", 1.0, 2.0),
     grows("set_8n.instructions", "set_1n.instructions", N_LOG_N, 1.25),
     grows("map_8n.instructions", "map_1n.instructions", N_LOG_N, 1.25),
     grows("update_8n.instructions", "update_1n.instructions", LOG, 1.25),
     grows("delta_8n.instructions", "delta_1n.instructions", LOG, 1.25),
+    grows("text_8n.instructions", "text_1n.instructions", N_LOG_N, 1.25),
+    grows("text_edit_10mb.instructions", "text_edit_100kb.instructions", 1.0, 2.0),
 ];
 
 /// The goal of a metric, if it has one.

@@ -15,6 +15,7 @@ mod system;
 mod systems;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod workloads;
 
 use std::path::PathBuf;
@@ -82,6 +83,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if arguments.lines && pairs.iter().any(|(workload, _)| workload.name == workloads::TEXT) {
+        eprintln!("{}", traces::origin());
+    }
     let mut results = run::all(&pairs, arguments.runs, Duration::from_secs(arguments.patience));
     if arguments.instructions
         && let Some(growth) = results.iter_mut().find(|of| (of.workload, of.system) == ("growth", "tombolo"))
@@ -106,11 +110,11 @@ fn main() -> ExitCode {
 fn list() {
     println!("workloads");
     for workload in workloads::ALL {
-        println!("  {:12} {}", workload.name, workload.about);
+        println!("  {:13} {}", workload.name, workload.about);
     }
     println!("systems");
     for system in systems::ALL {
         let version = system.package().and_then(systems::version_of);
-        println!("  {:12} {}", system.name(), version.unwrap_or("of the standard library"));
+        println!("  {:13} {}", system.name(), version.unwrap_or("of the standard library"));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::goals::{self, Against, Goal};
 use crate::meter::Unit;
 use crate::run::Outcome;
-use crate::{systems, workloads};
+use crate::{systems, traces, workloads};
 
 /// One line.
 pub struct Row {
@@ -141,6 +141,7 @@ impl<'o> Report<'o> {
                 let (value, name) = self.best(goal.workload, goal.reference)?;
                 Some((value, format!("{name}, the best{other}")))
             }
+            Against::Nobody => Some((1.0, "one".to_owned())),
             Against::Ourselves => {
                 let scale = if goal.scale == 1.0 { String::new() } else { format!(" x {:.2}", goal.scale) };
                 Some((self.median(goal.workload, system, goal.reference)?, format!("own{other}{scale}")))
@@ -181,7 +182,7 @@ impl<'o> Report<'o> {
             let _ = writeln!(text, "\n{}: {}\n", workload.name, workload.about);
             let _ = writeln!(
                 text,
-                "{:<11} {:<12} {:<28} {:>10} {:<6} {:<44} goal",
+                "{:<11} {:<13} {:<28} {:>10} {:<6} {:<44} goal",
                 "workload", "system", "metric", "value", "unit", "ratio"
             );
             for row in rows {
@@ -219,6 +220,9 @@ impl<'o> Report<'o> {
                 }
             }
         }
+        if workload == workloads::TEXT {
+            let _ = writeln!(text, "  {}", traces::origin());
+        }
     }
 }
 
@@ -243,13 +247,13 @@ fn line(row: &Row) -> String {
     let (value, unit) = match &row.value {
         Ok((value, unit)) => readable(*value, *unit),
         Err(why) => {
-            return format!("{:<11} {:<12} {:<28} {:>10} {why}", row.workload, row.system, row.metric, "n/a");
+            return format!("{:<11} {:<13} {:<28} {:>10} {why}", row.workload, row.system, row.metric, "n/a");
         }
     };
     let ratio = row.ratio.as_ref().map_or(String::new(), |(ratio, to)| format!("{ratio:>8.3} of {to}"));
     let goal = row.goal.map_or(String::new(), |(at_most, reached)| format!("<= {at_most} {}", said(reached)));
     format!(
-        "{:<11} {:<12} {:<28} {value:>10} {unit:<6} {ratio:<44} {goal}",
+        "{:<11} {:<13} {:<28} {value:>10} {unit:<6} {ratio:<44} {goal}",
         row.workload, row.system, row.metric
     )
 }

@@ -75,6 +75,11 @@ pub trait System: Sync {
         }
     }
 
+    /// An empty text.
+    fn text(&self, _replica: u64) -> Na<Box<dyn Text>> {
+        Err("has no text")
+    }
+
     /// Records with fields.
     fn records(&self, _replica: u64) -> Na<Box<dyn Records>> {
         Err("is measured in the flat workloads only")
@@ -256,6 +261,34 @@ pub trait Typed: Replicated {
 
     /// How many elements or keys there are, where a counter stands, whether a register or flag says anything.
     fn size(&mut self) -> usize;
+}
+
+/// A change of a text: at a place, so many letters are deleted and others inserted.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// Before which letter.
+    pub at: usize,
+    /// How many letters are deleted there.
+    pub delete: usize,
+    /// What is inserted there.
+    pub insert: String,
+}
+
+/// A text.
+pub trait Text: Replicated {
+    /// Makes all edits, as one transaction where there are any.
+    fn write_in_one(&mut self, edits: &[Edit]) -> Na<()>;
+
+    /// Makes one edit, as a transaction where there are any, and gives the delta in bytes.
+    fn write(&mut self, edit: &Edit) -> Vec<u8>;
+
+    /// Whether it can take in so many deltas one by one in a time that somebody waits.
+    fn takes_in(&self, _deltas: usize) -> Na<()> {
+        Ok(())
+    }
+
+    /// What it reads.
+    fn read(&mut self) -> String;
 }
 
 const IN_ONE: &str = "is measured in one transaction";

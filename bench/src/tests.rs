@@ -6,7 +6,7 @@ use crate::goals::{self, Against};
 use crate::meter::{Event, Unit};
 use crate::report::{Report, readable};
 use crate::run::{Outcome, select};
-use crate::{inputs, systems, workloads};
+use crate::{inputs, systems, traces, workloads};
 
 fn outcome(workload: &'static str, system: &'static str, values: &[(&str, f64)]) -> Outcome {
     let mut outcome = Outcome {
@@ -53,10 +53,10 @@ fn one_goal_a_metric() {
 #[test]
 fn the_best_has_made_the_same_promise() {
     let outcomes = [
-        outcome("set", "tombolo", &[("merge.cpu", 100.0)]),
-        outcome("set", "crdts", &[("merge.cpu", 1.0)]),
-        outcome("set", "yrs", &[("merge.cpu", 50.0)]),
-        outcome("set", "hashmap", &[("merge.cpu", 2.0)]),
+        outcome("set", "tombolo", &[("merge.peak", 100.0)]),
+        outcome("set", "crdts", &[("merge.peak", 1.0)]),
+        outcome("set", "yrs", &[("merge.peak", 50.0)]),
+        outcome("set", "hashmap", &[("merge.peak", 2.0)]),
     ];
     let report = Report::new(&outcomes, 1);
     let ours = report.rows.iter().find(|row| row.system == "tombolo").unwrap();
@@ -112,4 +112,33 @@ fn inputs_are_the_same_every_time() {
     assert_ne!(inputs::members(1, 3), inputs::members(2, 3));
     let (third, others) = inputs::every_third(&[0, 1, 2, 3, 4, 5, 6]);
     assert_eq!((third, others), (vec![2, 5], vec![0, 1, 3, 4, 6]));
+}
+
+#[test]
+fn a_plain_limit_is_one_of_the_value_itself() {
+    let outcomes = [outcome("text", "tombolo", &[("keystroke.bytes", 17.0)])];
+    let report = Report::new(&outcomes, 1);
+    assert!(report.lines().contains("text\ttombolo\tkeystroke.bytes\t17\tns\t17.0000\tone\t16\tmissed"));
+}
+
+#[test]
+fn made_up_sessions_end_as_they_say() {
+    let system = systems::named("tombolo").unwrap();
+    let alone = traces::made_up_alone(2_000);
+    let mut text = system.text(1).unwrap();
+    text.write_in_one(&alone.edits).unwrap();
+    assert_eq!((text.read(), alone.edits.len()), (alone.end, 2_000));
+
+    let together = traces::made_up_together(2_000);
+    let mut agents = [1, 2].map(|replica| system.text(replica).unwrap());
+    let mut deltas: Vec<Vec<u8>> = Vec::new();
+    let mut at_once = 0;
+    for (nth, lacking) in together.lacking().into_iter().enumerate() {
+        at_once += usize::from(lacking.len() > 1);
+        let text = &mut agents[together.agents[nth]];
+        lacking.iter().for_each(|nth| text.apply(&deltas[*nth]));
+        deltas.push(text.write(&together.edits[nth]));
+    }
+    assert!(at_once > 100);
+    assert_eq!(agents[*together.agents.last().unwrap()].read(), together.end);
 }

@@ -4,12 +4,14 @@
 //! the protocol sends the whole document where more than a third of the changes is lacking, which a document of few large
 //! changes meets at once. A set is a map from member to `true`.
 
+mod text;
+
 use automerge::sync::{self, SyncDoc};
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{ActorId, Automerge as Document, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum,
+    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text, ordered_sum,
     record_key,
 };
 
@@ -28,6 +30,7 @@ impl System for Automerge {
             Remark { place: "set/save", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "map/save", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "nested/save", same_promise: true, text: "the full history, deflated already" },
+            Remark { place: "text/save", same_promise: true, text: "the full history, deflated already" },
         ]
     }
 
@@ -47,6 +50,10 @@ impl System for Automerge {
 
     fn map(&self, replica: u64) -> Na<Box<dyn Map>> {
         Ok(Box::new(Of::empty(replica)))
+    }
+
+    fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
+        Ok(Box::new(text::Writing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

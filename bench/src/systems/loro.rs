@@ -2,12 +2,14 @@
 //!
 //! A set is a map from member to `true`. A transaction is what lies between two commits.
 
+mod text;
+
 use std::sync::{Arc, Mutex};
 
 use loro::{ExportMode, LoroDoc, LoroMap, LoroValue, Subscription, ValueOrContainer, VersionVector};
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum,
+    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text, ordered_sum,
     record_key,
 };
 
@@ -31,6 +33,12 @@ impl System for Loro {
                 same_promise: true,
                 text: "promises no order: collects and sorts",
             },
+            Remark {
+                place: "text/save",
+                same_promise: true,
+                text: "Snapshot: with its history, lz4 in it already",
+            },
+            Remark { place: "text/catch_up", same_promise: true, text: "in one: Snapshot" },
         ]
     }
 
@@ -44,6 +52,10 @@ impl System for Loro {
 
     fn map(&self, replica: u64) -> Na<Box<dyn Map>> {
         Ok(Box::new(Document::new(replica)))
+    }
+
+    fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
+        Ok(Box::new(text::Writing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -1,7 +1,9 @@
 //! The systems: one file each, each used as its documentation advises.
 
 mod automerge;
+mod cola;
 mod crdts;
+mod diamond_types;
 mod dson;
 mod loro;
 mod std_maps;
@@ -19,6 +21,8 @@ pub const ALL: &[&dyn System] = &[
     &yrs::Yrs,
     &loro::Loro,
     &dson::Dson,
+    &diamond_types::DiamondTypes,
+    &cola::Cola,
     &std_maps::BTree,
     &std_maps::Hash,
 ];

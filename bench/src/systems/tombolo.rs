@@ -4,16 +4,19 @@
 //! documentation says. Differences travel as bodies: the peers' carry no checksum either. What is sent in an established
 //! session, edits and pushes, calls by number the one replica id that the receiver has met before.
 
+mod records;
+mod text;
+
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Envelope, EnvelopeKind,
     GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
-    RemoveWinsSet, Replica, ReplicaId, Scalar, SessionNames, Since, TwoPhaseSet, Version, plain,
+    RemoveWinsSet, Replica, ReplicaId, SessionNames, Since, TwoPhaseSet, Version, plain,
 };
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, Na, Records, Remark, Replicated, Set, System, Type, Typed, ordered_sum,
-    record_key,
+    Counter, Map, Message, Na, Records, Remark, Replicated, Set, System, Text, Type, Typed, ordered_sum,
 };
+use records::Record;
 
 /// Tombolo with typed data.
 pub struct Tombolo;
@@ -99,6 +102,10 @@ impl System for Tombolo {
         }
     }
 
+    fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
+        Ok(Box::new(Of::<tombolo_crdt::Text>::new(replica)))
+    }
+
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {
         Ok(Box::new(Of::<AddWinsMap<String, Record>>::new(replica)))
     }
@@ -134,20 +141,6 @@ impl System for TomboloDoc {
 }
 
 type Registers = AddWinsMap<String, MvRegister<i64>>;
-
-#[derive(Crdt)]
-struct Record {
-    alpha: MvRegister<i64>,
-    beta: MvRegister<i64>,
-    gamma: MvRegister<i64>,
-    delta: MvRegister<i64>,
-    epsilon: MvRegister<i64>,
-    zeta: MvRegister<i64>,
-    eta: MvRegister<i64>,
-    theta: MvRegister<i64>,
-    iota: MvRegister<i64>,
-    kappa: MvRegister<i64>,
-}
 
 /// A replica of one of the types above.
 struct Of<T: Crdt>(Replica<T>, SessionNames);
@@ -234,8 +227,10 @@ fn session() -> SessionNames {
 }
 
 fn in_session<T: Crdt>(delta: &Delta<T>, names: &SessionNames) -> Vec<u8> {
-    let mut bytes = vec![NAMED];
-    bytes.extend(delta.encode_in(names));
+    let body = delta.encode_in(names);
+    let mut bytes = Vec::with_capacity(1 + body.len());
+    bytes.push(NAMED);
+    bytes.extend(body);
     bytes
 }
 
@@ -365,81 +360,5 @@ impl Map for Of<Registers> {
             }
         }
         Ok(joined.iter().map(|delta| Message::Difference(in_session(delta, &self.1))).collect())
-    }
-}
-
-fn set_field(record: &mut RecordMut<'_>, field: usize, value: i64) {
-    match field {
-        0 => record.alpha().set(value),
-        1 => record.beta().set(value),
-        2 => record.gamma().set(value),
-        3 => record.delta().set(value),
-        4 => record.epsilon().set(value),
-        5 => record.zeta().set(value),
-        6 => record.eta().set(value),
-        7 => record.theta().set(value),
-        8 => record.iota().set(value),
-        _ => record.kappa().set(value),
-    }
-}
-
-impl Records for Of<AddWinsMap<String, Record>> {
-    fn create(&mut self, values: &[[i64; 10]]) {
-        let _ = self.0.update(|records| {
-            for (i, values) in values.iter().enumerate() {
-                let mut record = records.at(record_key(i));
-                values.iter().enumerate().for_each(|(field, value)| set_field(&mut record, field, *value));
-            }
-        });
-    }
-
-    fn edit(&mut self, record: usize, field: usize, value: i64) -> Vec<u8> {
-        let (_, delta) =
-            self.0.update(|records| set_field(&mut records.at(record_key(record)), field, value));
-        in_session(&delta, &self.1)
-    }
-
-    fn record(&mut self, record: usize) -> [i64; 10] {
-        let fields = self.0.get(&record_key(record)).expect("it was made");
-        [
-            &fields.alpha,
-            &fields.beta,
-            &fields.gamma,
-            &fields.delta,
-            &fields.epsilon,
-            &fields.zeta,
-            &fields.eta,
-            &fields.theta,
-            &fields.iota,
-            &fields.kappa,
-        ]
-        .map(|register| *register.value().expect("it was set"))
-    }
-}
-
-impl Records for Of<Doc> {
-    fn create(&mut self, values: &[[i64; 10]]) {
-        let _ = self.0.update(|doc| {
-            for (i, values) in values.iter().enumerate() {
-                let mut record = doc.map(&record_key(i));
-                for (field, value) in FIELDS.iter().zip(values) {
-                    record.register(field).set(*value);
-                }
-            }
-        });
-    }
-
-    fn edit(&mut self, record: usize, field: usize, value: i64) -> Vec<u8> {
-        let (_, delta) = self.0.update(|doc| doc.map(&record_key(record)).register(FIELDS[field]).set(value));
-        in_session(&delta, &self.1)
-    }
-
-    fn record(&mut self, record: usize) -> [i64; 10] {
-        let key = record_key(record);
-        let fields = self.0.at_path([key.as_str()]).expect("it was made");
-        FIELDS.map(|field| match fields.get(field).and_then(|entry| entry.register()?.value()) {
-            Some(Scalar::Int(value)) => *value,
-            other => panic!("{other:?} in place of a number"),
-        })
     }
 }

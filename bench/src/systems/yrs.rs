@@ -2,12 +2,15 @@
 //!
 //! Deleted content is dropped, its tombstones stay. A set is a map from member to `true`.
 
+mod text;
+
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{Any, Doc, In, Map as _, MapPrelim, MapRef, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::system::{
-    FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, ordered_sum, record_key,
+    FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text, ordered_sum,
+    record_key,
 };
 
 /// The crate.
@@ -27,6 +30,7 @@ impl System for Yrs {
                 same_promise: true,
                 text: "iterates in no order: collects and sorts",
             },
+            Remark { place: "text/save", same_promise: true, text: "in the v2 encoding, half as long as v1" },
         ]
     }
 
@@ -36,6 +40,10 @@ impl System for Yrs {
 
     fn map(&self, replica: u64) -> Na<Box<dyn Map>> {
         Ok(Box::new(Document::new(replica)))
+    }
+
+    fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
+        Ok(Box::new(text::Writing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

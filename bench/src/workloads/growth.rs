@@ -1,15 +1,20 @@
 //! How costs grow with n. The sizes are powers of two times [`BASE`], so that ratios can be read off.
 
+use std::hint::black_box;
+
 use super::{Stop, check};
-use crate::inputs;
 use crate::meter::Meter;
-use crate::system::System;
+use crate::system::{Edit, System};
+use crate::{inputs, traces};
 
 /// The smallest size.
 pub const BASE: usize = 12_500;
 /// The sizes, as multiples of the smallest.
 pub const TIMES: [usize; 4] = [1, 2, 4, 8];
 const UPDATES: usize = 1_000;
+/// A hundred letters.
+const LINE: &str =
+    "Of a line of a hundred letters nobody reads more than what is at its start, and here that is this. \n";
 
 pub fn run(system: &dyn System, meter: &mut Meter) -> Result<(), Stop> {
     let (members, keys) = (inputs::members(41, 8 * BASE), inputs::keys(0, 8 * BASE));
@@ -33,6 +38,40 @@ pub fn run(system: &dyn System, meter: &mut Meter) -> Result<(), Stop> {
             meter.na(&name, why);
         }
         delta(system, meter, times, &keys, &values)?;
+    }
+    text(system, meter)
+}
+
+/// A text of n edits; then edits all over one of 100 kB and one of 10 MB, each with a delta.
+fn text(system: &dyn System, meter: &mut Meter) -> Result<(), Stop> {
+    meter.preparing("text");
+    if let Err(why) = system.text(1) {
+        meter.na("text", why);
+        return Ok(());
+    }
+    let trace = traces::made_up_alone(8 * BASE);
+    for times in TIMES {
+        let (name, mut text) = (format!("text_{times}n"), system.text(1)?);
+        let edits = &trace.edits[..times * BASE];
+        if let Err(why) = meter.section(&name, || text.write_in_one(edits)) {
+            meter.na(&name, why);
+            continue;
+        }
+        meter.bytes(&name, [text.save().as_slice()]);
+        if times == TIMES[3] {
+            check("text", &text.read(), &trace.end)?;
+        }
+    }
+    for (name, lines) in [("text_edit_100kb", 1_000), ("text_edit_10mb", 100_000)] {
+        let mut text = system.text(1)?;
+        meter.preparing("lines");
+        if let Err(why) = text.write_in_one(&all_over(0, lines, LINE)) {
+            meter.na(name, why);
+            continue;
+        }
+        let edits = all_over(lines * LINE.len(), UPDATES, "x");
+        meter.section(name, || edits.iter().for_each(|edit| drop(black_box(text.write(edit)))));
+        check(name, &text.read().len(), &(lines * LINE.len() + UPDATES))?;
     }
     Ok(())
 }
@@ -70,4 +109,14 @@ fn delta(
     })?;
     meter.bytes(&name, sent.iter().map(Vec::as_slice));
     check("delta", &bob.entries().len(), &(n + UPDATES))
+}
+
+/// Insertions at random places of a text that has so many letters before them.
+fn all_over(len: usize, times: usize, insert: &str) -> Vec<Edit> {
+    let mut rng = inputs::rng(44);
+    let edit = |nth| {
+        let at = inputs::below(&mut rng, len + nth * insert.len() + 1);
+        Edit { at, delete: 0, insert: insert.to_owned() }
+    };
+    (0..times).map(edit).collect()
 }

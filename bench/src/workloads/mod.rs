@@ -7,6 +7,7 @@ mod nested;
 mod overwrite;
 mod set;
 mod sync_small;
+mod text;
 mod types;
 
 use crate::meter::Meter;
@@ -36,6 +37,9 @@ pub struct Workload {
     /// Does it.
     pub run: fn(&dyn System, &mut Meter) -> Result<(), Stop>,
 }
+
+/// The one whose inputs are recordings.
+pub const TEXT: &str = "text";
 
 /// All of them, in the order of the report.
 pub const ALL: &[Workload] = &[
@@ -73,6 +77,11 @@ pub const ALL: &[Workload] = &[
         name: "types",
         about: "the other types: 100 000 writes in one transaction; 10 000 with a delta each, taken in one by one",
         run: types::run,
+    },
+    Workload {
+        name: TEXT,
+        about: "a paper of 260 000 edits, typed, sent edit by edit, stored; two who type at once, and who merge",
+        run: text::run,
     },
     Workload {
         name: "growth",
