@@ -126,11 +126,12 @@ impl CausalContext {
 
     /// The union of these contexts. O(n log n) in the number of intervals, whatever their order.
     pub(crate) fn from_contexts<'c>(contexts: impl IntoIterator<Item = &'c Self>) -> Self {
-        Self::from_intervals(contexts.into_iter().flat_map(|context| &context.intervals).copied().collect())
+        Self::from_intervals(contexts.into_iter().flat_map(|context| &context.intervals).copied())
     }
 
     /// The union of these intervals, whatever their order.
-    pub(crate) fn from_intervals(mut all: Vec<(u64, u64)>) -> Self {
+    pub(crate) fn from_intervals(all: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut all: SmallVec<[(u64, u64); 4]> = all.into_iter().collect();
         all.sort_unstable();
         let mut union = Self::default();
         for (first, last) in all {

@@ -2,9 +2,9 @@
 
 mod columns;
 
-use alloc::vec;
 use alloc::vec::Vec;
 use rmp::Marker;
+use smallvec::SmallVec;
 
 use super::compress::{LEAST, MAX_RATIO, decompress};
 use super::writer::head;
@@ -338,7 +338,7 @@ impl<'b> Reader<'b> {
         if u32::try_from(columns.len()).is_err() {
             return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
         }
-        let mut used = vec![false; table.len()];
+        let mut used: SmallVec<[bool; 8]> = SmallVec::from_elem(false, table.len());
         let memory = self.memory - beside;
         let mut inner = Reader { bytes: columns, at: 0, memory, limits: self.limits, format: self.format };
         let parts = inner.columns(table, &mut used, children)?;

@@ -16,7 +16,7 @@ pub(crate) struct Branch {
 impl Branch {
     pub(crate) fn from_node(node: Node<'_>) -> Self {
         Self {
-            cover: CausalContext::from_intervals(node.cover().intervals().to_vec()),
+            cover: CausalContext::from_intervals(node.cover().intervals().iter().copied()),
             carried: node.spans().map(|span| span.to_owned()).collect(),
             children: node
                 .children()

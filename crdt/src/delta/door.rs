@@ -1,12 +1,12 @@
 //! What a delta from outside must satisfy before it may touch a state.
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::Hasher as _;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
+use smallvec::SmallVec;
 
 use super::{Contents, DeltaTree, Flat, Node, Parts};
 use crate::causal::{Dots, LocalDot};
@@ -58,8 +58,8 @@ pub enum Mismatch {
 /// Checks what does not depend on the type: scenario 4 of the design review. O(n log n) in the size of the delta.
 pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
     // By row: the first event, and how far the delta's past and its events reach.
-    let mut first = vec![u64::MAX; parts.table.len()];
-    let mut past = vec![0; parts.table.len()];
+    let mut first: SmallVec<[u64; 4]> = SmallVec::from_elem(u64::MAX, parts.table.len());
+    let mut past: SmallVec<[u64; 4]> = SmallVec::from_elem(0, parts.table.len());
     for run in &parts.events {
         let row = run.replica as usize;
         if run.first == 0 || run.last < run.first || past[row] != 0 {
@@ -84,22 +84,24 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
         return Err(Mismatch::ForeignContent);
     }
     // In a state they ascend already, as a rule, and what ascends strictly is no two times there.
-    let carried = parts.tree.carried();
     if !runs().is_sorted_by(|(_, last), (first, _)| last < first)
-        && carried.len() != parts.tree.count_carried() as u64
+        && parts.tree.carried().len() != parts.tree.count_carried() as u64
     {
         return Err(Mismatch::TwoPlaces);
     }
-    let covered = parts.tree.covered();
-    if covered.runs().any(|(row, _, last)| last > past[row as usize]) {
+    if parts.tree.cover_runs().any(|(row, _, last)| last > past[row as usize]) {
         return Err(Mismatch::WildCover);
     }
     if repeats_a_key(&parts.tree) {
         return Err(Mismatch::KeyTwice);
     }
     // Whether any dot is both covered and carried is soon told; whether the one lies below the other takes a walk.
-    let both = !covered.is_empty() && carried.difference(&covered) != carried;
-    if both && covers_itself(parts.tree.root(), &mut Vec::new()) {
+    let covers = parts.tree.cover_runs().next().is_some();
+    let both = || {
+        let (carried, covered) = (parts.tree.carried(), parts.tree.covered());
+        carried.difference(&covered) != carried
+    };
+    if covers && both() && covers_itself(parts.tree.root(), &mut Vec::new()) {
         return Err(Mismatch::CoversItself);
     }
     Ok(())

@@ -129,7 +129,7 @@ impl DeltaTree {
 
     /// The dots it carries.
     pub(crate) fn carried(&self) -> CausalContext {
-        CausalContext::from_intervals(self.carried_runs().collect())
+        CausalContext::from_intervals(self.carried_runs())
     }
 
     /// How many dots it carries.
@@ -139,7 +139,7 @@ impl DeltaTree {
 
     /// All it covers, at any place.
     pub(crate) fn covered(&self) -> CausalContext {
-        CausalContext::from_intervals(self.covers.to_vec())
+        CausalContext::from_intervals(self.covers.iter().copied())
     }
 
     /// The runs of all covers.

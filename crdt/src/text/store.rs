@@ -1,5 +1,6 @@
 //! Where the dots of a text are.
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -95,21 +96,21 @@ impl Text {
 
     /// Takes in the letters that a node carries.
     fn take_in_letters(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        // Letters that are not equally long are spans of their own: what goes on is put together.
         self.sequence.expect(node.spans().len());
-        let mut text = String::new();
+        // Letters that are not equally long are spans of their own: what goes on is put together.
+        let mut text = Cow::Borrowed("");
         let mut first = LocalDot::from_bits(0);
         let mut next = first;
         for span in node.spans() {
             let Some(span) = join.admit_span(span) else { continue };
             let Some(letters) = join.right(letters(&span)) else { return };
             join.took(span.count as usize);
-            if span.first != next {
+            if span.first == next {
+                text.to_mut().push_str(letters);
+            } else {
                 self.add(first, &text, join);
-                text.clear();
-                first = span.first;
+                (first, text) = (span.first, Cow::Borrowed(letters));
             }
-            text.push_str(letters);
             next = LocalDot::from_bits(span.last().bits() + 1);
         }
         self.add(first, &text, join);

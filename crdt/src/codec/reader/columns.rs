@@ -54,7 +54,7 @@ impl Reader<'_> {
         let carried = shapes.iter().map(|shape| u64::from(shape.carried)).sum();
         let dots = self.dots(carried, flags, &parts.events, used)?;
         let covers = self.covers(&shapes, &parts.events, used)?;
-        let mut key_lengths = Vec::with_capacity(shapes.len() - 1);
+        let mut key_lengths: SmallVec<[(u32, u32); 4]> = SmallVec::with_capacity(shapes.len() - 1);
         let (mut previous, mut sum) = (0, 0);
         for _ in 1..shapes.len() {
             let shared = if flags & head::SHARED == 0 { 0 } else { self.number("how much keys share")? };
@@ -141,8 +141,8 @@ impl Reader<'_> {
     }
 
     /// What the nodes say of themselves, in pre-order.
-    fn shapes(&mut self) -> Result<Vec<Shape>, DecodeError> {
-        let mut shapes = Vec::new();
+    fn shapes(&mut self) -> Result<SmallVec<[Shape; 4]>, DecodeError> {
+        let mut shapes = SmallVec::new();
         // How many children are still to come, at each depth.
         let mut open: SmallVec<[u32; 8]> = SmallVec::new();
         loop {
@@ -245,8 +245,8 @@ impl Reader<'_> {
         flags: u8,
         events: &[Run],
         used: &mut [bool],
-    ) -> Result<Vec<(LocalDot, u64)>, DecodeError> {
-        let mut dots = Vec::new();
+    ) -> Result<SmallVec<[(LocalDot, u64); 4]>, DecodeError> {
+        let mut dots = SmallVec::new();
         let mut left = carried;
         let too_many = "as many dots as are carried";
         if flags & head::IN_ORDER != 0 {
@@ -286,9 +286,9 @@ impl Reader<'_> {
         shapes: &[Shape],
         events: &[Run],
         used: &mut [bool],
-    ) -> Result<Vec<(u64, u64)>, DecodeError> {
+    ) -> Result<SmallVec<[(u64, u64); 1]>, DecodeError> {
         let count: usize = shapes.iter().map(|shape| shape.covers as usize).sum();
-        let mut covers: Vec<(u64, u64)> = Vec::with_capacity(count);
+        let mut covers: SmallVec<[(u64, u64); 1]> = SmallVec::with_capacity(count);
         let mut expected = expected(events, 1);
         for shape in shapes {
             let start = covers.len();

@@ -251,8 +251,8 @@ fn add_covers(covers: &[Covered], add: impl FnOnce(&[(u64, u64)])) {
         [] => {}
         [covered] => add(&[covered.interval()]),
         many => {
-            let intervals = many.iter().map(Covered::interval).collect();
-            add(CausalContext::from_intervals(intervals).as_dots().intervals());
+            let covered = CausalContext::from_intervals(many.iter().map(Covered::interval));
+            add(covered.as_dots().intervals());
         }
     }
 }
