@@ -231,8 +231,8 @@ impl Reader<'_> {
             lengths.add(length, count as u32);
             left -= count;
         }
-        let must_be_runs = lengths.pays() && self.format.is_some_and(|format| format >= 3);
-        if lengths.pays() < in_runs || must_be_runs > in_runs {
+        let is_old = self.format.is_none_or(|format| format < 3) && !in_runs;
+        if lengths.pays() != in_runs && !is_old {
             return Err(self.malformed("lengths told as runs, where that pays"));
         }
         Ok(lengths)
