@@ -41,6 +41,12 @@ struct World {
     order: BTreeSet<(char, char)>,
 }
 
+/// What is read right before what.
+fn pairs(text: &Replica<Text>) -> Vec<(char, char)> {
+    let text: Vec<char> = text.to_string().chars().collect();
+    text.windows(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
 impl World {
     fn new() -> Self {
         let replicas = (1..4).map(|n| Replica::<Text>::new(id(n))).collect();
@@ -56,26 +62,21 @@ impl World {
         if !delta.is_empty() {
             self.written[by].push(delta);
             self.heard[by][by] += 1;
-            self.read(by);
+            self.order.extend(pairs(&self.replicas[by]));
         }
-    }
-
-    fn read(&mut self, by: usize) {
-        let text: Vec<char> = self.replicas[by].to_string().chars().collect();
-        self.order.extend(text.windows(2).map(|pair| (pair[0], pair[1])));
     }
 
     /// Hears of more of somebody's writes, as far as what they build on is known.
     fn hear(&mut self, by: usize, of: usize, count: usize) {
         let from = self.heard[by][of];
         let to = from.saturating_add(count).min(self.written[of].len());
-        for delta in self.written[of][from..to].to_vec() {
-            if !(delta.deps() <= self.replicas[by].version()) {
+        for delta in &self.written[of][from..to] {
+            if !self.replicas[by].version().dominates(&delta.deps()) {
                 return;
             }
-            assert_eq!(self.replicas[by].merge(delta).unwrap(), Merged::Applied);
+            assert_eq!(self.replicas[by].merge(delta.clone()).unwrap(), Merged::Applied);
             self.heard[by][of] += 1;
-            self.read(by);
+            self.order.extend(pairs(&self.replicas[by]));
         }
     }
 
