@@ -87,7 +87,7 @@ pub struct InspectedNode {
     pub type_name: String,
     /// The dots it covers.
     pub covers: Vec<InspectedRun>,
-    /// The dots it carries, with their contents, readable.
+    /// The dots it carries, with their contents, readable; of letters of a [`Text`](crate::Text) that follow on one another the first.
     pub carries: Vec<(Dot, String)>,
 }
 
@@ -388,9 +388,17 @@ fn walk(
         first,
         last,
     });
-    let carries =
-        node.carried().map(|(dot, content)| (parts.table.dot(dot), readable::content(&type_name, content)));
-    let (covers, carries) = (covers.collect(), carries.collect());
+    let mut carries = Vec::new();
+    for span in node.spans() {
+        match readable::span(&type_name, span.contents, span.count) {
+            Some(text) => carries.push((parts.table.dot(span.first), text)),
+            None => carries.extend(
+                span.items()
+                    .map(|(dot, content)| (parts.table.dot(dot), readable::content(&type_name, content))),
+            ),
+        }
+    }
+    let covers = covers.collect();
     each(InspectedNode { depth, key, type_name: type_name.clone().into_owned(), covers, carries })?;
     node.children().try_for_each(|(key, child)| {
         let named = (readable::key(&type_name, key), readable::below(&type_name, key));

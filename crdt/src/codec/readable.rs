@@ -10,8 +10,10 @@ use core::fmt::Write as _;
 use rmp::Marker;
 use time::OffsetDateTime;
 
+use crate::causal::ReplicaId;
 use crate::doc::Kind;
-use crate::store::Crdt as _;
+use crate::store::{Crdt as _, FADING};
+use crate::text;
 use crate::{Doc, DocEntry};
 
 /// Longer texts are cut: a tree is read line by line.
@@ -53,8 +55,19 @@ fn cut(mut text: String, bytes: usize) -> String {
     text
 }
 
+/// What stands below a text.
+const HEADS: &str = "where runs begin";
+
 /// A key below a node of the type `of`.
 pub(super) fn key(of: &str, key: &[u8]) -> String {
+    if of == text::Text::type_name() {
+        return match <[u8; 16]>::try_from(key) {
+            Ok(id) => format!("runs at letters of {}", ReplicaId::from_bytes(id)),
+            Err(_) if key.is_empty() => "runs at letters of who typed them".to_owned(),
+            Err(_) if key == FADING => "runs that nothing is left of".to_owned(),
+            Err(_) => "runs at the start".to_owned(),
+        };
+    }
     match (of == DocEntry::type_name(), key) {
         (true, &[code]) => match Kind::with_code(code) {
             Some(kind) => kind.name().to_owned(),
@@ -69,6 +82,9 @@ pub(super) fn below<'t>(of: &'t str, key: &[u8]) -> Cow<'t, str> {
     if of == Doc::type_name() {
         return DocEntry::type_name();
     }
+    if of == text::Text::type_name() {
+        return Cow::Borrowed(if key == FADING { "" } else { HEADS });
+    }
     if of == DocEntry::type_name() {
         let kind = key.first().and_then(|&code| Kind::with_code(code));
         return kind.map_or(Cow::Borrowed(""), Kind::type_name);
@@ -79,7 +95,17 @@ pub(super) fn below<'t>(of: &'t str, key: &[u8]) -> Cow<'t, str> {
 
 /// What a node of the type `of` carries.
 pub(super) fn content(of: &str, bytes: &[u8]) -> String {
+    if of == HEADS {
+        return text::readable_head(bytes).unwrap_or_default();
+    }
     stamped(of, bytes).unwrap_or_else(|| readable(bytes))
+}
+
+/// What a node of the type `of` carries under consecutive dots, if it reads best as one.
+pub(super) fn span(of: &str, contents: &[u8], count: u32) -> Option<String> {
+    let letters = core::str::from_utf8(contents).ok().filter(|_| of == text::Text::type_name())?;
+    let letters = cut(format!("{letters:?}"), contents.len());
+    Some(if count == 1 { letters } else { format!("{letters}, {count} letters") })
 }
 
 /// `[milliseconds, logical, value]`, with a date.

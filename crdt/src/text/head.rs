@@ -1,5 +1,6 @@
 //! What is told of where a run hangs, and of letters.
 
+use alloc::format;
 use alloc::string::String;
 
 use smallvec::SmallVec;
@@ -90,6 +91,12 @@ impl Told {
         let why = String::from("runs stand under a replica's id, one zero byte, or nothing");
         Err(Mismatch::Content { what: "key", why })
     }
+}
+
+/// What a head says, readable.
+pub(crate) fn readable_head(content: &[u8]) -> Option<String> {
+    let number = read(content)?;
+    Some(format!("{} {}", if number & 1 == 1 { "behind" } else { "before" }, number >> 1))
 }
 
 fn in_content(why: String) -> Mismatch {

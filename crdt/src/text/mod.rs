@@ -27,6 +27,7 @@ use crate::sequence::{Sequence, Unit};
 use crate::store::{Crdt, Mut};
 pub use cursor::{Bias, Cursor};
 use head::Told;
+pub(crate) use head::readable_head;
 pub use position::{BadPosition, Position};
 pub use snapshot::{TextEdit, TextSnapshot};
 

@@ -1,7 +1,7 @@
 //! What inspections say, of messages that are right and of such that are not.
 
 use super::*;
-use crate::{AddWinsMap, AddWinsSet, Delta, Doc, Envelope, LwwRegister, Opaque, Replica};
+use crate::{AddWinsMap, AddWinsSet, Delta, Doc, Envelope, LwwRegister, Opaque, Replica, Text};
 
 fn inspect(bytes: &[u8]) -> Inspection {
     Inspection::of(bytes, &Limits::default()).unwrap()
@@ -71,6 +71,30 @@ fn documents_and_stamps_are_shown_by_what_they_are() {
     let mut map = replica::<AddWinsMap<u32, LwwRegister<bool>>>(1);
     let _ = map.update(|map| map.at(7_u32).set(true));
     assert!(inspect(&map.encode()).to_string().contains("7  01010101:1  true, written 1970"));
+}
+
+#[test]
+fn texts_are_shown_by_what_was_typed_in_one_go() {
+    let mut text = replica::<Text>(1);
+    let _ = text.update(|text| text.push("The tide falls."));
+    let mut other = text.fork(ReplicaId::from_bytes([2; 16]));
+    let _ = other.update(|text| text.insert(4, "é").unwrap());
+    reads(
+        &inspect(&other.encode()),
+        "a state of 110 bytes in format 3
+         type      Text
+         slice 1 of 1, at byte 20, 104 bytes
+         replicas  01010101-0101-0101-0101-010101010101, 02020202-0202-0202-0202-020202020202
+         columns   64 bytes
+         flags     RUNS
+         events    01010101:1-16, 02020202:1-2
+         tree      nodes: 3, items: 18
+         root
+         01010101:2  \"The tide falls.\", 15 letters
+         02020202:2  \"é\"
+         runs at the start  01010101:1
+         runs at letters of 01010101-0101-0101-0101-010101010101  02020202:1  before 6",
+    );
 }
 
 #[test]
