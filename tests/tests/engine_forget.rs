@@ -1,6 +1,6 @@
 //! Forgetting removals: only what all members know, and nothing that is read changes.
 
-use tombolo_crdt::RemoveWinsSet;
+use tombolo_crdt::{RemoveWinsSet, Text};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::{BatchId, Forgetting, Membership, Mistake, Written};
 use tombolo_tests::sim::{LinkState, NodeOptions, World};
@@ -65,6 +65,37 @@ fn removals_that_all_know_are_forgotten_and_nothing_that_is_read_changes() {
     // One of them has done it, a few times.
     let swept = world.stats().branch(tombolo_tests::sim::Branch::Swept);
     assert!((1..=12).contains(&swept), "{swept}");
+}
+
+#[test]
+fn where_deleted_text_stood_is_forgotten_once_all_know_and_nothing_moves() {
+    let options = NodeOptions { forgetting: FORGETTING, ..NodeOptions::default() };
+    let mut world = World::with_options((0..3).map(|_| options.clone()), 53);
+    world.connect_all();
+    let notes = world.open::<Text>(0, "notes");
+    world.update::<Text, _>(0, notes, |text| text.push("The tide falls."));
+    world.run_until_agreed(10_000);
+    (1..3).for_each(|node| _ = world.open::<Text>(node, "notes"));
+    // What is typed in many places, and deleted again.
+    for round in 0..20 {
+        world.update::<Text, _>(round % 3, notes, |text| text.insert(4 + round % 5, "(not) ").unwrap());
+        world.update::<Text, _>(round % 3, notes, |text| text.push("!"));
+        world.run_until_agreed(10_000);
+        world.update::<Text, _>((round + 1) % 3, notes, |text| {
+            let at = text.to_string().find("(not) ").unwrap();
+            text.delete(at..at + 6).unwrap();
+        });
+        world.run_until_agreed(10_000);
+    }
+    let before = world.engine(0).garbage(notes).unwrap();
+    world.run_for(20_000);
+    world.run_until_agreed(10_000);
+    for node in 0..3 {
+        let left = world.engine(node).garbage(notes).unwrap();
+        assert!(left.removals < 4 && left.items < before.items, "of {before:?} {left:?} is left");
+        let text = world.read::<Text, _>(node, notes, |text| text.to_string());
+        assert_eq!(text, format!("The tide falls.{}", "!".repeat(20)));
+    }
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn what_an_element_costs_and_what_a_removal_leaves_behind() {
         ("TwoPhaseSet", [1, 1, 1], [19, 20, 19], [9, 12]),
         ("LwwMap", [1, 1, 1], [31, 30, 31], [21, 22]),
         ("AddWinsMap of registers", [1, 0, 1], [20, 0, 20], [10, 12]),
-        ("AddWinsMap of counters", [1, 0, 2], [20, 0, 28], [10, 12]),
+        ("AddWinsMap of counters", [1, 0, 2], [20, 0, 26], [10, 12]),
         ("GMap of counters", [1, 1, 1], [20, 20, 20], [10, 0]),
         ("Doc of registers", [1, 0, 1], [23, 0, 23], [13, 12]),
         ("Set in a Doc", [1, 0, 1], [19, 0, 19], [16, 19]),

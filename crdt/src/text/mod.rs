@@ -15,7 +15,7 @@ mod store;
 mod write;
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -66,6 +66,8 @@ pub struct Text {
     odd: BTreeMap<LocalDot, Told>,
     /// What names frozen runs, as it was told, by its dots as the replica calls them.
     frozen: BTreeMap<LocalDot, Bytes>,
+    /// The heads that it names, as the sequence calls them.
+    named: BTreeSet<LocalDot>,
 }
 
 /// How the rows of the replica's table and those of the sequence are called by one another.

@@ -10,7 +10,7 @@ use serde::Serializer;
 use super::diff::splices;
 use super::head::{Told, equally_long, letters};
 use super::{ABSENT, Text};
-use crate::causal::{Dots, LocalDot, MAX_COUNTER};
+use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId};
 use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
 use crate::sequence::Origin;
 use crate::store::{
@@ -53,6 +53,9 @@ impl Text {
             let origin = Told::origin(key, content, head, |id| self.sequence.row(id));
             self.note(head, origin, Told { key: Bytes::from_slice(key), content: content.into() });
             self.sequence.add_run(head, origin);
+            if self.named.contains(&head) {
+                self.sequence.freeze(head);
+            }
         }
     }
 
@@ -68,21 +71,20 @@ impl Text {
         }
     }
 
-    /// The heads that are named as frozen, as far as their replicas are known, as the sequence calls them.
-    fn named(&self, content: &[u8]) -> Vec<LocalDot> {
+    /// The heads that are named as frozen, by replica and counter.
+    fn named(content: &[u8]) -> impl Iterator<Item = (ReplicaId, u64)> + use<> {
         let named: Named = decode_key(content).unwrap_or_default();
-        let of_one = named.into_iter().filter_map(|(id, heads)| Some((self.sequence.ids().find(id)?, heads)));
-        let in_range = |counter: &u64| (1..=MAX_COUNTER).contains(counter);
-        let dots = of_one
-            .map(|(row, heads)| heads.into_iter().filter(in_range).map(move |head| LocalDot::new(row, head)));
-        dots.flatten().collect()
+        let heads = named.into_iter().flat_map(|(id, heads)| heads.into_iter().map(move |head| (id, head)));
+        heads.filter(|(_, head)| (1..=MAX_COUNTER).contains(head))
     }
 
     /// Has those runs be frozen that are named.
     fn freeze(&mut self) {
         self.sequence.thaw();
-        let named: Vec<LocalDot> = self.frozen.values().flat_map(|content| self.named(content)).collect();
-        named.into_iter().for_each(|head| self.sequence.freeze(head));
+        let named: Vec<(ReplicaId, u64)> =
+            self.frozen.values().flat_map(|content| Self::named(content)).collect();
+        self.named = named.into_iter().map(|(id, head)| LocalDot::new(self.sequence.row(id), head)).collect();
+        self.named.iter().for_each(|head| self.sequence.freeze(*head));
     }
 
     /// Drops what no longer names frozen runs.
@@ -150,8 +152,6 @@ impl DotStore for Text {
         for (_, child) in node.children().filter(|(key, _)| *key == FADING) {
             self.retain_frozen(|dot| join.stands(child.cover(), dot));
             self.take_in_frozen(child, join);
-        }
-        if !self.frozen.is_empty() && node.has_children() {
             self.freeze();
         }
         self.take_in_letters(node, join);
@@ -243,9 +243,10 @@ impl DotStore for Text {
             sweep.fade(faded.filter(|head| !self.sequence.is_run_frozen(*head)).map(outer));
         }
         if !known.is_empty() {
-            let named: BTreeSet<LocalDot> =
-                known.iter().flat_map(|dot| self.named(&self.frozen[dot])).collect();
-            let gone = self.sequence.faded(|head| !named.contains(&head)).into_iter().map(outer);
+            let named: BTreeSet<(ReplicaId, u64)> =
+                known.iter().flat_map(|dot| Self::named(&self.frozen[dot])).collect();
+            let name = |head: LocalDot| (self.sequence.ids().id(head.replica()), head.counter());
+            let gone = self.sequence.faded(|head| !named.contains(&name(head))).into_iter().map(outer);
             sweep.let_go(gone.chain(known));
         }
     }
