@@ -139,7 +139,7 @@ impl<'p> Slices<'p> {
         old.push(LocalDot::new(0, 1));
         old.sort_unstable();
         old.dedup();
-        self.items = split(&self.items, &old);
+        self.items = split(self.items, &old);
         let mut cuts = vec![old[0]];
         // What the slice being cut and the one before it weigh.
         let (mut sum, mut previous) = (0, u64::MAX);
@@ -178,7 +178,7 @@ impl<'p> Slices<'p> {
 
     /// Writes the slices one after the other; `each` gets the first dot of each and its body.
     pub(super) fn write_each(mut self, mut each: impl FnMut(Dot, &[u8])) {
-        self.items = split(&self.items, &self.cuts);
+        self.items = split(core::mem::take(&mut self.items), &self.cuts);
         let mut paths = Paths::new(self.tree.nodes());
         let mut items = &self.items[..];
         let mut body = Vec::new();
@@ -246,10 +246,18 @@ fn full<'s>(
 }
 
 /// The items such that none goes on over one of these dots, which ascend.
-fn split<'p>(items: &[Items<'p>], cuts: &[LocalDot]) -> Vec<Items<'p>> {
+fn split<'p>(items: Vec<Items<'p>>, cuts: &[LocalDot]) -> Vec<Items<'p>> {
+    let mut next = cuts.iter().peekable();
+    let mut is_cut = |items: &Items<'_>| {
+        while next.next_if(|cut| **cut <= items.span.first).is_some() {}
+        next.next_if(|cut| **cut <= items.span.last()).is_some()
+    };
+    if !items.iter().any(|items| items.span.count > 1 && is_cut(items)) {
+        return items;
+    }
     let mut cuts = cuts.iter().peekable();
     let mut split = Vec::with_capacity(items.len());
-    for &Items { span, node } in items {
+    for Items { span, node } in items {
         let mut first = span.first;
         while let Some(&cut) = cuts.next_if(|cut| **cut <= span.last()) {
             if cut > first {

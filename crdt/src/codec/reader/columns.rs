@@ -404,7 +404,11 @@ impl Columns<'_> {
     /// Puts the tree together. An error says what was expected.
     fn tree(&self, order: Children) -> Result<(DeltaTree, Shared), &'static str> {
         let mut counting = self.spans();
-        let spans = self.shapes.iter().map(|shape| counting.of(shape).count()).sum();
+        let spans = if self.shapes.iter().all(|shape| shape.carried <= 1) {
+            self.shapes.iter().map(|shape| shape.carried as usize).sum()
+        } else {
+            self.shapes.iter().map(|shape| counting.of(shape).count()).sum()
+        };
         let mut counted = Counted::new(self.shapes.len(), spans);
         let mut tree = counted.builder();
         let mut keys = Keys::new(self.keys, self.key_lengths);
