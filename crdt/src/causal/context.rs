@@ -45,6 +45,36 @@ impl<'c> Dots<'c> {
         after > 0 && self.intervals[after - 1].1 >= dot.bits()
     }
 
+    /// Whether it holds any dot of an interval. O(log n).
+    pub(crate) fn overlaps(self, (first, last): (u64, u64)) -> bool {
+        let after = self.intervals.partition_point(|&(begin, _)| begin <= last);
+        after > 0 && self.intervals[after - 1].1 >= first
+    }
+
+    /// What it does not hold of an interval. O(log n), and as much as that is.
+    pub(crate) fn gaps(self, (first, last): (u64, u64)) -> impl Iterator<Item = (u64, u64)> + 'c {
+        let from = self.intervals.partition_point(|&(_, end)| end < first);
+        let mut cuts = self.intervals[from..].iter();
+        let mut next = Some(first);
+        core::iter::from_fn(move || {
+            loop {
+                let begin = next.filter(|next| *next <= last)?;
+                match cuts.next() {
+                    Some(&(cut, end)) if cut <= last => {
+                        next = Some(end + 1);
+                        if cut > begin {
+                            return Some((begin, cut - 1));
+                        }
+                    }
+                    _ => {
+                        next = None;
+                        return Some((begin, last));
+                    }
+                }
+            }
+        })
+    }
+
     /// The runs it consists of: `(replica, first, last)`, ascending.
     pub fn runs(self) -> impl Iterator<Item = (ReplicaIndex, u64, u64)> + 'c {
         self.intervals.iter().map(|&(first, last)| {
@@ -271,6 +301,14 @@ mod tests {
             assert_is(&united, &(&in_a | &in_b));
             assert_is(&CausalContext::from_contexts([&a, &b]), &(&in_a | &in_b));
             assert_is(&a.difference(&b), &(&in_a - &in_b));
+            for &(row, first, last) in &one {
+                let run = set(&[(row, first, last)]);
+                let interval = (LocalDot::new(row, first.max(1)).bits(), LocalDot::new(row, last).bits());
+                if !run.is_empty() {
+                    prop_assert_eq!(b.as_dots().overlaps(interval), !run.is_disjoint(&in_b));
+                    assert_is(&CausalContext::from_intervals(b.as_dots().gaps(interval)), &(&run - &in_b));
+                }
+            }
             let dots = one.iter().flat_map(|&(row, first, last)| (first.max(1)..=last).rev().map(move |n| LocalDot::new(row, n)));
             assert_is(&CausalContext::from_dots(dots.collect()), &in_a);
         }

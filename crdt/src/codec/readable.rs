@@ -104,7 +104,8 @@ pub(super) fn content(of: &str, bytes: &[u8]) -> String {
 /// What a node of the type `of` carries under consecutive dots, if it reads best as one.
 pub(super) fn span(of: &str, contents: &[u8], count: u32) -> Option<String> {
     let letters = core::str::from_utf8(contents).ok().filter(|_| of == text::Text::type_name())?;
-    let letters = cut(format!("{letters:?}"), contents.len());
+    let begin: String = letters.chars().take(LONGEST + 1).collect();
+    let letters = cut(format!("{begin:?}"), contents.len());
     Some(if count == 1 { letters } else { format!("{letters}, {count} letters") })
 }
 

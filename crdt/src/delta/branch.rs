@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::{Bytes, DeltaTree, Node, Spans, TreeWriter, join_spans, retain_spans, translate};
+use super::{Bytes, DeltaTree, Node, Spans, TreeWriter, drop_dots, join_spans, retain_spans, translate};
 use crate::causal::{CausalContext, LocalDot, ReplicaIndex};
 
 #[derive(Default)]
@@ -86,8 +86,10 @@ impl Branch {
         if covers {
             above.push(core::mem::take(&mut self.cover));
         }
-        let is_dead = |dot| dead.contains(dot) || above.iter().any(|cover| cover.contains(dot));
-        retain_spans(&mut self.carried, |dot| !is_dead(dot));
+        let all = || core::iter::once(dead).chain(&*above).map(CausalContext::as_dots);
+        if self.carried.iter().any(|span| all().any(|dots| dots.overlaps(span.interval()))) {
+            all().for_each(|dots| drop_dots(&mut self.carried, dots));
+        }
         self.children.retain_mut(|(_, child)| {
             child.drop_dead_below(dead, above);
             !child.is_empty()

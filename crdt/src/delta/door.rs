@@ -136,7 +136,7 @@ fn hash(key: &[u8]) -> u64 {
 fn covers_itself<'t>(node: Node<'t>, above: &mut Vec<Dots<'t>>) -> bool {
     let depth = above.len();
     above.extend(Some(node.cover()).filter(|cover| !cover.is_empty()));
-    let found = node.carried().any(|(dot, _)| above.iter().any(|cover| cover.contains(dot)))
+    let found = node.spans().any(|span| above.iter().any(|cover| cover.overlaps(span.interval())))
         || node.children().any(|(_, child)| covers_itself(child, above));
     above.truncate(depth);
     found

@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::Bytes;
-use crate::causal::LocalDot;
+use crate::causal::{Dots, LocalDot};
 
 /// Consecutive dots of one replica, with contents that are equally long and stand one behind the other. So what somebody typed is one
 /// item, and not as many as there are letters.
@@ -83,6 +83,18 @@ impl<C: AsRef<[u8]>> Span<C> {
     }
 }
 
+impl Span<Bytes> {
+    /// Takes in what goes on where this ends; says whether it does.
+    fn grow<D: AsRef<[u8]>>(&mut self, next: &Span<D>) -> bool {
+        let goes_on = self.goes_on_with(next);
+        if goes_on {
+            self.count += next.count;
+            self.contents.extend_from_slice(next.contents.as_ref());
+        }
+        goes_on
+    }
+}
+
 impl<'t> Span<&'t [u8]> {
     /// As [`part`](Self::part), for as long as the contents live.
     pub(crate) fn into_part(self, first: LocalDot, last: LocalDot) -> Self {
@@ -112,6 +124,19 @@ pub(crate) fn retain(spans: &mut Spans, mut keep: impl FnMut(LocalDot) -> bool) 
     }));
 }
 
+/// Leaves of spans what is not among some dots.
+pub(crate) fn drop_dots(spans: &mut Spans, dots: Dots<'_>) {
+    if !spans.iter().any(|span| dots.overlaps(span.interval())) {
+        return;
+    }
+    let old = core::mem::take(spans);
+    for span in &old {
+        let bits = LocalDot::from_bits;
+        let left = dots.gaps(span.interval());
+        spans.extend(left.map(|(first, last)| span.part(bits(first), bits(last)).to_owned()));
+    }
+}
+
 /// Brings spans into order, and joins those that go on one another; of two contents of one dot the later stands.
 pub(crate) fn join(spans: &mut Spans, compare: impl Fn(LocalDot, LocalDot) -> Ordering) {
     // One or none is in order.
@@ -121,34 +146,33 @@ pub(crate) fn join(spans: &mut Spans, compare: impl Fn(LocalDot, LocalDot) -> Or
     let follows = |one: &Span<Bytes>, next: &Span<Bytes>| compare(one.last(), next.first).is_lt();
     if !spans.windows(2).all(|pair| follows(&pair[0], &pair[1])) {
         let mut order: Vec<usize> = (0..spans.len()).collect();
-        order.sort_unstable_by(|&a, &b| compare(spans[a].first, spans[b].first));
+        order.sort_by(|&a, &b| compare(spans[a].first, spans[b].first));
         if order.windows(2).all(|pair| follows(&spans[pair[0]], &spans[pair[1]])) {
-            spans.sort_unstable_by(|a, b| compare(a.first, b.first));
+            spans.sort_by(|a, b| compare(a.first, b.first));
         } else {
-            join_one_by_one(spans, &compare);
+            return join_one_by_one(spans, &compare);
         }
     }
-    spans.dedup_by(|next, kept| {
-        let goes_on = kept.goes_on_with(next);
-        if goes_on {
-            kept.count += next.count;
-            kept.contents.extend_from_slice(&next.contents);
-        }
-        goes_on
-    });
+    spans.dedup_by(|next, kept| kept.grow(next));
 }
 
 fn join_one_by_one(spans: &mut Spans, compare: impl Fn(LocalDot, LocalDot) -> Ordering) {
-    let mut all: Spans = SmallVec::new();
-    for span in &*spans {
-        let one = |(first, content)| Span { first, count: 1, contents: Bytes::from_slice(content) };
-        all.extend(span.items().map(one));
+    let old = core::mem::take(spans);
+    // Each dot, with the number of its span: the latest first.
+    let numbered = (0_u32..).zip(&old);
+    let mut all: Vec<(LocalDot, u32)> = numbered
+        .flat_map(|(at, span)| {
+            (span.first.bits()..=span.last().bits()).map(move |dot| (LocalDot::from_bits(dot), at))
+        })
+        .collect();
+    all.sort_unstable_by(|a, b| compare(a.0, b.0).then(b.1.cmp(&a.1)));
+    all.dedup_by_key(|(dot, _)| *dot);
+    for (dot, at) in all {
+        let one = old[at as usize].part(dot, dot);
+        if !spans.last_mut().is_some_and(|last| last.grow(&one)) {
+            spans.push(one.to_owned());
+        }
     }
-    // Stable, so the last of equal dots is the latest.
-    all.reverse();
-    all.sort_by(|a, b| compare(a.first, b.first));
-    all.dedup_by_key(|span| span.first);
-    *spans = all;
 }
 
 #[cfg(test)]

@@ -111,7 +111,9 @@ impl<T: Crdt> Replica<T> {
         let mut live = 0;
         self.state.dots(&mut |_| live += 1);
         let tree = DeltaTree::written(|writer| {
-            writer.reserve([live, live, 0, 0, 0]);
+            // As many as there are if they are few; of a text they go on one another.
+            let room = live.min(1 << 14);
+            writer.reserve([room, room, 0, 0, 0]);
             writer.cover(known.as_dots());
             self.state.carry(&|_| true, writer);
         });

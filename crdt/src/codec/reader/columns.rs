@@ -15,11 +15,9 @@ use crate::store::MAX_DEPTH;
 
 /// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
 const NODE_BYTES: usize = 2 * (16 + size_of::<Shape>() + 24);
-/// What a run of dots or of lengths takes while it is read, and what it may cut out: a span takes as much in a tree, and at the door, where
-/// all are listed and joined to a context.
-const SPAN_BYTES: usize = 2 * (16 + 16 + 16 + 16);
-/// What a carried dot may take where it is kept.
-const ITEM_BYTES: usize = 32;
+/// What a carried dot takes if it is a span of its own: in a tree, while it is read as a run of dots and one of lengths, and at the door,
+/// where all are listed and joined to a context. If it is not, then what it takes where each is kept by itself.
+const ITEM_BYTES: usize = 2 * (16 + 16 + 16 + 4);
 /// What a run that is covered takes: in a tree, while it is read, and in the context of all that the door checks.
 const COVER_BYTES: usize = 2 * (16 + 16 + 16);
 
@@ -103,7 +101,7 @@ impl Reader<'_> {
         }
         let runs = self.count("how many runs of events")?;
         // As runs, and once more as a context where the message is a state.
-        self.spend(runs * 4 * size_of::<Run>())?;
+        self.spend(runs.saturating_mul(4 * size_of::<Run>()))?;
         for _ in 0..runs {
             let row = self.number("a row of the replica table")?;
             let replica = self.row(row, used.len())?;
@@ -147,8 +145,9 @@ impl Reader<'_> {
         let mut open: SmallVec<[u32; 8]> = SmallVec::new();
         loop {
             let shape = self.shape(shapes.is_empty())?;
-            let own = if shape.carried > 0 { SPAN_BYTES + shape.carried as usize * ITEM_BYTES } else { 0 };
-            self.spend(NODE_BYTES + own + shape.covers as usize * COVER_BYTES)?;
+            let carried = (shape.carried as usize).saturating_mul(ITEM_BYTES);
+            let covered = (shape.covers as usize).saturating_mul(COVER_BYTES);
+            self.spend(NODE_BYTES.saturating_add(carried).saturating_add(covered))?;
             shapes.push(shape);
             if shape.children > 0 {
                 if open.len() == MAX_DEPTH {
@@ -223,11 +222,10 @@ impl Reader<'_> {
             let (length, is_run) = if in_runs { (told >> 1, told & 1 == 1) } else { (told, false) };
             let count = if is_run { self.number("how many are as long")?.saturating_add(2) } else { 1 };
             let goes_on = lengths.runs().last().is_some_and(|(last, _)| *last == length && length > 0);
-            if count > left || (in_runs && goes_on) || (is_run && length == 0) {
+            if count > left.min(u32::MAX.into()) || (in_runs && goes_on) || (is_run && length == 0) {
                 return Err(self.malformed("lengths in the fewest runs"));
             }
             self.at_most_left(length)?;
-            self.spend(SPAN_BYTES)?;
             lengths.add(length, count as u32);
             left -= count;
         }
@@ -253,7 +251,6 @@ impl Reader<'_> {
             for run in events {
                 let more = run.last - run.first;
                 left = left.checked_sub(more + 1).ok_or_else(|| self.malformed(too_many))?;
-                self.spend(SPAN_BYTES)?;
                 dots.push((LocalDot::new(run.replica, run.first), more + 1));
             }
             return if left == 0 { Ok(dots) } else { Err(self.malformed(too_many)) };
@@ -268,7 +265,6 @@ impl Reader<'_> {
                 return Err(self.malformed(too_many));
             }
             in_order &= same.next() == Some(&Run { replica, first, last });
-            self.spend(SPAN_BYTES)?;
             dots.push((LocalDot::new(replica, first), last - first + 1));
             left -= last - first + 1;
         }
