@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use tombolo_crdt::{Bias, Delta, Limits, Merged, Mut, Replica, ReplicaId, Text, Version};
+use tombolo_crdt::{AddWinsMap, Bias, Delta, Limits, Merged, Mut, Replica, ReplicaId, Text, Version};
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
@@ -39,6 +39,8 @@ struct World {
     letters: u32,
     /// What was read right before what, anywhere at any time.
     order: BTreeSet<(char, char)>,
+    /// The versions that each has had.
+    past: Vec<Vec<Version>>,
 }
 
 /// What is read right before what.
@@ -50,7 +52,7 @@ fn pairs(text: &Replica<Text>) -> Vec<(char, char)> {
 impl World {
     fn new() -> Self {
         let replicas = (1..4).map(|n| Replica::<Text>::new(id(n))).collect();
-        Self { replicas, written: vec![vec![]; 3], ..Self::default() }
+        Self { replicas, written: vec![vec![]; 3], past: vec![vec![]; 3], ..Self::default() }
     }
 
     fn write(&mut self, by: usize, write: impl FnOnce(&mut Mut<'_, Text>)) {
@@ -62,30 +64,35 @@ impl World {
         if !delta.is_empty() {
             self.written[by].push(delta);
             self.heard[by][by] += 1;
-            self.order.extend(pairs(&self.replicas[by]));
+            self.note(by);
         }
+    }
+
+    fn note(&mut self, by: usize) {
+        self.order.extend(pairs(&self.replicas[by]));
+        self.past[by].push(self.replicas[by].version());
     }
 
     /// Hears of more of somebody's writes, as far as what they build on is known.
     fn hear(&mut self, by: usize, of: usize, count: usize) {
         let from = self.heard[by][of];
         let to = from.saturating_add(count).min(self.written[of].len());
-        for delta in &self.written[of][from..to] {
+        for delta in self.written[of][from..to].iter().cloned().collect::<Vec<_>>() {
             if !self.replicas[by].version().dominates(&delta.deps()) {
                 return;
             }
-            assert_eq!(self.replicas[by].merge(delta.clone()).unwrap(), Merged::Applied);
+            assert_eq!(self.replicas[by].merge(delta).unwrap(), Merged::Applied);
             self.heard[by][of] += 1;
-            self.order.extend(pairs(&self.replicas[by]));
+            self.note(by);
         }
     }
 
-    /// What all know, as `at` may say it who has all that they wrote before they knew it.
+    /// What all know, as `at` may say it: of each the latest version of which it has all.
     fn stable(&self, at: usize) -> Version {
-        let has_all = (0..3).all(|of| self.heard[at][of] == self.written[of].len());
-        let versions = self.replicas.iter().map(Replica::version);
-        let all = versions.reduce(|all, one| all.meet(&one)).unwrap();
-        if has_all { all } else { Version::new() }
+        let here = self.replicas[at].version();
+        let told = |past: &Vec<Version>| past.iter().rev().find(|version| here.dominates(version)).cloned();
+        let told = self.past.iter().map(|past| told(past).unwrap_or_default());
+        told.reduce(|all, one| all.meet(&one)).unwrap()
     }
 
     fn step(&mut self, step: &Step) {
@@ -239,4 +246,83 @@ fn a_cursor_stays_where_it_is_when_the_letter_under_it_is_forgotten() {
     while !ann.sweep(&ann.version()).is_empty() {}
     // Of the one in the middle all is gone that it kept to.
     assert_eq!(stand(&ann), [[Some(8), None, Some(8)]; 2]);
+}
+
+/// Two who forget at once, one of whom knows less: what one has named is not let go of while it stands and the other may be about to.
+#[test]
+fn scenario_12_two_who_forget_at_once_move_nothing() {
+    let mut all: Vec<Replica<Text>> = (1..4).map(|n| Replica::new(id(n))).collect();
+    let take = |all: &mut Vec<Replica<Text>>, from: usize, to: &[usize]| {
+        let state = all[from].state();
+        to.iter().for_each(|&to| _ = all[to].merge(state.clone()).unwrap());
+    };
+    let _ = all[0].update(|text| text.push("ab"));
+    let _ = all[0].update(|text| text.insert(1, "H").unwrap());
+    take(&mut all, 0, &[1, 2]);
+    let hidden = [
+        all[1].update(|text| text.insert(2, "G").unwrap()).1,
+        all[1].update(|text| text.insert(0, "?").unwrap()).1,
+    ];
+    let mut known = vec![all[0].update(|text| text.push("!")).1];
+    known.push(all[0].update(|text| text.delete(1..2).unwrap()).1);
+    known.push(all[0].sweep(&Version::new()));
+    let named = all[0].version();
+    let mut his = hidden.to_vec();
+    his.push(all[1].update(|text| text.delete(3..4).unwrap()).1);
+    his.push(all[1].sweep(&Version::new()));
+    for delta in known {
+        let _ = (all[1].merge(delta.clone()).unwrap(), all[2].merge(delta).unwrap());
+    }
+    his.iter().for_each(|delta| _ = all[0].merge(delta.clone()).unwrap());
+    // Ann knows that all know what she named; bob a little later that all know what both named.
+    let hers = all[0].sweep(&named);
+    his.iter().for_each(|delta| _ = all[2].merge(delta.clone()).unwrap());
+    let both: Version =
+        [(id(1), named.get(id(1))), (id(2), all[1].version().get(id(2)))].into_iter().collect();
+    let his = all[1].sweep(&both);
+    assert!(!his.is_empty());
+    assert_eq!(all[0].to_string(), "?ab!");
+    let typed = all[0].update(|text| text.insert(2, "w").unwrap()).1;
+    assert_eq!(all[0].to_string(), "?awb!");
+    let _ = (
+        all[0].merge(his.clone()).unwrap(),
+        all[1].merge(hers.clone()).unwrap(),
+        all[1].merge(typed.clone()).unwrap(),
+    );
+    for delta in [hers, his, typed] {
+        let _ = all[2].merge(delta).unwrap();
+    }
+    for replica in &all {
+        assert_eq!((replica.to_string(), replica.encode()), ("?awb!".into(), all[0].encode()));
+    }
+}
+
+#[test]
+fn an_edit_of_a_copy_stands_where_it_was_made_when_the_letter_before_it_is_forgotten() {
+    let mut ann = Replica::<Text>::new(id(1));
+    let _ = ann.update(|text| text.push("Hello"));
+    let _ = ann.update(|text| text.insert(0, "X").unwrap());
+    let _ = ann.update(|text| text.push("!"));
+    let edit = ann.snapshot().edited("XYHello!");
+    let _ = ann.update(|text| text.delete(0..1).unwrap());
+    while !ann.sweep(&ann.version()).is_empty() {}
+    let _ = ann.update(|text| text.apply(&edit));
+    assert_eq!(ann.to_string(), "YHello!");
+}
+
+/// What names runs would keep a key that somebody removes at the same time.
+#[test]
+fn forgetting_brings_no_removed_key_back() {
+    type Pages = AddWinsMap<String, Text>;
+    let mut ann = Replica::<Pages>::new(id(1));
+    let _ = ann.update(|pages| pages.at("tides").push("The tide falls."));
+    let _ = ann.update(|pages| pages.at("tides").insert(4, "spring ").unwrap());
+    let _ = ann.update(|pages| pages.at("tides").push(" Noon."));
+    let _ = ann.update(|pages| pages.at("tides").delete(4..11).unwrap());
+    let mut bob = ann.fork(id(2));
+    let removed = ann.update(|pages| pages.remove("tides")).1;
+    let _ = bob.sweep(&bob.version());
+    bob.merge(removed).unwrap();
+    ann.merge(bob.state()).unwrap();
+    assert!(ann.is_empty() && bob.is_empty());
 }

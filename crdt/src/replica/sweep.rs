@@ -18,6 +18,8 @@ pub struct Garbage {
     /// How many of them only remember that something was removed, and go by [`sweep`](Replica::sweep) once all know of it. Those that
     /// stay, for a key of a map is there by them, do not count.
     pub removals: usize,
+    /// How many of the items are letters of texts, which take little more than their bytes.
+    pub letters: usize,
     /// How many replica ids the version names. None is ever forgotten.
     pub replicas: usize,
     /// About how many bytes of heap the recent deltas take that are kept for peers a little behind.
@@ -32,8 +34,10 @@ impl<T: Crdt> Replica<T> {
     pub fn garbage(&self) -> Garbage {
         let mut all = Sweep::new(&self.known, &self.tx.table);
         self.state.remembered(&mut all);
+        let letters = all.count_letters();
         let (gone, fading) = all.finish();
         Garbage {
+            letters,
             items: super::count(&self.state),
             removals: gone.len() + fading.len(),
             replicas: self.replicas(),
@@ -71,7 +75,8 @@ impl<T: Crdt> Replica<T> {
     ///
     /// Of a [`Text`](crate::Text) it forgets where runs stood of which nothing is left, in two steps: the first time it names them, so
     /// that nobody who knows that hangs anything on them; and once that lies within `stable`, they are forgotten. If somebody did not know
-    /// it after all, then what he hung on such a run reads elsewhere than where he put it.
+    /// it after all, then what he hung on such a run reads elsewhere than where he put it. Below keys of maps that can be removed, and
+    /// names of a `Doc`, nothing is forgotten of a text.
     ///
     /// Costs a walk over the state, here and where the change is merged; so forget many at once.
     ///

@@ -44,6 +44,6 @@ pub use traits::{Crdt, DotStore};
 pub use unknown::UnknownFields;
 use value::try_encode_value;
 pub use value::{Key, Value};
-pub(crate) use value::{check_key, decode_key, decode_value, view_seq, write_key, write_value};
+pub(crate) use value::{check_key, checked_key, decode_key, decode_value, view_seq, write_key, write_value};
 pub use view::View;
 pub(crate) use votes::{Vote, Votes, votes_store};

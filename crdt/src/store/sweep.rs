@@ -21,11 +21,22 @@ pub struct Sweep<'s> {
     groups: Vec<SmallVec<[LocalDot; 2]>>,
     fading: Vec<LocalDot>,
     gone: Vec<LocalDot>,
+    letters: usize,
+    /// How many keys that can be removed are above.
+    removable: usize,
 }
 
 impl<'s> Sweep<'s> {
     pub(crate) fn new(stable: &'s [u64], table: &'s ReplicaTable) -> Self {
-        Self { stable, table, groups: Vec::new(), fading: Vec::new(), gone: Vec::new() }
+        Self {
+            stable,
+            table,
+            groups: Vec::new(),
+            fading: Vec::new(),
+            gone: Vec::new(),
+            letters: 0,
+            removable: 0,
+        }
     }
 
     /// Whether all know a dot, and all that they wrote before is known here.
@@ -35,8 +46,22 @@ impl<'s> Sweep<'s> {
 
     /// Dots that would not be needed if all knew that they are not: they are named in an item beside the nodes that carry them, under the
     /// key [`FADING`].
+    ///
+    /// SUBTLE: not below a key that can be removed. Who removes it at the same time does not know the item, and it would keep the key.
     pub(crate) fn fade(&mut self, dots: impl Iterator<Item = LocalDot>) {
-        self.fading.extend(dots);
+        if self.removable == 0 {
+            self.fading.extend(dots);
+        }
+    }
+
+    /// So many of the items are letters.
+    pub(crate) fn letters(&mut self, count: usize) {
+        self.letters += count;
+    }
+
+    /// How many of the items are letters.
+    pub(crate) fn count_letters(&self) -> usize {
+        self.letters
     }
 
     /// Dots that are not needed, and by which no key of a map is there.
@@ -58,7 +83,9 @@ impl<'s> Sweep<'s> {
     /// dot keeps a greater one; so the greatest that anybody keeps is swept by nobody.
     pub(crate) fn entry(&mut self, below: impl FnOnce(&mut Self)) {
         let before = self.groups.len();
+        self.removable += 1;
         below(self);
+        self.removable -= 1;
         let greatest = |group: &SmallVec<[LocalDot; 2]>| {
             let dots = group.iter().map(|dot| (self.table.id(dot.replica()), dot.counter()));
             dots.max()

@@ -48,16 +48,10 @@ pub struct Cursor {
 /// A letter, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(super) struct Letter {
-    dot: Dot,
+    pub(super) dot: Dot,
     /// The counter of the head of its run: as long as there is one, it is known where the letter stood.
     #[serde(default)]
-    head: Option<u64>,
-}
-
-impl From<Dot> for Letter {
-    fn from(dot: Dot) -> Self {
-        Self { dot, head: None }
-    }
+    pub(super) head: Option<u64>,
 }
 
 impl Text {
@@ -84,8 +78,7 @@ impl Text {
     /// Where a cursor stands, in scalars. `None` if it keeps to a letter of somebody of whom nothing has arrived here, or where the letters
     /// stood that it keeps to has been [forgotten](crate::Replica::sweep). O(log n).
     ///
-    /// It stands at the end of what its author typed there if the letter has not arrived, and at the start of the text if where it stood has
-    /// been removed with a map's key.
+    /// It stands at the end of what its author typed there if the letter has not arrived.
     #[must_use]
     pub fn find(&self, cursor: &Cursor) -> Option<usize> {
         let Some(letter) = cursor.letter else {

@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::cursor::Letter;
 use super::diff::splices;
 use super::{Bias, Cursor, Text};
 use crate::causal::{Dot, LocalDot, MAX_COUNTER};
@@ -35,24 +36,27 @@ pub struct TextSnapshot {
     text: String,
     /// INVARIANT: the names of the letters in their order: of each run the first, and how many there are.
     runs: Vec<(Dot, u64)>,
+    /// Of each run the counter of its head.
+    heads: Vec<u64>,
 }
 
 #[derive(Deserialize)]
 struct Unchecked {
     text: String,
     runs: Vec<(Dot, u64)>,
+    heads: Vec<u64>,
 }
 
 impl TryFrom<Unchecked> for TextSnapshot {
     type Error = &'static str;
 
-    fn try_from(Unchecked { text, runs }: Unchecked) -> Result<Self, &'static str> {
+    fn try_from(Unchecked { text, runs, heads }: Unchecked) -> Result<Self, &'static str> {
         let named = runs.iter().try_fold(0_u64, |named, (first, count)| {
             let is_there = first.counter.checked_add(*count).is_some_and(|end| end <= MAX_COUNTER + 1);
             named.checked_add(*count).filter(|_| is_there)
         });
-        if named == Some(text.chars().count() as u64) {
-            Ok(Self { text, runs })
+        if named == Some(text.chars().count() as u64) && heads.len() == runs.len() {
+            Ok(Self { text, runs, heads })
         } else {
             Err("a snapshot must name as many letters as its text has")
         }
@@ -109,16 +113,25 @@ impl TextSnapshot {
             come += inserted.chars().count();
             // What begins a line stays before what was below it, anything else behind what it was typed behind.
             let begins_line = start.checked_sub(1).is_none_or(|before| letters[before] == '\n');
-            let (letter, bias) = if begins_line {
-                (Some(start).filter(|at| *at < letters.len()), Bias::After)
+            let before = start.checked_sub(1).map(|at| self.letter(&starts, at));
+            let behind = (start < letters.len()).then(|| self.letter(&starts, start));
+            let at = if begins_line {
+                Cursor { letter: behind, bias: Bias::After, other: before }
             } else {
-                (Some(start - 1), Bias::Before)
+                Cursor { letter: before, bias: Bias::Before, other: behind }
             };
-            let letter = letter.map(|at| self.names(&starts, at..at + 1)[0].0.into());
             let deleted = self.names(&starts, start..start + deleted);
-            Part { at: Cursor { letter, bias, other: None }, deleted, inserted }
+            Part { at, deleted, inserted }
         });
         TextEdit { parts: parts.collect() }
+    }
+
+    /// A letter; `starts` says where each run begins.
+    fn letter(&self, starts: &[usize], at: usize) -> Letter {
+        let run = starts.partition_point(|start| *start <= at) - 1;
+        let (first, _) = self.runs[run];
+        let dot = Dot { counter: first.counter + (at - starts[run]) as u64, ..first };
+        Letter { dot, head: Some(self.heads[run]) }
     }
 
     /// The names of some letters; `starts` says where each run begins.
@@ -148,6 +161,7 @@ impl Text {
         let mut snapshot = TextSnapshot::default();
         for (first, text) in self.sequence.live() {
             let count = text.chars().count() as u64;
+            let head = self.sequence.head_of(first);
             let first = Dot { replica: self.sequence.ids().id(first.replica()), counter: first.counter() };
             match snapshot.runs.last_mut() {
                 Some((last, so_many))
@@ -155,7 +169,10 @@ impl Text {
                 {
                     *so_many += count;
                 }
-                _ => snapshot.runs.push((first, count)),
+                _ => {
+                    snapshot.runs.push((first, count));
+                    snapshot.heads.push(head);
+                }
             }
             snapshot.text.push_str(text);
         }

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::Serializer;
+use smallvec::SmallVec;
 
 use super::diff::splices;
 use super::head::{Told, equally_long, letters};
@@ -14,8 +15,21 @@ use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId};
 use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
 use crate::sequence::Origin;
 use crate::store::{
-    DotStore, FADING, Gathered, Join, Named, Plain, Seen, Sight, Sweep, What, check_key, decode_key,
+    DotStore, FADING, Gathered, Join, Named, Plain, Seen, Sight, Sweep, What, checked_key, decode_key,
 };
+
+/// # Errors
+/// When this names no heads, or not in the one form.
+fn check_named(content: &[u8]) -> Result<(), Mismatch> {
+    let named = checked_key::<Named>(content)?;
+    let in_range = |counter: &u64| (1..=MAX_COUNTER).contains(counter);
+    let ascend = |heads: &[u64]| heads.is_sorted_by(|a, b| a < b) && heads.iter().all(in_range);
+    if named.is_sorted_by(|(a, _), (b, _)| a < b) && named.iter().all(|(_, heads)| ascend(heads)) {
+        Ok(())
+    } else {
+        Err(Mismatch::Content { what: "content", why: "runs are not named in ascending order".into() })
+    }
+}
 
 impl Text {
     /// The dots of heads, with where their runs hang, as the sequence calls them.
@@ -63,7 +77,7 @@ impl Text {
     fn take_in_frozen(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         for (dot, content) in node.carried() {
             let Some(dot) = join.admit(dot) else { continue };
-            if join.right(check_key::<Named>(content)).is_none() {
+            if join.right(check_named(content)).is_none() {
                 return;
             }
             join.took(1);
@@ -185,6 +199,7 @@ impl DotStore for Text {
             return self.retain(&mut |dot| join.stands(cover, dot));
         }
         self.retain_frozen(|dot| join.stands(cover, dot));
+        let mut gone: SmallVec<[LocalDot; 4]> = SmallVec::new();
         for (there, first, last) in join.runs_here(cover) {
             let row = self.rows.inner.get(first.replica() as usize).copied();
             let Some(row) = row.filter(|row| *row != ABSENT) else { continue };
@@ -192,10 +207,12 @@ impl DotStore for Text {
                 if !join.carries(LocalDot::new(there, counter)) {
                     let dot = LocalDot::new(row, counter);
                     self.sequence.remove(dot, dot);
-                    self.remove_head(dot);
+                    gone.push(dot);
                 }
             }
         }
+        // Afterwards, for it may be that all must be built anew then.
+        gone.into_iter().for_each(|dot| self.remove_head(dot));
         self.sequence.settle();
     }
 
@@ -234,6 +251,7 @@ impl DotStore for Text {
     }
 
     fn remembered(&self, sweep: &mut Sweep<'_>) {
+        sweep.letters(self.len());
         let outer = |head: LocalDot| self.rows.outer(head);
         let (known, others): (Vec<LocalDot>, Vec<LocalDot>) =
             self.frozen.keys().copied().partition(|dot| sweep.is_stable(*dot));
@@ -246,8 +264,15 @@ impl DotStore for Text {
             let named: BTreeSet<(ReplicaId, u64)> =
                 known.iter().flat_map(|dot| Self::named(&self.frozen[dot])).collect();
             let name = |head: LocalDot| (self.sequence.ids().id(head.replica()), head.counter());
-            let gone = self.sequence.faded(|head| !named.contains(&name(head))).into_iter().map(outer);
-            sweep.let_go(gone.chain(known));
+            let gone = self.sequence.faded(|head| !named.contains(&name(head)));
+            // SUBTLE: what names a run that has faded and stays is needed: another may be about to let both go, who does not
+            // know of this sweep, and until then nobody may hang anything on it.
+            let going: BTreeSet<LocalDot> = gone.iter().copied().collect();
+            let staying = self.sequence.faded(|_| false).into_iter().filter(|head| !going.contains(head));
+            let staying: BTreeSet<(ReplicaId, u64)> = staying.map(name).collect();
+            let is_done =
+                |dot: &LocalDot| !Self::named(&self.frozen[dot]).any(|head| staying.contains(&head));
+            sweep.let_go(gone.into_iter().map(outer).chain(known.iter().copied().filter(is_done)));
         }
     }
 
@@ -259,7 +284,7 @@ impl DotStore for Text {
         node.spans().try_for_each(|span| letters(&span).map(drop))?;
         for (key, child) in node.children() {
             if key == FADING {
-                leaf(child)?.try_for_each(|(_, content)| check_key::<Named>(content))?;
+                leaf(child)?.try_for_each(|(_, content)| check_named(content))?;
                 continue;
             }
             Told::check_key(key)?;

@@ -42,7 +42,9 @@ impl Engine {
             if slot.looked_at.as_ref().is_none_or(|(at, _)| at != version) {
                 let garbage = slot.body.garbage();
                 self.counts.remembered(doc, garbage.removals);
-                let is_full = garbage.removals >= least.max(garbage.items / 8);
+                // A run of a text takes as much as some ten of its letters.
+                let weight = garbage.items - garbage.letters + garbage.letters / 8;
+                let is_full = garbage.removals >= least.max(weight / 8);
                 slot.looked_at = Some((version.clone(), is_full));
                 (slot.looks, slot.swept_at) = (0, None);
             }
