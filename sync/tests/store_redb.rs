@@ -192,12 +192,14 @@ fn a_store_of_a_newer_program_is_refused() {
         transaction.open_table(meta).unwrap().insert("format", format).unwrap().unwrap();
         transaction.commit().unwrap();
     };
-    set_format(3);
-    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 3, known: 2 })));
+    set_format(4);
+    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 4, known: 3 })));
     set_format(0);
     assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Damaged(_))));
-    set_format(2);
-    RedbStore::open(folder.path()).unwrap();
+    for known in [2, 3] {
+        set_format(known);
+        drop(RedbStore::open(folder.path()).unwrap());
+    }
 }
 
 /// A store with a bit of everything; its file and its content.
