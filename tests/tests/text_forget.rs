@@ -77,7 +77,8 @@ impl World {
     fn hear(&mut self, by: usize, of: usize, count: usize) {
         let from = self.heard[by][of];
         let to = from.saturating_add(count).min(self.written[of].len());
-        for delta in self.written[of][from..to].iter().cloned().collect::<Vec<_>>() {
+        let news = self.written[of][from..to].to_vec();
+        for delta in news {
             if !self.replicas[by].version().dominates(&delta.deps()) {
                 return;
             }
