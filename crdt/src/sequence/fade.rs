@@ -61,7 +61,9 @@ impl Sequence {
 
     /// Whether the run with this head is frozen.
     pub(crate) fn is_run_frozen(&self, head: LocalDot) -> bool {
-        self.rows.run(LocalDot::new(head.replica(), head.counter() + 1)).is_frozen
+        let Some(row) = self.rows.get(head.replica()) else { return false };
+        let run = row.runs.get(row.runs_before(head.counter()));
+        run.is_some_and(|run| run.head == head.counter() && run.is_frozen)
     }
 
     /// Has no run be frozen.
@@ -77,8 +79,8 @@ impl Sequence {
     /// Where what is inserted into `gap`, behind `left`, hangs if a frozen piece stands there.
     pub(super) fn origin_beside_frozen(&self, gap: Place, left: LocalDot) -> Origin {
         let behind = Origin { parent: left, side: Side::Right };
-        let pieces = self.tree.iter_from(Some(gap)).map(|(_, piece)| piece);
-        let Some(piece) = pieces.into_iter().find(|piece| !self.is_frozen(*piece)) else { return behind };
+        let mut pieces = self.tree.iter_from(Some(gap)).map(|(_, piece)| piece);
+        let Some(piece) = pieces.find(|piece| !self.is_frozen(*piece)) else { return behind };
         let mut next = piece.first();
         loop {
             next = self.first_behind(left, next);
@@ -111,5 +113,27 @@ impl Sequence {
             }
         }
         at(high)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ReplicaId;
+    use crate::causal::MAX_COUNTER;
+
+    #[test]
+    fn a_run_behind_which_no_dot_is_left_is_no_harm() {
+        let mut sequence = Sequence::default();
+        let row = sequence.row(ReplicaId::from_bytes([1; 16]));
+        let head = LocalDot::new(row, MAX_COUNTER);
+        sequence.add_run(head, Origin { parent: START, side: Side::Right });
+        sequence.freeze(head);
+        sequence.settle();
+        // It is the last of its replica, so it has not faded.
+        assert!(sequence.faded(|_| false).is_empty() && sequence.is_run_frozen(head));
+        sequence.remove_run(head);
+        sequence.settle();
+        assert_eq!(sequence.runs().count(), 0);
     }
 }

@@ -360,7 +360,7 @@ impl Sequence {
             return;
         }
         let end = row.runs.get(at + 1).map_or(row.last, |run| run.head).min(row.last);
-        let first = LocalDot::new(head.replica(), head.counter() + 1);
+        let first = after(head, 1);
         let is_gone = self.place_of(first).is_none_or(|(place, from)| {
             let last = self.tree.pieces(place.leaf)[place.at].last().counter();
             from == 0 && last == end && self.drop_alone(place)

@@ -41,7 +41,6 @@ pub struct Cursor {
     pub(super) letter: Option<Letter>,
     pub(super) bias: Bias,
     /// The one on the other side.
-    #[serde(default)]
     pub(super) other: Option<Letter>,
 }
 
@@ -49,9 +48,8 @@ pub struct Cursor {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(super) struct Letter {
     pub(super) dot: Dot,
-    /// The counter of the head of its run: as long as there is one, it is known where the letter stood.
-    #[serde(default)]
-    pub(super) head: Option<u64>,
+    /// The counter of the head of its run: as long as that is there, it is known where the letter stood.
+    pub(super) head: u64,
 }
 
 impl Text {
@@ -63,7 +61,7 @@ impl Text {
         let at = self.scalars(at)?;
         let named = |element: LocalDot| Letter {
             dot: Dot { replica: self.sequence.ids().id(element.replica()), counter: element.counter() },
-            head: Some(self.sequence.head_of(element)),
+            head: self.sequence.head_of(element),
         };
         let before = at.checked_sub(1).and_then(|at| self.sequence.element_at(at)).map(named);
         let behind = Some(at).filter(|at| *at < self.len());
@@ -88,7 +86,7 @@ impl Text {
             let row = self.sequence.ids().find(letter.dot.replica)?;
             let element = LocalDot::new(row, letter.dot.counter);
             let (before, is_there) = self.sequence.index_of(element);
-            let is_known = is_there || letter.head.is_none_or(|head| head == self.sequence.head_of(element));
+            let is_known = is_there || letter.head == self.sequence.head_of(element);
             is_known.then_some(before + usize::from(is_there && is_before))
         };
         let is_before = cursor.bias == Bias::Before;

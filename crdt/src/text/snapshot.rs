@@ -131,7 +131,7 @@ impl TextSnapshot {
         let run = starts.partition_point(|start| *start <= at) - 1;
         let (first, _) = self.runs[run];
         let dot = Dot { counter: first.counter + (at - starts[run]) as u64, ..first };
-        Letter { dot, head: Some(self.heads[run]) }
+        Letter { dot, head: self.heads[run] }
     }
 
     /// The names of some letters; `starts` says where each run begins.

@@ -85,11 +85,10 @@ impl Text {
         }
     }
 
-    /// The heads that are named as frozen, by replica and counter.
+    /// The heads that are named as frozen, by replica and counter, in what has passed `check_named`.
     fn named(content: &[u8]) -> impl Iterator<Item = (ReplicaId, u64)> + use<> {
         let named: Named = decode_key(content).unwrap_or_default();
-        let heads = named.into_iter().flat_map(|(id, heads)| heads.into_iter().map(move |head| (id, head)));
-        heads.filter(|(_, head)| (1..=MAX_COUNTER).contains(head))
+        named.into_iter().flat_map(|(id, heads)| heads.into_iter().map(move |head| (id, head)))
     }
 
     /// Has those runs be frozen that are named.
