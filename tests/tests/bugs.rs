@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, Crdt, Delta, Doc, EnableWinsFlag, GCounter, Kind, Limits, LwwRegister,
     MAX_COUNTER, MAX_DRIFT_MILLIS, Merged, MvRegister, Opaque, PnCounter, Refused, Replica, ReplicaId,
-    Scalar, Since, Stamp,
+    Scalar, Since, Stamp, Text,
 };
 use tombolo_tests::model::wire::{Message, Node};
 
@@ -838,4 +838,22 @@ fn many_dots_in_one_leaf_cost_no_square() {
     let (some, many) = (best(10_000), best(80_000));
     // In the square it would be 64 times as long.
     assert!(many < 32 * some, "{many:?} for eight times what takes {some:?}");
+}
+
+/// Found by a random program. What one typed hung in the middle of what another had typed and was removed with its key; the ghosts were
+/// forgotten, for nothing hangs behind the last of them.
+#[test]
+fn what_hangs_within_removed_text_stays_where_it_is() {
+    type Pages = AddWinsMap<u64, Text>;
+    let (mut ann, mut bob) = (replica::<Pages>(1), replica::<Pages>(2));
+    bob.merge(ann.update(|pages| pages.at(1_u64).push("ab")).1).unwrap();
+    let _ = bob.update(|pages| pages.at(1_u64).push("x"));
+    bob.merge(ann.update(|pages| pages.at(1_u64).push("cd")).1).unwrap();
+    bob.merge(ann.update(|pages| pages.remove(&1)).1).unwrap();
+    bob.merge(ann.update(|pages| pages.at(1_u64).push("e")).1).unwrap();
+    exchange(&mut ann, &mut bob);
+    let again = Replica::<Pages>::decode(id(3), &bob.encode(), &Limits::default()).unwrap();
+    for replica in [&ann, &bob, &again] {
+        assert_eq!(replica.get(&1).map(Text::to_string).as_deref(), Some("xe"));
+    }
 }

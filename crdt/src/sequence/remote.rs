@@ -359,7 +359,7 @@ impl Sequence {
         if row.runs.get(at).is_none_or(|run| run.head != head.counter()) {
             return;
         }
-        let end = row.runs.get(at + 1).map_or(row.last, |run| run.head).min(row.last);
+        let end = row.runs.get(at + 1).map_or(row.last, |run| run.head - 1).min(row.last);
         let first = after(head, 1);
         let is_gone = self.place_of(first).is_none_or(|(place, from)| {
             let last = self.tree.pieces(place.leaf)[place.at].last().counter();
@@ -375,8 +375,9 @@ impl Sequence {
         let (first, last) = (piece.first(), piece.last());
         let previous = self.tree.before(place).and_then(|place| self.tree.get(place));
         let next = self.tree.iter_from(Some(Place { at: place.at + 1, ..place })).next();
-        let hangs = previous.is_some_and(|previous| self.rows.right(previous.first()) == first)
-            || next.is_some_and(|(_, next)| self.rows.left(next.first()) == last);
+        // What hangs behind any of them may stand behind the last: the rest of a run is a sibling, and may come before.
+        let hangs = previous.is_some_and(|previous| piece.contains(self.rows.right(previous.first())))
+            || next.is_some_and(|(_, next)| piece.contains(self.rows.left(next.first())));
         if hangs || self.tree.is_single(place.leaf) {
             return false;
         }
