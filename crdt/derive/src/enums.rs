@@ -215,6 +215,12 @@ fn store(choice: &Choice) -> Tokens {
                     && self.__unknown.is_empty()
             }
 
+            fn shows(&self) -> bool {
+                #krate::DotStore::shows(&self.__chosen)
+                    #(|| #krate::DotStore::shows(&self.#fields))*
+                    || !self.__unknown.is_empty()
+            }
+
             fn prune(&mut self, node: #krate::Node<'_>) {
                 for (name, field) in node.children() {
                     match name {

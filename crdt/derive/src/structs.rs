@@ -223,6 +223,10 @@ fn store(schema: &Schema) -> Tokens {
                 #(#krate::DotStore::is_bottom(&self.#members) &&)* self.#unknown.is_empty()
             }
 
+            fn shows(&self) -> bool {
+                #(#krate::DotStore::shows(&self.#members) ||)* !self.#unknown.is_empty()
+            }
+
             fn prune(&mut self, node: #krate::Node<'_>) {
                 for (name, field) in node.children() {
                     match name {

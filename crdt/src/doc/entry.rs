@@ -129,7 +129,7 @@ macro_rules! kinds {
                 #[must_use]
                 pub fn $read(&self) -> Option<&$type> {
                     self.typed.iter().find_map(|typed| match typed {
-                        Typed::$kind(value) => Some(&**value),
+                        Typed::$kind(value) if value.shows() => Some(&**value),
                         _ => None,
                     })
                 }
@@ -213,7 +213,12 @@ pub struct DocEntry {
 impl DocEntry {
     /// The types the name is used as, in a fixed order: one, unless concurrent writers disagreed.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
-        self.typed.iter().filter_map(Typed::kind)
+        self.shown().filter_map(Typed::kind)
+    }
+
+    /// What is read, without what remembers how a text is being forgotten that has been removed.
+    fn shown(&self) -> impl Iterator<Item = &Typed> + '_ {
+        self.typed.iter().filter(|typed| each!(typed, value => value.shows()))
     }
 
     /// The place of the value of this code, made if there is none.
@@ -237,6 +242,9 @@ impl Mut<'_, DocEntry> {
     pub fn remove(&mut self, kind: Kind) -> bool {
         let code = kind as u8;
         let Ok(at) = self.state.typed.binary_search_by_key(&code, Typed::code) else { return false };
+        if !each!(&self.state.typed[at], value => value.shows()) {
+            return false;
+        }
         let typed = self.state.typed.remove(at);
         let below = self.tx.draft.child_of_removed(self.place, |key| key.push(code));
         each!(&typed, value => reset(&**value, below, self.tx))
@@ -294,6 +302,10 @@ impl DotStore for DocEntry {
         self.typed.is_empty()
     }
 
+    fn shows(&self) -> bool {
+        self.shown().next().is_some()
+    }
+
     fn prune(&mut self, node: Node<'_>) {
         for (key, child) in node.children() {
             if let Some(typed) = self.typed.iter_mut().find(|typed| key == [typed.code()]) {
@@ -308,8 +320,8 @@ impl DotStore for DocEntry {
     }
 
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.typed.len()))?;
-        self.typed.iter().try_for_each(|typed| typed.view_in(&mut map))?;
+        let mut map = serializer.serialize_map(Some(self.shown().count()))?;
+        self.shown().try_for_each(|typed| typed.view_in(&mut map))?;
         map.end()
     }
 
@@ -325,16 +337,16 @@ impl DotStore for DocEntry {
             by: each!(typed, value => disputes.authors(&**value)),
             at: None,
         };
-        let claims = self.typed.iter().map(claim).collect();
+        let claims = self.shown().map(claim).collect();
         disputes.settle(claims);
-        for typed in &self.typed {
+        for typed in self.shown() {
             disputes.below(typed.name(), |disputes| each!(typed, value => value.conflicts(disputes)));
         }
     }
 
     fn plain(&self) -> Plain {
         let value = |typed: &Typed| (typed.name(), each!(typed, value => value.plain()));
-        Plain::Map(self.typed.iter().map(value).collect())
+        Plain::Map(self.shown().map(value).collect())
     }
 
     fn look(&self, look: Look<'_>) -> Seen {
@@ -342,13 +354,13 @@ impl DotStore for DocEntry {
         match look.children() {
             Some(children) => {
                 let named = children.map(|(key, below)| {
-                    let there = self.typed.iter().find(|typed| key == [typed.code()]);
+                    let there = self.shown().find(|typed| key == [typed.code()]);
                     (Bytes::from_slice(key), there.map(|there| see(there, below)))
                 });
                 Seen(Sight::Entries(named.collect(), false))
             }
             None => {
-                let all = self.typed.iter();
+                let all = self.shown();
                 let all = all.map(|typed| (Bytes::from_slice(&[typed.code()]), Some(see(typed, look.all()))));
                 Seen(Sight::Entries(all.collect(), true))
             }
@@ -358,7 +370,7 @@ impl DotStore for DocEntry {
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
         let Seen(Sight::Entries(seen, are_all)) = before else { return };
         let was = |code: u8| seen.iter().find(|(key, _)| key[..] == [code]);
-        for typed in &self.typed {
+        for typed in self.shown() {
             match was(typed.code()) {
                 Some((_, Some(seen))) => gathered.below(typed.name(), |gathered| {
                     each!(typed, value => value.changed(seen, gathered));
@@ -371,7 +383,7 @@ impl DotStore for DocEntry {
         }
         for (key, was) in seen {
             let [code] = key[..] else { continue };
-            if was.is_some() && self.typed.iter().all(|typed| typed.code() != code) {
+            if was.is_some() && self.shown().all(|typed| typed.code() != code) {
                 gathered.below(Typed::new(code).name(), |gathered| gathered.say(What::Removed));
             }
         }

@@ -242,6 +242,10 @@ impl DotStore for Doc {
         self.entries.is_bottom()
     }
 
+    fn shows(&self) -> bool {
+        self.entries.shows()
+    }
+
     fn prune(&mut self, node: Node<'_>) {
         self.entries.prune(node);
     }

@@ -1,11 +1,119 @@
 //! What maps of replicated types have in common: keys with values, of which none is empty.
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::Deref;
+
+use crate::causal::LocalDot;
+use crate::store::{DotStore, Gap, Keyed, Slot};
+
+/// Keys with values that show. Reading is of these.
+///
+/// SUBTLE: of a text, forgetting writes items beside what is read. Who removes its key at the same time does not know such an item, so it is left
+/// there alone: the key must not be back by it, and the item must not be lost before all others let it go.
+#[derive(Clone)]
+pub(super) struct Entries<K, S> {
+    shown: Keyed<K, S>,
+    /// Those by which no key is in.
+    hidden: Option<Box<BTreeMap<K, S>>>,
+}
+
+impl<K, S> Default for Entries<K, S> {
+    fn default() -> Self {
+        Self { shown: Keyed::default(), hidden: None }
+    }
+}
+
+impl<K, S> Deref for Entries<K, S> {
+    type Target = Keyed<K, S>;
+
+    fn deref(&self) -> &Keyed<K, S> {
+        &self.shown
+    }
+}
+
+impl<K: Clone + Ord + Hash, S: DotStore> Entries<K, S> {
+    /// Where the value under a key is, which comes into being if there is none.
+    pub(super) fn open(&mut self, key: K, seed: u64) -> Slot {
+        match self.shown.search(&key) {
+            Ok(slot) => slot,
+            Err(gap) => self.fill(gap, key, seed),
+        }
+    }
+
+    /// As [`open`](Self::open), of a key that is not in, where the search for it ended.
+    pub(super) fn fill(&mut self, gap: Gap, key: K, seed: u64) -> Slot {
+        let hidden = self.hidden.as_mut().and_then(|hidden| hidden.remove(&key));
+        let slot = self.shown.fill(gap, key, seed);
+        if let Some(hidden) = hidden {
+            *self.shown.slot_mut(slot) = hidden;
+            self.tidy();
+        }
+        slot
+    }
+
+    pub(super) fn slot_mut(&mut self, slot: Slot) -> &mut S {
+        self.shown.slot_mut(slot)
+    }
+
+    /// Has a key be in only if its value shows something. No [`Slot`] is good then.
+    pub(super) fn close(&mut self, slot: Slot) {
+        if !self.shown.slot_mut(slot).shows() {
+            let (key, value) = self.shown.remove_slot(slot);
+            if !value.is_bottom() {
+                self.hidden.get_or_insert_default().insert(key, value);
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.hidden.take_if(|hidden| hidden.is_empty());
+    }
+
+    pub(super) fn remove_entry<Q: Ord + Hash + ?Sized>(&mut self, key: &Q) -> Option<(K, S)>
+    where
+        K: Borrow<Q>,
+    {
+        self.shown.remove_entry(key)
+    }
+
+    pub(super) fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        if let Some(hidden) = &mut self.hidden {
+            hidden.retain(|_, value| {
+                value.retain(keep);
+                !value.is_bottom()
+            });
+        }
+        let hidden = &mut self.hidden;
+        self.shown.retain(|key, value| {
+            value.retain(keep);
+            let shows = value.shows();
+            if !shows && !value.is_bottom() {
+                hidden.get_or_insert_default().insert(key.clone(), core::mem::take(value));
+            }
+            shows
+        });
+        self.tidy();
+    }
+
+    /// All there is, in an order that means nothing.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&K, &S)> {
+        self.shown.iter_unordered().chain(self.hidden.iter().flat_map(|hidden| hidden.iter()))
+    }
+
+    pub(super) fn is_bottom(&self) -> bool {
+        self.shown.is_empty() && self.hidden.is_none()
+    }
+}
+
 /// Reading and joining a map that keeps its values in `entries`.
 macro_rules! impl_entries {
     ($map:ident) => {
         impl<K: Key, V: Crdt> Default for $map<K, V> {
             fn default() -> Self {
-                Self { entries: Keyed::default() }
+                Self { entries: Entries::default() }
             }
         }
 
@@ -17,7 +125,7 @@ macro_rules! impl_entries {
 
         impl<K: Key + core::fmt::Debug, V: Crdt<State: core::fmt::Debug>> core::fmt::Debug for $map<K, V> {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                self.entries.fmt(f)
+                f.debug_map().entries(self.entries.iter()).finish()
             }
         }
 
@@ -88,45 +196,40 @@ macro_rules! impl_entries {
             fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
                 for (bytes, child) in node.children() {
                     let Some(key) = join.key::<K>(bytes) else { return };
-                    let slot = self.entries.occupy(key, join.seed);
-                    let value = self.entries.slot_mut(slot);
-                    join.below(value, child);
-                    if value.is_bottom() {
-                        self.entries.remove_slot(slot);
-                    }
+                    let slot = self.entries.open(key, join.seed);
+                    join.below(self.entries.slot_mut(slot), child);
+                    self.entries.close(slot);
                 }
             }
 
             fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
-                self.entries.retain(|_, value| {
-                    value.retain(keep);
-                    !value.is_bottom()
-                });
+                self.entries.retain(keep);
             }
 
             fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
-                self.entries.iter_unordered().for_each(|(_, value)| value.dots(each));
+                self.entries.all().for_each(|(_, value)| value.dots(each));
             }
 
             fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
-                for (key, value) in self.entries.iter_unordered() {
+                for (key, value) in self.entries.all() {
                     writer.child(|out| write_key(key, out), |below| value.carry(wanted, below));
                 }
             }
 
             fn is_bottom(&self) -> bool {
-                self.entries.is_empty()
+                self.entries.is_bottom()
+            }
+
+            fn shows(&self) -> bool {
+                !self.entries.is_empty()
             }
 
             fn prune(&mut self, node: Node<'_>) {
                 for (bytes, child) in node.children() {
                     let key: K = decode_key(bytes).expect("this transaction wrote the key");
                     if let Some(slot) = self.entries.occupied(&key) {
-                        let value = self.entries.slot_mut(slot);
-                        value.prune(child);
-                        if value.is_bottom() {
-                            self.entries.remove_slot(slot);
-                        }
+                        self.entries.slot_mut(slot).prune(child);
+                        self.entries.close(slot);
                     }
                 }
             }
@@ -150,7 +253,7 @@ macro_rules! impl_entries {
             }
 
             fn remembered(&self, sweep: &mut Sweep<'_>) {
-                for (_, value) in self.entries.iter_unordered() {
+                for (_, value) in self.entries.all() {
                     sweep.entry(|sweep| value.remembered(sweep));
                 }
             }

@@ -16,13 +16,13 @@ use core::ops::{Bound, RangeBounds};
 use serde::Serializer;
 use serde::ser::SerializeMap;
 
-use super::entries::{entry, impl_entries};
+use super::entries::{Entries, entry, impl_entries};
 use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::set::check_keys;
 use crate::store::{
-    Crdt, Disputes, DotStore, Gathered, Join, Key, Keyed, Look, Mut, Plain, Seen, Sweep, View, decode_key,
-    deeper, write_key,
+    Crdt, Disputes, DotStore, Gathered, Join, Key, Look, Mut, Plain, Seen, Sweep, View, decode_key, deeper,
+    write_key,
 };
 
 /// A map from keys to values of one replicated type, whose keys cannot be removed.
@@ -47,7 +47,7 @@ use crate::store::{
 /// ```
 pub struct GMap<K: Key, V: Crdt> {
     /// INVARIANT: outside a transaction no value is empty.
-    entries: Keyed<K, V::State>,
+    entries: Entries<K, V::State>,
 }
 
 impl_entries!(GMap);

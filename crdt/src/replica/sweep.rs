@@ -75,8 +75,7 @@ impl<T: Crdt> Replica<T> {
     ///
     /// Of a [`Text`](crate::Text) it forgets where runs stood of which nothing is left, in two steps: the first time it names them, so
     /// that nobody who knows that hangs anything on them; and once that lies within `stable`, they are forgotten. If somebody did not know
-    /// it after all, then what he hung on such a run reads elsewhere than where he put it. Below keys of maps and
-    /// names of a `Doc` nothing is forgotten of a text.
+    /// it after all, then what he hung on such a run reads elsewhere than where he put it.
     ///
     /// Costs a walk over the state, here and where the change is merged; so forget many at once.
     ///

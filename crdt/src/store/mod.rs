@@ -30,7 +30,7 @@ pub use conflicts::{Claim, Conflict, Disputes};
 pub(crate) use content::{Amount, Content, Written};
 pub use join::Join;
 pub(crate) use join::{Rows, rows_in};
-pub(crate) use keyed::Keyed;
+pub(crate) use keyed::{Gap, Keyed, Slot};
 pub use leaf::Leaf;
 pub(crate) use leaf::leaf_store;
 pub(crate) use mark::Mark;

@@ -22,13 +22,11 @@ pub struct Sweep<'s> {
     fading: Vec<LocalDot>,
     gone: Vec<LocalDot>,
     letters: usize,
-    /// How many keys are above.
-    keys: usize,
 }
 
 impl<'s> Sweep<'s> {
     pub(crate) fn new(stable: &'s [u64], table: &'s ReplicaTable) -> Self {
-        Self { stable, table, groups: Vec::new(), fading: Vec::new(), gone: Vec::new(), letters: 0, keys: 0 }
+        Self { stable, table, groups: Vec::new(), fading: Vec::new(), gone: Vec::new(), letters: 0 }
     }
 
     /// Whether all know a dot, and all that they wrote before is known here.
@@ -37,13 +35,9 @@ impl<'s> Sweep<'s> {
     }
 
     /// Dots that would not be needed if all knew that they are not: they are named in an item beside the nodes that carry them, under the
-    /// key [`FADING`].
-    ///
-    /// SUBTLE: not below a key. Who removes that at the same time does not know the item, and it would keep the key.
+    /// key [`FADING`]. By such an item no key of a map is in ([`DotStore::shows`](super::DotStore::shows)).
     pub(crate) fn fade(&mut self, dots: impl Iterator<Item = LocalDot>) {
-        if self.keys == 0 {
-            self.fading.extend(dots);
-        }
+        self.fading.extend(dots);
     }
 
     /// So many of the items are letters.
@@ -75,9 +69,7 @@ impl<'s> Sweep<'s> {
     /// dot keeps a greater one; so the greatest that anybody keeps is swept by nobody.
     pub(crate) fn entry(&mut self, below: impl FnOnce(&mut Self)) {
         let before = self.groups.len();
-        self.keys += 1;
         below(self);
-        self.keys -= 1;
         let greatest = |group: &SmallVec<[LocalDot; 2]>| {
             let dots = group.iter().map(|dot| (self.table.id(dot.replica()), dot.counter()));
             dots.max()

@@ -63,6 +63,11 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// Whether it holds no live dot: the bottom of its lattice. A map has no entry for what is.
     fn is_bottom(&self) -> bool;
 
+    /// Whether the key of a map is in by it. Forgetting of texts writes items that show nothing.
+    fn shows(&self) -> bool {
+        !self.is_bottom()
+    }
+
     /// Drops map entries below `node` that a transaction opened and left empty.
     fn prune(&mut self, node: Node<'_>) {
         let _ = node;

@@ -276,7 +276,11 @@ impl DotStore for Text {
     }
 
     fn is_bottom(&self) -> bool {
-        self.is_empty() && self.heads().next().is_none() && self.frozen.is_empty()
+        !self.shows() && self.frozen.is_empty()
+    }
+
+    fn shows(&self) -> bool {
+        !self.is_empty() || self.heads().next().is_some()
     }
 
     fn check(node: Node<'_>) -> Result<(), Mismatch> {
