@@ -3,11 +3,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::contents::Contents;
 use super::piece::{Piece, after};
 use super::runs::{AT_START, END, Origin, START, Side, before};
-use super::text::Text;
 use super::tree::Tree;
-use super::{Cursor, Sequence};
+use super::{Cursor, Items, Sequence};
 use crate::causal::{LocalDot, ReplicaIndex};
 
 /// A run, as it is laid out.
@@ -34,8 +34,8 @@ enum Task {
     Rest { part: u32, next: u64, hanging: usize, live: usize },
 }
 
-struct Layout<'s> {
-    sequence: &'s mut Sequence,
+struct Layout<'s, C: Items + ?Sized> {
+    sequence: &'s mut Sequence<C>,
     /// Ascending by row and head.
     parts: Vec<Part>,
     /// Ascending by dot.
@@ -45,7 +45,7 @@ struct Layout<'s> {
     out: Vec<Piece>,
 }
 
-impl Sequence {
+impl<C: Items + ?Sized> Sequence<C> {
     pub(super) fn build(&mut self) {
         let mut live: Vec<Piece> = self.tree.iter().filter(|piece| piece.is_live()).collect();
         live.append(&mut self.unplaced);
@@ -67,7 +67,7 @@ impl Sequence {
 
     /// Has the tree consist of these pieces, which it does already but for how they are packed.
     pub(super) fn pack(&mut self, pieces: &[Piece]) {
-        let mut text = Text::default();
+        let mut text = Contents::default();
         let mut packed: Vec<Piece> = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let piece = if piece.is_live() {
@@ -97,7 +97,7 @@ impl Sequence {
     }
 }
 
-impl Layout<'_> {
+impl<C: Items + ?Sized> Layout<'_, C> {
     fn part_of(&self, element: LocalDot) -> u32 {
         let key = (element.replica(), element.counter());
         self.parts.partition_point(|part| (part.row, part.head) < key) as u32 - 1

@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 
 use super::piece::Piece;
 use super::tree::Place;
-use super::{Origin, START, Sequence, Side};
+use super::{Items, Origin, START, Sequence, Side};
 use crate::causal::LocalDot;
 
-impl Sequence {
+impl<C: Items + ?Sized> Sequence<C> {
     /// The heads of faded runs, ascending by row and counter, without those that `is_needed` and those that these hang on.
     pub(crate) fn faded(&self, is_needed: impl Fn(LocalDot) -> bool) -> Vec<LocalDot> {
         // By row: which number its first run has.
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_run_behind_which_no_dot_is_left_is_no_harm() {
-        let mut sequence = Sequence::default();
+        let mut sequence = Sequence::<str>::default();
         let row = sequence.row(ReplicaId::from_bytes([1; 16]));
         let head = LocalDot::new(row, MAX_COUNTER);
         sequence.add_run(head, Origin { parent: START, side: Side::Right });

@@ -7,10 +7,10 @@ use core::ops::Range;
 use super::piece::after;
 use super::remote::Name;
 use super::tree::Place;
-use super::{Origin, START, Sequence, Side};
+use super::{Items, Origin, START, Sequence, Side};
 use crate::causal::LocalDot;
 
-impl Sequence {
+impl<C: Items + ?Sized> Sequence<C> {
     /// How many scalars are read before an element, and whether it is read itself. Of one that has no place: before where it would have
     /// one. O(log n), and the depth of the tree for one without a place.
     pub(crate) fn index_of(&self, element: LocalDot) -> (usize, bool) {

@@ -1,16 +1,51 @@
 //! Writing at positions.
 
-use super::piece::{Piece, Unit, Width, after, bytes_of};
+use super::piece::{Piece, Unit, Width, after};
 use super::remote::Name;
 use super::runs::{Rows, Run, START, before};
 use super::tree::{NONE, Place};
-use super::{Cursor, Origin, Sequence, Side};
+use super::{Cursor, Items, Origin, Sequence, Side};
 use crate::causal::{LocalDot, ReplicaIndex};
 
 /// So many pieces behind a position are looked at for the end of what the writer wrote last.
 const NEAR: usize = 4;
 
 impl Sequence {
+    /// How many scalars are read before the unit at `index`; `None` if there are not as many, or a scalar would be split.
+    pub(crate) fn scalars_before(&self, index: usize, unit: Unit) -> Option<usize> {
+        let all = self.width();
+        if index >= all.by(unit) {
+            return (index == all.by(unit)).then_some(all.scalars);
+        }
+        if unit == Unit::Scalar {
+            return Some(index);
+        }
+        let (leaf, mut start) = self.tree.find(index, unit);
+        for piece in self.tree.pieces(leaf) {
+            let width = self.text.width_of(*piece);
+            if index < start.by(unit) + width.by(unit) {
+                let mut units = index - start.by(unit);
+                if piece.is_ascii() {
+                    return Some(start.scalars + units);
+                }
+                for scalar in str::whole(self.text.of(*piece)).chars() {
+                    let own = if unit == Unit::Byte { scalar.len_utf8() } else { scalar.len_utf16() };
+                    match units.checked_sub(own) {
+                        _ if units == 0 => break,
+                        Some(less) => units = less,
+                        None => return None,
+                    }
+                    start.scalars += 1;
+                }
+                return Some(start.scalars);
+            }
+            start += width;
+        }
+        None
+    }
+}
+
+impl<C: Items + ?Sized> Sequence<C> {
     /// The piece that holds the scalar at `index`, which there is, with how many scalars are read before it.
     fn locate(&mut self, index: usize) -> (Place, usize) {
         let Cursor { place: Place { mut leaf, mut at }, mut leaf_start, mut start, .. } = self.cursor;
@@ -34,39 +69,6 @@ impl Sequence {
         (place, start)
     }
 
-    /// How many scalars are read before the unit at `index`; `None` if there are not as many, or a scalar would be split.
-    pub(crate) fn scalars_before(&self, index: usize, unit: Unit) -> Option<usize> {
-        let all = self.width();
-        if index >= all.by(unit) {
-            return (index == all.by(unit)).then_some(all.scalars);
-        }
-        if unit == Unit::Scalar {
-            return Some(index);
-        }
-        let (leaf, mut start) = self.tree.find(index, unit);
-        for piece in self.tree.pieces(leaf) {
-            let width = self.text.width_of(*piece);
-            if index < start.by(unit) + width.by(unit) {
-                let mut units = index - start.by(unit);
-                if piece.is_ascii() {
-                    return Some(start.scalars + units);
-                }
-                for scalar in self.str(self.text.of(*piece)).chars() {
-                    let own = if unit == Unit::Byte { scalar.len_utf8() } else { scalar.len_utf16() };
-                    match units.checked_sub(own) {
-                        _ if units == 0 => break,
-                        Some(less) => units = less,
-                        None => return None,
-                    }
-                    start.scalars += 1;
-                }
-                return Some(start.scalars);
-            }
-            start += width;
-        }
-        None
-    }
-
     /// How much is read before the scalar at `index`, which there is, or at the end.
     pub(crate) fn width_before(&self, index: usize) -> Width {
         if index >= self.width().scalars {
@@ -76,8 +78,8 @@ impl Sequence {
         for piece in self.tree.pieces(leaf) {
             let left = index - sum.scalars;
             if left < piece.scalars() {
-                let text = self.text.of(*piece);
-                sum += Width::counted(&text[..bytes_of(text, left, piece.is_ascii())], left);
+                let low = self.text.bytes_of(*piece, left as u64);
+                sum += C::width(&self.text.of(*piece)[..low], left);
                 break;
             }
             sum += self.text.width_of(*piece);
@@ -86,7 +88,7 @@ impl Sequence {
     }
 
     /// The text between two scalars, piece by piece.
-    pub(crate) fn slice(&self, from: usize, to: usize) -> impl Iterator<Item = &str> {
+    pub(crate) fn slice(&self, from: usize, to: usize) -> impl Iterator<Item = &C> {
         let start = (from < to).then(|| self.tree.find(from, Unit::Scalar));
         let mut at = start.map_or(0, |(_, before)| before.scalars);
         let pieces = self.tree.iter_from(start.map(|(leaf, _)| Place { leaf, at: 0 }));
@@ -97,12 +99,11 @@ impl Sequence {
             if start >= to {
                 return None;
             }
-            let text = self.text.of(piece);
             let (low, high) = (from.saturating_sub(start), (to - start).min(piece.scalars()));
-            let place = |scalars| bytes_of(text, scalars, piece.is_ascii());
-            Some(if low < high { self.str(&text[place(low)..place(high)]) } else { "" })
+            let place = |scalars: usize| self.text.bytes_of(piece, scalars as u64);
+            Some((low < high).then(|| C::whole(&self.text.of(piece)[place(low)..place(high)])))
         };
-        live.map_while(cut).filter(|part| !part.is_empty())
+        live.map_while(cut).flatten()
     }
 
     /// Inserts text before the scalar at `index`, or at the end. `next` is the next dot of who writes; `mint` is told where the first
@@ -111,12 +112,12 @@ impl Sequence {
     pub(crate) fn insert(
         &mut self,
         index: usize,
-        text: &str,
+        content: &C,
         next: LocalDot,
         kept: u64,
         mint: impl FnOnce(Option<Origin>, &Rows) -> LocalDot,
     ) {
-        let row = next.replica();
+        let (row, items) = (next.replica(), content.items());
         if self.rows.get(row).is_some_and(|row| row.last >= next.counter()) {
             self.unwrite(next);
         }
@@ -127,18 +128,19 @@ impl Sequence {
             && piece.last().replica() == row
             && piece.last().counter() > kept
         {
-            let (first, len) = (mint(None, &self.rows), text.len());
+            let (first, len) = (mint(None, &self.rows), items.len());
             // A few letters more: nothing but counts changes.
             let grows = piece.is_live() && piece.text() + piece.bytes() == self.text.end(row);
-            if grows && after(piece.last(), 1) == first && text.is_ascii() && piece.has_room(len, len) {
-                self.text.push(row, text.as_bytes());
+            let is_plain = C::elements(items) == len;
+            if grows && after(piece.last(), 1) == first && is_plain && piece.has_room(len, len) {
+                self.text.push(row, items);
                 self.tree.set(place, piece.grown(len, len));
-                self.tree.widen(place.leaf, Width { scalars: len, utf16: len, bytes: len });
+                self.tree.widen(place.leaf, C::width(items, len));
                 self.rows.row(row).last += len as u64;
                 return;
             }
             let gap = Place { at: place.at + 1, ..place };
-            return self.append(gap, piece.last(), index, text, first);
+            return self.append(gap, piece.last(), index, items, first);
         }
         let (mut gap, mut left) = (self.tree.first().unwrap_or(Place { leaf: 0, at: 0 }), START);
         if let Some(index) = index.checked_sub(1) {
@@ -154,7 +156,7 @@ impl Sequence {
         if let Some((gap, end)) =
             self.own_end(gap, left, row).filter(|(_, end)| !is_foretold && end.counter() > kept)
         {
-            return self.append(gap, end, index, text, mint(None, &self.rows));
+            return self.append(gap, end, index, items, mint(None, &self.rows));
         }
         let next = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();
         let beside_frozen = next.is_some_and(|(_, piece)| self.is_frozen(piece));
@@ -167,7 +169,7 @@ impl Sequence {
         let first = mint(Some(origin), &self.rows);
         if is_foretold {
             self.add_run(before(first), origin);
-            self.add(first, text);
+            self.add_items(first, items);
             return self.settle();
         }
         if beside_frozen {
@@ -175,7 +177,7 @@ impl Sequence {
             gap = self.gap(origin, Name { dot: before(first), begins: true });
             self.passed = 0;
         }
-        self.begin(gap, origin, other, index, text, first);
+        self.begin(gap, origin, other, index, items, first);
     }
 
     /// Takes out the ghosts of what a transaction wrote that was undone: its dots are used again.
@@ -223,18 +225,18 @@ impl Sequence {
         origin: Origin,
         other: LocalDot,
         index: usize,
-        text: &str,
+        items: &[C::Item],
         first: LocalDot,
     ) {
         let head = before(first).counter();
         self.rows.row(first.replica()).runs.push(Run { other, ..Run::new(head, origin) });
-        self.written(gap, index, text, first);
+        self.written(gap, index, items, first);
     }
 
     /// Inserts text behind the last element of its replica, with which the piece before `gap` ends.
-    fn append(&mut self, gap: Place, end: LocalDot, index: usize, text: &str, first: LocalDot) {
+    fn append(&mut self, gap: Place, end: LocalDot, index: usize, items: &[C::Item], first: LocalDot) {
         let gap = self.skip(gap, end, first);
-        self.written(gap, index, text, first);
+        self.written(gap, index, items, first);
     }
 
     /// Makes ghosts of the elements between two of a run, behind the piece that ends with `end`.
@@ -257,9 +259,9 @@ impl Sequence {
     }
 
     /// Puts text of our own into a gap that stands before the scalar at `index`.
-    fn written(&mut self, gap: Place, index: usize, text: &str, first: LocalDot) {
+    fn written(&mut self, gap: Place, index: usize, items: &[C::Item], first: LocalDot) {
         let all = self.width().scalars;
-        let place = self.put_text(gap, first, text);
+        let place = self.put_text(gap, first, items);
         let len = self.width().scalars - all;
         let row = self.rows.row(first.replica());
         (row.last, row.end) = (first.counter() + len as u64 - 1, place);
@@ -273,17 +275,16 @@ impl Sequence {
     }
 
     /// Deletes so many scalars from `index` on, which there are; `each` is told of each run of dots with its text.
-    pub(crate) fn delete(&mut self, index: usize, count: usize, mut each: impl FnMut(LocalDot, &str)) {
+    pub(crate) fn delete(&mut self, index: usize, count: usize, mut each: impl FnMut(LocalDot, &C)) {
         let mut left = count;
         while left > 0 {
             let (place, start) = self.locate(index);
             let piece = self.tree.pieces(place.leaf)[place.at];
             let from = index - start;
             let len = left.min(piece.scalars() - from);
-            let text = self.text.of(piece);
-            let low = bytes_of(text, from, piece.is_ascii());
-            let high = low + bytes_of(&text[low..], len, piece.is_ascii());
-            each(after(piece.first(), from as u64), self.str(&text[low..high]));
+            let place_of = |scalars: usize| self.text.bytes_of(piece, scalars as u64);
+            let gone = &self.text.of(piece)[place_of(from)..place_of(from + len)];
+            each(after(piece.first(), from as u64), C::whole(gone));
             self.bury(place, from as u64, len as u64);
             left -= len;
             // What was before may have moved to another leaf.

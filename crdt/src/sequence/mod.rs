@@ -15,25 +15,27 @@
 //! runs and live elements, of which it is a function: where what comes does not come in the order in which it was written.
 
 mod build;
+mod contents;
 mod fade;
 mod find;
+mod items;
 mod local;
 mod piece;
 mod remote;
 mod runs;
 #[cfg(test)]
 mod tests;
-mod text;
 mod tree;
 
 use alloc::vec::Vec;
 
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex};
+use contents::Contents;
+pub(crate) use items::Items;
 pub(crate) use piece::Unit;
 pub use piece::Width;
 use piece::{MOST_BYTES, MOST_MIXED, Piece, after};
 pub(crate) use runs::{Origin, Rows, START, Side};
-use text::Text;
 use tree::{Place, Tree};
 
 /// Where something was found last, so that what is near is found at once.
@@ -54,11 +56,10 @@ impl Cursor {
 }
 
 /// Elements in their order, with their text.
-#[derive(Clone, Debug)]
-pub(crate) struct Sequence {
+pub(crate) struct Sequence<C: Items + ?Sized = str> {
     tree: Tree,
     rows: Rows,
-    text: Text,
+    text: Contents<C>,
     cursor: Cursor,
     /// Live pieces that have no place until all is built anew.
     unplaced: Vec<Piece>,
@@ -70,12 +71,27 @@ pub(crate) struct Sequence {
     is_odd: bool,
 }
 
-impl Default for Sequence {
+impl<C: Items + ?Sized> Clone for Sequence<C> {
+    fn clone(&self) -> Self {
+        Self {
+            tree: self.tree.clone(),
+            rows: self.rows.clone(),
+            text: self.text.clone(),
+            cursor: self.cursor,
+            unplaced: self.unplaced.clone(),
+            is_stale: self.is_stale,
+            passed: self.passed,
+            is_odd: self.is_odd,
+        }
+    }
+}
+
+impl<C: Items + ?Sized> Default for Sequence<C> {
     fn default() -> Self {
         Self {
             tree: Tree::default(),
             rows: Rows::default(),
-            text: Text::default(),
+            text: Contents::default(),
             cursor: Cursor::NOWHERE,
             unplaced: Vec::new(),
             is_stale: false,
@@ -85,7 +101,7 @@ impl Default for Sequence {
     }
 }
 
-impl Sequence {
+impl<C: Items + ?Sized> Sequence<C> {
     /// The row of a replica, by which its dots are called here.
     pub(crate) fn row(&mut self, id: ReplicaId) -> ReplicaIndex {
         self.rows.open(id)
@@ -102,18 +118,14 @@ impl Sequence {
     }
 
     /// The text, piece by piece.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = &str> {
-        self.tree.iter().filter(|piece| piece.is_live()).map(|piece| self.str(self.text.of(piece)))
-    }
-
-    fn str<'t>(&self, text: &'t [u8]) -> &'t str {
-        core::str::from_utf8(text).expect("pieces are cut between scalars")
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &C> {
+        self.tree.iter().filter(|piece| piece.is_live()).map(|piece| C::whole(self.text.of(piece)))
     }
 
     /// The live elements as runs of dots, with their text, in the order of the text.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (LocalDot, &str)> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = (LocalDot, &C)> {
         let pieces = self.tree.iter().filter(|piece| piece.is_live());
-        pieces.map(|piece| (piece.first(), self.str(self.text.of(piece))))
+        pieces.map(|piece| (piece.first(), C::whole(self.text.of(piece))))
     }
 
     /// The dots of all runs, with where they hang.
@@ -186,15 +198,15 @@ impl Sequence {
     }
 
     /// Puts text into a gap, under the dots from `first` on. Yields where the last piece of it is.
-    fn put_text(&mut self, mut gap: Place, mut first: LocalDot, text: &str) -> Place {
-        let mut rest = text;
+    fn put_text(&mut self, mut gap: Place, mut first: LocalDot, items: &[C::Item]) -> Place {
+        let mut rest = items;
         loop {
-            let most = if rest.len() <= MOST_MIXED || rest.is_ascii() { MOST_BYTES } else { MOST_MIXED };
-            let cut = (0..=most.min(rest.len())).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(0);
-            let (own, more) = rest.split_at(cut);
-            let width = Width::of(own.as_bytes());
-            let scalars = width.scalars;
-            let start = self.text.push(first.replica(), own.as_bytes());
+            let is_plain = rest.len() <= MOST_MIXED || C::elements(rest) == rest.len();
+            let most = if is_plain { MOST_BYTES } else { MOST_MIXED };
+            let (own, more) = rest.split_at(if rest.len() <= most { rest.len() } else { C::cut(rest, most) });
+            let scalars = C::elements(own);
+            let width = C::width(own, scalars);
+            let start = self.text.push(first.replica(), own);
             let previous = gap.at.checked_sub(1).and_then(|at| self.tree.pieces(gap.leaf).get(at).copied());
             let grows = |piece: &Piece| {
                 piece.is_live()

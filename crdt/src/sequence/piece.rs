@@ -138,21 +138,6 @@ pub struct Width {
     pub bytes: usize,
 }
 
-impl Width {
-    /// How long `text` is.
-    pub(super) fn of(text: &[u8]) -> Self {
-        let scalars = text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
-        Self::counted(text, scalars)
-    }
-
-    /// As [`of`](Self::of), of a text that has so many scalars.
-    #[inline]
-    pub(super) fn counted(text: &[u8], scalars: usize) -> Self {
-        let pairs = if scalars == text.len() { 0 } else { text.iter().filter(|&&byte| byte >= 0xf0).count() };
-        Self { scalars, utf16: scalars + pairs, bytes: text.len() }
-    }
-}
-
 impl AddAssign for Width {
     #[inline]
     fn add_assign(&mut self, more: Self) {
@@ -188,13 +173,4 @@ impl Width {
             Unit::Byte => self.bytes,
         }
     }
-}
-
-/// How many bytes the first `scalars` of a text take that has at least as many.
-pub(super) fn bytes_of(text: &[u8], scalars: usize, is_ascii: bool) -> usize {
-    if is_ascii {
-        return scalars;
-    }
-    let starts = text.iter().enumerate().filter(|(_, byte)| **byte & 0xc0 != 0x80);
-    starts.map(|(at, _)| at).nth(scalars).unwrap_or(text.len())
 }

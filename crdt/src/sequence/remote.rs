@@ -4,10 +4,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::piece::{Piece, Width, after};
+use super::piece::{Piece, after};
 use super::runs::{END, Run, START, before};
 use super::tree::Place;
-use super::{Cursor, MOST_BYTES, MOST_MIXED, Origin, Sequence, Side};
+use super::{Cursor, Items, MOST_BYTES, MOST_MIXED, Origin, Sequence, Side};
 use crate::causal::LocalDot;
 
 /// So many pieces are passed on the way to places, at least, before all is built anew instead: whoever puts much at one place would
@@ -24,7 +24,7 @@ pub(super) struct Name {
     pub(super) begins: bool,
 }
 
-impl Sequence {
+impl<C: Items + ?Sized> Sequence<C> {
     /// Takes in where a run hangs. What it hangs on may come later.
     pub(crate) fn add_run(&mut self, head: LocalDot, mut origin: Origin) {
         if origin.parent == START {
@@ -46,43 +46,48 @@ impl Sequence {
     }
 
     /// Takes in live elements: consecutive dots, with their text.
-    pub(crate) fn add(&mut self, first: LocalDot, text: &str) {
+    pub(crate) fn add(&mut self, first: LocalDot, content: &C) {
+        self.add_items(first, content.items());
+    }
+
+    pub(super) fn add_items(&mut self, first: LocalDot, items: &[C::Item]) {
         self.cursor = Cursor::NOWHERE;
-        let (mut first, mut text) = (first, text);
-        while !text.is_empty() {
+        let (mut first, mut items) = (first, items);
+        while !items.is_empty() {
             if self.is_stale {
-                return self.add_unplaced(first, text);
+                return self.add_unplaced(first, items);
             }
             if let Some(gap) = self.end_of_all(first) {
-                return self.add_at_end(gap, first, text);
+                return self.add_at_end(gap, first, items);
             }
             match self.place_of(first) {
                 Some((place, from)) => {
                     let piece = self.tree.pieces(place.leaf)[place.at];
                     let room = usize::try_from(piece.len() - from).unwrap_or(usize::MAX);
-                    let most = if text.is_ascii() { MOST_BYTES } else { MOST_MIXED };
-                    let fits = |&(nth, (at, scalar)): &(usize, (usize, char))| {
-                        nth < room && at + scalar.len_utf8() <= most
-                    };
-                    let own = text.char_indices().enumerate().take_while(fits).last();
-                    let (len, cut) = own.map_or((0, 0), |(nth, (at, c))| (nth + 1, at + c.len_utf8()));
-                    let (own, rest) = text.split_at(cut);
-                    if !piece.is_live() {
-                        self.revive(place, from, len as u64, own);
+                    let all = C::elements(items);
+                    let most = if all == items.len() { MOST_BYTES } else { MOST_MIXED };
+                    let mut cut = if room < all { C::items_of(items, room) } else { items.len() };
+                    if cut > most {
+                        cut = C::cut(items, most);
                     }
-                    (first, text) = (after(first, len as u64), rest);
+                    let (own, rest) = items.split_at(cut);
+                    let len = C::elements(own) as u64;
+                    if !piece.is_live() {
+                        self.revive(place, from, len, own);
+                    }
+                    (first, items) = (after(first, len), rest);
                 }
                 None => {
                     let Some(gap) = self.reach(first) else { continue };
-                    return self.add_at_end(gap, first, text);
+                    return self.add_at_end(gap, first, items);
                 }
             }
         }
     }
 
     /// Puts live elements into a gap, behind all of their run that have a place.
-    fn add_at_end(&mut self, gap: Place, first: LocalDot, text: &str) {
-        let end = self.put_text(gap, first, text);
+    fn add_at_end(&mut self, gap: Place, first: LocalDot, items: &[C::Item]) {
+        let end = self.put_text(gap, first, items);
         let last = self.tree.pieces(end.leaf)[end.at].last().counter();
         let row = self.rows.row(first.replica());
         if row.last < last {
@@ -104,21 +109,20 @@ impl Sequence {
     }
 
     /// Puts live elements aside until all is built anew.
-    fn add_unplaced(&mut self, mut first: LocalDot, text: &str) {
-        let mut rest = text;
+    fn add_unplaced(&mut self, mut first: LocalDot, items: &[C::Item]) {
+        let mut rest = items;
         while !rest.is_empty() {
-            let most = rest.len().min(MOST_MIXED);
-            let cut = (0..=most).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(rest.len());
+            let cut = if rest.len() > MOST_MIXED { C::cut(rest, MOST_MIXED) } else { rest.len() };
             let (own, more) = rest.split_at(cut);
-            let scalars = Width::of(own.as_bytes()).scalars;
-            let start = self.text.push(first.replica(), own.as_bytes());
+            let scalars = C::elements(own);
+            let start = self.text.push(first.replica(), own);
             self.unplaced.push(Piece::live(first, start, scalars as u16, own.len() as u16));
             (first, rest) = (after(first, scalars as u64), more);
         }
     }
 
     /// Gives text to ghosts that are one piece, or part of one.
-    fn revive(&mut self, mut place: Place, from: u64, len: u64, text: &str) {
+    fn revive(&mut self, mut place: Place, from: u64, len: u64, items: &[C::Item]) {
         let rest = self.tree.pieces(place.leaf)[place.at].len() - from - len;
         if from > 0 {
             place = self.split(place, from);
@@ -128,8 +132,8 @@ impl Sequence {
             place = self.tree.before(tail).expect("the head of what was split stands before its tail");
         }
         let first = self.tree.pieces(place.leaf)[place.at].first();
-        let start = self.text.push(first.replica(), text.as_bytes());
-        let piece = Piece::live(first, start, len as u16, text.len() as u16);
+        let start = self.text.push(first.replica(), items);
+        let piece = Piece::live(first, start, len as u16, items.len() as u16);
         self.tree.widen(place.leaf, self.text.width_of(piece));
         let previous = place.at.checked_sub(1).map(|at| Place { at, ..place });
         let joined = previous.and_then(|previous| self.tree.get(previous)?.joined(piece));

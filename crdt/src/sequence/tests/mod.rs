@@ -209,7 +209,7 @@ fn the_plain_tree_reads_siblings_in_the_order_of_their_names() {
 fn much_at_one_place_costs_no_walk_each() {
     let runs = 4_000_u64;
     let taken_in = |order: &mut dyn Iterator<Item = u64>| {
-        let mut sequence = Sequence::default();
+        let mut sequence = Sequence::<str>::default();
         let rows: Vec<_> = (0..4).map(|id| sequence.row(ReplicaId::from_bytes([id; 16]))).collect();
         for run in order {
             let head = LocalDot::new(rows[run as usize % 4], 2 * (run / 4) + 1);

@@ -107,7 +107,7 @@ pub(super) type Said = (u32, u64, u32, u64, bool);
 
 /// The order that comes of anything that is said: taken in in this order, or in reverse and built.
 pub(super) fn hostile(runs: &[Said], live: &[(u32, u64)], reversed: bool) -> String {
-    let mut sequence = Sequence::default();
+    let mut sequence = Sequence::<str>::default();
     (0..3).for_each(|row| _ = sequence.row(ReplicaId::from_bytes([row; 16])));
     let heads: BTreeMap<LocalDot, Origin> = runs
         .iter()

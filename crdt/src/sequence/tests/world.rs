@@ -108,7 +108,7 @@ impl Replica {
             table.intern(ReplicaId::from_bytes([((row + number) % count) as u8 + 1; 16]));
         }
         let known = vec![0; count as usize];
-        let (mut sequence, plain) = (Sequence::default(), Plain::default());
+        let (mut sequence, plain) = (Sequence::<str>::default(), Plain::default());
         table.ids().for_each(|id| _ = sequence.row(*id));
         Self { sequence, plain, table, number, counter: 0, known, at: 0 }
     }
@@ -325,7 +325,7 @@ impl World {
     /// Has a replica know what it knew as if it had read it from a state.
     pub(super) fn reload(&mut self, at: usize, built: bool) {
         let replica = &mut self.replicas[at];
-        let mut sequence = Sequence { is_stale: built, ..Sequence::default() };
+        let mut sequence = Sequence { is_stale: built, ..Sequence::<str>::default() };
         replica.table.ids().for_each(|id| _ = sequence.row(*id));
         let mut live: Vec<(LocalDot, String)> =
             replica.sequence.live().map(|(first, text)| (first, text.to_string())).collect();
