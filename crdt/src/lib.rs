@@ -230,6 +230,7 @@ mod delta;
 mod doc;
 mod flag;
 mod map;
+mod ordered;
 mod register;
 mod replica;
 mod sequence;
@@ -254,6 +255,7 @@ pub use delta::{Delta, Mismatch, Node, TreeWriter};
 pub use doc::{Doc, DocEntry, Kind, Scalar};
 pub use flag::{DisableWinsFlag, EnableWinsFlag};
 pub use map::{AddWinsMap, GMap, LwwMap};
+pub use ordered::{Bias, Cursor};
 pub use register::{LwwRegister, MaxRegister, MinRegister, MvRegister};
 pub use replica::{Garbage, Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
@@ -262,7 +264,7 @@ pub use store::{
     Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What, look_at_fields,
     look_at_variant,
 };
-pub use text::{BadPosition, Bias, Cursor, Position, Text, TextEdit, TextSnapshot};
+pub use text::{BadPosition, Position, Text, TextEdit, TextSnapshot};
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///
 /// ```

@@ -96,7 +96,7 @@ pub(super) fn below<'t>(of: &'t str, key: &[u8]) -> Cow<'t, str> {
 /// What a node of the type `of` carries.
 pub(super) fn content(of: &str, bytes: &[u8]) -> String {
     if of == HEADS {
-        return text::readable_head(bytes).unwrap_or_default();
+        return crate::ordered::readable_head(bytes).unwrap_or_default();
     }
     stamped(of, bytes).unwrap_or_else(|| readable(bytes))
 }

@@ -6,33 +6,24 @@
 //! began to type anew, also when what was typed there is deleted. *Lost on conflict*: nothing. *Source*: Fugue, Weidner and
 //! Kleppmann 2023, over the dot store of this crate: decision 0030.
 
-mod cursor;
 mod diff;
-mod head;
 mod position;
 mod snapshot;
-mod store;
 mod write;
 
 use alloc::borrow::Cow;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
-use crate::delta::Bytes;
-use crate::sequence::{Sequence, Unit};
-use crate::store::{Crdt, Mut};
-pub use cursor::{Bias, Cursor};
-use head::Told;
-pub(crate) use head::readable_head;
+use serde::Serializer;
+
+use crate::ordered::{Bias, Cursor, Ordered, walks};
+use crate::sequence::Unit;
+use crate::store::{Crdt, DotStore, Gathered, Mut, Plain, Seen, Sight, Sweep, What};
+use diff::splices;
 pub use position::{BadPosition, Position};
 pub use snapshot::{TextEdit, TextSnapshot};
-
-/// No row.
-const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
 
 /// Text that many type at once.
 ///
@@ -60,67 +51,26 @@ const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
 /// itself and 16 to 32 bytes for each piece that was typed in one go.
 #[derive(Clone, Default)]
 pub struct Text {
-    sequence: Sequence,
-    rows: Rows,
-    /// Heads that were told otherwise than this program tells them, as they were told.
-    odd: BTreeMap<LocalDot, Told>,
-    /// What names frozen runs, as it was told, by its dots as the replica calls them.
-    frozen: BTreeMap<LocalDot, Bytes>,
-    /// The heads that it names, as the sequence calls them.
-    named: BTreeSet<LocalDot>,
-}
-
-/// How the rows of the replica's table and those of the sequence are called by one another.
-#[derive(Clone, Default)]
-struct Rows {
-    /// By row of the replica's table.
-    inner: Vec<ReplicaIndex>,
-    /// By row of the sequence; [`ABSENT`] for replicas of which nothing but their id is known.
-    outer: Vec<ReplicaIndex>,
-}
-
-impl Rows {
-    /// The row in the sequence, made if there is none.
-    fn open(&mut self, row: ReplicaIndex, table: &ReplicaTable, sequence: &mut Sequence) -> ReplicaIndex {
-        if let Some(&inner) = self.inner.get(row as usize).filter(|inner| **inner != ABSENT) {
-            return inner;
-        }
-        let inner = sequence.row(table.id(row));
-        put(&mut self.inner, row, inner);
-        put(&mut self.outer, inner, row);
-        inner
-    }
-
-    /// A dot of the sequence as the replica calls it.
-    fn outer(&self, dot: LocalDot) -> LocalDot {
-        LocalDot::new(self.outer[dot.replica() as usize], dot.counter())
-    }
-}
-
-fn put(rows: &mut Vec<ReplicaIndex>, at: ReplicaIndex, row: ReplicaIndex) {
-    if rows.len() <= at as usize {
-        rows.resize(at as usize + 1, ABSENT);
-    }
-    rows[at as usize] = row;
+    body: Ordered<str>,
 }
 
 impl Text {
     /// How many Unicode scalar values it has. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sequence.width().scalars
+        self.body.sequence.width().scalars
     }
 
     /// How many UTF-16 units it has. O(1).
     #[must_use]
     pub fn len_utf16(&self) -> usize {
-        self.sequence.width().utf16
+        self.body.sequence.width().utf16
     }
 
     /// How many bytes it has in UTF-8. O(1).
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        self.sequence.width().bytes
+        self.body.sequence.width().bytes
     }
 
     /// Whether nothing is read. O(1).
@@ -131,7 +81,7 @@ impl Text {
 
     /// The text in the pieces in which it lies in memory, which mean nothing.
     pub fn chunks(&self) -> impl Iterator<Item = &str> {
-        self.sequence.pieces()
+        self.body.sequence.pieces()
     }
 
     /// A part of the text. O(log n) and the part.
@@ -140,7 +90,7 @@ impl Text {
     /// When there is no such part.
     pub fn slice(&self, range: Range<impl Into<Position>>) -> Result<String, BadPosition> {
         let Range { start, end } = self.range(range)?;
-        Ok(self.sequence.slice(start, end).collect())
+        Ok(self.body.sequence.slice(start, end).collect())
     }
 
     /// A position, counted in scalars. O(log n).
@@ -163,8 +113,8 @@ impl Text {
             Position::Utf16(index) => (index, Unit::Utf16),
             Position::Bytes(index) => (index, Unit::Byte),
         };
-        let len = self.sequence.width().by(unit);
-        match self.sequence.scalars_before(index, unit) {
+        let len = self.body.sequence.width().by(unit);
+        match self.body.sequence.scalars_before(index, unit) {
             Some(scalars) => Ok(scalars),
             None if index > len => Err(BadPosition::BeyondEnd { at, len }),
             None => Err(BadPosition::WithinScalar { at }),
@@ -176,7 +126,7 @@ impl Text {
     /// # Errors
     /// When there is no such position.
     pub fn utf16(&self, at: impl Into<Position>) -> Result<usize, BadPosition> {
-        Ok(self.sequence.width_before(self.scalars(at)?).utf16)
+        Ok(self.body.sequence.width_before(self.scalars(at)?).utf16)
     }
 
     /// A position, counted in bytes of UTF-8. O(log n).
@@ -184,7 +134,24 @@ impl Text {
     /// # Errors
     /// When there is no such position.
     pub fn bytes(&self, at: impl Into<Position>) -> Result<usize, BadPosition> {
-        Ok(self.sequence.width_before(self.scalars(at)?).bytes)
+        Ok(self.body.sequence.width_before(self.scalars(at)?).bytes)
+    }
+
+    /// A cursor at a place. O(log n).
+    ///
+    /// # Errors
+    /// When there is no such place.
+    pub fn cursor(&self, at: impl Into<Position>, bias: Bias) -> Result<Cursor, BadPosition> {
+        Ok(self.body.cursor(self.scalars(at)?, bias))
+    }
+
+    /// Where a cursor stands, in scalars. `None` if it keeps to a letter of somebody of whom nothing has arrived here, or where the letters
+    /// stood that it keeps to has been [forgotten](crate::Replica::sweep). O(log n).
+    ///
+    /// It stands at the end of what its author typed there if the letter has not arrived.
+    #[must_use]
+    pub fn find(&self, cursor: &Cursor) -> Option<usize> {
+        self.body.find(cursor)
     }
 
     fn range(&self, range: Range<impl Into<Position>>) -> Result<Range<usize>, BadPosition> {
@@ -211,5 +178,30 @@ impl Crdt for Text {
 
     fn type_name() -> Cow<'static, str> {
         Cow::Borrowed("Text")
+    }
+}
+
+impl DotStore for Text {
+    walks!(str);
+
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        sweep.letters(self.len());
+        self.body.remembered(sweep);
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        let Sight::Value(Plain::Text(old)) = &before.0 else { return };
+        let new: String = self.chunks().collect();
+        if *old != new {
+            gathered.say(What::Spliced(splices(old, &new)));
+        }
+    }
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+
+    fn plain(&self) -> Plain {
+        Plain::Text(self.chunks().collect())
     }
 }

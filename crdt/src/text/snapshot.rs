@@ -6,10 +6,10 @@ use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::cursor::Letter;
 use super::diff::splices;
 use super::{Bias, Cursor, Text};
 use crate::causal::{Dot, LocalDot, MAX_COUNTER};
+use crate::ordered::Letter;
 use crate::store::{Mut, Splice};
 
 /// A text as it stood at one moment, which can be taken elsewhere and edited there. It knows its letters by name, so that what was
@@ -159,10 +159,11 @@ impl Text {
     #[must_use]
     pub fn snapshot(&self) -> TextSnapshot {
         let mut snapshot = TextSnapshot::default();
-        for (first, text) in self.sequence.live() {
+        for (first, text) in self.body.sequence.live() {
             let count = text.chars().count() as u64;
-            let head = self.sequence.head_of(first);
-            let first = Dot { replica: self.sequence.ids().id(first.replica()), counter: first.counter() };
+            let head = self.body.sequence.head_of(first);
+            let first =
+                Dot { replica: self.body.sequence.ids().id(first.replica()), counter: first.counter() };
             match snapshot.runs.last_mut() {
                 Some((last, so_many))
                     if last.replica == first.replica && last.counter + *so_many == first.counter =>
@@ -197,8 +198,8 @@ impl Mut<'_, Text> {
             let at = text.find(&part.at).unwrap_or(text.len());
             put(at..at, &part.inserted[..]);
             for (first, count) in &part.deleted {
-                let Some(row) = text.sequence.ids().find(first.replica) else { continue };
-                let live = text.sequence.live_among(LocalDot::new(row, first.counter), *count);
+                let Some(row) = text.body.sequence.ids().find(first.replica) else { continue };
+                let live = text.body.sequence.live_among(LocalDot::new(row, first.counter), *count);
                 live.into_iter().for_each(|range| put(range, ""));
             }
         }

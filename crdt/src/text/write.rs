@@ -4,10 +4,8 @@ use alloc::string::String;
 use core::ops::Range;
 
 use super::diff::splices;
-use super::head::{Told, equally_long};
 use super::{BadPosition, Position, Text};
-use crate::causal::LocalDot;
-use crate::store::{Mut, deeper};
+use crate::store::Mut;
 
 impl Mut<'_, Text> {
     /// Inserts text at a place.
@@ -81,45 +79,10 @@ impl Mut<'_, Text> {
     }
 
     pub(super) fn put(&mut self, at: usize, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        deeper(self.depth);
-        let Text { sequence, rows, .. } = &mut *self.state;
-        let (place, tx) = (self.place, &mut *self.tx);
-        let row = rows.open(tx.row(), tx.table(), sequence);
-        let next = LocalDot::new(row, tx.next().counter());
-        let mut begun = None;
-        sequence.insert(at, text, next, tx.kept, |origin, ids| {
-            if let Some(origin) = origin {
-                let dot = tx.dot();
-                let head = LocalDot::new(row, dot.counter());
-                let told = Told::of(head, origin, tx.kept, |row| ids.id(row));
-                let below = tx.draft.child(place, |key| key.extend_from_slice(&told.key));
-                tx.draft.put(below, dot, |out| out.extend_from_slice(&told.content));
-                begun = Some((head, origin, told));
-            }
-            let first = tx.next();
-            for (part, count) in equally_long(text) {
-                let dot = tx.dots(count);
-                tx.draft.put_run(place, dot, count, part.as_bytes());
-            }
-            LocalDot::new(row, first.counter())
-        });
-        if let Some((head, origin, told)) = begun.filter(|_| tx.kept > 0) {
-            self.state.note(head, origin, told);
-        }
+        self.state.body.put(self.tx, self.place, self.depth, at, text);
     }
 
     pub(super) fn take(&mut self, range: Range<usize>) {
-        let Text { sequence, rows, .. } = &mut *self.state;
-        let (place, tx) = (self.place, &mut *self.tx);
-        sequence.delete(range.start, range.len(), |first, text| {
-            let mut first = rows.outer(first);
-            for (part, count) in equally_long(text) {
-                tx.take_run(place, first, count, part.as_bytes());
-                first = LocalDot::from_bits(first.bits() + u64::from(count));
-            }
-        });
+        self.state.body.take(self.tx, self.place, range);
     }
 }

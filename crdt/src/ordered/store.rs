@@ -1,22 +1,18 @@
-//! Where the dots of a text are.
+//! Where the dots of elements and runs are.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serializer;
 use smallvec::SmallVec;
 
-use super::diff::splices;
-use super::head::{Told, equally_long, letters};
-use super::{ABSENT, Text};
+use super::content::{Elements, Scratch};
+use super::head::Told;
+use super::{ABSENT, Ordered};
 use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId};
 use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
 use crate::sequence::Origin;
-use crate::store::{
-    DotStore, FADING, Gathered, Join, Named, Plain, Seen, Sight, Sweep, What, checked_key, decode_key,
-};
+use crate::store::{FADING, Join, Named, Sweep, checked_key, decode_key};
 
 /// # Errors
 /// When this names no heads, or not in the one form.
@@ -31,7 +27,13 @@ fn check_named(content: &[u8]) -> Result<(), Mismatch> {
     }
 }
 
-impl Text {
+/// The heads that are named as frozen, by replica and counter, in what has passed `check_named`.
+fn heads_named(content: &[u8]) -> impl Iterator<Item = (ReplicaId, u64)> + use<> {
+    let named: Named = decode_key(content).unwrap_or_default();
+    named.into_iter().flat_map(|(id, heads)| heads.into_iter().map(move |head| (id, head)))
+}
+
+impl<C: Elements + ?Sized> Ordered<C> {
     /// The dots of heads, with where their runs hang, as the sequence calls them.
     fn heads(&self) -> impl Iterator<Item = (LocalDot, Origin)> {
         self.sequence.runs()
@@ -85,17 +87,11 @@ impl Text {
         }
     }
 
-    /// The heads that are named as frozen, by replica and counter, in what has passed `check_named`.
-    fn named(content: &[u8]) -> impl Iterator<Item = (ReplicaId, u64)> + use<> {
-        let named: Named = decode_key(content).unwrap_or_default();
-        named.into_iter().flat_map(|(id, heads)| heads.into_iter().map(move |head| (id, head)))
-    }
-
     /// Has those runs be frozen that are named.
     fn freeze(&mut self) {
         self.sequence.thaw();
         let named: Vec<(ReplicaId, u64)> =
-            self.frozen.values().flat_map(|content| Self::named(content)).collect();
+            self.frozen.values().flat_map(|content| heads_named(content)).collect();
         self.named = named.into_iter().map(|(id, head)| LocalDot::new(self.sequence.row(id), head)).collect();
         self.named.iter().for_each(|head| self.sequence.freeze(*head));
     }
@@ -109,32 +105,32 @@ impl Text {
         }
     }
 
-    /// Takes in the letters that a node carries.
-    fn take_in_letters(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+    /// Takes in the elements that a node carries.
+    fn take_in_elements(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         self.sequence.expect(node.spans().len());
-        // Letters that are not equally long are spans of their own: what goes on is put together.
-        let mut text = Cow::Borrowed("");
+        // Elements that are not equally long are spans of their own: what goes on is put together.
+        let mut all = Cow::Borrowed(C::whole(&[]));
         let mut first = LocalDot::from_bits(0);
         let mut next = first;
         for span in node.spans() {
             let Some(span) = join.admit_span(span) else { continue };
-            let Some(letters) = join.right(letters(&span)) else { return };
+            let Some(elements) = join.right(C::read(&span)) else { return };
             join.took(span.count as usize);
             if span.first == next {
-                text.to_mut().push_str(letters);
+                C::extend(all.to_mut(), &elements);
             } else {
-                self.add(first, &text, join);
-                (first, text) = (span.first, Cow::Borrowed(letters));
+                self.add(first, &all, join);
+                (first, all) = (span.first, elements);
             }
             next = LocalDot::from_bits(span.last().bits() + 1);
         }
-        self.add(first, &text, join);
+        self.add(first, &all, join);
     }
 
-    fn add(&mut self, first: LocalDot, text: &str, join: &Join<'_>) {
-        if !text.is_empty() {
+    fn add(&mut self, first: LocalDot, elements: &C, join: &Join<'_>) {
+        if !elements.items().is_empty() {
             let row = self.rows.open(first.replica(), join.table(), &mut self.sequence);
-            self.sequence.add(LocalDot::new(row, first.counter()), text);
+            self.sequence.add(LocalDot::new(row, first.counter()), elements);
         }
     }
 
@@ -153,8 +149,9 @@ impl Text {
     }
 }
 
-impl DotStore for Text {
-    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+/// What a [`DotStore`](crate::store::DotStore) walks, and so does one that is nothing else beside.
+impl<C: Elements + ?Sized> Ordered<C> {
+    pub(crate) fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         let heads = || node.children().filter(|(key, _)| *key != FADING);
         for (key, child) in heads() {
             self.drop_heads(key, child.cover(), join);
@@ -167,14 +164,14 @@ impl DotStore for Text {
             self.take_in_frozen(child, join);
             self.freeze();
         }
-        self.take_in_letters(node, join);
+        self.take_in_elements(node, join);
         self.sequence.settle();
     }
 
-    fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+    pub(crate) fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
         let mut gone: Vec<(LocalDot, LocalDot)> = Vec::new();
-        for (first, text) in self.sequence.live() {
-            for counter in (first.counter()..).take(text.chars().count()) {
+        for (first, elements) in self.sequence.live() {
+            for counter in (first.counter()..).take(C::elements(elements.items())) {
                 let dot = LocalDot::new(first.replica(), counter);
                 if !keep(self.rows.outer(dot)) {
                     match gone.last_mut() {
@@ -192,7 +189,7 @@ impl DotStore for Text {
         self.sequence.settle();
     }
 
-    fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+    pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
         let named: u64 = cover.runs().map(|(_, first, last)| last - first + 1).sum();
         if named > 64 {
             return self.retain(&mut |dot| join.stands(cover, dot));
@@ -215,22 +212,23 @@ impl DotStore for Text {
         self.sequence.settle();
     }
 
-    fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
-        for (first, text) in self.sequence.live() {
+    pub(crate) fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        for (first, elements) in self.sequence.live() {
             let first = self.rows.outer(first);
-            let counters = (first.counter()..).take(text.chars().count());
+            let counters = (first.counter()..).take(C::elements(elements.items()));
             counters.for_each(|counter| each(LocalDot::new(first.replica(), counter)));
         }
         self.heads().for_each(|(head, _)| each(self.rows.outer(head)));
         self.frozen.keys().for_each(|dot| each(*dot));
     }
 
-    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
-        let mut live: Vec<(LocalDot, &str)> =
-            self.sequence.live().map(|(first, text)| (self.rows.outer(first), text)).collect();
+    pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
+        let live = self.sequence.live().map(|(first, elements)| (self.rows.outer(first), elements));
+        let mut live: Vec<(LocalDot, &C)> = live.collect();
         live.sort_unstable_by_key(|(first, _)| *first);
-        for (mut first, text) in live {
-            for (part, count) in equally_long(text) {
+        let mut scratch = Scratch::default();
+        for (mut first, elements) in live {
+            for (part, count) in elements.told(&mut scratch) {
                 let span = Span { first, count, contents: part };
                 span.kept(wanted).for_each(|kept| writer.carry_span(&kept));
                 first = LocalDot::from_bits(first.bits() + u64::from(count));
@@ -249,8 +247,7 @@ impl DotStore for Text {
         }
     }
 
-    fn remembered(&self, sweep: &mut Sweep<'_>) {
-        sweep.letters(self.len());
+    pub(crate) fn remembered(&self, sweep: &mut Sweep<'_>) {
         let outer = |head: LocalDot| self.rows.outer(head);
         let (known, others): (Vec<LocalDot>, Vec<LocalDot>) =
             self.frozen.keys().copied().partition(|dot| sweep.is_stable(*dot));
@@ -261,7 +258,7 @@ impl DotStore for Text {
         }
         if !known.is_empty() {
             let named: BTreeSet<(ReplicaId, u64)> =
-                known.iter().flat_map(|dot| Self::named(&self.frozen[dot])).collect();
+                known.iter().flat_map(|dot| heads_named(&self.frozen[dot])).collect();
             let name = |head: LocalDot| (self.sequence.ids().id(head.replica()), head.counter());
             let gone = self.sequence.faded(|head| !named.contains(&name(head)));
             // SUBTLE: what names a run that has faded and stays is needed: another may be about to let both go, who does not
@@ -270,21 +267,21 @@ impl DotStore for Text {
             let staying = self.sequence.faded(|_| false).into_iter().filter(|head| !going.contains(head));
             let staying: BTreeSet<(ReplicaId, u64)> = staying.map(name).collect();
             let is_done =
-                |dot: &LocalDot| !Self::named(&self.frozen[dot]).any(|head| staying.contains(&head));
+                |dot: &LocalDot| !heads_named(&self.frozen[dot]).any(|head| staying.contains(&head));
             sweep.let_go(gone.into_iter().map(outer).chain(known.iter().copied().filter(is_done)));
         }
     }
 
-    fn is_bottom(&self) -> bool {
+    pub(crate) fn is_bottom(&self) -> bool {
         !self.shows() && self.frozen.is_empty()
     }
 
-    fn shows(&self) -> bool {
-        !self.is_empty() || self.heads().next().is_some()
+    pub(crate) fn shows(&self) -> bool {
+        self.len() > 0 || self.heads().next().is_some()
     }
 
-    fn check(node: Node<'_>) -> Result<(), Mismatch> {
-        node.spans().try_for_each(|span| letters(&span).map(drop))?;
+    pub(crate) fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        node.spans().try_for_each(|span| C::check(&span))?;
         for (key, child) in node.children() {
             if key == FADING {
                 leaf(child)?.try_for_each(|(_, content)| check_named(content))?;
@@ -294,21 +291,5 @@ impl DotStore for Text {
             leaf(child)?.try_for_each(|(_, content)| Told::check(key, content))?;
         }
         Ok(())
-    }
-
-    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
-        let Sight::Value(Plain::Text(old)) = &before.0 else { return };
-        let new: String = self.chunks().collect();
-        if *old != new {
-            gathered.say(What::Spliced(splices(old, &new)));
-        }
-    }
-
-    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-
-    fn plain(&self) -> Plain {
-        Plain::Text(self.chunks().collect())
     }
 }

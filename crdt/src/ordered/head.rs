@@ -1,4 +1,4 @@
-//! What is told of where a run hangs, and of letters.
+//! What is told of where a run hangs.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,7 +6,7 @@ use alloc::string::String;
 use smallvec::SmallVec;
 
 use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
-use crate::delta::{Bytes, Mismatch, Span};
+use crate::delta::{Bytes, Mismatch};
 use crate::sequence::{Origin, START, Side};
 
 /// The key of what hangs on nothing; that of what hangs on an element of its own replica is empty.
@@ -111,36 +111,6 @@ fn read(bytes: &[u8]) -> Option<u64> {
         return None;
     }
     Some(bytes.iter().rev().fold(0, |number, group| number << 7 | u64::from(group & 0x7f)))
-}
-
-/// The letters of a span, each of which is one Unicode scalar value in UTF-8.
-pub(super) fn letters<'s>(span: &Span<&'s [u8]>) -> Result<&'s str, Mismatch> {
-    let text = core::str::from_utf8(span.contents).ok();
-    let is_each = |text: &&str| {
-        if text.is_ascii() {
-            span.each() == 1
-        } else {
-            text.chars().all(|scalar| scalar.len_utf8() == span.each())
-        }
-    };
-    text.filter(is_each).ok_or_else(|| Mismatch::Content {
-        what: "content",
-        why: String::from("it is not one Unicode scalar value in UTF-8"),
-    })
-}
-
-/// The parts of a text whose scalars take equally many bytes, with how many they are.
-pub(super) fn equally_long(text: &str) -> impl Iterator<Item = (&str, u32)> {
-    let mut rest = text;
-    core::iter::from_fn(move || {
-        let each = rest.chars().next()?.len_utf8();
-        let is_other = |scalar: char| scalar.len_utf8() != each;
-        let end = if rest.is_ascii() { rest.len() } else { rest.find(is_other).unwrap_or(rest.len()) };
-        // A draft holds less than 4 GiB.
-        let (part, more) = rest.split_at(end);
-        rest = more;
-        Some((part, (part.len() / each) as u32))
-    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadPosition, Position, Text};
+use super::{Elements, Ordered};
 use crate::causal::{Dot, LocalDot};
 
-/// To which of the letters around it a [`Cursor`] keeps.
+/// To which of the letters or elements around it a [`Cursor`] keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Bias {
     /// To the one before it: what is typed here comes behind the cursor.
@@ -14,7 +14,7 @@ pub enum Bias {
     After,
 }
 
-/// A place in a text that stays where it is whatever is inserted and deleted around it, here and elsewhere: it keeps to a letter, also when that
+/// A place in a text or list that stays where it is whatever is inserted and deleted around it, here and elsewhere: it keeps to a letter, also when that
 /// is deleted. It can be kept and sent to others.
 ///
 /// Where a deleted letter stood is [forgotten](crate::Replica::sweep) at last, with all that was typed with it. Then the cursor keeps to the letter
@@ -38,47 +38,44 @@ pub enum Bias {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Cursor {
     /// `None`: the start or the end of the text, to which it keeps.
-    pub(super) letter: Option<Letter>,
-    pub(super) bias: Bias,
+    pub(crate) letter: Option<Letter>,
+    pub(crate) bias: Bias,
     /// The one on the other side.
-    pub(super) other: Option<Letter>,
+    pub(crate) other: Option<Letter>,
 }
 
 /// A letter, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub(super) struct Letter {
-    pub(super) dot: Dot,
+pub(crate) struct Letter {
+    pub(crate) dot: Dot,
     /// The counter of the head of its run: as long as that is there, it is known where the letter stood.
-    pub(super) head: u64,
+    pub(crate) head: u64,
 }
 
-impl Text {
-    /// A cursor at a place. O(log n).
-    ///
-    /// # Errors
-    /// When there is no such place.
-    pub fn cursor(&self, at: impl Into<Position>, bias: Bias) -> Result<Cursor, BadPosition> {
-        let at = self.scalars(at)?;
-        let named = |element: LocalDot| Letter {
+impl<C: Elements + ?Sized> Ordered<C> {
+    /// An element, by the name it has everywhere.
+    pub(crate) fn name(&self, element: LocalDot) -> Letter {
+        Letter {
             dot: Dot { replica: self.sequence.ids().id(element.replica()), counter: element.counter() },
             head: self.sequence.head_of(element),
-        };
-        let before = at.checked_sub(1).and_then(|at| self.sequence.element_at(at)).map(named);
-        let behind = Some(at).filter(|at| *at < self.len());
-        let behind = behind.and_then(|at| self.sequence.element_at(at)).map(named);
+        }
+    }
+
+    /// A cursor before the element at `at`, or at the end.
+    pub(crate) fn cursor(&self, at: usize, bias: Bias) -> Cursor {
+        let before = at.checked_sub(1).and_then(|at| self.sequence.element_at(at));
+        let behind = Some(at).filter(|at| *at < self.len()).and_then(|at| self.sequence.element_at(at));
+        let (before, behind) =
+            (before.map(|element| self.name(element)), behind.map(|element| self.name(element)));
         let (letter, other) = match bias {
             Bias::Before => (before, behind),
             Bias::After => (behind, before),
         };
-        Ok(Cursor { letter, bias, other })
+        Cursor { letter, bias, other }
     }
 
-    /// Where a cursor stands, in scalars. `None` if it keeps to a letter of somebody of whom nothing has arrived here, or where the letters
-    /// stood that it keeps to has been [forgotten](crate::Replica::sweep). O(log n).
-    ///
-    /// It stands at the end of what its author typed there if the letter has not arrived.
-    #[must_use]
-    pub fn find(&self, cursor: &Cursor) -> Option<usize> {
+    /// Where a cursor stands.
+    pub(crate) fn find(&self, cursor: &Cursor) -> Option<usize> {
         let Some(letter) = cursor.letter else {
             return Some(if cursor.bias == Bias::Before { 0 } else { self.len() });
         };
