@@ -59,6 +59,7 @@
 //! | elements that are in or not | [`AddWinsSet`], [`GSet`] | adding wins over removing |
 //! | elements where it is worse to be in | [`RemoveWinsSet`], [`TwoPhaseSet`] | removing wins over adding |
 //! | text | [`Text`] | both are there, one whole behind the other |
+//! | a list of plain values | [`List`] | both are there, one whole behind the other |
 //! | keys with values of any type | [`AddWinsMap`], [`GMap`] | writing below a key wins over removing it |
 //! | keys with plain values | [`LwwMap`] | the later write or removal counts |
 //! | whatever an application finds at run time | [`Doc`] | as those |
@@ -229,6 +230,7 @@ mod counter;
 mod delta;
 mod doc;
 mod flag;
+mod list;
 mod map;
 mod ordered;
 mod register;
@@ -254,14 +256,15 @@ pub use counter::{BoundedCounter, GCounter, NoRights, PnCounter};
 pub use delta::{Delta, Mismatch, Node, TreeWriter};
 pub use doc::{Doc, DocEntry, Kind, Scalar};
 pub use flag::{DisableWinsFlag, EnableWinsFlag};
+pub use list::{BadIndex, ElementId, List};
 pub use map::{AddWinsMap, GMap, LwwMap};
 pub use ordered::{Bias, Cursor};
 pub use register::{LwwRegister, MaxRegister, MinRegister, MvRegister};
 pub use replica::{Garbage, Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{
-    Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, Join, Key, Look, MAX_DEPTH,
-    Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What, look_at_fields,
+    Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, ItemSplice, Join, Key, Look,
+    MAX_DEPTH, Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What, look_at_fields,
     look_at_variant,
 };
 pub use text::{BadPosition, Position, Text, TextEdit, TextSnapshot};

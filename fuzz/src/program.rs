@@ -3,7 +3,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Kind, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
+    GMap, GSet, Kind, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
     RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, TwoPhaseSet,
 };
 
@@ -258,6 +258,26 @@ impl Subject for Text {
     }
 }
 
+impl Subject for List<Scalar> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        let at = usize::from(op.under) * 7 % (value.len() + 1);
+        let end = value.len().min(at + usize::from(op.name) % 9);
+        match op.what % 8 {
+            0 => value.clear(),
+            1..=3 => value.delete(at..end).expect("there is such a part"),
+            4 => value.extend(name(op.name).chars().map(|letter| letter.to_string())),
+            5 => value.replace(at..end, [name(op.depth), name(op.name)]).expect("there is such a part"),
+            _ => value.insert(at, &op.value).expect("there is such a place"),
+        }
+    }
+
+    fn check(value: &Self::State) {
+        assert_eq!(value.len(), value.iter().count());
+        let named = |at| value.id_at(at).and_then(|id| value.position(id)) == Some(at);
+        assert!((0..value.len()).step_by(7).all(named), "an element is where its name says");
+    }
+}
+
 impl Subject for BoundedCounter {
     fn apply(value: &mut Self::Mut<'_>, op: &Op) {
         let by = op.value.number().unsigned_abs();
@@ -298,6 +318,7 @@ impl Subject for Doc {
             26..=28 => TwoPhaseSet::<Scalar>::apply(&mut value.two_phase_set(at), &inner),
             29..=31 => LwwMap::<String, Scalar>::apply(&mut value.lww_map(at), &inner),
             4 if op.under.is_multiple_of(2) => Text::apply(&mut value.text(at), &inner),
+            4 if op.under % 4 == 1 => List::<Scalar>::apply(&mut value.list(at), &inner),
             4 => drop(value.map(at)),
             5 | 6 => PnCounter::apply(&mut value.counter(at), &inner),
             7 => GCounter::apply(&mut value.grow_counter(at), &inner),
@@ -353,6 +374,7 @@ impl Subject for Board {
                     14 => GMap::<String, PnCounter>::apply(&mut card.tallies(), &inner),
                     15 => card.shape().choose_square().field_0().inc(1),
                     6 | 7 => Text::apply(&mut card.body(), &inner),
+                    4 | 5 => List::<Scalar>::apply(&mut card.steps(), &inner),
                     under => _ = card.marks().remove(&i32::from(under % 4)),
                 }
             }

@@ -2,7 +2,7 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, EnableWinsFlag, GCounter, GMap, GSet,
-    LwwMap, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Scalar, Text, TwoPhaseSet,
+    List, LwwMap, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Scalar, Text, TwoPhaseSet,
 };
 
 /// An application's document: every attribute of the derive, maps in maps, and fields of each kind.
@@ -87,4 +87,6 @@ pub struct Card {
     pub shape: Shape,
     /// Text that can be removed.
     pub body: Text,
+    /// A list that can be removed.
+    pub steps: List<Scalar>,
 }

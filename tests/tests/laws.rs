@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, PnCounter,
+    GMap, GSet, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, PnCounter,
     RemoveWinsSet, Replica, Scalar, Text, TwoPhaseSet,
 };
 use tombolo_tests::model::program::{World, id, programs};
@@ -257,6 +257,22 @@ fn on_text(text: &mut Mut<'_, Text>, op: &TextOp) {
     }
 }
 
+fn on_list(list: &mut Mut<'_, List<String>>, op: &TextOp) {
+    let place = |at: u8| usize::from(at) % (list.len() + 1);
+    let range = |at: u8, count: u8| place(at)..(place(at) + usize::from(count)).min(list.len());
+    match op {
+        TextOp::Insert(at, part) => list.insert(place(*at), *part).expect("there is such a place"),
+        TextOp::Push(part) => list.extend(part.split("")),
+        TextOp::Delete(at, count) => list.delete(range(*at, *count)).expect("there is such a part"),
+        TextOp::Replace(at, count, part) => {
+            list.replace(range(*at, *count), [*part, ""]).expect("there is such a part");
+        }
+        TextOp::Become(content) if list.is_empty() => list.extend(content.split(' ')),
+        TextOp::Become(content) => list.set(list.len() - 1, *content).expect("there is a last one"),
+        TextOp::Clear => list.clear(),
+    }
+}
+
 #[derive(Debug, Clone)]
 enum DocOp {
     Counter(i8),
@@ -271,6 +287,7 @@ enum DocOp {
     Remembering(bool, SetOp),
     LwwMap(u8, Option<u8>),
     Text(TextOp),
+    List(u8, Option<u8>),
     Open,
     RemoveKind(u8),
     Remove,
@@ -291,8 +308,9 @@ fn doc_op() -> impl Strategy<Value = (Vec<u8>, u8, DocOp)> + Clone {
         2 => (any::<bool>(), set_op()).prop_map(|(two_phase, op)| DocOp::Remembering(two_phase, op)),
         1 => (small(), prop::option::of(small())).prop_map(|(key, value)| DocOp::LwwMap(key, value)),
         2 => text_op().prop_map(DocOp::Text),
+        1 => (any::<u8>(), prop::option::of(small())).prop_map(|(at, value)| DocOp::List(at, value)),
         1 => Just(DocOp::Open),
-        1 => (0..14_u8).prop_map(DocOp::RemoveKind),
+        1 => (0..15_u8).prop_map(DocOp::RemoveKind),
         3 => Just(DocOp::Remove),
     ];
     (vec(0..2_u8, 0..3), 0..3_u8, op)
@@ -333,6 +351,14 @@ fn on_doc(doc: &mut Mut<'_, Doc>, (path, name, op): &(Vec<u8>, u8, DocOp)) {
         DocOp::LwwMap(key, Some(value)) => doc.lww_map(name).set(key.to_string(), i64::from(*value)),
         DocOp::LwwMap(key, None) => drop(doc.lww_map(name).remove(&key.to_string()[..])),
         DocOp::Text(op) => on_text(&mut doc.text(name), op),
+        DocOp::List(at, value) => {
+            let mut list = doc.list(name);
+            let at = usize::from(*at) % (list.len() + 1);
+            match value {
+                Some(value) => list.insert(at, i64::from(*value)).expect("there is such a place"),
+                None => drop(list.remove(at)),
+            }
+        }
         DocOp::Open => drop(doc.map(name)),
         DocOp::RemoveKind(kind) => {
             let kinds: Vec<_> = doc.get(name).map(|entry| entry.kinds().collect()).unwrap_or_default();
@@ -559,6 +585,8 @@ laws!(two_phase_set, TwoPhaseSet<u8>, set_op(), on_two_phase);
 laws!(lww_map, LwwMap<u8, String>, map_op(small()), on_lww_map);
 laws!(text, Text, text_op(), on_text);
 laws!(map_of_texts, AddWinsMap<u8, Text>, map_op(text_op()), |map, op| on_map(map, op, on_text));
+laws!(list, List<String>, text_op(), on_list);
+laws!(map_of_lists, AddWinsMap<u8, List<String>>, map_op(text_op()), |map, op| on_map(map, op, on_list));
 laws!(lww_register, LwwRegister<u8>, register_op(), on_lww);
 laws!(mv_register, MvRegister<u8>, register_op(), on_mv);
 laws!(g_set, GSet<u8>, small(), |set, element| set.add(*element));

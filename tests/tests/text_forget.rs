@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, Bias, Crdt, Delta, Doc, Limits, Merged, Mut, Replica, ReplicaId, Text, Version,
+    AddWinsMap, Bias, Crdt, Delta, Doc, Kind, Limits, Merged, Mut, MvRegister, Replica, ReplicaId, Text,
+    Version,
 };
 
 fn id(number: u8) -> ReplicaId {
@@ -429,4 +430,62 @@ fn forgetting_brings_no_removed_key_back() {
     bob.merge(typed).unwrap();
     bob.merge(ann.sweep(&bob.version())).unwrap();
     assert_eq!((ann.garbage().items, ann.encode()), (5, bob.encode()));
+}
+
+#[derive(Crdt)]
+#[crdt(name = "forget.Page")]
+struct Page {
+    title: MvRegister<String>,
+    body: Text,
+}
+
+/// As an older program knows it.
+#[derive(Crdt)]
+#[crdt(name = "forget.Page")]
+struct OldPage {
+    title: MvRegister<String>,
+}
+
+#[test]
+fn who_does_not_know_a_text_has_no_removed_key_back_either() {
+    let mut ann = Replica::<AddWinsMap<u8, Page>>::new(id(1));
+    let _ = ann.update(|pages| pages.at(1).body().push("The tide falls."));
+    let _ = ann.update(|pages| pages.at(1).body().insert(4, "spring ").unwrap());
+    let _ = ann.update(|pages| pages.at(1).body().push(" Noon."));
+    let _ = ann.update(|pages| pages.at(1).body().delete(4..11).unwrap());
+    let mut bob = ann.fork(id(2));
+    let mut old =
+        Replica::<AddWinsMap<u8, OldPage>>::decode(id(3), &ann.encode(), &Limits::default()).unwrap();
+    assert!(old.contains_key(&1));
+    let as_old = |delta: &Delta<AddWinsMap<u8, Page>>| {
+        Delta::<AddWinsMap<u8, OldPage>>::decode(&delta.encode(), &Limits::default()).unwrap()
+    };
+    let removed = ann.update(|pages| pages.remove(&1)).1;
+    let named = bob.sweep(&bob.version());
+    old.merge(as_old(&removed)).unwrap();
+    old.merge(as_old(&named)).unwrap();
+    assert!(old.is_empty() && old.garbage().items == 1);
+    ann.merge(named).unwrap();
+    assert_eq!(ann.encode(), old.encode());
+}
+
+#[test]
+fn who_forgets_is_no_author_and_what_shows_nothing_cannot_be_removed() {
+    let mut ann = Replica::<Doc>::new(id(1));
+    let mut bob = Replica::<Doc>::new(id(2));
+    let _ = ann.update(|doc| doc.text("x").push("The tide falls."));
+    let _ = ann.update(|doc| doc.text("x").insert(4, "spring ").unwrap());
+    let _ = ann.update(|doc| doc.text("x").push(" Noon."));
+    let _ = ann.update(|doc| doc.text("x").delete(4..11).unwrap());
+    let _ = bob.update(|doc| doc.counter("x").inc(1));
+    let mut cem = ann.fork(id(3));
+    cem.merge(bob.state()).unwrap();
+    let before = cem.conflicts();
+    assert!(!cem.sweep(&Version::new()).is_empty());
+    assert_eq!((before.len(), cem.conflicts()), (1, before));
+    let _ = ann.update(|doc| doc.remove("x"));
+    ann.merge(cem.state()).unwrap();
+    assert_eq!(ann.get("x").unwrap().kinds().count(), 1);
+    let (was_in, delta) = ann.update(|doc| doc.remove_kind("x", Kind::Text));
+    assert!(!was_in && delta.is_empty());
 }

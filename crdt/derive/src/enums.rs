@@ -218,7 +218,7 @@ fn store(choice: &Choice) -> Tokens {
             fn shows(&self) -> bool {
                 #krate::DotStore::shows(&self.__chosen)
                     #(|| #krate::DotStore::shows(&self.#fields))*
-                    || !self.__unknown.is_empty()
+                    || self.__unknown.shows()
             }
 
             fn prune(&mut self, node: #krate::Node<'_>) {

@@ -224,7 +224,7 @@ fn store(schema: &Schema) -> Tokens {
             }
 
             fn shows(&self) -> bool {
-                #(#krate::DotStore::shows(&self.#members) ||)* !self.#unknown.is_empty()
+                #(#krate::DotStore::shows(&self.#members) ||)* self.#unknown.shows()
             }
 
             fn prune(&mut self, node: #krate::Node<'_>) {

@@ -14,7 +14,7 @@ use crate::causal::ReplicaId;
 use crate::doc::Kind;
 use crate::store::{Crdt as _, FADING};
 use crate::text;
-use crate::{Doc, DocEntry};
+use crate::{Doc, DocEntry, List};
 
 /// Longer texts are cut: a tree is read line by line.
 const LONGEST: usize = 160;
@@ -55,15 +55,20 @@ fn cut(mut text: String, bytes: usize) -> String {
     text
 }
 
-/// What stands below a text.
+/// What stands below a text or list.
 const HEADS: &str = "where runs begin";
+
+/// Whether a node is that of elements in an order.
+fn is_ordered(of: &str) -> bool {
+    of == text::Text::type_name() || of == List::<()>::type_name()
+}
 
 /// A key below a node of the type `of`.
 pub(super) fn key(of: &str, key: &[u8]) -> String {
-    if of == text::Text::type_name() {
+    if is_ordered(of) {
         return match <[u8; 16]>::try_from(key) {
-            Ok(id) => format!("runs at letters of {}", ReplicaId::from_bytes(id)),
-            Err(_) if key.is_empty() => "runs at letters of who typed them".to_owned(),
+            Ok(id) => format!("runs at elements of {}", ReplicaId::from_bytes(id)),
+            Err(_) if key.is_empty() => "runs at elements of who put them there".to_owned(),
             Err(_) if key == FADING => "runs that nothing is left of".to_owned(),
             Err(_) => "runs at the start".to_owned(),
         };
@@ -82,7 +87,7 @@ pub(super) fn below<'t>(of: &'t str, key: &[u8]) -> Cow<'t, str> {
     if of == Doc::type_name() {
         return DocEntry::type_name();
     }
-    if of == text::Text::type_name() {
+    if is_ordered(of) {
         return Cow::Borrowed(if key == FADING { "" } else { HEADS });
     }
     if of == DocEntry::type_name() {

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -18,11 +19,11 @@ use crate::store::{
     What, deeper,
 };
 use crate::{
-    AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister, MaxRegister,
+    AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister, MaxRegister,
     MinRegister, MvRegister, PnCounter, RemoveWinsSet, Text, TwoPhaseSet,
 };
 
-/// Writes the entry's types out once, for everything that must name each of them.
+/// Writes the entry's types out once, for everything that must name each of them. No code is 0xc1, the key of what shows nothing.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $code:literal, $name:literal, $read:ident, $write:ident: $type:ty;)*) => {
         /// The types a name of a [`Doc`] can be used as, in the order in which they are shown.
@@ -182,6 +183,8 @@ kinds! {
     LwwMap = 14, "lww_map", lww_map, into_lww_map: LwwMap<String, Scalar>;
     /// A [`Text`].
     Text = 15, "text", text, into_text: Text;
+    /// A [`List`] of [`Scalar`]s.
+    List = 16, "list", list, into_list: List<Scalar>;
 }
 
 /// A type's name that this program does not know.
@@ -204,10 +207,16 @@ impl From<Kind> for &'static str {
 }
 
 /// What stands under one name: usually one value; one of each type that concurrent writers used the name as.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default)]
 pub struct DocEntry {
     /// INVARIANT: ascending by code, no code twice; outside a transaction no value is empty.
     typed: SmallVec<[Typed; 1]>,
+}
+
+impl fmt::Debug for DocEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.shown()).finish()
+    }
 }
 
 impl DocEntry {

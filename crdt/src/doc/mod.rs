@@ -19,7 +19,7 @@ use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen, Sweep};
 use crate::{
-    AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, LwwMap, LwwRegister,
+    AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister,
     MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Text, TwoPhaseSet,
 };
 
@@ -172,6 +172,11 @@ impl<'a> Mut<'a, Doc> {
     /// The text called `name`.
     pub fn text(&mut self, name: &str) -> Mut<'_, Text> {
         self.entries().entry(name).into_text()
+    }
+
+    /// The list called `name`.
+    pub fn list(&mut self, name: &str) -> Mut<'_, List<Scalar>> {
+        self.entries().entry(name).into_list()
     }
 
     /// The map called `name`.

@@ -1,6 +1,6 @@
 //! A map where writing below a key wins over a concurrent removal of the key.
 //!
-//! *Merge rule*: a key is in if its value holds anything; removing it resets what was seen under it and nothing else.
+//! *Merge rule*: a key is in if its value shows anything; removing it resets what was seen under it and nothing else.
 //! *Concurrent pair*: a write below a key and its removal: the key stays, with that write and *only* what the removal had
 //! not seen. *Metadata*: what the values cost; a removed key costs nothing. *Lost on conflict*: nothing that the removal
 //! had not seen. *Source*: Almeida, Shoker, Baquero 2018.
@@ -47,7 +47,7 @@ use crate::store::{
 /// # Ok::<(), tombolo_crdt::Refused>(())
 /// ```
 pub struct AddWinsMap<K: Key, V: Crdt> {
-    /// INVARIANT: outside a transaction no value is empty.
+    /// INVARIANT: outside a transaction no value is empty, and of those that are read each shows something.
     entries: Entries<K, V::State>,
 }
 
@@ -74,7 +74,8 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     {
         let Some((key, value)) = self.state.entries.remove_entry(key) else { return false };
         let below = self.tx.draft.child_of_removed(self.place, |out| write_key(&key, out));
-        reset(&value, below, self.tx)
+        let shows = value.shows();
+        reset(&value, below, self.tx) && shows
     }
 
     /// Removes every key that is seen here.

@@ -46,7 +46,7 @@ use crate::store::{
 /// # Ok::<(), tombolo_crdt::Refused>(())
 /// ```
 pub struct GMap<K: Key, V: Crdt> {
-    /// INVARIANT: outside a transaction no value is empty.
+    /// INVARIANT: outside a transaction no value is empty, and of those that are read each shows something.
     entries: Entries<K, V::State>,
 }
 

@@ -61,6 +61,11 @@ impl<C: Elements + ?Sized> Ordered<C> {
         }
     }
 
+    /// The element of this name, if anything of its author is known here.
+    pub(crate) fn element(&self, dot: Dot) -> Option<LocalDot> {
+        Some(LocalDot::new(self.sequence.ids().find(dot.replica)?, dot.counter))
+    }
+
     /// A cursor before the element at `at`, or at the end.
     pub(crate) fn cursor(&self, at: usize, bias: Bias) -> Cursor {
         let before = at.checked_sub(1).and_then(|at| self.sequence.element_at(at));
@@ -80,8 +85,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
             return Some(if cursor.bias == Bias::Before { 0 } else { self.len() });
         };
         let at = |letter: Letter, is_before: bool| {
-            let row = self.sequence.ids().find(letter.dot.replica)?;
-            let element = LocalDot::new(row, letter.dot.counter);
+            let element = self.element(letter.dot)?;
             let (before, is_there) = self.sequence.index_of(element);
             let is_known = is_there || letter.head == self.sequence.head_of(element);
             is_known.then_some(before + usize::from(is_there && is_before))

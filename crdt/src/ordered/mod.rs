@@ -3,6 +3,7 @@
 //! A node carries the elements, each under its own dot; below it stand the heads, which say where runs hang (`head`), and items that name
 //! heads of which nothing is left, to be forgotten.
 
+mod changes;
 mod content;
 mod cursor;
 mod head;
@@ -15,6 +16,7 @@ use alloc::vec::Vec;
 use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
 use crate::delta::Bytes;
 use crate::sequence::{Items, Sequence};
+pub(crate) use changes::Stretch;
 pub(crate) use content::Elements;
 pub(crate) use cursor::Letter;
 pub use cursor::{Bias, Cursor};

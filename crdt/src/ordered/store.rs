@@ -248,6 +248,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
     }
 
     pub(crate) fn remembered(&self, sweep: &mut Sweep<'_>) {
+        sweep.naming(self.frozen.keys().copied());
         let outer = |head: LocalDot| self.rows.outer(head);
         let (known, others): (Vec<LocalDot>, Vec<LocalDot>) =
             self.frozen.keys().copied().partition(|dot| sweep.is_stable(*dot));

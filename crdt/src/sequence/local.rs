@@ -10,6 +10,23 @@ use crate::causal::{LocalDot, ReplicaIndex};
 /// So many pieces behind a position are looked at for the end of what the writer wrote last.
 const NEAR: usize = 4;
 
+impl<T: Clone + Send + Sync + 'static> Sequence<[T]> {
+    /// The element at `index`.
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
+        let (leaf, before) = Some(index)
+            .filter(|index| *index < self.width().scalars)
+            .map(|index| self.tree.find(index, Unit::Scalar))?;
+        let mut start = before.scalars;
+        for piece in self.tree.pieces(leaf) {
+            if let Some(element) = self.text.of(*piece).get(index - start) {
+                return Some(element);
+            }
+            start += piece.scalars();
+        }
+        None
+    }
+}
+
 impl Sequence {
     /// How many scalars are read before the unit at `index`; `None` if there are not as many, or a scalar would be split.
     pub(crate) fn scalars_before(&self, index: usize, unit: Unit) -> Option<usize> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{DotStore, Key, Plain, Rows, decode_key, write_key};
 use crate::causal::{Dots, ReplicaId};
 use crate::delta::{Bytes, Node};
+use crate::ordered::Stretch;
 
 /// What one delta changed. How serde writes the values see [`Plain`]: to be applied elsewhere they go by a binary format.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,28 @@ pub enum What {
     Incremented(i128),
     /// Parts of a text were replaced, one after the other.
     Spliced(Vec<Splice>),
+    /// Parts of a list were replaced, one after the other.
+    ItemsSpliced(Vec<ItemSplice>),
+}
+
+/// A part of a list that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ItemSplice {
+    /// Where, with all splices before it done.
+    pub at: usize,
+    /// How many elements went.
+    pub deleted: usize,
+    /// Which came.
+    pub inserted: Vec<Plain>,
+}
+
+impl ItemSplice {
+    fn apply_to(&self, list: &mut Vec<Plain>) -> Option<()> {
+        let end = self.at.checked_add(self.deleted).filter(|end| *end <= list.len())?;
+        list.splice(self.at..end, self.inserted.iter().cloned());
+        Some(())
+    }
 }
 
 /// A part of a text that was replaced.
@@ -128,6 +151,10 @@ impl Change {
                 Plain::Text(text) => splices.iter().try_for_each(|splice| splice.apply_to(text)),
                 _ => None,
             },
+            (What::ItemsSpliced(splices), _) => match value.get_mut(&self.path)? {
+                Plain::List(list) => splices.iter().try_for_each(|splice| splice.apply_to(list)),
+                _ => None,
+            },
             (_, None) => None,
         }
     }
@@ -189,6 +216,8 @@ pub(crate) enum Sight {
     Entries(Vec<(Bytes, Option<Seen>)>, bool),
     /// Fields by name.
     Fields(Vec<(&'static str, Seen)>),
+    /// Elements in their order, by their names.
+    Order(Vec<Stretch>),
     /// What the variant that is shown holds, with the variant's name, if nothing else can change; with nothing if that cannot either.
     Variant(&'static str, Option<Box<Seen>>),
 }

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use super::{DotStore, Plain};
+use super::{DotStore, Plain, Sweep};
 use crate::causal::{LocalDot, ReplicaId, ReplicaTable, Stamp};
 
 /// A place where concurrent writers left more than one value.
@@ -70,8 +70,12 @@ impl<'t> Disputes<'t> {
     }
 
     pub(crate) fn authors<S: DotStore>(&self, of: &S) -> Vec<ReplicaId> {
+        let mut all = Sweep::new(&[], self.table);
+        of.remembered(&mut all);
+        // Who forgets something has written nothing that is read.
+        let naming = all.into_naming();
         let mut authors = Vec::new();
-        of.dots(&mut |dot| authors.push(self.table.id(dot.replica())));
+        of.dots(&mut |dot| authors.extend((!naming.contains(&dot)).then(|| self.table.id(dot.replica()))));
         authors.sort_unstable();
         authors.dedup();
         authors

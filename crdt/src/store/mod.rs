@@ -24,7 +24,9 @@ mod votes;
 mod walk;
 
 pub use alias::Alias;
-pub use changes::{Change, Changes, Gathered, Look, Seen, Splice, What, look_at_fields, look_at_variant};
+pub use changes::{
+    Change, Changes, Gathered, ItemSplice, Look, Seen, Splice, What, look_at_fields, look_at_variant,
+};
 pub(crate) use changes::{Sight, compare};
 pub use conflicts::{Claim, Conflict, Disputes};
 pub(crate) use content::{Amount, Content, Written};

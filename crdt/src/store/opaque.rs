@@ -6,7 +6,7 @@ use alloc::borrow::Cow;
 use serde::Serializer;
 use serde::ser::SerializeStruct;
 
-use super::{Crdt, DotStore, Join, Mut};
+use super::{Crdt, DotStore, FADING, Join, Mut};
 use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, Span, Spans, TreeWriter, join_spans, retain_spans};
 
@@ -74,6 +74,10 @@ impl DotStore for Opaque {
 
     fn is_bottom(&self) -> bool {
         self.items.is_empty() && self.children.is_empty()
+    }
+
+    fn shows(&self) -> bool {
+        !self.items.is_empty() || self.children.iter().any(|(key, child)| key[..] != *FADING && child.shows())
     }
 
     fn check(_: Node<'_>) -> Result<(), Mismatch> {

@@ -1,13 +1,15 @@
 //! Removals that are remembered, and which of them need not be any more.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
 use crate::causal::{LocalDot, ReplicaId, ReplicaTable};
 
-/// The key of an item that names what is fading beside it.
-pub(crate) const FADING: &[u8] = &[1];
+/// The key of an item that names what is fading beside it. Nothing else can have it: no value in MessagePack begins like that, no name in UTF-8,
+/// and no type of a `Doc`'s values has that code. So who does not know the type knows what shows nothing.
+pub(crate) const FADING: &[u8] = &[0xc1];
 
 /// What such an item says: counters, by replica.
 pub(crate) type Named = Vec<(ReplicaId, Vec<u64>)>;
@@ -22,11 +24,20 @@ pub struct Sweep<'s> {
     fading: Vec<LocalDot>,
     gone: Vec<LocalDot>,
     letters: usize,
+    naming: Vec<LocalDot>,
 }
 
 impl<'s> Sweep<'s> {
     pub(crate) fn new(stable: &'s [u64], table: &'s ReplicaTable) -> Self {
-        Self { stable, table, groups: Vec::new(), fading: Vec::new(), gone: Vec::new(), letters: 0 }
+        Self {
+            stable,
+            table,
+            groups: Vec::new(),
+            fading: Vec::new(),
+            gone: Vec::new(),
+            letters: 0,
+            naming: Vec::new(),
+        }
     }
 
     /// Whether all know a dot, and all that they wrote before is known here.
@@ -38,6 +49,16 @@ impl<'s> Sweep<'s> {
     /// key [`FADING`]. By such an item no key of a map is in ([`DotStore::shows`](super::DotStore::shows)).
     pub(crate) fn fade(&mut self, dots: impl Iterator<Item = LocalDot>) {
         self.fading.extend(dots);
+    }
+
+    /// Dots of items that name what is fading.
+    pub(crate) fn naming(&mut self, dots: impl Iterator<Item = LocalDot>) {
+        self.naming.extend(dots);
+    }
+
+    /// The dots of items that show nothing.
+    pub(crate) fn into_naming(self) -> BTreeSet<LocalDot> {
+        self.naming.into_iter().collect()
     }
 
     /// So many of the items are letters.

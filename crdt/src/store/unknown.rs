@@ -44,6 +44,12 @@ impl UnknownFields {
         self.0.into_iter()
     }
 
+    /// As [`DotStore::shows`].
+    #[must_use]
+    pub fn shows(&self) -> bool {
+        self.0.values().any(DotStore::shows)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -13,6 +13,7 @@ mod write;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
@@ -20,8 +21,7 @@ use serde::Serializer;
 
 use crate::ordered::{Bias, Cursor, Ordered, walks};
 use crate::sequence::Unit;
-use crate::store::{Crdt, DotStore, Gathered, Mut, Plain, Seen, Sight, Sweep, What};
-use diff::splices;
+use crate::store::{Crdt, DotStore, Gathered, Look, Mut, Plain, Seen, Splice, Sweep, What};
 pub use position::{BadPosition, Position};
 pub use snapshot::{TextEdit, TextSnapshot};
 
@@ -189,11 +189,18 @@ impl DotStore for Text {
         self.body.remembered(sweep);
     }
 
+    fn look(&self, _: Look<'_>) -> Seen {
+        self.body.look()
+    }
+
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
-        let Sight::Value(Plain::Text(old)) = &before.0 else { return };
-        let new: String = self.chunks().collect();
-        if *old != new {
-            gathered.say(What::Spliced(splices(old, &new)));
+        let splice = |(at, deleted, Range { start, end }): (usize, usize, Range<usize>)| {
+            let inserted = self.body.sequence.slice(start, end).collect();
+            Splice { at, deleted, inserted }
+        };
+        let splices: Vec<Splice> = self.body.changed(before).into_iter().map(splice).collect();
+        if !splices.is_empty() {
+            gathered.say(What::Spliced(splices));
         }
     }
 

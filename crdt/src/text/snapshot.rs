@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diff::splices;
 use super::{Bias, Cursor, Text};
-use crate::causal::{Dot, LocalDot, MAX_COUNTER};
+use crate::causal::{Dot, MAX_COUNTER};
 use crate::ordered::Letter;
 use crate::store::{Mut, Splice};
 
@@ -198,8 +198,8 @@ impl Mut<'_, Text> {
             let at = text.find(&part.at).unwrap_or(text.len());
             put(at..at, &part.inserted[..]);
             for (first, count) in &part.deleted {
-                let Some(row) = text.body.sequence.ids().find(first.replica) else { continue };
-                let live = text.body.sequence.live_among(LocalDot::new(row, first.counter), *count);
+                let Some(first) = text.body.element(*first) else { continue };
+                let live = text.body.sequence.live_among(first, *count);
                 live.into_iter().for_each(|range| put(range, ""));
             }
         }

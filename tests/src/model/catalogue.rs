@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
-    LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, ReplicaId, Text,
-    TwoPhaseSet,
+    List, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, ReplicaId,
+    Text, TwoPhaseSet,
 };
 
 use super::definitions::{
@@ -365,6 +365,33 @@ pub fn all() -> Vec<Named> {
             },
             check: |history, visible, text| {
                 let read: BTreeSet<_> = text.chunks().flat_map(str::bytes).map(|b| at(&[b - b'a'])).collect();
+                assert_eq!(read, added(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<List<u8>, On> {
+            name: "List",
+            operations: ELEMENTS,
+            element: |(element, _)| *element,
+            apply: |list, (element, on)| {
+                if *on {
+                    // One goes to the start, the other to the end.
+                    let at = if *element == 0 { 0 } else { list.len() };
+                    list.insert(at, *element).expect("there is such a place");
+                } else {
+                    let read: Vec<u8> = list.iter().copied().collect();
+                    for at in (0..read.len()).rev().filter(|at| read[*at] == *element) {
+                        list.remove(at).expect("there is such an element");
+                    }
+                }
+            },
+            deed: |(element, on), _| {
+                if *on { Deed::Add(at(&[*element])) } else { Deed::Remove(at(&[*element])) }
+            },
+            check: |history, visible, list| {
+                let read: BTreeSet<_> = list.iter().map(|element| at(&[*element])).collect();
                 assert_eq!(read, added(history, visible));
             },
         },

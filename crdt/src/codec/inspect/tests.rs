@@ -93,7 +93,7 @@ fn texts_are_shown_by_what_was_typed_in_one_go() {
          01010101:2  \"The tide falls.\", 15 letters
          02020202:2  \"é\"
          runs at the start  01010101:1
-         runs at letters of 01010101-0101-0101-0101-010101010101  02020202:1  before 6",
+         runs at elements of 01010101-0101-0101-0101-010101010101  02020202:1  before 6",
     );
 }
 

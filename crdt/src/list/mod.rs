@@ -1,0 +1,214 @@
+//! A list that many write to at once.
+//!
+//! *Merge rule*: an element is there if it was inserted and nobody has deleted it; elements stand in the order of a tree in which each says once and
+//! for all what it stands before or behind. *Concurrent pair*: two insertions at one place: both are there, one whole behind the other;
+//! two that put something in place of one element: both new ones are there; insertion and deletion around it: what was inserted stays. *Metadata*: one
+//! dot an element; one more, with a number, wherever somebody began to insert anew, also when what was inserted there is deleted, until
+//! it is swept. *Lost on conflict*: nothing. *Source*: Fugue, Weidner and Kleppmann 2023, as for [`Text`](crate::Text).
+
+mod write;
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::causal::Dot;
+use crate::ordered::{Bias, Cursor, Ordered, walks};
+use crate::store::{
+    Crdt, DotStore, Gathered, ItemSplice, Look, Mut, Plain, Seen, Sweep, Value, What, Written, view_seq,
+};
+
+/// A list that many write to at once.
+///
+/// ```
+/// use tombolo_crdt::{List, Replica, ReplicaId};
+///
+/// let mut ann = Replica::<List<String>>::new(ReplicaId::from_bytes([1; 16]));
+/// let mut bob = Replica::<List<String>>::new(ReplicaId::from_bytes([2; 16]));
+/// bob.merge(ann.update(|steps| steps.extend(["row out", "fish", "row back"])).1)?;
+/// // At the same time, at one place:
+/// let (_, hers) = ann.try_update(|steps| steps.insert(1, "wait for the tide")).unwrap();
+/// let (_, his) = bob.try_update(|steps| steps.set(1, "dive")).unwrap();
+/// ann.merge(his)?;
+/// bob.merge(hers)?;
+/// assert!(ann.iter().eq(bob.iter()));
+/// assert_eq!((ann.len(), ann.get(3).map(String::as_str)), (4, Some("row back")));
+/// assert!(ann.iter().any(|step| step == "dive") && !ann.iter().any(|step| step == "fish"));
+/// # Ok::<(), tombolo_crdt::Refused>(())
+/// ```
+///
+/// An element never changes: to put another in its place is to delete it and insert one, so two who do that at once leave two.
+///
+/// Writing near what was written last costs the same however long the list is, elsewhere time with its logarithm. In memory it takes the
+/// elements and 16 to 32 bytes for each part that was inserted in one go.
+pub struct List<T: Value> {
+    body: Ordered<[Written<T>]>,
+}
+
+/// The name of an element of a [`List`], the same at every replica, as long as it is there. It can be kept and sent to others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ElementId(Dot);
+
+/// A place that is none in this list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadIndex {
+    /// There is no such element, or no such place between elements.
+    #[error("{at} lies behind the end of a list of {len}")]
+    BeyondEnd {
+        /// The place.
+        at: usize,
+        /// How many elements there are.
+        len: usize,
+    },
+    /// What ends before it begins.
+    #[error("a range from {start} to {end} ends before it begins")]
+    Reversed {
+        /// Where it begins.
+        start: usize,
+        /// Where it ends.
+        end: usize,
+    },
+}
+
+impl<T: Value> List<T> {
+    /// How many elements there are. O(1).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Whether there are none. O(1).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The element at `at`. O(log n).
+    #[must_use]
+    pub fn get(&self, at: usize) -> Option<&T> {
+        self.body.sequence.get(at).map(|element| &**element)
+    }
+
+    /// The elements in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.body.sequence.pieces().flatten().map(|element| &**element)
+    }
+
+    /// The elements of a part, as far as there are any. O(log n) and the part.
+    pub fn range(&self, range: Range<usize>) -> impl Iterator<Item = &T> {
+        let end = range.end.min(self.len());
+        self.body.sequence.slice(range.start.min(end), end).flatten().map(|element| &**element)
+    }
+
+    /// The name of the element at `at`. O(log n).
+    #[must_use]
+    pub fn id_at(&self, at: usize) -> Option<ElementId> {
+        let element =
+            Some(at).filter(|at| *at < self.len()).and_then(|at| self.body.sequence.element_at(at))?;
+        Some(ElementId(self.body.name(element).dot))
+    }
+
+    /// Where an element is; `None` if it is not there. O(log n).
+    ///
+    /// ```
+    /// # use tombolo_crdt::{List, Replica, ReplicaId};
+    /// let mut list = Replica::<List<char>>::new(ReplicaId::from_bytes([1; 16]));
+    /// let _ = list.update(|list| list.extend(['a', 'b', 'c']));
+    /// let b = list.id_at(1).unwrap();
+    /// list.try_update(|list| list.insert(0, 'z')).unwrap();
+    /// assert_eq!(list.position(b), Some(2));
+    /// assert!(list.update(|list| list.remove_id(b)).0);
+    /// assert_eq!(list.position(b), None);
+    /// ```
+    #[must_use]
+    pub fn position(&self, id: ElementId) -> Option<usize> {
+        let (at, is_there) = self.body.sequence.index_of(self.body.element(id.0)?);
+        is_there.then_some(at)
+    }
+
+    /// A cursor before the element at `at`, or at the end. O(log n).
+    ///
+    /// # Errors
+    /// When there is no such place.
+    pub fn cursor(&self, at: usize, bias: Bias) -> Result<Cursor, BadIndex> {
+        Ok(self.body.cursor(self.place(at)?, bias))
+    }
+
+    /// Where a cursor stands. `None` if it keeps to an element of somebody of whom nothing has arrived here, or where the elements stood
+    /// that it keeps to has been [forgotten](crate::Replica::sweep). O(log n).
+    #[must_use]
+    pub fn find(&self, cursor: &Cursor) -> Option<usize> {
+        self.body.find(cursor)
+    }
+
+    fn place(&self, at: usize) -> Result<usize, BadIndex> {
+        let len = self.len();
+        if at <= len { Ok(at) } else { Err(BadIndex::BeyondEnd { at, len }) }
+    }
+
+    fn part(&self, Range { start, end }: Range<usize>) -> Result<Range<usize>, BadIndex> {
+        if start > end { Err(BadIndex::Reversed { start, end }) } else { Ok(start..self.place(end)?) }
+    }
+}
+
+impl<T: Value> Default for List<T> {
+    fn default() -> Self {
+        Self { body: Ordered::default() }
+    }
+}
+
+impl<T: Value> Clone for List<T> {
+    fn clone(&self) -> Self {
+        Self { body: self.body.clone() }
+    }
+}
+
+impl<T: Value + fmt::Debug> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<T: Value> Crdt for List<T> {
+    type State = Self;
+    type Mut<'a> = Mut<'a, Self>;
+
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("List")
+    }
+}
+
+impl<T: Value> DotStore for List<T> {
+    walks!([Written<T>]);
+
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        self.body.remembered(sweep);
+    }
+
+    fn look(&self, _: Look<'_>) -> Seen {
+        self.body.look()
+    }
+
+    fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        let splice = |(at, deleted, range): (usize, usize, Range<usize>)| {
+            let inserted = self.range(range).map(Plain::of).collect();
+            ItemSplice { at, deleted, inserted }
+        };
+        let splices: Vec<ItemSplice> = self.body.changed(before).into_iter().map(splice).collect();
+        if !splices.is_empty() {
+            gathered.say(What::ItemsSpliced(splices));
+        }
+    }
+
+    fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        view_seq(self.len(), self.iter(), serializer)
+    }
+
+    fn plain(&self) -> Plain {
+        Plain::List(self.iter().map(Plain::of).collect())
+    }
+}
