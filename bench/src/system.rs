@@ -80,6 +80,11 @@ pub trait System: Sync {
         Err("has no text")
     }
 
+    /// An empty list.
+    fn list(&self, _replica: u64) -> Na<Box<dyn List>> {
+        Err("has no list")
+    }
+
     /// Records with fields.
     fn records(&self, _replica: u64) -> Na<Box<dyn Records>> {
         Err("is measured in the flat workloads only")
@@ -289,6 +294,26 @@ pub trait Text: Replicated {
 
     /// What it reads.
     fn read(&mut self) -> String;
+}
+
+/// A value that is inserted before the element at a place, or at the end.
+pub type Insertion = (usize, i64);
+
+/// A list of numbers.
+pub trait List: Replicated {
+    /// Makes all insertions, as one transaction where there are any.
+    fn insert_in_one(&mut self, insertions: &[Insertion]) -> Na<()>;
+
+    /// Makes one insertion, as a transaction where there are any, and gives the delta in bytes.
+    fn insert(&mut self, insertion: Insertion) -> Vec<u8>;
+
+    /// Whether it can take in so many deltas one by one in a time that somebody waits.
+    fn takes_in(&self, _deltas: usize) -> Na<()> {
+        Ok(())
+    }
+
+    /// What it reads.
+    fn read(&mut self) -> Vec<i64>;
 }
 
 const IN_ONE: &str = "is measured in one transaction";

@@ -4,6 +4,7 @@
 //! the protocol sends the whole document where more than a third of the changes is lacking, which a document of few large
 //! changes meets at once. A set is a map from member to `true`.
 
+mod list;
 mod text;
 
 use automerge::sync::{self, SyncDoc};
@@ -11,8 +12,8 @@ use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{ActorId, Automerge as Document, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text, ordered_sum,
-    record_key,
+    Counter, FIELDS, List, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text,
+    ordered_sum, record_key,
 };
 
 /// The crate.
@@ -28,6 +29,7 @@ impl System for Automerge {
             NEAREST,
             Remark { place: "set", same_promise: true, text: "a map from member to true; keeps its history" },
             Remark { place: "set/save", same_promise: true, text: "the full history, deflated already" },
+            Remark { place: "list", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "map/save", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "nested/save", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "text/save", same_promise: true, text: "the full history, deflated already" },
@@ -54,6 +56,10 @@ impl System for Automerge {
 
     fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
         Ok(Box::new(text::Writing::new(replica)))
+    }
+
+    fn list(&self, replica: u64) -> Na<Box<dyn List>> {
+        Ok(Box::new(list::Listing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -2,6 +2,7 @@
 //!
 //! A set is a map from member to `true`. A transaction is what lies between two commits.
 
+mod list;
 mod text;
 
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use loro::{ExportMode, LoroDoc, LoroMap, LoroValue, Subscription, ValueOrContainer, VersionVector};
 
 use crate::system::{
-    Counter, FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text, ordered_sum,
-    record_key,
+    Counter, FIELDS, List, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text,
+    ordered_sum, record_key,
 };
 
 /// The crate.
@@ -27,6 +28,7 @@ impl System for Loro {
             Remark { place: "counter/merge_1000", same_promise: true, text: "by import_batch" },
             Remark { place: "set", same_promise: true, text: "a map from member to true; keeps its history" },
             Remark { place: "set/save", same_promise: true, text: "StateOnly: without its history" },
+            Remark { place: "list", same_promise: true, text: "StateOnly: without its history" },
             Remark { place: "map/save", same_promise: true, text: "StateOnly: without its history" },
             Remark {
                 place: "map/iterate",
@@ -56,6 +58,10 @@ impl System for Loro {
 
     fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
         Ok(Box::new(text::Writing::new(replica)))
+    }
+
+    fn list(&self, replica: u64) -> Na<Box<dyn List>> {
+        Ok(Box::new(list::Listing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -4,6 +4,7 @@
 //! documentation says. Differences travel as bodies: the peers' carry no checksum either. What is sent in an established
 //! session, edits and pushes, calls by number the one replica id that the receiver has met before.
 
+mod list;
 mod records;
 mod text;
 
@@ -14,7 +15,7 @@ use tombolo_crdt::{
 };
 
 use crate::system::{
-    Counter, Map, Message, Na, Records, Remark, Replicated, Set, System, Text, Type, Typed, ordered_sum,
+    Counter, List, Map, Message, Na, Records, Remark, Replicated, Set, System, Text, Type, Typed, ordered_sum,
 };
 use records::Record;
 
@@ -104,6 +105,10 @@ impl System for Tombolo {
 
     fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
         Ok(Box::new(Of::<tombolo_crdt::Text>::new(replica)))
+    }
+
+    fn list(&self, replica: u64) -> Na<Box<dyn List>> {
+        Ok(Box::new(Of::<tombolo_crdt::List<i64>>::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -2,6 +2,7 @@
 //!
 //! Deleted content is dropped, its tombstones stay. A set is a map from member to `true`.
 
+mod list;
 mod text;
 
 use yrs::updates::decoder::Decode;
@@ -9,7 +10,7 @@ use yrs::updates::encoder::Encode;
 use yrs::{Any, Doc, In, Map as _, MapPrelim, MapRef, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::system::{
-    FIELDS, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text, ordered_sum,
+    FIELDS, List, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text, ordered_sum,
     record_key,
 };
 
@@ -44,6 +45,10 @@ impl System for Yrs {
 
     fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
         Ok(Box::new(text::Writing::new(replica)))
+    }
+
+    fn list(&self, replica: u64) -> Na<Box<dyn List>> {
+        Ok(Box::new(list::Listing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -2,6 +2,7 @@
 
 mod counter;
 mod growth;
+mod list;
 mod map;
 mod nested;
 mod overwrite;
@@ -82,6 +83,11 @@ pub const ALL: &[Workload] = &[
         name: TEXT,
         about: "a paper of 260 000 edits, typed, sent edit by edit, stored; two who type at once, and who merge",
         run: text::run,
+    },
+    Workload {
+        name: "list",
+        about: "100 000 numbers inserted at random places, and at the end; 10 000 with a delta each, taken in one by one",
+        run: list::run,
     },
     Workload {
         name: "growth",

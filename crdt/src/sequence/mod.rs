@@ -10,8 +10,8 @@
 //! runs that hang on them.
 //!
 //! In memory neighbouring elements of one run are one *piece* of 16 bytes, live or ghost (`piece`). Pieces stand in the leaves of a balanced
-//! tree that counts scalars, UTF-16 units and bytes (`tree`), and are found by their dots as well (`runs`); their text lies, replica by replica, in the
-//! order in which it came (`text`). `local` writes at positions, `remote` takes in what others wrote, `build` makes everything anew from
+//! tree that counts scalars, UTF-16 units and bytes (`tree`), and are found by their dots as well (`runs`); what they hold lies, replica by replica, in the
+//! order in which it came (`contents`), letters or whatever they are (`items`). `local` writes at positions, `remote` takes in what others wrote, `build` makes everything anew from
 //! runs and live elements, of which it is a function: where what comes does not come in the order in which it was written.
 
 mod build;
