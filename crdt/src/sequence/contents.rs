@@ -6,8 +6,6 @@ use super::Items;
 use super::piece::{Piece, Width};
 use crate::causal::ReplicaIndex;
 
-/// So much may be left over from what was deleted, or as much as is read.
-const LEAST_WASTE: usize = 4096;
 /// What a place in a text is told by has as many bits.
 const MOST: usize = (1 << 31) - 1;
 
@@ -88,6 +86,6 @@ impl<C: Items + ?Sized> Contents<C> {
 
     /// Whether so much of it is read that what is not should go.
     pub(super) fn is_wasteful(&self, read: usize) -> bool {
-        self.len - read > LEAST_WASTE.max(read)
+        self.len - read > C::LEAST_WASTE.max(read)
     }
 }

@@ -7,6 +7,9 @@ pub(crate) trait Items: 'static {
     /// One of them. Elements consist of whole ones.
     type Item: Clone + Send + Sync;
 
+    /// So many that were deleted may be left over, or as many as are read.
+    const LEAST_WASTE: usize;
+
     /// All of them.
     fn items(&self) -> &[Self::Item];
 
@@ -33,6 +36,8 @@ fn begins(byte: u8) -> bool {
 
 impl Items for str {
     type Item = u8;
+
+    const LEAST_WASTE: usize = 4096;
 
     fn items(&self) -> &[u8] {
         self.as_bytes()
@@ -65,6 +70,8 @@ impl Items for str {
 
 impl<T: Clone + Send + Sync + 'static> Items for [T] {
     type Item = T;
+
+    const LEAST_WASTE: usize = 64;
 
     fn items(&self) -> &[T] {
         self
