@@ -81,6 +81,9 @@ pub enum Verb {
     /// A text that many edit at the same time, and that keeps what each of them typed
     #[command(subcommand)]
     Text(TextVerb),
+    /// Texts one behind the other, in an order that many write to at the same time
+    #[command(subcommand)]
+    List(ListVerb),
     /// Print everything as JSON: the same bytes on all nodes that hold the same
     Dump,
     /// Show this node, its peers, and how far they are in sync
@@ -425,6 +428,71 @@ pub enum TextVerb {
     },
 }
 
+/// What to do with a list.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListVerb {
+    /// Insert elements at a place, in one go
+    ///
+    /// What others insert there at the same time stands before or behind them, not between them.
+    Insert {
+        /// The list; a/b/c is c in the map b of the document a
+        name: Name,
+        /// Before which element, from 0
+        at: usize,
+        /// What to insert, in this order
+        #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
+        values: Vec<String>,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Insert elements at the end, in one go
+    Append {
+        /// The list; a/b/c is c in the map b of the document a
+        name: Name,
+        /// What to insert, in this order
+        #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
+        values: Vec<String>,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Put another element in place of one
+    ///
+    /// Of two who do this at the same time, both new elements are there.
+    Set {
+        /// The list; a/b/c is c in the map b of the document a
+        name: Name,
+        /// Which element, from 0
+        at: usize,
+        /// What to put there
+        #[arg(allow_negative_numbers = true)]
+        value: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Delete elements
+    Delete {
+        /// The list; a/b/c is c in the map b of the document a
+        name: Name,
+        /// From which element on, from 0
+        at: usize,
+        /// How many elements
+        #[arg(default_value_t = 1)]
+        count: usize,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Print the elements in their order, one a line; nothing if there is no such list
+    Get {
+        /// The list; a/b/c is c in the map b of the document a
+        name: Name,
+    },
+}
+
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Go on, and print what changes
@@ -559,6 +627,10 @@ mod tests {
         assert!(parse("tombolo register set x -5").is_ok());
         assert!(parse("tombolo text append x -5").is_ok() && parse("tombolo text append x -").is_ok());
         assert!(parse("tombolo text insert x -5 y").is_err() && parse("tombolo text delete x 0 -5").is_err());
+        assert!(parse("tombolo list append x -5 a -6").is_ok() && parse("tombolo list set x 0 -5").is_ok());
+        assert!(parse("tombolo list insert x -5 y").is_err() && parse("tombolo list delete x 0 -5").is_err());
+        assert!(parse("tombolo list append x").is_err() && parse("tombolo list insert x 0").is_err());
+        assert!(parse("tombolo list append x y z --replicated 2").is_ok());
         assert!(parse("tombolo counter inc x -5").is_err());
         assert!(parse("tombolo counter inc x 1.5").is_err());
         assert!(parse("tombolo counter inc a//b").is_err());

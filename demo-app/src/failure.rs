@@ -45,7 +45,7 @@ pub enum Code {
     NotConfirmed,
     /// The name stands for something of another type.
     WrongType,
-    /// The text has no such place.
+    /// The text or list has no such place.
     OutOfRange,
     /// The editor could not be started, or failed.
     Editor,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tombolo_crdt::TextEdit;
 
-use crate::args::{Concern, CounterVerb, FlagVerb, MapVerb, RegisterVerb, SetVerb, TextVerb};
+use crate::args::{Concern, CounterVerb, FlagVerb, ListVerb, MapVerb, RegisterVerb, SetVerb, TextVerb};
 use crate::name::Name;
 
 /// One question or order.
@@ -28,6 +28,8 @@ pub enum Request {
     Map(MapVerb),
     /// A text.
     Text(TextVerb),
+    /// A list.
+    List(ListVerb),
     /// A text as it stands, for somebody to edit.
     Snapshot {
         /// Which.
@@ -108,6 +110,12 @@ impl Request {
                 | Self::Map(MapVerb::Put { .. })
                 | Self::Text(TextVerb::Insert { .. } | TextVerb::Append { .. } | TextVerb::Delete { .. })
                 | Self::Edited { .. }
+                | Self::List(
+                    ListVerb::Insert { .. }
+                        | ListVerb::Append { .. }
+                        | ListVerb::Set { .. }
+                        | ListVerb::Delete { .. }
+                )
                 | Self::Link { .. }
                 | Self::Backup { .. }
                 | Self::Leave { .. }
@@ -127,6 +135,12 @@ impl Request {
                 TextVerb::Insert { concern, .. }
                 | TextVerb::Append { concern, .. }
                 | TextVerb::Delete { concern, .. },
+            )
+            | Self::List(
+                ListVerb::Insert { concern, .. }
+                | ListVerb::Append { concern, .. }
+                | ListVerb::Set { concern, .. }
+                | ListVerb::Delete { concern, .. },
             )
             | Self::Edited { concern, .. } => Some(concern),
             _ => None,

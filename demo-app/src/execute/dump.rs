@@ -5,7 +5,9 @@
 //! the name stands for, so `{"visits":{"counter":5},"board":{"map":{"owner":{"register":["Ann"]}}}}`.
 
 use serde_json::{Map, Value};
-use tombolo_crdt::{AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, MvRegister, PnCounter, Text, View};
+use tombolo_crdt::{
+    AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, List, MvRegister, PnCounter, Text, View,
+};
 use tombolo_sync::Node;
 
 use crate::failure::Result;
@@ -25,11 +27,14 @@ pub enum Kind {
     Map,
     /// A `Text`.
     Text,
+    /// A `List`.
+    List,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Counter, Self::Flag, Self::Set, Self::Register, Self::Map, Self::Text];
+    pub const ALL: [Self; 7] =
+        [Self::Counter, Self::Flag, Self::Set, Self::Register, Self::Map, Self::Text, Self::List];
 
     /// The verb's name, which is also the tag.
     pub const fn name(self) -> &'static str {
@@ -40,6 +45,7 @@ impl Kind {
             Self::Register => "register",
             Self::Map => "map",
             Self::Text => "text",
+            Self::List => "list",
         }
     }
 
@@ -52,6 +58,7 @@ impl Kind {
             Self::Register => MvRegister::<String>::type_name() == type_name,
             Self::Map => Doc::type_name() == type_name,
             Self::Text => Text::type_name() == type_name,
+            Self::List => List::<String>::type_name() == type_name,
         })
     }
 }
@@ -81,6 +88,7 @@ pub fn tagged(node: &Node, name: &str, type_name: &str) -> (String, Value) {
         Kind::Register => view::<MvRegister<String>>(node, name),
         Kind::Map => view::<Doc>(node, name),
         Kind::Text => view::<Text>(node, name),
+        Kind::List => view::<List<String>>(node, name),
     };
     (kind.name().to_owned(), value)
 }
@@ -97,6 +105,7 @@ pub(super) fn open_as_it_is(node: &Node, name: &str, kind: Kind) -> bool {
         Kind::Register => is_there::<MvRegister<String>>(node, name),
         Kind::Map => is_there::<Doc>(node, name),
         Kind::Text => is_there::<Text>(node, name),
+        Kind::List => is_there::<List<String>>(node, name),
     }
 }
 
@@ -120,8 +129,9 @@ mod tests {
         assert_eq!(Kind::of_type("PnCounter"), Some(Kind::Counter));
         assert_eq!(Kind::of_type("Doc"), Some(Kind::Map));
         assert_eq!(Kind::of_type("Text"), Some(Kind::Text));
+        assert_eq!(Kind::of_type("List"), Some(Kind::List));
         assert_eq!(Kind::of_type("Board"), None);
         let names: std::collections::BTreeSet<_> = Kind::ALL.map(Kind::name).into();
-        assert_eq!(names.len(), 6);
+        assert_eq!(names.len(), 7);
     }
 }

@@ -3,7 +3,9 @@
 mod documents;
 mod dump;
 mod held;
+mod length;
 mod links;
+mod list;
 mod place;
 mod text;
 mod types;
@@ -61,6 +63,7 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
         Request::Register(verb) => types::register(node, verb).await,
         Request::Map(verb) => types::map(node, verb).await,
         Request::Text(verb) => text::text(node, verb).await,
+        Request::List(verb) => list::list(node, verb).await,
         Request::Snapshot { name } => as_json(&text::snapshot(node, &name)?),
         Request::Edited { name, edit, concern } => text::edited(node, &name, &edit, concern).await,
         Request::Dump => dump::dump(node),

@@ -6,6 +6,7 @@ use tombolo_sync::Node;
 
 use super::dump::Kind;
 use super::held::Held;
+use super::length::Long;
 use super::place::{read, try_write};
 use crate::args::{Concern, TextVerb};
 use crate::failure::{Code, Failure, Result};
@@ -25,11 +26,11 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
             // Where there is no such place nothing is made.
             let create = at == 0 && !content.is_empty();
             let insert = |text: &mut Writing<'_>| {
-                text.insert(at, &content).map_err(|_| no_place(&name, at, text.len()))
+                text.insert(at, &content).map_err(|_| long(&name, text.len()).no_place(at))
             };
             let (length, held) = write(node, &name, create, concern, insert).await?;
             if length.is_none() && at > 0 {
-                return Err(no_place(&name, at, 0));
+                return Err(long(&name, 0).no_place(at));
             }
             (length, held)
         }
@@ -44,11 +45,11 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
         TextVerb::Delete { name, at, count, concern } => {
             let delete = |text: &mut Writing<'_>| {
                 let end = at.saturating_add(count);
-                text.delete(at..end).map_err(|_| no_part(&name, at, count, text.len()))
+                text.delete(at..end).map_err(|_| long(&name, text.len()).no_part(at, count))
             };
             let (length, held) = write(node, &name, false, concern, delete).await?;
             if length.is_none() && (at > 0 || count > 0) {
-                return Err(no_part(&name, at, count, 0));
+                return Err(long(&name, 0).no_part(at, count));
             }
             (length, held)
         }
@@ -100,19 +101,8 @@ async fn write(
     .await
 }
 
-fn no_place(name: &Name, at: usize, length: usize) -> Failure {
-    let message =
-        format!("{}, so there is no place {at} in it: places go from 0 to {length}", long(name, length));
-    Failure::new(Code::OutOfRange, message)
-}
-
-fn no_part(name: &Name, at: usize, count: usize, length: usize) -> Failure {
-    let message = format!("{}, so {count} from place {at} on cannot be deleted", long(name, length));
-    Failure::new(Code::OutOfRange, message)
-}
-
-fn long(name: &Name, length: usize) -> String {
-    let unit =
-        if length == 1 { "character (Unicode scalar value)" } else { "characters (Unicode scalar values)" };
-    format!("`{name}` is {length} {unit} long")
+/// What is said of a text of this length where a place is none in it.
+fn long(name: &Name, length: usize) -> Long<'_> {
+    let units = ("character (Unicode scalar value)", "characters (Unicode scalar values)");
+    Long { name, length, units }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::table::table;
-use crate::args::{FlagVerb, SetVerb, TextVerb};
+use crate::args::{FlagVerb, ListVerb, SetVerb, TextVerb};
 use crate::report::{PeerReport, Report};
 use crate::request::Request;
 
@@ -48,10 +48,16 @@ fn value(request: &Request, answer: &Value) -> String {
         }
         Request::Map(_) => map(answer),
         Request::Text(TextVerb::Get { .. }) => whole(&answer["value"]),
-        Request::Text(TextVerb::Delete { .. }) => format!("deleted; {}", length(answer)),
-        Request::Text(_) => format!("inserted; {}", length(answer)),
-        Request::Edited { .. } if answer["changed"] == true => format!("edited; {}", length(answer)),
-        Request::Edited { .. } => format!("nothing changed; {}", length(answer)),
+        Request::Text(TextVerb::Delete { .. }) => format!("deleted; {}", length(answer, "character")),
+        Request::Text(_) => format!("inserted; {}", length(answer, "character")),
+        Request::List(ListVerb::Get { .. }) => lines(&answer["value"]),
+        Request::List(ListVerb::Delete { .. }) => format!("deleted; {}", length(answer, "element")),
+        Request::List(ListVerb::Set { .. }) => format!("replaced; {}", length(answer, "element")),
+        Request::List(_) => format!("inserted; {}", length(answer, "element")),
+        Request::Edited { .. } if answer["changed"] == true => {
+            format!("edited; {}", length(answer, "character"))
+        }
+        Request::Edited { .. } => format!("nothing changed; {}", length(answer, "character")),
         Request::Status => match serde_json::from_value(answer.clone()) {
             Ok(report) => status(&report),
             Err(_) => plain(answer),
@@ -94,10 +100,10 @@ fn whole(text: &Value) -> String {
     text
 }
 
-/// How long a text is.
-fn length(answer: &Value) -> String {
-    let unit = if answer["length"] == 1 { "character" } else { "characters" };
-    format!("it has {} {unit} now\n", answer["length"])
+/// How long a text or a list is.
+fn length(answer: &Value, unit: &str) -> String {
+    let many = if answer["length"] == 1 { "" } else { "s" };
+    format!("it has {} {unit}{many} now\n", answer["length"])
 }
 
 /// One line an element.
@@ -302,6 +308,16 @@ mod tests {
             answer(&Request::Text(delete), &json!({ "length": 1 })),
             "deleted; it has 1 character now\n"
         );
+    }
+
+    #[test]
+    fn a_list_is_a_line_an_element() {
+        let get = Request::List(ListVerb::Get { name: name() });
+        assert_eq!(answer(&get, &json!({ "value": ["row out", "fish"] })), "row out\nfish\n");
+        assert_eq!(answer(&get, &json!({ "value": [] })), "");
+        let concern = Concern::default();
+        let set = ListVerb::Set { name: name(), at: 0, value: "dive".into(), concern };
+        assert_eq!(answer(&Request::List(set), &json!({ "length": 1 })), "replaced; it has 1 element now\n");
     }
 
     #[test]

@@ -1,0 +1,43 @@
+//! What is said of places that are none in a text or a list.
+
+use crate::failure::{Code, Failure};
+use crate::name::Name;
+
+/// How long something is.
+pub(super) struct Long<'a> {
+    /// What.
+    pub(super) name: &'a Name,
+    /// Of how many units.
+    pub(super) length: usize,
+    /// What one of them is called, and what several.
+    pub(super) units: (&'static str, &'static str),
+}
+
+impl Long<'_> {
+    /// There is no place `at` to insert at.
+    pub(super) fn no_place(&self, at: usize) -> Failure {
+        let length = self.length;
+        self.so(&format!("there is no place {at} in it: places go from 0 to {length}"))
+    }
+
+    /// There is no unit `at`.
+    pub(super) fn no_unit(&self, at: usize) -> Failure {
+        let (one, many) = self.units;
+        let which = match self.length.checked_sub(1) {
+            Some(last) => format!(": {many} go from 0 to {last}"),
+            None => String::new(),
+        };
+        self.so(&format!("there is no {one} {at} in it{which}"))
+    }
+
+    /// There are no `count` units from `at` on.
+    pub(super) fn no_part(&self, at: usize, count: usize) -> Failure {
+        self.so(&format!("{count} from place {at} on cannot be deleted"))
+    }
+
+    fn so(&self, what: &str) -> Failure {
+        let Self { name, length, units: (one, many) } = *self;
+        let unit = if length == 1 { one } else { many };
+        Failure::new(Code::OutOfRange, format!("`{name}` is {length} {unit} long, so {what}"))
+    }
+}
