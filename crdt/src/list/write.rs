@@ -74,8 +74,13 @@ impl<T: Value> Mut<'_, List<T>> {
     /// # Errors
     /// When there is none; nothing changes then.
     pub fn set(&mut self, at: usize, value: impl Into<T>) -> Result<(), BadIndex> {
-        self.remove(at)?;
-        self.put(at, [value]);
+        let len = self.state.len();
+        if at >= len {
+            return Err(BadIndex::BeyondEnd { at, len });
+        }
+        // Behind it first, so that it stands where that stood, between what others put before it and behind it.
+        self.put(at + 1, [value]);
+        self.take(at..at + 1);
         Ok(())
     }
 

@@ -16,7 +16,8 @@ use crate::store::{DotStore, Gap, Keyed, Slot};
 #[derive(Clone)]
 pub(super) struct Entries<K, S> {
     shown: Keyed<K, S>,
-    /// Those by which no key is in.
+    /// Those by which no key is in. Boxed, for next to no map has any.
+    #[allow(clippy::box_collection)]
     hidden: Option<Box<BTreeMap<K, S>>>,
 }
 
