@@ -107,12 +107,11 @@ proptest! {
 
 #[test]
 fn what_is_not_there_is_refused_and_nothing_changes() {
+    type Write<'w> = &'w dyn Fn(&mut Mut<'_, List<u8>>) -> Result<(), BadIndex>;
     let mut list = replica::<List<u8>>(1);
     let _ = list.update(|list| list.extend([1, 2, 3]));
     let before = list.encode();
-    let mut refused = |write: &dyn Fn(&mut Mut<'_, List<u8>>) -> Result<(), BadIndex>| {
-        list.try_update(|list| write(list)).map(drop).unwrap_err()
-    };
+    let mut refused = |write: Write<'_>| list.try_update(|list| write(list)).map(drop).unwrap_err();
     assert_eq!(refused(&|list| list.insert(4, 9)), BadIndex::BeyondEnd { at: 4, len: 3 });
     assert_eq!(refused(&|list| list.remove(3)), BadIndex::BeyondEnd { at: 3, len: 3 });
     assert_eq!(refused(&|list| list.remove(usize::MAX)), BadIndex::BeyondEnd { at: usize::MAX, len: 3 });
