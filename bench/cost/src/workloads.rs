@@ -5,8 +5,8 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Limits, LwwMap, MaxRegister, MinRegister, Mut, MvRegister, PnCounter, RemoveWinsSet, Replica,
-    ReplicaId, Since, Text, TwoPhaseSet,
+    GMap, GSet, Limits, List, LwwMap, MaxRegister, MinRegister, Mut, MvRegister, PnCounter, RemoveWinsSet,
+    Replica, ReplicaId, Since, Text, TwoPhaseSet,
 };
 
 use crate::callgrind::counted;
@@ -36,6 +36,7 @@ pub const ALL: &[Workload] = &[
     Workload { name: "doc_edits", run: doc_edits },
     Workload { name: "types_each", run: types_each },
     Workload { name: "text_each", run: text_each },
+    Workload { name: "list_each", run: list_each },
 ];
 
 /// The workload of that name.
@@ -135,6 +136,32 @@ fn text_each() -> Bytes {
         (0..2_000).map(edit).collect()
     });
     assert!(ann.len() > 1_000 && ann.to_string() == bob.to_string());
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
+}
+
+/// 2 000 words inserted into a list, some deleted again, each a delta that another takes in.
+fn list_each() -> Bytes {
+    let words = words(3, 2_000);
+    let (mut ann, mut bob) = (replica::<List<String>>(1), replica::<List<String>>(2));
+    let deltas = counted(|| -> Vec<Vec<u8>> {
+        let edit = |(nth, word): (u64, &String)| {
+            let random = mixed(10, nth) as usize;
+            let at = random / 64 % (ann.len() + 1);
+            let write = |list: &mut Mut<'_, List<String>>| {
+                let written = if random.is_multiple_of(8) && at < list.len() {
+                    list.remove(at)
+                } else {
+                    list.insert(at, word.clone())
+                };
+                written.expect("it is within the list");
+            };
+            let delta = ann.update(write).1.encode_body();
+            take_in(&mut bob, &delta);
+            delta
+        };
+        (0..).zip(&words).map(edit).collect()
+    });
+    assert!(ann.len() > 1_000 && ann.iter().eq(bob.iter()));
     vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
 }
 
