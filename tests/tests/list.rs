@@ -5,20 +5,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize, Serializer};
 use tombolo_crdt::{
-    AddWinsMap, BadIndex, Bias, Delta, Doc, ElementId, Limits, List, Mut, Plain, Replica, ReplicaId, Scalar,
-    Text, What,
+    AddWinsMap, BadIndex, Bias, Crdt, Delta, Doc, ElementId, EncodedState, Limits, List, Mut, Plain, Replica,
+    ReplicaId, Scalar, Text, What,
 };
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
 }
 
-fn replica<T: tombolo_crdt::Crdt>(number: u8) -> Replica<T> {
+fn replica<T: Crdt>(number: u8) -> Replica<T> {
     Replica::new(id(number))
 }
 
 /// Takes in each other's whole state.
-fn exchange<T: tombolo_crdt::Crdt>(a: &mut Replica<T>, b: &mut Replica<T>) {
+fn exchange<T: Crdt>(a: &mut Replica<T>, b: &mut Replica<T>) {
     let (of_a, of_b) = (a.state(), b.state());
     a.merge(of_b).unwrap();
     b.merge(of_a).unwrap();
@@ -247,4 +247,54 @@ fn what_is_inserted_and_deleted_again_takes_no_more_and_more() {
         sizes.push(list.encode().len());
     }
     assert!(sizes[5] < sizes[1] * 3 / 2, "{sizes:?}");
+}
+
+#[derive(Crdt)]
+#[crdt(name = "list.Old")]
+struct OldShelf {
+    books: List<String>,
+}
+
+/// As a newer program names it.
+#[derive(Crdt)]
+#[crdt(name = "list.Old")]
+struct Shelf {
+    #[crdt(alias = "books")]
+    volumes: List<String>,
+    notes: Text,
+}
+
+#[test]
+fn what_is_read_in_many_slices_is_what_was_written() {
+    let mut ann = replica::<AddWinsMap<u8, OldShelf>>(7);
+    let mut bob = replica::<AddWinsMap<u8, OldShelf>>(2);
+    let write = |list: &mut Replica<AddWinsMap<u8, OldShelf>>, count: u64, seed: u64| {
+        let _ = list.update(|shelves| {
+            for n in 0..count {
+                let mut shelf = shelves.at((n % 2) as u8);
+                let mut books = shelf.books();
+                let at = (n * n * 31 + seed) as usize % (books.len() + 1);
+                books.insert(at, format!("{n} of {seed}, which is long enough to fill slices")).unwrap();
+            }
+        });
+    };
+    write(&mut ann, 6_000, 7);
+    write(&mut bob, 3_000, 2);
+    exchange(&mut ann, &mut bob);
+    write(&mut ann, 500, 8);
+    let bytes = ann.encode();
+    let limits = Limits::default();
+    assert!(EncodedState::open::<AddWinsMap<u8, OldShelf>>(&bytes, &limits).unwrap().len() > 3);
+    let again = Replica::<AddWinsMap<u8, OldShelf>>::decode(id(3), &bytes, &limits).unwrap();
+    let newer = Replica::<AddWinsMap<u8, Shelf>>::decode(id(3), &bytes, &limits).unwrap();
+    for key in 0..2 {
+        let written: Vec<&String> = ann.get(&key).unwrap().books.iter().collect();
+        assert!(again.get(&key).unwrap().books.iter().eq(written.iter().copied()));
+        assert!(newer.get(&key).unwrap().volumes.iter().eq(written.iter().copied()));
+    }
+    assert_eq!(again.encode(), bytes);
+    assert_eq!(newer.encode(), bytes);
+    bob.merge(bob.read_state(&bytes, &limits).unwrap()).unwrap();
+    assert_eq!(bob.encode(), bytes);
+    assert!(newer.get(&0).unwrap().notes.is_empty());
 }

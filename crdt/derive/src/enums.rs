@@ -197,6 +197,10 @@ fn store(choice: &Choice) -> Tokens {
                 self.__unknown.retain(keep);
             }
 
+            fn settle(&mut self) {
+                #(#krate::DotStore::settle(&mut self.#fields);)*
+            }
+
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {
                 #krate::DotStore::dots(&self.__chosen, each);
                 #(#krate::DotStore::dots(&self.#fields, each);)*

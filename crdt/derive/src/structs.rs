@@ -209,6 +209,10 @@ fn store(schema: &Schema) -> Tokens {
                 self.#unknown.retain(keep);
             }
 
+            fn settle(&mut self) {
+                #(#krate::DotStore::settle(&mut self.#members);)*
+            }
+
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {
                 #(#krate::DotStore::dots(&self.#members, each);)*
                 self.#unknown.dots(each);

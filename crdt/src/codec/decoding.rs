@@ -216,7 +216,7 @@ impl<T: Crdt> Decoding<T> {
     /// reads as a smaller one.
     #[must_use]
     pub fn finish(mut self) -> Replica<T> {
-        self.replica.forget_recent();
+        self.replica.all_adopted();
         self.replica
     }
 }

@@ -296,6 +296,10 @@ impl DotStore for DocEntry {
         self.drop_empty();
     }
 
+    fn settle(&mut self) {
+        self.typed.iter_mut().for_each(|typed| each!(typed, value => value.settle()));
+    }
+
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
         self.typed.iter().for_each(|typed| each!(typed, value => value.dots(each)));
     }

@@ -235,6 +235,10 @@ impl DotStore for Doc {
         self.entries.retain(keep);
     }
 
+    fn settle(&mut self) {
+        self.entries.settle();
+    }
+
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
         self.entries.dots(each);
     }

@@ -104,6 +104,11 @@ impl<K: Clone + Ord + Hash, S: DotStore> Entries<K, S> {
         self.shown.iter_unordered().chain(self.hidden.iter().flat_map(|hidden| hidden.iter()))
     }
 
+    pub(super) fn settle(&mut self) {
+        self.shown.values_mut().for_each(DotStore::settle);
+        self.hidden.iter_mut().flat_map(|hidden| hidden.values_mut()).for_each(DotStore::settle);
+    }
+
     pub(super) fn is_bottom(&self) -> bool {
         self.shown.is_empty() && self.hidden.is_none()
     }
@@ -205,6 +210,10 @@ macro_rules! impl_entries {
 
             fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
                 self.entries.retain(keep);
+            }
+
+            fn settle(&mut self) {
+                self.entries.settle();
             }
 
             fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

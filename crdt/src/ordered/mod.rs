@@ -115,6 +115,10 @@ macro_rules! walks {
             self.body.take_in(node, join);
         }
 
+        fn settle(&mut self) {
+            self.body.sequence.settle();
+        }
+
         fn retain(&mut self, keep: &mut dyn FnMut($crate::causal::LocalDot) -> bool) {
             self.body.retain(keep);
         }

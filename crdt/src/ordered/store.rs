@@ -165,7 +165,9 @@ impl<C: Elements + ?Sized> Ordered<C> {
             self.freeze();
         }
         self.take_in_elements(node, join);
-        self.sequence.settle();
+        if !join.is_slice() {
+            self.sequence.settle();
+        }
     }
 
     pub(crate) fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
@@ -218,6 +220,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
             let counters = (first.counter()..).take(C::elements(elements.items()));
             counters.for_each(|counter| each(LocalDot::new(first.replica(), counter)));
         }
+        self.sequence.unplaced().for_each(|dot| each(self.rows.outer(dot)));
         self.heads().for_each(|(head, _)| each(self.rows.outer(head)));
         self.frozen.keys().for_each(|dot| each(*dot));
     }
@@ -278,7 +281,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
     }
 
     pub(crate) fn shows(&self) -> bool {
-        self.len() > 0 || self.heads().next().is_some()
+        self.len() > 0 || self.sequence.unplaced().next().is_some() || self.heads().next().is_some()
     }
 
     pub(crate) fn check(node: Node<'_>) -> Result<(), Mismatch> {

@@ -191,8 +191,9 @@ impl<T: Crdt> Replica<T> {
         Ok(())
     }
 
-    /// All that is known came as a state.
-    pub(crate) fn forget_recent(&mut self) {
+    /// All slices have been taken in, and all that is known came so.
+    pub(crate) fn all_adopted(&mut self) {
+        self.state.settle();
         self.ring.restart(&self.known);
     }
 }

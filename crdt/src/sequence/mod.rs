@@ -128,6 +128,11 @@ impl<C: Items + ?Sized> Sequence<C> {
         pieces.map(|piece| (piece.first(), C::whole(self.text.of(piece))))
     }
 
+    /// Elements that came and have no place yet: there are none once all is [settled](Self::settle).
+    pub(crate) fn unplaced(&self) -> impl Iterator<Item = LocalDot> {
+        self.unplaced.iter().flat_map(|piece| (0..piece.len()).map(|nth| after(piece.first(), nth)))
+    }
+
     /// The dots of all runs, with where they hang.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (LocalDot, Origin)> {
         let rows = (0..).zip(&self.rows.rows);

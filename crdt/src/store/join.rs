@@ -81,7 +81,7 @@ pub struct Join<'a> {
     clock: &'a mut HybridClock,
     /// For hash tables.
     pub(crate) seed: u64,
-    /// Whether what the delta says has not passed [`DotStore::check`].
+    /// Whether it is a slice of a state, which has not passed [`DotStore::check`].
     unchecked: bool,
     /// The first thing in an unchecked delta that is not of the type of its place.
     wrong: Option<Mismatch>,
@@ -145,6 +145,11 @@ impl<'a> Join<'a> {
                 None
             }
         }
+    }
+
+    /// Whether more of the same state follows before anything is read: [`DotStore::settle`] is called then.
+    pub(crate) fn is_slice(&self) -> bool {
+        self.unchecked
     }
 
     /// Counts dots that are in the state now.

@@ -68,6 +68,11 @@ impl<K, S> Keyed<K, S> {
         self.entries.iter().map(|(key, state)| (key, state))
     }
 
+    /// The values, in an order that means nothing.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut S> {
+        self.entries.iter_mut().map(|(_, state)| state)
+    }
+
     /// The entry in `slot`.
     pub(crate) fn slot(&self, slot: Slot) -> (&K, &S) {
         let (key, state) = &self.entries[slot.at as usize];

@@ -68,6 +68,10 @@ pub trait DotStore: Default + Send + Sync + 'static {
         !self.is_bottom()
     }
 
+    /// Brings into order what came in slices of a state, before anything is read. Until then [`take_in`](Self::take_in), [`dots`](Self::dots),
+    /// [`is_bottom`](Self::is_bottom) and [`shows`](Self::shows) are all that is asked of it.
+    fn settle(&mut self) {}
+
     /// Drops map entries below `node` that a transaction opened and left empty.
     fn prune(&mut self, node: Node<'_>) {
         let _ = node;
