@@ -15,8 +15,8 @@ use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 use crate::map::reset;
 use crate::store::{
-    Claim, Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, Sweep, View,
-    What, deeper,
+    Claim, Crdt, Disputes, DotStore, FADING, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, Sweep,
+    View, What, deeper,
 };
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister, MaxRegister,
@@ -263,7 +263,7 @@ impl Mut<'_, DocEntry> {
 /// The code in a child's key.
 fn code_of(key: &[u8]) -> Result<u8, Mismatch> {
     match key {
-        [code] => Ok(*code),
+        [code] if key != FADING => Ok(*code),
         _ => Err(Mismatch::Content { what: "key", why: "the type of a document's value is one byte".into() }),
     }
 }

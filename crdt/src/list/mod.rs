@@ -43,12 +43,14 @@ use crate::store::{
 /// An element never changes: to put another in its place is to delete it and insert one, so two who do that at once leave two.
 ///
 /// Writing near what was written last costs the same however long the list is, elsewhere time with its logarithm. In memory it takes the
-/// elements and 16 to 32 bytes for each part that was inserted in one go.
+/// elements, 16 to 32 bytes for each part that was inserted in one go, and of elements that were deleted at most as many as there are parts or elements
+/// left, and 64.
 pub struct List<T: Value> {
     body: Ordered<[Written<T>]>,
 }
 
-/// The name of an element of a [`List`], the same at every replica, as long as it is there. It can be kept and sent to others.
+/// The name of an element of a [`List`], the same at every replica, as long as it is there. It can be kept and sent to others. What a store wrote alone
+/// before it was set back has another name afterwards ([`disown`](crate::Replica::disown)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ElementId(Dot);
 
@@ -126,8 +128,7 @@ impl<T: Value> List<T> {
     /// ```
     #[must_use]
     pub fn position(&self, id: ElementId) -> Option<usize> {
-        let (at, is_there) = self.body.sequence.index_of(self.body.element(id.0)?);
-        is_there.then_some(at)
+        self.body.sequence.position(self.body.element(id.0)?)
     }
 
     /// A cursor before the element at `at`, or at the end. O(log n).

@@ -13,7 +13,7 @@ impl<T: Value> Mut<'_, List<T>> {
     /// When there is no such place; nothing changes then.
     ///
     /// # Panics
-    /// If the value refuses to be serialised, as everything that writes values here. The update is undone.
+    /// If the value refuses to be serialised, as with everything here that takes values. The update is undone.
     pub fn insert(&mut self, at: usize, value: impl Into<T>) -> Result<(), BadIndex> {
         self.insert_all(at, [value])
     }
@@ -69,7 +69,11 @@ impl<T: Value> Mut<'_, List<T>> {
         at.is_some()
     }
 
-    /// Puts another element in place of the one at `at`. It has another name; of two who do this at once, both new elements are there.
+    /// Puts another element in place of the one at `at`. It has another name; of two who do this at once, both new elements are there. What
+    /// others put before the old one stands before the new one.
+    ///
+    /// For elements that are set over and over again a map is the better choice: each time leaves something behind, which is forgotten
+    /// no sooner than what hangs on it.
     ///
     /// # Errors
     /// When there is none; nothing changes then.
@@ -78,7 +82,7 @@ impl<T: Value> Mut<'_, List<T>> {
         if at >= len {
             return Err(BadIndex::BeyondEnd { at, len });
         }
-        // Behind it first, so that it stands where that stood, between what others put before it and behind it.
+        // Behind it first, so that it stands behind what others put before that.
         self.put(at + 1, [value]);
         self.take(at..at + 1);
         Ok(())

@@ -14,7 +14,7 @@ pub enum Bias {
     After,
 }
 
-/// A place in a text or list that stays where it is whatever is inserted and deleted around it, here and elsewhere: it keeps to a letter, also when that
+/// A place in a text or list that stays where it is whatever is inserted and deleted around it, here and elsewhere: it keeps to a letter or an element, also when that
 /// is deleted. It can be kept and sent to others.
 ///
 /// Where a deleted letter stood is [forgotten](crate::Replica::sweep) at last, with all that was typed with it. Then the cursor keeps to the letter

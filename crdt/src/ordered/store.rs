@@ -107,7 +107,12 @@ impl<C: Elements + ?Sized> Ordered<C> {
 
     /// Takes in the elements that a node carries.
     fn take_in_elements(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.sequence.expect(node.spans().len());
+        let mut runs = 0;
+        let mut end = None;
+        for span in node.spans() {
+            runs += usize::from(end.replace(span.last().bits() + 1) != Some(span.first.bits()));
+        }
+        self.sequence.expect(runs);
         // Elements that are not equally long are spans of their own: what goes on is put together.
         let mut all = Cow::Borrowed(C::whole(&[]));
         let mut first = LocalDot::from_bits(0);
@@ -230,11 +235,19 @@ impl<C: Elements + ?Sized> Ordered<C> {
         let mut live: Vec<(LocalDot, &C)> = live.collect();
         live.sort_unstable_by_key(|(first, _)| *first);
         let mut scratch = Scratch::default();
-        for (mut first, elements) in live {
-            for (part, count) in elements.told(&mut scratch) {
-                let span = Span { first, count, contents: part };
-                span.kept(wanted).for_each(|kept| writer.carry_span(&kept));
-                first = LocalDot::from_bits(first.bits() + u64::from(count));
+        for (first, elements) in live {
+            let items = elements.items();
+            let count = C::elements(items);
+            let place = |nth: usize| if count == items.len() { nth } else { C::items_of(items, nth) };
+            let dot = |nth: usize| LocalDot::from_bits(first.bits() + nth as u64);
+            let mut nth = 0;
+            while let Some(from) = (nth..count).find(|nth| wanted(dot(*nth))) {
+                nth = (from..count).find(|nth| !wanted(dot(*nth))).unwrap_or(count);
+                let mut first = dot(from);
+                for (contents, count) in C::whole(&items[place(from)..place(nth)]).told(&mut scratch) {
+                    writer.carry_span(&Span { first, count, contents });
+                    first = LocalDot::from_bits(first.bits() + u64::from(count));
+                }
             }
         }
         let heads = self.heads().map(|(head, origin)| (self.rows.outer(head), self.told(head, origin)));

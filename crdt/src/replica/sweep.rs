@@ -73,7 +73,7 @@ impl<T: Crdt> Replica<T> {
     /// removal after all, then what he wrote at the same time wins over it: that is all that can happen. No value that is
     /// read changes, here or elsewhere; [`conflicts`](Self::conflicts) tell no more of what was hidden. Below each key of a map one remembered removal stays if there is any, for the key is there by it.
     ///
-    /// Of a [`Text`](crate::Text) it forgets where runs stood of which nothing is left, in two steps: the first time it names them, so
+    /// Of a [`Text`](crate::Text) and a [`List`](crate::List) it forgets where runs stood of which nothing is left, in two steps: the first time it names them, so
     /// that nobody who knows that hangs anything on them; and once that lies within `stable`, they are forgotten. If somebody did not know
     /// it after all, then what he hung on such a run reads elsewhere than where he put it.
     ///

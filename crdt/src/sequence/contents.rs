@@ -9,7 +9,7 @@ use crate::causal::ReplicaIndex;
 /// What a place in a text is told by has as many bits.
 const MOST: usize = (1 << 31) - 1;
 
-/// The text of each replica's elements, in the order of its coming: so pieces grow that are typed in turns. What was deleted stays in it
+/// What each replica's elements consist of, in the order of its coming: so pieces grow that are typed in turns. What was deleted stays in it
 /// until it is packed anew.
 pub(super) struct Contents<C: Items + ?Sized> {
     /// By row.
@@ -31,23 +31,26 @@ impl<C: Items + ?Sized> Clone for Contents<C> {
 }
 
 impl<C: Items + ?Sized> Contents<C> {
-    /// Appends a text; says where it begins.
+    /// Appends items; says where they begin.
     ///
     /// # Panics
-    /// Beyond 2 GiB of one replica.
+    /// Beyond 2^31 of one replica.
     pub(super) fn push(&mut self, row: ReplicaIndex, more: &[C::Item]) -> u32 {
         if self.items.len() <= row as usize {
             self.items.resize_with(row as usize + 1, Vec::new);
         }
         let items = &mut self.items[row as usize];
         let start = items.len();
-        assert!(start + more.len() <= MOST, "what one replica wrote to a text takes less than 2 GiB");
+        assert!(
+            start + more.len() <= MOST,
+            "what one replica wrote to a text or list is less than 2^31 bytes or elements"
+        );
         items.extend_from_slice(more);
         self.len += more.len();
         start as u32
     }
 
-    /// Where the next text of a replica begins.
+    /// Where the next items of a replica begin.
     pub(super) fn end(&self, row: ReplicaIndex) -> usize {
         self.items.get(row as usize).map_or(0, Vec::len)
     }
@@ -84,8 +87,8 @@ impl<C: Items + ?Sized> Contents<C> {
         }
     }
 
-    /// Whether so much of it is read that what is not should go.
-    pub(super) fn is_wasteful(&self, read: usize) -> bool {
-        self.len - read > C::LEAST_WASTE.max(read)
+    /// Whether so little of it is read that what is not should go; `needed` is at least what is read.
+    pub(super) fn is_wasteful(&self, needed: usize) -> bool {
+        self.len > C::LEAST_WASTE.max(needed) + needed
     }
 }

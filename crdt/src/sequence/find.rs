@@ -40,6 +40,13 @@ impl<C: Items + ?Sized> Sequence<C> {
         }
     }
 
+    /// How many scalars are read before an element that is read itself. O(log n).
+    pub(crate) fn position(&self, element: LocalDot) -> Option<usize> {
+        let (place, from) = self.place_of(element)?;
+        let piece = self.tree.pieces(place.leaf)[place.at];
+        piece.is_live().then(|| self.scalars_at(place) + from as usize)
+    }
+
     /// The counter of the head of an element's run.
     pub(crate) fn head_of(&self, element: LocalDot) -> u64 {
         self.rows.run(element).head

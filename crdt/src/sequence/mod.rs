@@ -1,4 +1,4 @@
-//! What stands in an order that several write to at once: the engine below [`Text`](crate::Text).
+//! What stands in an order that several write to at once: the engine below [`Text`](crate::Text) and [`List`](crate::List).
 //!
 //! An *element* has a dot for a name. Elements form a tree (Fugue: Weidner and Kleppmann 2023, "The Art of the Fugue"): each hangs
 //! before or behind its parent, siblings stand in the order of their dots that is the same everywhere, and the text is the tree read from
@@ -306,7 +306,11 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// Gives room back, once there is much more than is needed.
     fn tidy(&mut self) {
-        if self.text.is_wasteful(self.tree.width().bytes) || self.tree.is_sparse() {
+        let read = self.tree.width().bytes;
+        if read == 0 && self.unplaced.is_empty() {
+            self.text = Contents::default();
+        }
+        if self.text.is_wasteful(read.max(self.tree.len())) || self.tree.is_sparse() {
             let pieces: Vec<Piece> = self.tree.iter().collect();
             self.pack(&pieces);
         }

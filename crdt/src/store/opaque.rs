@@ -6,7 +6,7 @@ use alloc::borrow::Cow;
 use serde::Serializer;
 use serde::ser::SerializeStruct;
 
-use super::{Crdt, DotStore, FADING, Join, Mut};
+use super::{Crdt, DotStore, FADING, Join, Mut, Sweep};
 use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, Span, Spans, TreeWriter, join_spans, retain_spans};
 
@@ -78,6 +78,16 @@ impl DotStore for Opaque {
 
     fn shows(&self) -> bool {
         !self.items.is_empty() || self.children.iter().any(|(key, child)| key[..] != *FADING && child.shows())
+    }
+
+    fn remembered(&self, sweep: &mut Sweep<'_>) {
+        for (key, child) in &self.children {
+            if key[..] == *FADING {
+                child.dots(&mut |dot| sweep.naming([dot].into_iter()));
+            } else {
+                child.remembered(sweep);
+            }
+        }
     }
 
     fn check(_: Node<'_>) -> Result<(), Mismatch> {

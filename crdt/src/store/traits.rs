@@ -63,7 +63,7 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// Whether it holds no live dot: the bottom of its lattice. A map has no entry for what is.
     fn is_bottom(&self) -> bool;
 
-    /// Whether the key of a map is in by it. Forgetting of texts writes items that show nothing: who holds others asks each of them.
+    /// Whether the key of a map is in by it. Forgetting of texts and lists writes items that show nothing: who holds others asks each of them.
     fn shows(&self) -> bool {
         !self.is_bottom()
     }
