@@ -318,31 +318,41 @@ pub trait List: Replicated {
 
 const IN_ONE: &str = "is measured in one transaction";
 
+/// A replica that does what its field does, or what it points to.
 macro_rules! forward {
-    ($of:ty) => {
-        impl Replicated for $of {
+    ($of:ty $(, $field:ident)?) => {
+        impl $crate::system::Replicated for $of {
             fn save(&mut self) -> Vec<u8> {
-                (**self).save()
+                $crate::system::inner!(self $(, $field)?).save()
             }
 
             fn load(&mut self, bytes: &[u8]) {
-                (**self).load(bytes);
+                $crate::system::inner!(self $(, $field)?).load(bytes);
             }
 
             fn version(&mut self) -> Vec<u8> {
-                (**self).version()
+                $crate::system::inner!(self $(, $field)?).version()
             }
 
-            fn since(&mut self, version: &[u8]) -> Na<Vec<u8>> {
-                (**self).since(version)
+            fn since(&mut self, version: &[u8]) -> $crate::system::Na<Vec<u8>> {
+                $crate::system::inner!(self $(, $field)?).since(version)
             }
 
             fn apply(&mut self, bytes: &[u8]) {
-                (**self).apply(bytes);
+                $crate::system::inner!(self $(, $field)?).apply(bytes);
             }
         }
     };
 }
+macro_rules! inner {
+    ($of:expr) => {
+        (**$of)
+    };
+    ($of:expr, $field:ident) => {
+        $of.$field
+    };
+}
+pub(crate) use {forward, inner};
 
 forward!(Box<dyn Counter>);
 forward!(Box<dyn Set>);

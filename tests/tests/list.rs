@@ -69,7 +69,11 @@ proptest! {
                     let at = at % (texts[*by].len() + 1);
                     let end = texts[*by].len().min(at + 2);
                     let _ = texts[*by].try_update(|text| text.replace(at..end, part)).unwrap();
-                    let _ = lists[*by].try_update(|list| list.replace(at..end, part.chars())).unwrap();
+                    // In the order in which a text does it.
+                    let replace = |list: &mut Mut<'_, List<char>>| {
+                        list.delete(at..end).and_then(|()| list.insert_all(at, part.chars()))
+                    };
+                    let _ = lists[*by].try_update(replace).unwrap();
                 }
                 Step::Hear(by, of) => {
                     let (text, list) = (texts[*of].state(), lists[*of].state());
@@ -121,7 +125,9 @@ fn what_is_not_there_is_refused_and_nothing_changes() {
     let reversed = refused(&|list| list.replace(2..1, [9]));
     assert_eq!(reversed, BadIndex::Reversed { start: 2, end: 1 });
     assert_eq!(list.encode(), before);
-    assert_eq!((list.get(3), list.id_at(3), list.range(2..9).count()), (None, None, 1));
+    assert_eq!((list.get(3), list.id_at(3)), (None, None));
+    assert_eq!(list.range(2..9).map(Iterator::count), Err(BadIndex::BeyondEnd { at: 9, len: 3 }));
+    assert!(list.range(1..3).unwrap().eq(&[2, 3]));
 }
 
 #[test]
@@ -138,6 +144,24 @@ fn two_that_set_one_element_leave_two_and_what_is_inserted_in_one_go_is_not_mixe
     exchange(&mut ann, &mut bob);
     let by: Vec<&str> = ann.iter().filter_map(|element| element.split_once(' ')).map(|(by, _)| by).collect();
     assert_eq!(by.chunk_by(|a, b| a == b).count(), 2, "{by:?}");
+}
+
+#[test]
+fn what_is_put_in_place_of_something_stands_behind_what_others_put_before_that() {
+    let replacing: [fn(&mut Mut<'_, List<char>>); 2] =
+        [|list| list.set(1, 'x').unwrap(), |list| list.replace(1..2, ['x']).unwrap()];
+    for (replace, ids) in replacing.into_iter().flat_map(|replace| [(replace, (1, 2)), (replace, (2, 1))]) {
+        let mut ann = replica::<List<char>>(ids.0);
+        let _ = ann.update(|list| list.extend("abc".chars()));
+        let mut bob = ann.fork(id(ids.1));
+        let _ = ann.update(|list| replace(list));
+        let _ = bob.update(|list| list.insert(1, 'q').unwrap());
+        exchange(&mut ann, &mut bob);
+        assert_eq!(
+            (ann.iter().collect::<String>(), bob.iter().collect()),
+            ("aqxc".into(), "aqxc".to_owned())
+        );
+    }
 }
 
 #[test]

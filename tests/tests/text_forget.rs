@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct World<P: Place> {
     replicas: Vec<Replica<P>>,
     written: Vec<Vec<Delta<P>>>,
-    /// How often each of the writes was somebody's forgetting.
+    /// Which of the writes were somebody's forgetting.
     is_sweep: Vec<Vec<bool>>,
     /// How much of each one's writes each has heard of.
     heard: [[usize; 3]; 3],

@@ -5,6 +5,7 @@
 //! changes meets at once. A set is a map from member to `true`.
 
 mod list;
+mod object;
 mod text;
 
 use automerge::sync::{self, SyncDoc};
@@ -55,11 +56,11 @@ impl System for Automerge {
     }
 
     fn text(&self, replica: u64) -> Na<Box<dyn Text>> {
-        Ok(Box::new(text::Writing::new(replica)))
+        Ok(Box::new(object::Object::new(replica, ObjType::Text)))
     }
 
     fn list(&self, replica: u64) -> Na<Box<dyn List>> {
-        Ok(Box::new(list::Listing::new(replica)))
+        Ok(Box::new(object::Object::new(replica, ObjType::List)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -100,10 +100,17 @@ impl<T: Value> List<T> {
         self.body.sequence.pieces().flatten().map(|element| &**element)
     }
 
-    /// The elements of a part, as far as there are any. O(log n) and the part.
-    pub fn range(&self, range: Range<usize>) -> impl Iterator<Item = &T> {
-        let end = range.end.min(self.len());
-        self.body.sequence.slice(range.start.min(end), end).flatten().map(|element| &**element)
+    /// The elements of a part. O(log n) and the part.
+    ///
+    /// # Errors
+    /// When there is no such part.
+    pub fn range(&self, range: Range<usize>) -> Result<impl Iterator<Item = &T>, BadIndex> {
+        self.part(range).map(|range| self.within(range))
+    }
+
+    /// The elements of a part that there is.
+    fn within(&self, Range { start, end }: Range<usize>) -> impl Iterator<Item = &T> {
+        self.body.sequence.slice(start, end).flatten().map(|element| &**element)
     }
 
     /// The name of the element at `at`. O(log n).
@@ -196,7 +203,7 @@ impl<T: Value> DotStore for List<T> {
 
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
         let splice = |(at, deleted, range): (usize, usize, Range<usize>)| {
-            let inserted = self.range(range).map(Plain::of).collect();
+            let inserted = self.within(range).map(Plain::of).collect();
             ItemSplice { at, deleted, inserted }
         };
         let splices: Vec<ItemSplice> = self.body.changed(before).into_iter().map(splice).collect();

@@ -79,16 +79,10 @@ impl<T: Value> Mut<'_, List<T>> {
     /// When there is none; nothing changes then.
     pub fn set(&mut self, at: usize, value: impl Into<T>) -> Result<(), BadIndex> {
         let len = self.state.len();
-        if at >= len {
-            return Err(BadIndex::BeyondEnd { at, len });
-        }
-        // Behind it first, so that it stands behind what others put before that.
-        self.put(at + 1, [value]);
-        self.take(at..at + 1);
-        Ok(())
+        self.replace(at..at.saturating_add(1), [value]).map_err(|_| BadIndex::BeyondEnd { at, len })
     }
 
-    /// Puts elements in place of a part.
+    /// Puts elements in place of a part. What others put before the part, or into it, stands before the new ones.
     ///
     /// # Errors
     /// When there is no such part; nothing changes then.
@@ -98,9 +92,9 @@ impl<T: Value> Mut<'_, List<T>> {
         values: impl IntoIterator<Item = V>,
     ) -> Result<(), BadIndex> {
         let range = self.state.part(range)?;
-        let at = range.start;
+        // Behind it first: they hang on its last element.
+        self.put(range.end, values);
         self.take(range);
-        self.put(at, values);
         Ok(())
     }
 

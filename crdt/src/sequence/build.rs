@@ -67,11 +67,11 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// Has the tree consist of these pieces, which it does already but for how they are packed.
     pub(super) fn pack(&mut self, pieces: &[Piece]) {
-        let mut text = Contents::default();
+        let mut contents = Contents::default();
         let mut packed: Vec<Piece> = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let piece = if piece.is_live() {
-                let start = text.push(piece.first().replica(), self.text.of(*piece));
+                let start = contents.push(piece.first().replica(), self.contents.of(*piece));
                 Piece::live(piece.first(), start, piece.scalars() as u16, piece.bytes() as u16)
             } else {
                 *piece
@@ -82,9 +82,9 @@ impl<C: Items + ?Sized> Sequence<C> {
                 None => packed.push(piece),
             }
         }
-        self.text = text;
-        let text = &self.text;
-        self.tree = Tree::packed(&packed, |pieces| text.width(pieces));
+        self.contents = contents;
+        let contents = &self.contents;
+        self.tree = Tree::packed(&packed, |pieces| contents.width(pieces));
         self.cursor = Cursor::NOWHERE;
         self.rows.rows.iter_mut().for_each(|row| row.leaves.clear());
         let mut first = self.tree.first();
@@ -130,7 +130,7 @@ impl<C: Items + ?Sized> Layout<'_, C> {
                 // A piece that reaches into the next run is cut in two.
                 if piece.last().counter() > next {
                     let (piece, len) = (*piece, next - piece.first().counter() + 1);
-                    let bytes = self.sequence.text.bytes_of(piece, len);
+                    let bytes = self.sequence.contents.bytes_of(piece, len);
                     self.live[live] = piece.head(len, bytes);
                     self.live.insert(live + 1, piece.tail(len, bytes));
                 }
@@ -280,7 +280,7 @@ impl<C: Items + ?Sized> Layout<'_, C> {
             if next > last + 1 {
                 // The rest of it comes later.
                 let len = last + 1 - piece.first().counter();
-                let bytes = self.sequence.text.bytes_of(piece, len);
+                let bytes = self.sequence.contents.bytes_of(piece, len);
                 self.out.push(piece.head(len, bytes));
                 self.live[live] = piece.tail(len, bytes);
                 return live;

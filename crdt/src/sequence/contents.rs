@@ -6,7 +6,7 @@ use super::Items;
 use super::piece::{Piece, Width};
 use crate::causal::ReplicaIndex;
 
-/// What a place in a text is told by has as many bits.
+/// What a place in it is told by has as many bits.
 const MOST: usize = (1 << 31) - 1;
 
 /// What each replica's elements consist of, in the order of its coming: so pieces grow that are typed in turns. What was deleted stays in it
@@ -61,7 +61,7 @@ impl<C: Items + ?Sized> Contents<C> {
             return &[];
         }
         let items = &self.items[piece.first().replica() as usize];
-        &items[piece.text()..piece.text() + piece.bytes()]
+        &items[piece.start()..piece.start() + piece.bytes()]
     }
 
     pub(super) fn width(&self, pieces: &[Piece]) -> Width {

@@ -18,7 +18,7 @@ impl<T: Clone + Send + Sync + 'static> Sequence<[T]> {
             .map(|index| self.tree.find(index, Unit::Scalar))?;
         let mut start = before.scalars;
         for piece in self.tree.pieces(leaf) {
-            if let Some(element) = self.text.of(*piece).get(index - start) {
+            if let Some(element) = self.contents.of(*piece).get(index - start) {
                 return Some(element);
             }
             start += piece.scalars();
@@ -39,13 +39,13 @@ impl Sequence {
         }
         let (leaf, mut start) = self.tree.find(index, unit);
         for piece in self.tree.pieces(leaf) {
-            let width = self.text.width_of(*piece);
+            let width = self.contents.width_of(*piece);
             if index < start.by(unit) + width.by(unit) {
                 let mut units = index - start.by(unit);
                 if piece.is_ascii() {
                     return Some(start.scalars + units);
                 }
-                for scalar in str::whole(self.text.of(*piece)).chars() {
+                for scalar in str::whole(self.contents.of(*piece)).chars() {
                     let own = if unit == Unit::Byte { scalar.len_utf8() } else { scalar.len_utf16() };
                     match units.checked_sub(own) {
                         _ if units == 0 => break,
@@ -95,16 +95,16 @@ impl<C: Items + ?Sized> Sequence<C> {
         for piece in self.tree.pieces(leaf) {
             let left = index - sum.scalars;
             if left < piece.scalars() {
-                let low = self.text.bytes_of(*piece, left as u64);
-                sum += C::width(&self.text.of(*piece)[..low], left);
+                let low = self.contents.bytes_of(*piece, left as u64);
+                sum += C::width(&self.contents.of(*piece)[..low], left);
                 break;
             }
-            sum += self.text.width_of(*piece);
+            sum += self.contents.width_of(*piece);
         }
         sum
     }
 
-    /// The text between two scalars, piece by piece.
+    /// What is read between two elements, piece by piece.
     pub(crate) fn slice(&self, from: usize, to: usize) -> impl Iterator<Item = &C> {
         let start = (from < to).then(|| self.tree.find(from, Unit::Scalar));
         let mut at = start.map_or(0, |(_, before)| before.scalars);
@@ -117,13 +117,13 @@ impl<C: Items + ?Sized> Sequence<C> {
                 return None;
             }
             let (low, high) = (from.saturating_sub(start), (to - start).min(piece.scalars()));
-            let place = |scalars: usize| self.text.bytes_of(piece, scalars as u64);
-            Some((low < high).then(|| C::whole(&self.text.of(piece)[place(low)..place(high)])))
+            let place = |scalars: usize| self.contents.bytes_of(piece, scalars as u64);
+            Some((low < high).then(|| C::whole(&self.contents.of(piece)[place(low)..place(high)])))
         };
         live.map_while(cut).flatten()
     }
 
-    /// Inserts text before the scalar at `index`, or at the end. `next` is the next dot of who writes; `mint` is told where the first
+    /// Inserts elements before the one at `index`, or at the end. `next` is the next dot of who writes; `mint` is told where the first
     /// element hangs, unless it follows on what that replica wrote before, and yields the dot of the first element: of a new run the dot
     /// before that is its own. A run that ends with `kept` or before is not gone on with.
     pub(crate) fn insert(
@@ -147,10 +147,10 @@ impl<C: Items + ?Sized> Sequence<C> {
         {
             let (first, len) = (mint(None, &self.rows), items.len());
             // A few letters more: nothing but counts changes.
-            let grows = piece.is_live() && piece.text() + piece.bytes() == self.text.end(row);
+            let grows = piece.is_live() && piece.start() + piece.bytes() == self.contents.end(row);
             let is_plain = C::elements(items) == len;
             if grows && after(piece.last(), 1) == first && is_plain && piece.has_room(len, len) {
-                self.text.push(row, items);
+                self.contents.push(row, items);
                 self.tree.set(place, piece.grown(len, len));
                 self.tree.widen(place.leaf, C::width(items, len));
                 self.rows.row(row).last += len as u64;
@@ -235,7 +235,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         next.is_none_or(|(_, piece)| self.rows.left(piece.first()) != end).then_some((gap, end))
     }
 
-    /// Inserts text as a new run; `other` is as that of a [`Run`].
+    /// Inserts elements as a new run; `other` is as that of a [`Run`].
     fn begin(
         &mut self,
         gap: Place,
@@ -250,7 +250,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         self.written(gap, index, items, first);
     }
 
-    /// Inserts text behind the last element of its replica, with which the piece before `gap` ends.
+    /// Inserts elements behind the last one of their replica, with which the piece before `gap` ends.
     fn append(&mut self, gap: Place, end: LocalDot, index: usize, items: &[C::Item], first: LocalDot) {
         let gap = self.skip(gap, end, first);
         self.written(gap, index, items, first);
@@ -275,10 +275,10 @@ impl<C: Items + ?Sized> Sequence<C> {
         Place { at: place.at + 1, ..place }
     }
 
-    /// Puts text of our own into a gap that stands before the scalar at `index`.
+    /// Puts elements of our own into a gap that stands before the scalar at `index`.
     fn written(&mut self, gap: Place, index: usize, items: &[C::Item], first: LocalDot) {
         let all = self.width().scalars;
-        let place = self.put_text(gap, first, items);
+        let place = self.put_items(gap, first, items);
         let len = self.width().scalars - all;
         let row = self.rows.row(first.replica());
         (row.last, row.end) = (first.counter() + len as u64 - 1, place);
@@ -291,7 +291,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         self.cursor = Cursor { place, leaf_start, start, is_end: true };
     }
 
-    /// Deletes so many scalars from `index` on, which there are; `each` is told of each run of dots with its text.
+    /// Deletes so many scalars from `index` on, which there are; `each` is told of each run of dots with what it holds.
     pub(crate) fn delete(&mut self, index: usize, count: usize, mut each: impl FnMut(LocalDot, &C)) {
         let mut left = count;
         while left > 0 {
@@ -299,8 +299,8 @@ impl<C: Items + ?Sized> Sequence<C> {
             let piece = self.tree.pieces(place.leaf)[place.at];
             let from = index - start;
             let len = left.min(piece.scalars() - from);
-            let place_of = |scalars: usize| self.text.bytes_of(piece, scalars as u64);
-            let gone = &self.text.of(piece)[place_of(from)..place_of(from + len)];
+            let place_of = |scalars: usize| self.contents.bytes_of(piece, scalars as u64);
+            let gone = &self.contents.of(piece)[place_of(from)..place_of(from + len)];
             each(after(piece.first(), from as u64), C::whole(gone));
             self.bury(place, from as u64, len as u64);
             left -= len;

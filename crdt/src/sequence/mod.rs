@@ -1,7 +1,7 @@
 //! What stands in an order that several write to at once: the engine below [`Text`](crate::Text) and [`List`](crate::List).
 //!
 //! An *element* has a dot for a name. Elements form a tree (Fugue: Weidner and Kleppmann 2023, "The Art of the Fugue"): each hangs
-//! before or behind its parent, siblings stand in the order of their dots that is the same everywhere, and the text is the tree read from
+//! before or behind its parent, siblings stand in the order of their dots that is the same everywhere, and what is read is the tree from
 //! left to right. So what two write at one place at once comes out as one run and then the other, forwards and backwards.
 //!
 //! Who types on writes elements that hang behind one another; only the first of such a *run* says where. The others follow
@@ -55,11 +55,11 @@ impl Cursor {
         Self { place: Place { leaf: tree::NONE, at: 0 }, leaf_start: 0, start: 0, is_end: false };
 }
 
-/// Elements in their order, with their text.
+/// Elements in their order, with what they hold.
 pub(crate) struct Sequence<C: Items + ?Sized = str> {
     tree: Tree,
     rows: Rows,
-    text: Contents<C>,
+    contents: Contents<C>,
     cursor: Cursor,
     /// Live pieces that have no place until all is built anew.
     unplaced: Vec<Piece>,
@@ -76,7 +76,7 @@ impl<C: Items + ?Sized> Clone for Sequence<C> {
         Self {
             tree: self.tree.clone(),
             rows: self.rows.clone(),
-            text: self.text.clone(),
+            contents: self.contents.clone(),
             cursor: self.cursor,
             unplaced: self.unplaced.clone(),
             is_stale: self.is_stale,
@@ -91,7 +91,7 @@ impl<C: Items + ?Sized> Default for Sequence<C> {
         Self {
             tree: Tree::default(),
             rows: Rows::default(),
-            text: Contents::default(),
+            contents: Contents::default(),
             cursor: Cursor::NOWHERE,
             unplaced: Vec::new(),
             is_stale: false,
@@ -112,20 +112,20 @@ impl<C: Items + ?Sized> Sequence<C> {
         &self.rows
     }
 
-    /// How long the text is.
+    /// How long all is that is read.
     pub(crate) fn width(&self) -> Width {
         self.tree.width()
     }
 
-    /// The text, piece by piece.
+    /// What is read, piece by piece.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = &C> {
-        self.tree.iter().filter(|piece| piece.is_live()).map(|piece| C::whole(self.text.of(piece)))
+        self.tree.iter().filter(|piece| piece.is_live()).map(|piece| C::whole(self.contents.of(piece)))
     }
 
-    /// The live elements as runs of dots, with their text, in the order of the text.
+    /// The live elements as runs of dots, with what they hold, in their order.
     pub(crate) fn live(&self) -> impl Iterator<Item = (LocalDot, &C)> {
         let pieces = self.tree.iter().filter(|piece| piece.is_live());
-        pieces.map(|piece| (piece.first(), C::whole(self.text.of(piece))))
+        pieces.map(|piece| (piece.first(), C::whole(self.contents.of(piece))))
     }
 
     /// Elements that came and have no place yet: there are none once all is [settled](Self::settle).
@@ -153,8 +153,8 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// Puts a piece into a gap whose elements follow in their leaf on others of their replica, and says where it is then.
     fn put(&mut self, gap: Place, piece: Piece) -> Place {
-        let text = &self.text;
-        let (place, moved) = self.tree.insert(gap, piece, &|pieces| text.width(pieces));
+        let contents = &self.contents;
+        let (place, moved) = self.tree.insert(gap, piece, &|pieces| contents.width(pieces));
         if let Some(moved) = moved {
             self.reindex(gap.leaf, moved);
         }
@@ -193,17 +193,17 @@ impl<C: Items + ?Sized> Sequence<C> {
     /// Puts a gap behind the first elements of a piece, of which there are more.
     fn split(&mut self, place: Place, len: u64) -> Place {
         let piece = self.tree.pieces(place.leaf)[place.at];
-        let bytes = self.text.bytes_of(piece, len);
+        let bytes = self.contents.bytes_of(piece, len);
         let (head, tail) = (piece.head(len, bytes), piece.tail(len, bytes));
         if tail.is_live() {
-            self.tree.narrow(place.leaf, self.text.width_of(tail));
+            self.tree.narrow(place.leaf, self.contents.width_of(tail));
         }
         self.tree.set(place, head);
         self.put(Place { at: place.at + 1, ..place }, tail)
     }
 
-    /// Puts text into a gap, under the dots from `first` on. Yields where the last piece of it is.
-    fn put_text(&mut self, mut gap: Place, mut first: LocalDot, items: &[C::Item]) -> Place {
+    /// Puts elements into a gap, under the dots from `first` on. Yields where the last piece of it is.
+    fn put_items(&mut self, mut gap: Place, mut first: LocalDot, items: &[C::Item]) -> Place {
         let mut rest = items;
         loop {
             let is_plain = rest.len() <= MOST_MIXED || C::elements(rest) == rest.len();
@@ -211,11 +211,11 @@ impl<C: Items + ?Sized> Sequence<C> {
             let (own, more) = rest.split_at(if rest.len() <= most { rest.len() } else { C::cut(rest, most) });
             let scalars = C::elements(own);
             let width = C::width(own, scalars);
-            let start = self.text.push(first.replica(), own);
+            let start = self.contents.push(first.replica(), own);
             let previous = gap.at.checked_sub(1).and_then(|at| self.tree.pieces(gap.leaf).get(at).copied());
             let grows = |piece: &Piece| {
                 piece.is_live()
-                    && piece.text() + piece.bytes() == start as usize
+                    && piece.start() + piece.bytes() == start as usize
                     && after(piece.last(), 1) == first
                     && piece.has_room(scalars, own.len())
             };
@@ -253,11 +253,11 @@ impl<C: Items + ?Sized> Sequence<C> {
         let next = if end == piece.len() { pieces.get(at + 1).copied() } else { None };
         let next = next.filter(is_ghost).filter(|ghost| self.follows(piece.last(), ghost.first()));
 
-        let start = self.text.bytes_of(piece, from);
+        let start = self.contents.bytes_of(piece, from);
         let rest = piece.tail(from, start);
-        let bytes = self.text.bytes_of(rest, len);
+        let bytes = self.contents.bytes_of(rest, len);
         let gone = rest.head(len, bytes);
-        self.tree.narrow(leaf, self.text.width_of(gone));
+        self.tree.narrow(leaf, self.contents.width_of(gone));
         let head = (from > 0).then(|| piece.head(from, start));
         let tail = (end < piece.len()).then(|| rest.tail(len, bytes));
         match (previous, head, tail, next) {
@@ -286,7 +286,7 @@ impl<C: Items + ?Sized> Sequence<C> {
             }
             (None, head, tail, None) => {
                 if let Some(tail) = tail {
-                    self.tree.narrow(leaf, self.text.width_of(tail));
+                    self.tree.narrow(leaf, self.contents.width_of(tail));
                 }
                 let ghost = Piece::ghost(gone.first(), len);
                 self.tree.set(place, head.unwrap_or(ghost));
@@ -308,9 +308,9 @@ impl<C: Items + ?Sized> Sequence<C> {
     fn tidy(&mut self) {
         let read = self.tree.width().bytes;
         if read == 0 && self.unplaced.is_empty() {
-            self.text = Contents::default();
+            self.contents = Contents::default();
         }
-        if self.text.is_wasteful(read.max(self.tree.len())) || self.tree.is_sparse() {
+        if self.contents.is_wasteful(read.max(self.tree.len())) || self.tree.is_sparse() {
             let pieces: Vec<Piece> = self.tree.iter().collect();
             self.pack(&pieces);
         }

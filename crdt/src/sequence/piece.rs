@@ -13,8 +13,8 @@ pub(super) const MOST_MIXED: usize = 1 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     first: LocalDot,
-    /// Of a live piece where its text begins, of a ghost [`GHOST`] and the upper bits of how many there are.
-    text: u32,
+    /// Of a live piece where its content begins, of a ghost [`GHOST`] and the upper bits of how many there are.
+    start: u32,
     /// Of a live piece how many scalars and how many bytes, of a ghost the lower bits of how many there are.
     size: u32,
 }
@@ -27,14 +27,14 @@ pub(super) fn after(dot: LocalDot, by: u64) -> LocalDot {
 }
 
 impl Piece {
-    pub(super) const NONE: Self = Self { first: LocalDot::from_bits(0), text: GHOST, size: 0 };
+    pub(super) const NONE: Self = Self { first: LocalDot::from_bits(0), start: GHOST, size: 0 };
 
-    pub(super) fn live(first: LocalDot, text: u32, len: u16, bytes: u16) -> Self {
-        Self { first, text, size: u32::from(len) << 16 | u32::from(bytes) }
+    pub(super) fn live(first: LocalDot, start: u32, len: u16, bytes: u16) -> Self {
+        Self { first, start, size: u32::from(len) << 16 | u32::from(bytes) }
     }
 
     pub(super) fn ghost(first: LocalDot, len: u64) -> Self {
-        Self { first, text: GHOST | (len >> 32) as u32, size: len as u32 }
+        Self { first, start: GHOST | (len >> 32) as u32, size: len as u32 }
     }
 
     pub(super) fn first(self) -> LocalDot {
@@ -51,14 +51,14 @@ impl Piece {
 
     #[inline]
     pub(super) fn is_live(self) -> bool {
-        self.text & GHOST == 0
+        self.start & GHOST == 0
     }
 
     pub(super) fn len(self) -> u64 {
         if self.is_live() {
             u64::from(self.size >> 16)
         } else {
-            u64::from(self.text & !GHOST) << 32 | u64::from(self.size)
+            u64::from(self.start & !GHOST) << 32 | u64::from(self.size)
         }
     }
 
@@ -73,9 +73,9 @@ impl Piece {
         if self.is_live() { (self.size & 0xffff) as usize } else { 0 }
     }
 
-    /// Where its text begins, if it is live.
-    pub(super) fn text(self) -> usize {
-        self.text as usize
+    /// Where its content begins, if it is live.
+    pub(super) fn start(self) -> usize {
+        self.start as usize
     }
 
     pub(super) fn is_ascii(self) -> bool {
@@ -96,7 +96,7 @@ impl Piece {
     /// The first `len` elements of a ghost, or of a live piece, where they take `bytes`.
     pub(super) fn head(self, len: u64, bytes: usize) -> Self {
         if self.is_live() {
-            Self::live(self.first, self.text, len as u16, bytes as u16)
+            Self::live(self.first, self.start, len as u16, bytes as u16)
         } else {
             Self::ghost(self.first, len)
         }
@@ -107,13 +107,13 @@ impl Piece {
         let first = after(self.first, len);
         let rest = self.len() - len;
         if self.is_live() {
-            Self::live(first, self.text + bytes as u32, rest as u16, (self.bytes() - bytes) as u16)
+            Self::live(first, self.start + bytes as u32, rest as u16, (self.bytes() - bytes) as u16)
         } else {
             Self::ghost(first, rest)
         }
     }
 
-    /// Both as one, if `next` follows on this one in dots and text. They stand next to each other.
+    /// Both as one, if `next` follows on this one in dots and content. They stand next to each other.
     pub(super) fn joined(self, next: Self) -> Option<Self> {
         if after(self.last(), 1) != next.first || self.is_live() != next.is_live() {
             return None;
@@ -121,13 +121,13 @@ impl Piece {
         if !self.is_live() {
             return Some(Self::ghost(self.first, self.len() + next.len()));
         }
-        let adjoins = self.text as usize + self.bytes() == next.text as usize;
+        let adjoins = self.start as usize + self.bytes() == next.start as usize;
         let fits = self.is_ascii() == next.is_ascii() && self.has_room(next.scalars(), next.bytes());
         (adjoins && fits).then(|| self.grown(next.scalars(), next.bytes()))
     }
 }
 
-/// How long a text is.
+/// How long something is.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Width {
     /// In Unicode scalar values.

@@ -45,7 +45,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         self.is_stale |= runs > FEW && runs > self.tree.len() / 4;
     }
 
-    /// Takes in live elements: consecutive dots, with their text.
+    /// Takes in live elements: consecutive dots, with what they hold.
     pub(crate) fn add(&mut self, first: LocalDot, content: &C) {
         self.add_items(first, content.items());
     }
@@ -87,7 +87,7 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// Puts live elements into a gap, behind all of their run that have a place.
     fn add_at_end(&mut self, gap: Place, first: LocalDot, items: &[C::Item]) {
-        let end = self.put_text(gap, first, items);
+        let end = self.put_items(gap, first, items);
         let last = self.tree.pieces(end.leaf)[end.at].last().counter();
         let row = self.rows.row(first.replica());
         if row.last < last {
@@ -115,13 +115,13 @@ impl<C: Items + ?Sized> Sequence<C> {
             let cut = if rest.len() > MOST_MIXED { C::cut(rest, MOST_MIXED) } else { rest.len() };
             let (own, more) = rest.split_at(cut);
             let scalars = C::elements(own);
-            let start = self.text.push(first.replica(), own);
+            let start = self.contents.push(first.replica(), own);
             self.unplaced.push(Piece::live(first, start, scalars as u16, own.len() as u16));
             (first, rest) = (after(first, scalars as u64), more);
         }
     }
 
-    /// Gives text to ghosts that are one piece, or part of one.
+    /// Gives content to ghosts that are one piece, or part of one.
     fn revive(&mut self, mut place: Place, from: u64, len: u64, items: &[C::Item]) {
         let rest = self.tree.pieces(place.leaf)[place.at].len() - from - len;
         if from > 0 {
@@ -132,9 +132,9 @@ impl<C: Items + ?Sized> Sequence<C> {
             place = self.tree.before(tail).expect("the head of what was split stands before its tail");
         }
         let first = self.tree.pieces(place.leaf)[place.at].first();
-        let start = self.text.push(first.replica(), items);
+        let start = self.contents.push(first.replica(), items);
         let piece = Piece::live(first, start, len as u16, items.len() as u16);
-        self.tree.widen(place.leaf, self.text.width_of(piece));
+        self.tree.widen(place.leaf, self.contents.width_of(piece));
         let previous = place.at.checked_sub(1).map(|at| Place { at, ..place });
         let joined = previous.and_then(|previous| self.tree.get(previous)?.joined(piece));
         match previous.zip(joined).filter(|_| self.follows(before(first), first)) {

@@ -7,7 +7,7 @@ use core::cmp::Ordering;
 use super::tree::{NONE, Place};
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex};
 
-/// The element before all others, which nobody wrote: what the first text of a document stands behind.
+/// The element before all others, which nobody wrote: what the first elements of a document stand behind.
 pub(crate) const START: LocalDot = LocalDot::from_bits(0);
 /// The element behind all others.
 pub(super) const END: LocalDot = LocalDot::from_bits(u64::MAX);

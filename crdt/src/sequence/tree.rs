@@ -1,4 +1,4 @@
-//! The pieces in the order of the text: a balanced tree with counts, in two flat lists.
+//! The pieces in the order in which they are read: a balanced tree with counts, in two flat lists.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

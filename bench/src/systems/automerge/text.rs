@@ -1,77 +1,36 @@
-//! Text: one object, made by the same first change everywhere. A version is the heads.
+//! Text.
 
-use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{ActorId, Automerge as Document, ObjId, ObjType, ROOT, ReadDoc};
+use automerge::ReadDoc;
+use automerge::transaction::Transactable;
 
-use super::{Of, actor};
-use crate::system::{Edit, Na, Replicated, Text};
+use super::object::Object;
+use crate::system::{Edit, Na, Text};
 
 /// How many letters it is given at most: each costs about ten microseconds.
 const MANY: usize = 1_000_000;
 /// How many deltas it takes in one by one at most.
 const MANY_DELTAS: usize = 5_000;
 
-pub struct Writing {
-    of: Of,
-    text: ObjId,
+fn make(text: &mut Object, edits: &[Edit]) {
+    text.write(|transaction, text| {
+        for Edit { at, delete, insert } in edits {
+            transaction.splice_text(text, *at, *delete as isize, insert).expect("it fits");
+        }
+    });
 }
 
-impl Writing {
-    pub fn new(replica: u64) -> Self {
-        let mut doc = Document::new().with_actor(ActorId::from([0; 16].as_slice()));
-        let mut transaction = doc.transaction();
-        let text = transaction.put_object(ROOT, "text", ObjType::Text).expect("a root key");
-        transaction.commit_with(CommitOptions::default().with_time(0));
-        doc.set_actor(actor(replica));
-        Self { of: Of::new(doc), text }
-    }
-
-    fn make(&mut self, edits: &[Edit]) {
-        let text = &self.text;
-        self.of.write(|transaction| {
-            for Edit { at, delete, insert } in edits {
-                transaction.splice_text(text, *at, *delete as isize, insert).expect("it fits");
-            }
-        });
-    }
-}
-
-impl Replicated for Writing {
-    fn save(&mut self) -> Vec<u8> {
-        self.of.save()
-    }
-
-    fn load(&mut self, bytes: &[u8]) {
-        self.of.load(bytes);
-        let (_, text) = self.of.doc.get(ROOT, "text").expect("a root key").expect("it was made");
-        self.text = text;
-    }
-
-    fn version(&mut self) -> Vec<u8> {
-        self.of.doc.get_heads().iter().flat_map(|hash| hash.0).collect()
-    }
-
-    fn since(&mut self, version: &[u8]) -> Na<Vec<u8>> {
-        self.of.since(version)
-    }
-
-    fn apply(&mut self, bytes: &[u8]) {
-        self.of.apply(bytes);
-    }
-}
-
-impl Text for Writing {
+impl Text for Object {
     fn write_in_one(&mut self, edits: &[Edit]) -> Na<()> {
         if edits.iter().map(|edit| edit.insert.len()).sum::<usize>() > MANY {
             return Err("each letter takes about 10 us, so 10 MB take minutes");
         }
-        self.make(edits);
+        make(self, edits);
         Ok(())
     }
 
     fn write(&mut self, edit: &Edit) -> Vec<u8> {
-        self.make(std::slice::from_ref(edit));
-        self.of.doc.get_last_local_change().expect("it was just made").raw_bytes().to_vec()
+        make(self, std::slice::from_ref(edit));
+        self.last()
     }
 
     fn takes_in(&self, deltas: usize) -> Na<()> {
@@ -79,6 +38,7 @@ impl Text for Writing {
     }
 
     fn read(&mut self) -> String {
-        self.of.doc.text(&self.text).expect("it is a text")
+        let (doc, text) = self.doc();
+        doc.text(text).expect("it is a text")
     }
 }

@@ -3,7 +3,7 @@
 use loro::{LoroList, LoroValue, ValueOrContainer};
 
 use super::Document;
-use crate::system::{Insertion, List, Na, Replicated};
+use crate::system::{Insertion, List, Na, forward};
 
 pub struct Listing {
     document: Document,
@@ -18,27 +18,7 @@ impl Listing {
     }
 }
 
-impl Replicated for Listing {
-    fn save(&mut self) -> Vec<u8> {
-        self.document.save()
-    }
-
-    fn load(&mut self, bytes: &[u8]) {
-        self.document.apply(bytes);
-    }
-
-    fn version(&mut self) -> Vec<u8> {
-        self.document.version()
-    }
-
-    fn since(&mut self, version: &[u8]) -> Na<Vec<u8>> {
-        self.document.since(version)
-    }
-
-    fn apply(&mut self, bytes: &[u8]) {
-        self.document.apply(bytes);
-    }
-}
+forward!(Listing, document);
 
 impl List for Listing {
     fn insert_in_one(&mut self, insertions: &[Insertion]) -> Na<()> {
