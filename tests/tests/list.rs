@@ -154,7 +154,7 @@ fn what_is_put_in_place_of_something_stands_behind_what_others_put_before_that()
         let mut ann = replica::<List<char>>(ids.0);
         let _ = ann.update(|list| list.extend("abc".chars()));
         let mut bob = ann.fork(id(ids.1));
-        let _ = ann.update(|list| replace(list));
+        let _ = ann.update(replace);
         let _ = bob.update(|list| list.insert(1, 'q').unwrap());
         exchange(&mut ann, &mut bob);
         assert_eq!(
