@@ -232,7 +232,9 @@ mod doc;
 mod flag;
 mod list;
 mod map;
+mod movable;
 mod ordered;
+mod placed;
 mod register;
 mod replica;
 mod sequence;
@@ -241,6 +243,7 @@ mod store;
 #[cfg(feature = "proptest")]
 pub mod testing;
 mod text;
+mod tree;
 
 pub use causal::{
     CausalContext, Dot, Dots, HybridClock, LocalDot, MAX_COUNTER, MAX_DRIFT_MILLIS, MAX_REPLICAS,
@@ -258,6 +261,7 @@ pub use doc::{Doc, DocEntry, Kind, Scalar};
 pub use flag::{DisableWinsFlag, EnableWinsFlag};
 pub use list::{BadIndex, ElementId, List};
 pub use map::{AddWinsMap, GMap, LwwMap};
+pub use movable::MovableList;
 pub use ordered::{Bias, Cursor};
 pub use register::{LwwRegister, MaxRegister, MinRegister, MvRegister};
 pub use replica::{Garbage, Merged, Refused, Replica, Since};
@@ -305,6 +309,7 @@ pub use text::{BadPosition, Position, Text, TextEdit, TextSnapshot};
 /// ```
 #[cfg(feature = "derive")]
 pub use tombolo_crdt_derive::Crdt;
+pub use tree::{BadNode, MAX_TREE_DEPTH, NodeId, ParseNodeIdError, Tree};
 
 #[doc(hidden)]
 pub use serde;

@@ -6,9 +6,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, PnCounter,
-    RemoveWinsSet, Replica, Scalar, Text, TwoPhaseSet,
+    AddWinsMap, AddWinsSet, BadNode, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag,
+    GCounter, GMap, GSet, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, Mut,
+    MvRegister, NodeId, PnCounter, RemoveWinsSet, Replica, Scalar, Text, Tree, TwoPhaseSet,
 };
 use tombolo_tests::model::program::{World, id, programs};
 use tombolo_tests::model::{cases, laws};
@@ -271,6 +271,126 @@ fn on_list(list: &mut Mut<'_, List<String>>, op: &TextOp) {
         TextOp::Become(content) => list.set(list.len() - 1, *content).expect("there is a last one"),
         TextOp::Clear => list.clear(),
     }
+}
+
+#[derive(Debug, Clone)]
+enum PlacedOp {
+    /// Below the how-manieth node, at what place, and what it holds.
+    Make(u8, u8, u8),
+    Write(u8, Option<u8>),
+    Move(u8, u8, u8),
+    MoveMany(u8, u8, u8),
+    Delete(u8),
+    Restore(u8),
+    Purge(u8),
+    Clear,
+}
+
+fn placed_op() -> impl Strategy<Value = PlacedOp> + Clone {
+    let any = any::<u8>;
+    prop_oneof![
+        5 => (any(), any(), small()).prop_map(|(under, at, value)| PlacedOp::Make(under, at, value)),
+        2 => (any(), prop::option::weighted(0.8, small())).prop_map(|(node, value)| PlacedOp::Write(node, value)),
+        6 => (any(), any(), any()).prop_map(|(node, under, at)| PlacedOp::Move(node, under, at)),
+        1 => (any(), any(), any()).prop_map(|(from, len, to)| PlacedOp::MoveMany(from, len, to)),
+        2 => any().prop_map(PlacedOp::Delete),
+        1 => any().prop_map(PlacedOp::Restore),
+        1 => any().prop_map(PlacedOp::Purge),
+        1 => prop::bool::weighted(0.2).prop_map(|all| if all { PlacedOp::Clear } else { PlacedOp::Delete(0) }),
+    ]
+}
+
+fn write(mut value: Mut<'_, MvRegister<u8>>, what: Option<u8>) {
+    match what {
+        Some(what) => value.set(what),
+        None => value.clear(),
+    }
+}
+
+fn on_movable(list: &mut Mut<'_, MovableList<MvRegister<u8>>>, op: &PlacedOp) {
+    let place = |at: u8| usize::from(at) % (list.len() + 1);
+    match op {
+        PlacedOp::Make(_, at, value) => {
+            write(list.insert(place(*at)).expect("there is such a place"), Some(*value));
+        }
+        _ if list.is_empty() => {}
+        PlacedOp::Write(at, value) => {
+            write(list.at(usize::from(*at) % list.len()).expect("there is such an element"), *value);
+        }
+        PlacedOp::Move(from, _, to) => {
+            let (from, to) = (usize::from(*from) % list.len(), usize::from(*to) % list.len());
+            let id = list.id_at(from);
+            list.move_to(from, to).expect("there are such elements");
+            assert_eq!(list.id_at(to), id);
+        }
+        PlacedOp::MoveMany(from, len, to) => {
+            let start = place(*from);
+            let len = usize::from(*len % 4).min(list.len() - start);
+            let to = usize::from(*to) % (list.len() - len + 1);
+            let ids: Vec<_> = (start..start + len).map(|at| list.id_at(at)).collect();
+            list.move_range(start..start + len, to).expect("there is such a part");
+            assert_eq!((to..to + len).map(|at| list.id_at(at)).collect::<Vec<_>>(), ids);
+        }
+        PlacedOp::Delete(at) | PlacedOp::Restore(at) | PlacedOp::Purge(at) => {
+            list.remove(usize::from(*at) % list.len()).expect("there is such an element");
+        }
+        PlacedOp::Clear => list.clear(),
+    }
+}
+
+fn on_tree(tree: &mut Mut<'_, Tree<MvRegister<u8>>>, op: &PlacedOp) {
+    let nodes: Vec<NodeId> = tree.iter().map(|(id, _)| id).collect();
+    let trash: Vec<NodeId> = tree.trash().collect();
+    // One more than there are: nothing.
+    let pick = |nth: u8, of: &[NodeId]| of.get(usize::from(nth) % (of.len() + 1)).copied();
+    let place =
+        |tree: &Tree<MvRegister<u8>>, parent, at: u8| usize::from(at) % (tree.count_children(parent) + 1);
+    match op {
+        PlacedOp::Make(under, at, value) => {
+            let parent = pick(*under, &nodes);
+            let at = place(tree, parent, *at);
+            let (id, value_of) = tree.insert(parent, at).expect("there is such a place");
+            write(value_of, Some(*value));
+            assert_eq!((tree.position(id), tree.parent(id)), (Some(at), parent));
+        }
+        PlacedOp::Write(node, value) => {
+            if let Some(id) = pick(*node, &nodes) {
+                write(tree.at(id).expect("it is there"), *value);
+            }
+        }
+        PlacedOp::Move(node, under, at) | PlacedOp::MoveMany(node, under, at) => {
+            let (Some(id), parent) = (pick(*node, &nodes), pick(*under, &nodes)) else { return };
+            let at = place(tree, parent, *at);
+            match tree.move_to(id, parent, at) {
+                Ok(()) => assert_eq!((tree.position(id), tree.parent(id)), (Some(at), parent)),
+                Err(BadNode::BelowItself(_) | BadNode::BeyondEnd { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        PlacedOp::Delete(node) => {
+            if let Some(id) = pick(*node, &nodes) {
+                tree.delete(id).expect("it is there");
+                assert!(!tree.contains(id) && tree.trash().any(|other| other == id));
+            }
+        }
+        PlacedOp::Restore(node) => {
+            if let Some(id) = pick(*node, &trash) {
+                tree.restore(id).expect("it is in the trash");
+                assert!(tree.contains(id));
+            }
+        }
+        PlacedOp::Purge(node) => {
+            if let Some(id) = pick(*node, &trash).or_else(|| pick(*node, &nodes)) {
+                tree.purge(id).expect("it is there");
+                assert!(tree.get(id).is_none());
+            }
+        }
+        PlacedOp::Clear => _ = tree.empty_trash(),
+    }
+    let sound: Vec<(NodeId, usize)> = tree.iter().collect();
+    assert!(
+        sound.iter().all(|(id, depth)| tree.contains(*id) && tree.parent(*id).is_none() == (*depth == 0))
+    );
 }
 
 #[derive(Debug, Clone)]
@@ -587,6 +707,14 @@ laws!(text, Text, text_op(), on_text);
 laws!(map_of_texts, AddWinsMap<u8, Text>, map_op(text_op()), |map, op| on_map(map, op, on_text));
 laws!(list, List<String>, text_op(), on_list);
 laws!(map_of_lists, AddWinsMap<u8, List<String>>, map_op(text_op()), |map, op| on_map(map, op, on_list));
+laws!(movable_list, MovableList<MvRegister<u8>>, placed_op(), on_movable);
+laws!(map_of_movable_lists, AddWinsMap<u8, MovableList<MvRegister<u8>>>, map_op(placed_op()), |map, op| {
+    on_map(map, op, on_movable);
+});
+laws!(tree, Tree<MvRegister<u8>>, placed_op(), on_tree);
+laws!(map_of_trees, AddWinsMap<u8, Tree<MvRegister<u8>>>, map_op(placed_op()), |map, op| {
+    on_map(map, op, on_tree);
+});
 laws!(lww_register, LwwRegister<u8>, register_op(), on_lww);
 laws!(mv_register, MvRegister<u8>, register_op(), on_mv);
 laws!(g_set, GSet<u8>, small(), |set, element| set.add(*element));

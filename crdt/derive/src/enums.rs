@@ -201,6 +201,10 @@ fn store(choice: &Choice) -> Tokens {
                 #(#krate::DotStore::settle(&mut self.#fields);)*
             }
 
+            fn rename(&mut self, renamed: &dyn ::core::ops::Fn(#krate::Dot) -> #krate::Dot) {
+                #(#krate::DotStore::rename(&mut self.#fields, renamed);)*
+            }
+
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {
                 #krate::DotStore::dots(&self.__chosen, each);
                 #(#krate::DotStore::dots(&self.#fields, each);)*

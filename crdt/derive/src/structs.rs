@@ -213,6 +213,10 @@ fn store(schema: &Schema) -> Tokens {
                 #(#krate::DotStore::settle(&mut self.#members);)*
             }
 
+            fn rename(&mut self, renamed: &dyn ::core::ops::Fn(#krate::Dot) -> #krate::Dot) {
+                #(#krate::DotStore::rename(&mut self.#members, renamed);)*
+            }
+
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {
                 #(#krate::DotStore::dots(&self.#members, each);)*
                 self.#unknown.dots(each);

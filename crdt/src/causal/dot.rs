@@ -40,6 +40,14 @@ impl TryFrom<UncheckedDot> for Dot {
     type Error = BadCounter;
 
     fn try_from(UncheckedDot { replica, counter }: UncheckedDot) -> Result<Self, BadCounter> {
+        Self::checked(replica, counter)
+    }
+}
+
+impl Dot {
+    /// # Errors
+    /// With a counter that none has.
+    pub(crate) fn checked(replica: ReplicaId, counter: u64) -> Result<Self, BadCounter> {
         if (1..=MAX_COUNTER).contains(&counter) {
             Ok(Self { replica, counter })
         } else {

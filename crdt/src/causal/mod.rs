@@ -10,6 +10,7 @@ mod version;
 
 pub use clock::{HybridClock, MAX_DRIFT_MILLIS, Stamp};
 pub use context::{CausalContext, Dots};
+pub(crate) use dot::BadCounter;
 pub use dot::{Dot, LocalDot, MAX_COUNTER, MAX_REPLICAS, ReplicaIndex};
 pub use replica_id::{ParseReplicaIdError, ReplicaId};
 pub use table::ReplicaTable;

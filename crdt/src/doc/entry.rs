@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use super::{Doc, Scalar};
-use crate::causal::LocalDot;
+use crate::causal::{Dot, LocalDot};
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 use crate::map::reset;
 use crate::store::{
@@ -298,6 +298,10 @@ impl DotStore for DocEntry {
 
     fn settle(&mut self) {
         self.typed.iter_mut().for_each(|typed| each!(typed, value => value.settle()));
+    }
+
+    fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
+        self.typed.iter_mut().for_each(|typed| each!(typed, value => value.rename(renamed)));
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

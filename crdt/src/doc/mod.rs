@@ -15,7 +15,7 @@ use alloc::string::String;
 
 use serde::Serializer;
 
-use crate::causal::LocalDot;
+use crate::causal::{Dot, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen, Sweep};
 use crate::{
@@ -237,6 +237,10 @@ impl DotStore for Doc {
 
     fn settle(&mut self) {
         self.entries.settle();
+    }
+
+    fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
+        self.entries.rename(renamed);
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

@@ -9,6 +9,7 @@
 mod write;
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -49,10 +50,20 @@ pub struct List<T: Value> {
     body: Ordered<[Written<T>]>,
 }
 
-/// The name of an element of a [`List`], the same at every replica, as long as it is there. It can be kept and sent to others. What a store wrote alone
+/// The name of an element of a [`List`] or [`MovableList`](crate::MovableList), the same at every replica, as long as it is there. It can be kept and sent to others. What a store wrote alone
 /// before it was set back has another name afterwards ([`disown`](crate::Replica::disown)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ElementId(Dot);
+
+impl ElementId {
+    pub(crate) const fn of(dot: Dot) -> Self {
+        Self(dot)
+    }
+
+    pub(crate) const fn dot(self) -> Dot {
+        self.0
+    }
+}
 
 /// A place that is none in this list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -191,10 +202,10 @@ impl<T: Value> Crdt for List<T> {
 }
 
 impl<T: Value> DotStore for List<T> {
-    walks!([Written<T>]);
+    walks!(Ordered<[Written<T>]>);
 
     fn remembered(&self, sweep: &mut Sweep<'_>) {
-        self.body.remembered(sweep);
+        self.body.remembered(sweep, &BTreeSet::new());
     }
 
     fn look(&self, _: Look<'_>) -> Seen {

@@ -105,8 +105,11 @@ impl<K: Clone + Ord + Hash, S: DotStore> Entries<K, S> {
     }
 
     pub(super) fn settle(&mut self) {
-        self.shown.values_mut().for_each(DotStore::settle);
-        self.hidden.iter_mut().flat_map(|hidden| hidden.values_mut()).for_each(DotStore::settle);
+        self.values_mut().for_each(DotStore::settle);
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut S> {
+        self.shown.values_mut().chain(self.hidden.iter_mut().flat_map(|hidden| hidden.values_mut()))
     }
 
     pub(super) fn is_bottom(&self) -> bool {
@@ -214,6 +217,10 @@ macro_rules! impl_entries {
 
             fn settle(&mut self) {
                 self.entries.settle();
+            }
+
+            fn rename(&mut self, renamed: &dyn Fn($crate::causal::Dot) -> $crate::causal::Dot) {
+                self.entries.values_mut().for_each(|value| value.rename(renamed));
             }
 
             fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

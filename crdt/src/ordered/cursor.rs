@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Elements, Ordered};
+use super::{ABSENT, Elements, Ordered};
 use crate::causal::{Dot, LocalDot};
 
 /// To which of the letters or elements around it a [`Cursor`] keeps.
@@ -59,6 +59,17 @@ impl<C: Elements + ?Sized> Ordered<C> {
             dot: Dot { replica: self.sequence.ids().id(element.replica()), counter: element.counter() },
             head: self.sequence.head_of(element),
         }
+    }
+
+    /// What the sequence calls a dot of the replica, if it knows any of its author.
+    pub(crate) fn here(&self, dot: LocalDot) -> Option<LocalDot> {
+        let row = self.rows.inner.get(dot.replica() as usize).copied().filter(|row| *row != ABSENT)?;
+        Some(LocalDot::new(row, dot.counter()))
+    }
+
+    /// What the replica calls an element that is there.
+    pub(crate) fn outer(&self, element: LocalDot) -> LocalDot {
+        self.rows.outer(element)
     }
 
     /// The element of this name, if anything of its author is known here.

@@ -110,13 +110,13 @@ fn put(rows: &mut Vec<ReplicaIndex>, at: ReplicaIndex, row: ReplicaIndex) {
 
 /// What a [`DotStore`](crate::store::DotStore) walks of which all is in the field `body`.
 macro_rules! walks {
-    ($elements:ty) => {
+    ($body:ty) => {
         fn take_in(&mut self, node: $crate::delta::Node<'_>, join: &mut $crate::store::Join<'_>) {
             self.body.take_in(node, join);
         }
 
         fn settle(&mut self) {
-            self.body.sequence.settle();
+            self.body.settle();
         }
 
         fn retain(&mut self, keep: &mut dyn FnMut($crate::causal::LocalDot) -> bool) {
@@ -148,7 +148,7 @@ macro_rules! walks {
         }
 
         fn check(node: $crate::delta::Node<'_>) -> Result<(), $crate::delta::Mismatch> {
-            $crate::ordered::Ordered::<$elements>::check(node)
+            <$body>::check(node)
         }
     };
 }

@@ -175,6 +175,10 @@ impl<C: Elements + ?Sized> Ordered<C> {
         }
     }
 
+    pub(crate) fn settle(&mut self) {
+        self.sequence.settle();
+    }
+
     pub(crate) fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
         let mut gone: Vec<(LocalDot, LocalDot)> = Vec::new();
         for (first, elements) in self.sequence.live() {
@@ -263,25 +267,27 @@ impl<C: Elements + ?Sized> Ordered<C> {
         }
     }
 
-    pub(crate) fn remembered(&self, sweep: &mut Sweep<'_>) {
+    /// As if the elements that are `going`, as the sequence calls them, were gone.
+    pub(crate) fn remembered(&self, sweep: &mut Sweep<'_>, going: &BTreeSet<LocalDot>) {
         sweep.naming(self.frozen.keys().copied());
         let outer = |head: LocalDot| self.rows.outer(head);
         let (known, others): (Vec<LocalDot>, Vec<LocalDot>) =
             self.frozen.keys().copied().partition(|dot| sweep.is_stable(*dot));
         // Others are waited for first, so that not each look names a few more.
         if others.is_empty() {
-            let faded = self.sequence.faded(|_| false).into_iter();
+            let faded = self.sequence.faded(|_| false, going).into_iter();
             sweep.fade(faded.filter(|head| !self.sequence.is_run_frozen(*head)).map(outer));
         }
         if !known.is_empty() {
             let named: BTreeSet<(ReplicaId, u64)> =
                 known.iter().flat_map(|dot| heads_named(&self.frozen[dot])).collect();
             let name = |head: LocalDot| (self.sequence.ids().id(head.replica()), head.counter());
-            let gone = self.sequence.faded(|head| !named.contains(&name(head)));
+            let gone = self.sequence.faded(|head| !named.contains(&name(head)), going);
             // SUBTLE: what names a run that has faded and stays is needed: another may be about to let both go, who does not
             // know of this sweep, and until then nobody may hang anything on it.
-            let going: BTreeSet<LocalDot> = gone.iter().copied().collect();
-            let staying = self.sequence.faded(|_| false).into_iter().filter(|head| !going.contains(head));
+            let heads: BTreeSet<LocalDot> = gone.iter().copied().collect();
+            let staying =
+                self.sequence.faded(|_| false, going).into_iter().filter(|head| !heads.contains(head));
             let staying: BTreeSet<(ReplicaId, u64)> = staying.map(name).collect();
             let is_done =
                 |dot: &LocalDot| !heads_named(&self.frozen[dot]).any(|head| staying.contains(&head));

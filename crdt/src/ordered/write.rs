@@ -10,13 +10,20 @@ use crate::delta::PlaceId;
 use crate::store::deeper;
 
 impl<C: Elements + ?Sized> Ordered<C> {
-    /// Inserts elements before the one at `at`, or at the end.
+    /// Inserts elements before the one at `at`, or at the end; yields the first, if there are any.
     ///
     /// # Panics
     /// If an element refuses to be written; nothing has happened then.
-    pub(crate) fn put(&mut self, tx: &mut Tx, place: PlaceId, depth: usize, at: usize, elements: &C) {
+    pub(crate) fn put(
+        &mut self,
+        tx: &mut Tx,
+        place: PlaceId,
+        depth: usize,
+        at: usize,
+        elements: &C,
+    ) -> Option<LocalDot> {
         if elements.items().is_empty() {
-            return;
+            return None;
         }
         deeper(depth);
         let mut scratch = Scratch::default();
@@ -24,7 +31,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
         let Self { sequence, rows, .. } = &mut *self;
         let row = rows.open(tx.row(), tx.table(), sequence);
         let next = LocalDot::new(row, tx.next().counter());
-        let mut begun = None;
+        let (mut begun, mut put) = (None, None);
         sequence.insert(at, elements, next, tx.kept, |origin, ids| {
             if let Some(origin) = origin {
                 let dot = tx.dot();
@@ -39,11 +46,14 @@ impl<C: Elements + ?Sized> Ordered<C> {
                 let dot = tx.dots(count);
                 tx.draft.put_run(place, dot, count, part);
             }
-            LocalDot::new(row, first.counter())
+            let first = LocalDot::new(row, first.counter());
+            put = Some(first);
+            first
         });
         if let Some((head, origin, told)) = begun.filter(|_| tx.kept > 0) {
             self.note(head, origin, told);
         }
+        put
     }
 
     /// Deletes the elements of a range, which there are.

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
+use crate::causal::{Dot, LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::{Parts, Run};
 use crate::store::{Conflict, Crdt, Disputes, DotStore, Plain, View};
 use pending::Pending;
@@ -137,6 +137,10 @@ impl<T: Crdt> Replica<T> {
         let mut fork = Self::with_hash_seed(id, self.tx.seed);
         fork.tx.clock = self.tx.clock.at_same_time();
         fork.adopt(&state);
+        fork.state.rename(&|dot| {
+            let is_disowned = dot.replica == of && dot.counter > after;
+            if is_disowned { Dot { replica: id, counter: dot.counter - after } } else { dot }
+        });
         fork.ring.restart(&fork.known);
         fork
     }

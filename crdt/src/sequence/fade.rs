@@ -5,17 +5,23 @@
 //! hangs where it would if they were not there, but for those elements that something else hangs on. Once all know that it is frozen, and
 //! all that they wrote before is known here, and it still has faded, nobody needs to be told any more where it stood.
 
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::piece::Piece;
+use super::piece::{Piece, after};
 use super::tree::Place;
 use super::{Items, Origin, START, Sequence, Side};
 use crate::causal::LocalDot;
 
 impl<C: Items + ?Sized> Sequence<C> {
-    /// The heads of faded runs, ascending by row and counter, without those that `is_needed` and those that these hang on.
-    pub(crate) fn faded(&self, is_needed: impl Fn(LocalDot) -> bool) -> Vec<LocalDot> {
+    /// The heads of faded runs, ascending by row and counter, without those that `is_needed` and those that these hang on; as if the elements
+    /// that are `going` were gone.
+    pub(crate) fn faded(
+        &self,
+        is_needed: impl Fn(LocalDot) -> bool,
+        going: &BTreeSet<LocalDot>,
+    ) -> Vec<LocalDot> {
         // By row: which number its first run has.
         let mut starts = Vec::with_capacity(self.rows.rows.len());
         let mut heads = Vec::new();
@@ -34,7 +40,10 @@ impl<C: Items + ?Sized> Sequence<C> {
                 open.push(at);
             }
         };
-        for piece in self.tree.iter().filter(|piece| piece.is_live()) {
+        let stays = |piece: &Piece| {
+            piece.is_live() && (0..piece.len()).any(|nth| !going.contains(&after(piece.first(), nth)))
+        };
+        for piece in self.tree.iter().filter(stays) {
             keep(number(piece.first()), &mut open);
         }
         for (&start, known) in starts.iter().zip(&self.rows.rows) {
@@ -131,7 +140,7 @@ mod tests {
         sequence.freeze(head);
         sequence.settle();
         // It is the last of its replica, so it has not faded.
-        assert!(sequence.faded(|_| false).is_empty() && sequence.is_run_frozen(head));
+        assert!(sequence.faded(|_| false, &BTreeSet::new()).is_empty() && sequence.is_run_frozen(head));
         sequence.remove_run(head);
         sequence.settle();
         assert_eq!(sequence.runs().count(), 0);

@@ -245,7 +245,7 @@ impl<C: Items + ?Sized> Sequence<C> {
     }
 
     /// Whether one element that has a place stands before another.
-    pub(super) fn is_before(&self, a: LocalDot, b: LocalDot) -> bool {
+    pub(crate) fn is_before(&self, a: LocalDot, b: LocalDot) -> bool {
         match (self.place_of(a), self.place_of(b)) {
             (Some((one, from)), Some((other, at))) => {
                 self.tree.compare(one, other).then(from.cmp(&at)) == Ordering::Less

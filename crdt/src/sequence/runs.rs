@@ -130,7 +130,7 @@ impl Rows {
     }
 
     /// The order of dots that is the same everywhere.
-    pub(super) fn compare(&self, a: LocalDot, b: LocalDot) -> Ordering {
+    pub(crate) fn compare(&self, a: LocalDot, b: LocalDot) -> Ordering {
         if a.replica() == b.replica() {
             return a.cmp(&b);
         }

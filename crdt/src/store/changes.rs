@@ -13,6 +13,7 @@ use super::{DotStore, Key, Plain, Rows, decode_key, write_key};
 use crate::causal::{Dots, ReplicaId};
 use crate::delta::{Bytes, Node};
 use crate::ordered::Stretch;
+use crate::placed::Row;
 
 /// What one delta changed. How serde writes the values see [`Plain`]: to be applied elsewhere they go by a binary format.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +219,8 @@ pub(crate) enum Sight {
     Fields(Vec<(&'static str, Seen)>),
     /// Elements in their order, by their names.
     Order(Vec<Stretch>),
+    /// Elements that can be moved, with what they held.
+    Rows(Vec<Row>, Box<Seen>),
     /// What the variant that is shown holds, with the variant's name, if nothing else can change; with nothing if that cannot either.
     Variant(&'static str, Option<Box<Seen>>),
 }

@@ -66,12 +66,13 @@ impl Plain {
         }
     }
 
-    /// What stands at a path: of a map the value under each step, of a set the element itself.
+    /// What stands at a path: of a map the value under each step, of a list the one at that place, of a set the element itself.
     #[must_use]
     pub fn get(&self, path: &[Self]) -> Option<&Self> {
         let Some((first, rest)) = path.split_first() else { return Some(self) };
         match self {
             Self::Map(map) => map.get(first)?.get(rest),
+            Self::List(list) => list.get(first.as_place()?)?.get(rest),
             Self::Set(set) if rest.is_empty() => set.get(first),
             _ => None,
         }
@@ -81,6 +82,14 @@ impl Plain {
         let Some((first, rest)) = path.split_first() else { return Some(self) };
         match self {
             Self::Map(map) => map.get_mut(first)?.get_mut(rest),
+            Self::List(list) => list.get_mut(first.as_place()?)?.get_mut(rest),
+            _ => None,
+        }
+    }
+
+    fn as_place(&self) -> Option<usize> {
+        match self {
+            Self::Int(at) => usize::try_from(*at).ok(),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use serde::Serializer;
 
 use super::{Disputes, Gathered, Join, Look, Mut, Plain, Seen, Sweep, View};
-use crate::causal::{Dots, LocalDot};
+use crate::causal::{Dot, Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 
 /// A replicated type: what a [`Replica`](crate::Replica) can hold and an [`AddWinsMap`](crate::AddWinsMap) can nest.
@@ -71,6 +71,11 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// Brings into order what came in slices of a state, before anything is read. Until then [`take_in`](Self::take_in), [`dots`](Self::dots),
     /// [`is_bottom`](Self::is_bottom) and [`shows`](Self::shows) are all that is asked of it.
     fn settle(&mut self) {}
+
+    /// Has what is named by dots have other names, here and below: their dots are called otherwise from now on.
+    fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
+        let _ = renamed;
+    }
 
     /// Drops map entries below `node` that a transaction opened and left empty.
     fn prune(&mut self, node: Node<'_>) {

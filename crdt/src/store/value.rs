@@ -14,6 +14,7 @@ use crate::counter::Ledger;
 use crate::delta::{Bytes, Mismatch, Number, read_signed, read_unsigned};
 use crate::doc::Scalar;
 use crate::map::Entry;
+use crate::placed::{ListPlace, Name, TreePlace};
 use crate::register::Stamped;
 
 /// What a register can hold: any plain value that serde can write and read.
@@ -131,6 +132,9 @@ pub(crate) fn reads_back<V: 'static>() -> bool {
         TypeId::of::<V>() == TypeId::of::<T>()
     }
     is::<V, Ledger>()
+        || is::<V, ListPlace>()
+        || is::<V, TreePlace>()
+        || is::<V, Name>()
         || is_one_of!(bool, u8, u16, u32, u64, i8, i16, i32, i64, f32, f64, char, String, Vec<u8>, Scalar)
 }
 

@@ -12,6 +12,7 @@ mod snapshot;
 mod write;
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -182,11 +183,11 @@ impl Crdt for Text {
 }
 
 impl DotStore for Text {
-    walks!(str);
+    walks!(Ordered<str>);
 
     fn remembered(&self, sweep: &mut Sweep<'_>) {
         sweep.letters(self.len());
-        self.body.remembered(sweep);
+        self.body.remembered(sweep, &BTreeSet::new());
     }
 
     fn look(&self, _: Look<'_>) -> Seen {

@@ -1,0 +1,148 @@
+//! Writing.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::MovableList;
+use crate::causal::LocalDot;
+use crate::placed::{Hand, ListPlace, ROOT};
+use crate::store::{Crdt, Mut};
+use crate::{BadIndex, ElementId};
+
+impl<V: Crdt> Mut<'_, MovableList<V>> {
+    fn hand(&mut self) -> Hand<'_, ListPlace, V> {
+        Hand { body: &mut self.state.body, tx: self.tx, place: self.place, depth: self.depth }
+    }
+
+    /// Makes an element before the one at `at`, or at the end, and yields write access to it. It comes into being with the first thing
+    /// written to it; only until this transaction ends is it there without.
+    ///
+    /// # Errors
+    /// When there is no such place; nothing changes then.
+    pub fn insert(&mut self, at: usize) -> Result<V::Mut<'_>, BadIndex> {
+        let len = self.state.len();
+        if at > len {
+            return Err(BadIndex::BeyondEnd { at, len });
+        }
+        let mut hand = self.hand();
+        let element = hand.make(ROOT, at, ListPlace::made());
+        Ok(hand.value(element))
+    }
+
+    /// As [`insert`](Self::insert), at the end.
+    pub fn push(&mut self) -> V::Mut<'_> {
+        let len = self.state.len();
+        let mut hand = self.hand();
+        let element = hand.make(ROOT, len, ListPlace::made());
+        hand.value(element)
+    }
+
+    /// Write access to the element at `at`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn at(&mut self, at: usize) -> Result<V::Mut<'_>, BadIndex> {
+        let element = self.state.element_at(at)?;
+        Ok(self.hand().value(element))
+    }
+
+    /// Write access to an element by its name; `None` if it is not there.
+    pub fn by_id(&mut self, id: ElementId) -> Option<V::Mut<'_>> {
+        let element = self.state.body.element(id.dot())?;
+        Some(self.hand().value(element))
+    }
+
+    /// Moves the element at `from`, so that it is the one at `to` afterwards.
+    ///
+    /// # Errors
+    /// When there is no such element, or will not be; nothing changes then.
+    pub fn move_to(&mut self, from: usize, to: usize) -> Result<(), BadIndex> {
+        let element = self.state.element_at(from)?;
+        self.state.element_at(to)?;
+        if from != to {
+            self.put(element, to);
+        }
+        Ok(())
+    }
+
+    /// Moves an element by its name, so that it is the one at `to` afterwards, or the last if there are not as many; says whether it was there.
+    pub fn move_id(&mut self, id: ElementId, to: usize) -> bool {
+        let Some(element) = self.state.body.element(id.dot()) else { return false };
+        let to = to.min(self.state.len() - 1);
+        if self.state.body.position(element) != Some(to) {
+            self.put(element, to);
+        }
+        true
+    }
+
+    /// Moves the elements of a part, so that the first of them is the one at `to` afterwards and the others stand behind it as they did.
+    /// For others each is moved by itself: of what they moved at the same time, the later move is followed.
+    ///
+    /// # Errors
+    /// When there is no such part, or it would end behind the end; nothing changes then.
+    pub fn move_range(&mut self, range: Range<usize>, to: usize) -> Result<(), BadIndex> {
+        let part = self.part(range.clone())?;
+        let len = self.state.len();
+        let last = to.saturating_add(part.len());
+        if last > len {
+            return Err(BadIndex::BeyondEnd { at: last, len });
+        }
+        if to < range.start {
+            part.into_iter().zip(to..).for_each(|(element, to)| self.put(element, to));
+        } else if to > range.start {
+            // What is moved forth leaves room behind it: each is the last of those that have been moved.
+            part.into_iter().for_each(|element| self.put(element, last - 1));
+        }
+        Ok(())
+    }
+
+    /// Deletes the element at `at`, with what it holds.
+    ///
+    /// # Errors
+    /// When there is none; nothing changes then.
+    pub fn remove(&mut self, at: usize) -> Result<(), BadIndex> {
+        let element = self.state.element_at(at)?;
+        self.hand().delete(element);
+        Ok(())
+    }
+
+    /// Deletes an element by its name; says whether it was there.
+    pub fn remove_id(&mut self, id: ElementId) -> bool {
+        let element = self.state.body.element(id.dot());
+        element.map(|element| self.hand().delete(element)).is_some()
+    }
+
+    /// Deletes the elements of a part.
+    ///
+    /// # Errors
+    /// When there is no such part; nothing changes then.
+    pub fn delete(&mut self, range: Range<usize>) -> Result<(), BadIndex> {
+        let part = self.part(range)?;
+        part.into_iter().for_each(|element| self.hand().delete(element));
+        Ok(())
+    }
+
+    /// Deletes all elements that are seen here.
+    pub fn clear(&mut self) {
+        let all: Vec<LocalDot> = self.state.body.below(ROOT).collect();
+        all.into_iter().for_each(|element| self.hand().delete(element));
+    }
+
+    fn part(&self, Range { start, end }: Range<usize>) -> Result<Vec<LocalDot>, BadIndex> {
+        let len = self.state.len();
+        if start > end {
+            return Err(BadIndex::Reversed { start, end });
+        }
+        if end > len {
+            return Err(BadIndex::BeyondEnd { at: end, len });
+        }
+        Ok(self.state.body.below_from(ROOT, start).take(end - start).collect())
+    }
+
+    fn put(&mut self, element: LocalDot, to: usize) {
+        let name = self.state.body.name(element);
+        let mut hand = self.hand();
+        let stamp = hand.stamp();
+        hand.move_to(element, ROOT, to, ListPlace::moved(stamp, name));
+    }
+}

@@ -1,0 +1,143 @@
+//! What movable lists and trees have in common: elements that hold a value of a replicated type and stand at a place, which can be another one
+//! at any time.
+//!
+//! An element is made at a place of a sequence, of which it has its name, and moving it gives it another one there in place of those that are seen
+//! (Kleppmann 2020, "Moving Elements in List CRDTs"). So there is no more to tell of an element that was moved often than of one that was not, and
+//! the places that nobody has replaced say where everything stands (`index`). Two nodes of a delta's tree hold all of it: the places, and
+//! below the names of elements their values. An element is there if it has both.
+
+mod changes;
+mod index;
+mod place;
+mod siblings;
+mod store;
+mod write;
+
+use crate::causal::{Dot, LocalDot};
+use crate::ordered::Ordered;
+use crate::store::{Crdt, Written};
+use crate::{AddWinsMap, DotStore};
+pub(crate) use changes::Row;
+use index::Index;
+pub(crate) use place::{ListPlace, Name, Placing, TreePlace, Under};
+pub(crate) use write::Hand;
+
+/// What stands below nothing stands below this.
+pub(crate) const ROOT: LocalDot = index::ROOT;
+/// What has been put away stands below this.
+pub(crate) const TRASH: LocalDot = index::TRASH;
+
+/// Elements with what they hold, at their places.
+pub(crate) struct Placed<P: Placing, V: Crdt> {
+    places: Ordered<[Written<P>]>,
+    values: AddWinsMap<Name, V>,
+    /// A function of both.
+    index: Index,
+}
+
+impl<P: Placing, V: Crdt> Default for Placed<P, V> {
+    fn default() -> Self {
+        Self { places: Ordered::default(), values: AddWinsMap::default(), index: Index::default() }
+    }
+}
+
+impl<P: Placing, V: Crdt<State: Clone>> Clone for Placed<P, V> {
+    fn clone(&self) -> Self {
+        Self { places: self.places.clone(), values: self.values.clone(), index: self.index.clone() }
+    }
+}
+
+/// Reading. Elements are called by what the sequence calls the dots that they have their names of; [`ROOT`] and [`TRASH`] are called as elements are.
+impl<P: Placing, V: Crdt> Placed<P, V> {
+    /// The element of this name, if anything of its author is known.
+    pub(crate) fn element(&self, dot: Dot) -> Option<LocalDot> {
+        self.places.element(dot).filter(|element| self.index.has(*element))
+    }
+
+    pub(crate) fn name(&self, element: LocalDot) -> Name {
+        Name(self.places.name(element).dot)
+    }
+
+    /// How many stand below one.
+    pub(crate) fn len_below(&self, under: LocalDot) -> usize {
+        self.index.below(under).map_or(0, |below| below.len())
+    }
+
+    /// Those below one, in their order.
+    pub(crate) fn below(&self, under: LocalDot) -> impl DoubleEndedIterator<Item = LocalDot> + '_ {
+        self.index.below(under).into_iter().flat_map(|below| below.iter())
+    }
+
+    /// Those below one from a place on.
+    pub(crate) fn below_from(&self, under: LocalDot, at: usize) -> impl Iterator<Item = LocalDot> + '_ {
+        self.index.below(under).into_iter().flat_map(move |below| below.iter_from(at))
+    }
+
+    /// The one at a place below another.
+    pub(crate) fn at(&self, under: LocalDot, at: usize) -> Option<LocalDot> {
+        self.index.below(under)?.get(at)
+    }
+
+    /// Where one stands among those beside it.
+    pub(crate) fn position(&self, element: LocalDot) -> Option<usize> {
+        self.index.position(&self.places, element)
+    }
+
+    /// Whether there is such an element.
+    pub(crate) fn is_there(&self, element: LocalDot) -> bool {
+        self.index.has(element)
+    }
+
+    /// Below what one stands that has a place.
+    pub(crate) fn under(&self, element: LocalDot) -> Option<LocalDot> {
+        self.index.seat(element).map(|seat| seat.under)
+    }
+
+    /// What is said of the place that was meant for one that is there.
+    pub(crate) fn meant(&self, element: LocalDot) -> Option<&P> {
+        self.places.sequence.item(self.index.seat(element)?.place()).map(|place| &**place)
+    }
+
+    /// Those below which something stands, and which are not there themselves.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = LocalDot> + '_ {
+        self.index.parents().filter(|&name| name != ROOT && name != TRASH && !self.index.has(name))
+    }
+
+    /// What one holds.
+    pub(crate) fn value(&self, element: LocalDot) -> Option<&V::State> {
+        self.index.has(element).then(|| self.values.get(&self.name(element)))?
+    }
+
+    /// Whether all that there is shows nothing.
+    fn holds(values: &AddWinsMap<Name, V>, places: &index::Places<P>, element: LocalDot) -> bool {
+        values.get(&Name(places.name(element).dot)).is_some_and(DotStore::shows)
+    }
+
+    /// Has the index follow what was changed, of the elements that were touched or of all.
+    fn refresh(&mut self, touched: Option<alloc::vec::Vec<LocalDot>>) {
+        let Self { places, values, index } = self;
+        let holds = |places: &index::Places<P>, element| Self::holds(values, places, element);
+        match touched {
+            Some(touched) => index.refresh(places, touched, holds),
+            None => index.rebuild(places, holds),
+        }
+    }
+}
+
+/// What a [`DotStore`] walks beside what [`Ordered`] does, of which all is in the field `body`.
+macro_rules! walks {
+    () => {
+        fn rename(&mut self, renamed: &dyn Fn($crate::causal::Dot) -> $crate::causal::Dot) {
+            self.body.rename(renamed);
+        }
+
+        fn prune(&mut self, node: $crate::delta::Node<'_>) {
+            self.body.prune(node);
+        }
+
+        fn remembered(&self, sweep: &mut $crate::store::Sweep<'_>) {
+            self.body.remembered(sweep);
+        }
+    };
+}
+pub(crate) use walks;

@@ -1,0 +1,240 @@
+//! Where the dots of places and values are.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::index::owner;
+use super::{Name, Placed, Placing};
+use crate::causal::{Dot, Dots, LocalDot};
+use crate::delta::{Mismatch, Node, TreeWriter};
+use crate::ordered::Ordered;
+use crate::store::{Content, Crdt, Disputes, DotStore, Join, Plain, Sweep, Written, decode_key};
+use crate::{AddWinsMap, Claim};
+
+/// The key of the node that holds the places.
+pub(super) const PLACES: &[u8] = b"p";
+/// The key of the node below which the values stand.
+pub(super) const VALUES: &[u8] = b"v";
+
+/// So many dots of a cover are looked at one by one.
+const FEW: u64 = 64;
+
+impl<P: Placing, V: Crdt> Placed<P, V> {
+    /// Takes out from among those beside them the elements whose places go. `None` if those are too many to be looked at.
+    fn leaving(&mut self, cover: Dots<'_>, join: &Join<'_>) -> Option<Vec<LocalDot>> {
+        let named: u64 = cover.runs().map(|(_, first, last)| last.saturating_sub(first) + 1).sum();
+        if named > FEW {
+            return None;
+        }
+        let mut leaving = Vec::new();
+        for (there, first, last) in join.runs_here(cover) {
+            for counter in first.counter()..=last.counter() {
+                let Some(place) = self.places.here(LocalDot::new(first.replica(), counter)) else { continue };
+                if join.carries(LocalDot::new(there, counter)) {
+                    continue;
+                }
+                if let Some(element) = owner(&mut self.places.sequence, place) {
+                    self.index.detach(&self.places, element);
+                    leaving.push(element);
+                }
+            }
+        }
+        Some(leaving)
+    }
+
+    /// Those whose places a node carries.
+    fn coming(&mut self, node: Node<'_>, join: &Join<'_>) -> Vec<LocalDot> {
+        let mut coming = Vec::new();
+        for span in node.spans() {
+            for counter in (span.first.counter()..).take(span.count as usize) {
+                let dot = join.admit(LocalDot::new(span.first.replica(), counter));
+                let Some(place) = dot.and_then(|dot| self.places.here(dot)) else { continue };
+                let Some(element) = owner(&mut self.places.sequence, place) else { continue };
+                self.index.add(element, place);
+                coming.push(element);
+            }
+        }
+        coming
+    }
+
+    /// Those that a node says something of what they hold.
+    fn holding(&mut self, node: Node<'_>) -> Vec<LocalDot> {
+        let name = |(key, _)| decode_key::<Name>(key).ok();
+        let names = node.children().filter_map(name);
+        names.map(|Name(dot)| LocalDot::new(self.places.sequence.row(dot.replica), dot.counter)).collect()
+    }
+
+    /// Tells that of elements several moved the last is followed.
+    pub(crate) fn disputed(
+        &self,
+        disputes: &mut Disputes<'_>,
+        path: impl Fn(LocalDot) -> Plain,
+        claim: impl Fn(&Self, LocalDot, &P) -> Plain,
+    ) {
+        for (element, seat) in self.index.seats().filter(|(element, _)| self.index.has(*element)) {
+            if seat.places().len() > 1 {
+                let claims = seat.places().iter().filter_map(|&place| {
+                    let said = self.places.sequence.item(place)?;
+                    let by = [self.places.name(place).dot.replica].into();
+                    let value = Some(claim(self, place, said));
+                    Some(Claim { value, by, at: said.moved().map(|(stamp, _)| stamp) })
+                });
+                disputes.below(path(element), |disputes| disputes.settle(claims.collect()));
+            }
+        }
+    }
+
+    /// Where among what stands below `under` a place is.
+    pub(crate) fn rank(&self, under: LocalDot, place: LocalDot) -> usize {
+        self.index.rank(&self.places, under, place)
+    }
+
+    /// Tells what writers left more than one of in what elements hold.
+    pub(crate) fn disputed_values(&self, disputes: &mut Disputes<'_>, path: impl Fn(LocalDot) -> Plain) {
+        for (name, value) in self.values.iter() {
+            if let Some(element) = self.element(name.0) {
+                disputes.below(path(element), |disputes| value.conflicts(disputes));
+            }
+        }
+    }
+}
+
+/// What a [`DotStore`] walks, and so does one that is nothing else beside.
+impl<P: Placing, V: Crdt> Placed<P, V> {
+    pub(crate) fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        let mut touched = Some(Vec::new());
+        let mut note = |more: Option<Vec<LocalDot>>| match (&mut touched, more) {
+            (Some(touched), Some(more)) => touched.extend(more),
+            (touched, _) => *touched = None,
+        };
+        for (key, child) in node.children() {
+            if key == PLACES {
+                if !child.cover().is_empty() {
+                    note(self.leaving(child.cover(), join));
+                    self.places.drop_covered(child.cover(), join);
+                }
+                self.places.take_in(child, join);
+                observe::<P>(child, join);
+                if !join.is_slice() {
+                    note(Some(self.coming(child, join)));
+                }
+            } else if key == VALUES {
+                let before = self.values.len();
+                join.drop_covered(&mut self.values, child.cover());
+                note((self.values.len() == before).then(Vec::new));
+                self.values.take_in(child, join);
+                if !join.is_slice() {
+                    note(Some(self.holding(child)));
+                }
+            } else {
+                join.right::<()>(Err(not_one_of_both()));
+            }
+        }
+        if !join.is_slice() {
+            self.refresh(touched);
+        }
+    }
+
+    pub(crate) fn settle(&mut self) {
+        self.places.settle();
+        self.values.settle();
+        self.refresh(None);
+    }
+
+    pub(crate) fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        self.places.retain(keep);
+        self.values.retain(keep);
+        self.refresh(None);
+    }
+
+    pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+        let leaving = self.leaving(cover, join);
+        self.places.drop_covered(cover, join);
+        let before = self.values.len();
+        self.values.drop_covered(cover, join);
+        self.refresh(leaving.filter(|_| self.values.len() == before));
+    }
+
+    pub(crate) fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        self.places.dots(each);
+        self.values.dots(each);
+    }
+
+    pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
+        writer.child(|key| key.extend_from_slice(PLACES), |below| self.places.carry(wanted, below));
+        writer.child(|key| key.extend_from_slice(VALUES), |below| self.values.carry(wanted, below));
+    }
+
+    pub(crate) fn is_bottom(&self) -> bool {
+        self.places.is_bottom() && self.values.is_bottom()
+    }
+
+    pub(crate) fn shows(&self) -> bool {
+        self.places.shows() || self.values.shows()
+    }
+
+    pub(crate) fn prune(&mut self, node: Node<'_>) {
+        for (_, child) in node.children().filter(|(key, _)| *key == VALUES) {
+            self.values.prune(child);
+            let touched = self.holding(child);
+            self.refresh(Some(touched));
+        }
+    }
+
+    pub(crate) fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        node.check_fields(|key, child| match key {
+            PLACES => Ordered::<[Written<P>]>::check(child),
+            VALUES => AddWinsMap::<Name, V>::check(child),
+            _ => Err(not_one_of_both()),
+        })
+    }
+
+    pub(crate) fn remembered(&self, sweep: &mut Sweep<'_>) {
+        // Nothing is read of these: places that were given at the same time as those that are meant, and what is left of elements that
+        // were deleted while others moved them or wrote to them.
+        let mut going = BTreeSet::new();
+        for (element, seat) in self.index.seats() {
+            let idle = usize::from(Self::holds(&self.values, &self.places, element));
+            let idle = &seat.places()[idle..];
+            if idle.iter().all(|place| sweep.is_stable(self.places.outer(*place))) {
+                sweep.let_go(idle.iter().map(|place| self.places.outer(*place)));
+                going.extend(idle);
+            }
+        }
+        self.places.remembered(sweep, &going);
+        self.values.remembered(sweep);
+        for (name, value) in self.values.iter() {
+            if self.places.element(name.0).is_none_or(|element| self.index.seat(element).is_none()) {
+                let mut idle = Vec::new();
+                value.dots(&mut |dot| idle.push(dot));
+                if idle.iter().all(|dot| sweep.is_stable(*dot)) {
+                    sweep.let_go(idle.into_iter());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
+        self.places.sequence.each_mut(|place| {
+            if let Some(other) = place.renamed(renamed) {
+                *place = other.into();
+            }
+        });
+        self.values.rename_keys(|Name(dot)| Name(renamed(*dot)));
+        self.values.rename(renamed);
+        self.refresh(None);
+    }
+}
+
+/// Tells the clock when what a node carries was moved.
+fn observe<P: Placing>(node: Node<'_>, join: &mut Join<'_>) {
+    for (_, content) in node.carried() {
+        if let Some((stamp, _)) = Written::<P>::decode(content).ok().and_then(|place| place.moved()) {
+            join.observe(stamp);
+        }
+    }
+}
+
+fn not_one_of_both() -> Mismatch {
+    Mismatch::Shape("something that is neither the places nor the values of elements")
+}

@@ -1,0 +1,122 @@
+//! Writing.
+
+use alloc::vec::Vec;
+
+use super::index::ROOT;
+use super::store::{PLACES, VALUES};
+use super::{Name, Placed, Placing};
+use crate::AddWinsMap;
+use crate::causal::{LocalDot, Stamp, Tx};
+use crate::delta::PlaceId;
+use crate::store::{Crdt, Mut, Written, deeper};
+
+/// Write access to elements inside one transaction.
+pub(crate) struct Hand<'h, P: Placing, V: Crdt> {
+    pub(crate) body: &'h mut Placed<P, V>,
+    pub(crate) tx: &'h mut Tx,
+    pub(crate) place: PlaceId,
+    pub(crate) depth: usize,
+}
+
+impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
+    /// Makes an element, which stands below `under` before the one at `at`, or at the end. It is there once something is written to it.
+    pub(crate) fn make(&mut self, under: LocalDot, at: usize, place: P) -> LocalDot {
+        let element = self.put(None, under, at, place);
+        self.body.index.place(element, element, under, at);
+        element
+    }
+
+    /// Gives an element that has a place another one, at which it then is the one at `at`, in place of all that are seen here.
+    pub(crate) fn move_to(&mut self, element: LocalDot, under: LocalDot, at: usize, place: P) {
+        let new = self.put(Some(element), under, at, place);
+        self.body.index.detach(&self.body.places, element);
+        self.leave(element);
+        self.body.index.place(element, new, under, at);
+    }
+
+    /// Deletes an element, with what it holds.
+    pub(crate) fn delete(&mut self, element: LocalDot) {
+        let name = self.body.name(element);
+        self.values().remove(&name);
+        self.body.index.detach(&self.body.places, element);
+        self.leave(element);
+        self.body.index.forget(element);
+    }
+
+    /// Write access to what an element holds.
+    pub(crate) fn value(self, element: LocalDot) -> V::Mut<'h> {
+        let name = self.body.name(element);
+        self.into_values().entry(name)
+    }
+
+    /// The same again, for several calls that consume it.
+    pub(crate) fn by_ref(&mut self) -> Hand<'_, P, V> {
+        Hand { body: self.body, tx: self.tx, place: self.place, depth: self.depth }
+    }
+
+    pub(crate) fn stamp(&mut self) -> Stamp {
+        self.tx.stamp()
+    }
+
+    fn values(&mut self) -> Mut<'_, AddWinsMap<Name, V>> {
+        self.by_ref().into_values()
+    }
+
+    fn into_values(self) -> Mut<'h, AddWinsMap<Name, V>> {
+        let place = self.tx.draft.child(self.place, |key| key.extend_from_slice(VALUES));
+        let depth = deeper(self.depth);
+        Mut { state: &mut self.body.values, place, tx: self.tx, removable: true, depth }
+    }
+
+    /// Puts a place into the sequence, of an element that may stand elsewhere so far.
+    fn put(&mut self, of: Option<LocalDot>, under: LocalDot, at: usize, place: P) -> LocalDot {
+        let Placed { places, index, .. } = &mut *self.body;
+        let own = of.filter(|of| index.seat(*of).is_some_and(|seat| seat.under == under));
+        let own = own.and_then(|own| index.position(places, own));
+        let below = index.below(under);
+        let others = below.map_or(0, |below| below.len()) - usize::from(own.is_some());
+        let beside = |at: usize| {
+            let at = at + usize::from(own.is_some_and(|own| own <= at));
+            places.sequence.position(index.seat(below?.get(at)?)?.place())
+        };
+        // Behind the one before it, as what is typed on. The last one anywhere behind that: what is made one behind the other goes on
+        // wherever it stands.
+        let end = places.len();
+        let at = match at {
+            _ if at >= others => end,
+            0 => beside(0).unwrap_or(end),
+            _ => beside(at - 1).map_or(end, |before| before + 1),
+        };
+        let depth = deeper(self.depth);
+        let below = self.tx.draft.child(self.place, |key| key.extend_from_slice(PLACES));
+        let put = places.put(self.tx, below, depth, at, &[Written::from(place)]);
+        put.expect("one place was put")
+    }
+
+    /// Takes away the places of an element.
+    fn leave(&mut self, element: LocalDot) {
+        let Some(seat) = self.body.index.seat(element) else { return };
+        let gone: Vec<LocalDot> = seat.places().into();
+        let below = self.tx.draft.child(self.place, |key| key.extend_from_slice(PLACES));
+        for place in gone {
+            if let Some(at) = self.body.places.sequence.position(place) {
+                self.body.places.take(self.tx, below, at..at + 1);
+            }
+        }
+    }
+
+    /// Those that do not stand where they were put last are put where they stand, as if it had been done then: what others do next does not
+    /// move them. `place` is what is told of one with this stamp that stands below that.
+    pub(crate) fn settle(&mut self, place: impl Fn(Stamp, Name, Option<Name>) -> P) {
+        let moved_back: Vec<LocalDot> = self.body.index.moved_back().collect();
+        for element in moved_back {
+            let Some((stamp, _)) = self.body.meant(element).and_then(Placing::moved) else { continue };
+            let (Some(at), Some(under)) = (self.body.position(element), self.body.under(element)) else {
+                continue;
+            };
+            let above = (under != ROOT).then(|| self.body.name(under));
+            let place = place(stamp, self.body.name(element), above);
+            self.move_to(element, under, at, place);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Writing.
+
+use alloc::vec::Vec;
+
+use super::{BadNode, MAX_TREE_DEPTH, NodeId, Tree};
+use crate::causal::LocalDot;
+use crate::placed::{Hand, Name, ROOT, TRASH, TreePlace};
+use crate::store::{Crdt, Mut};
+
+impl<V: Crdt> Mut<'_, Tree<V>> {
+    fn hand(&mut self) -> Hand<'_, TreePlace, V> {
+        Hand { body: &mut self.state.body, tx: self.tx, place: self.place, depth: self.depth }
+    }
+
+    /// Makes a node below another, or below nothing, before the one at `at` there, or at the end. Yields its name and write access to what it
+    /// holds. It comes into being with the first thing written to it; only until this transaction ends is it there without.
+    ///
+    /// # Errors
+    /// When there is no such node or place, or it lies too deep; nothing changes then.
+    pub fn insert(&mut self, parent: Option<NodeId>, at: usize) -> Result<(NodeId, V::Mut<'_>), BadNode> {
+        let under = self.parent_for(parent)?;
+        let len = self.state.body.len_below(under);
+        if at > len {
+            return Err(BadNode::BeyondEnd { at, len });
+        }
+        let mut hand = self.hand();
+        let node = hand.make(under, at, TreePlace::made(parent.map(|id| Name(id.0))));
+        let id = NodeId(hand.body.name(node).0);
+        Ok((id, hand.value(node)))
+    }
+
+    /// As [`insert`](Self::insert), at the end.
+    ///
+    /// # Errors
+    /// When there is no such node, or it lies too deep; nothing changes then.
+    pub fn push(&mut self, parent: Option<NodeId>) -> Result<(NodeId, V::Mut<'_>), BadNode> {
+        let at = self.state.count_children(parent);
+        self.insert(parent, at)
+    }
+
+    /// Write access to what a node holds.
+    ///
+    /// # Errors
+    /// When it is not there. What has been put away is, until it is purged.
+    pub fn at(&mut self, id: NodeId) -> Result<V::Mut<'_>, BadNode> {
+        let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
+        Ok(self.hand().value(node))
+    }
+
+    /// Moves a node, with all below it, so that it is the one at `at` below another, or below nothing, afterwards. What has been put away
+    /// comes back so.
+    ///
+    /// # Errors
+    /// When there is no such node or place, it lies below the node itself, or too deep; nothing changes then.
+    pub fn move_to(&mut self, id: NodeId, parent: Option<NodeId>, at: usize) -> Result<(), BadNode> {
+        let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
+        let mut above = parent.and_then(|parent| self.state.body.element(parent.0));
+        while let Some(one) = above {
+            if one == node {
+                return Err(BadNode::BelowItself(id));
+            }
+            above = self.state.body.under(one);
+        }
+        let under = self.parent_for(parent)?;
+        let stands = self.state.body.under(node) == Some(under);
+        let len = self.state.body.len_below(under) - usize::from(stands);
+        if at > len {
+            return Err(BadNode::BeyondEnd { at, len });
+        }
+        if !stands || self.state.body.position(node) != Some(at) {
+            self.settle();
+            self.put(node, under, at);
+        }
+        Ok(())
+    }
+
+    /// Puts a node away, with all below it. Of those that are moved out of it at the same time, and if it is moved itself, the moves win.
+    ///
+    /// # Errors
+    /// When it is not in the tree; nothing changes then.
+    pub fn delete(&mut self, id: NodeId) -> Result<(), BadNode> {
+        let node = self.state.body.element(id.0).filter(|node| self.state.depth_of(*node).is_some());
+        let node = node.ok_or(BadNode::Absent(id))?;
+        self.settle();
+        let (name, parent) = (self.state.body.name(node), self.parent_of(node));
+        let mut hand = self.hand();
+        let place = TreePlace::away(hand.stamp(), name, parent);
+        let at = hand.body.len_below(TRASH);
+        hand.move_to(node, TRASH, at, place);
+        Ok(())
+    }
+
+    /// Brings back what has been put away, below what it stood below, at the end; below nothing if that is gone or has been put away itself.
+    ///
+    /// # Errors
+    /// When it is not in the trash; nothing changes then.
+    pub fn restore(&mut self, id: NodeId) -> Result<(), BadNode> {
+        let node = self.state.body.element(id.0).filter(|node| self.state.is_top_of_trash(*node));
+        let node = node.ok_or(BadNode::Absent(id))?;
+        let parent = self.state.body.meant(node).and_then(TreePlace::parent).map(|Name(dot)| NodeId(dot));
+        let at = |parent| self.state.count_children(parent);
+        let (above, there) = (at(parent), at(None));
+        match self.move_to(id, parent, above) {
+            Err(BadNode::Absent(_) | BadNode::BelowItself(_) | BadNode::TooDeep) => {
+                self.move_to(id, None, there)
+            }
+            done => done,
+        }
+    }
+
+    /// Deletes a node for good, with all that is seen here below it and what they hold. What others wrote to them at the same time is lost; what they
+    /// moved or made below them is in the [trash](Tree::trash).
+    ///
+    /// # Errors
+    /// When it is not there; nothing changes then.
+    pub fn purge(&mut self, id: NodeId) -> Result<(), BadNode> {
+        let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
+        self.settle();
+        let mut all: Vec<LocalDot> = self.state.walk(node).map(|(below, _)| below).collect();
+        all.push(node);
+        all.into_iter().for_each(|node| self.hand().delete(node));
+        Ok(())
+    }
+
+    /// Purges all that is seen here in the trash; says how many nodes had been put there.
+    pub fn empty_trash(&mut self) -> usize {
+        let trash: Vec<NodeId> = self.state.trash().collect();
+        trash.iter().filter(|id| self.purge(**id).is_ok()).count()
+    }
+
+    /// The parent below which something is to be put.
+    fn parent_for(&self, parent: Option<NodeId>) -> Result<LocalDot, BadNode> {
+        let Some(id) = parent else { return Ok(ROOT) };
+        let node = self.state.body.element(id.0);
+        let found = node.and_then(|node| Some((node, self.state.depth_of(node)?)));
+        let (node, depth) = found.ok_or(BadNode::Absent(id))?;
+        if depth + 1 < MAX_TREE_DEPTH { Ok(node) } else { Err(BadNode::TooDeep) }
+    }
+
+    /// The name of what a node stands below that is in the tree.
+    fn parent_of(&self, node: LocalDot) -> Option<Name> {
+        let under = self.state.body.under(node).filter(|under| *under != ROOT && *under != TRASH)?;
+        Some(self.state.body.name(under))
+    }
+
+    fn settle(&mut self) {
+        self.hand().settle(|at, name, under| TreePlace::moved(at, name, under, under));
+    }
+
+    fn put(&mut self, node: LocalDot, under: LocalDot, at: usize) {
+        let (name, before) = (self.state.body.name(node), self.parent_of(node));
+        let parent = (under != ROOT).then(|| self.state.body.name(under));
+        let mut hand = self.hand();
+        let place = TreePlace::moved(hand.stamp(), name, before, parent);
+        hand.move_to(node, under, at, place);
+    }
+}
+
+impl<V: Crdt> Tree<V> {
+    /// Whether a node is in the trash, and not below another that is.
+    fn is_top_of_trash(&self, node: LocalDot) -> bool {
+        let under = self.body.under(node);
+        self.body.is_there(node)
+            && under.is_some_and(|under| under == TRASH || (under != ROOT && !self.body.is_there(under)))
+    }
+}
