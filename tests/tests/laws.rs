@@ -338,6 +338,44 @@ fn on_movable(list: &mut Mut<'_, MovableList<MvRegister<u8>>>, op: &PlacedOp) {
     }
 }
 
+fn on_list_of_maps(list: &mut Mut<'_, MovableList<Doc>>, op: &PlacedOp) {
+    let len = list.len();
+    match op {
+        PlacedOp::Make(_, at, value) => {
+            let mut map = list.insert(usize::from(*at) % (len + 1)).expect("there is such a place");
+            map.register("what").set(i64::from(*value));
+        }
+        PlacedOp::Move(from, _, to) if len > 0 => {
+            list.move_to(usize::from(*from) % len, usize::from(*to) % len).expect("there are such elements");
+        }
+        PlacedOp::Write(at, Some(value)) if len > 0 => {
+            let mut map = list.at(usize::from(*at) % len).expect("there is such an element");
+            map.counter("votes").inc(u64::from(*value));
+        }
+        PlacedOp::Delete(at) if len > 0 => {
+            list.remove(usize::from(*at) % len).expect("there is such an element")
+        }
+        _ => {}
+    }
+}
+
+fn on_tree_of_maps(tree: &mut Mut<'_, Tree<Doc>>, op: &PlacedOp) {
+    let nodes: Vec<NodeId> = tree.iter().map(|(id, _)| id).chain(tree.trash()).collect();
+    let pick = |nth: u8| nodes.get(usize::from(nth) % (nodes.len() + 1)).copied();
+    // What cannot be done changes nothing.
+    let _ = match op {
+        PlacedOp::Make(under, _, value) => {
+            tree.push(pick(*under)).map(|(_, mut map)| map.register("what").set(i64::from(*value)))
+        }
+        PlacedOp::Move(node, under, at) => {
+            pick(*node).map_or(Ok(()), |id| tree.move_to(id, pick(*under), usize::from(*at) % 3))
+        }
+        PlacedOp::Delete(node) => pick(*node).map_or(Ok(()), |id| tree.delete(id)),
+        PlacedOp::Purge(node) => pick(*node).map_or(Ok(()), |id| tree.purge(id)),
+        _ => Ok(()),
+    };
+}
+
 fn on_tree(tree: &mut Mut<'_, Tree<MvRegister<u8>>>, op: &PlacedOp) {
     let nodes: Vec<NodeId> = tree.iter().map(|(id, _)| id).collect();
     let trash: Vec<NodeId> = tree.trash().collect();
@@ -408,6 +446,8 @@ enum DocOp {
     LwwMap(u8, Option<u8>),
     Text(TextOp),
     List(u8, Option<u8>),
+    Movable(PlacedOp),
+    Tree(PlacedOp),
     Open,
     RemoveKind(u8),
     Remove,
@@ -429,8 +469,10 @@ fn doc_op() -> impl Strategy<Value = (Vec<u8>, u8, DocOp)> + Clone {
         1 => (small(), prop::option::of(small())).prop_map(|(key, value)| DocOp::LwwMap(key, value)),
         2 => text_op().prop_map(DocOp::Text),
         1 => (any::<u8>(), prop::option::of(small())).prop_map(|(at, value)| DocOp::List(at, value)),
+        1 => placed_op().prop_map(DocOp::Movable),
+        1 => placed_op().prop_map(DocOp::Tree),
         1 => Just(DocOp::Open),
-        1 => (0..15_u8).prop_map(DocOp::RemoveKind),
+        1 => (0..17_u8).prop_map(DocOp::RemoveKind),
         3 => Just(DocOp::Remove),
     ];
     (vec(0..2_u8, 0..3), 0..3_u8, op)
@@ -479,6 +521,8 @@ fn on_doc(doc: &mut Mut<'_, Doc>, (path, name, op): &(Vec<u8>, u8, DocOp)) {
                 None => drop(list.remove(at)),
             }
         }
+        DocOp::Movable(op) => on_list_of_maps(&mut doc.movable_list(name), op),
+        DocOp::Tree(op) => on_tree_of_maps(&mut doc.tree(name), op),
         DocOp::Open => drop(doc.map(name)),
         DocOp::RemoveKind(kind) => {
             let kinds: Vec<_> = doc.get(name).map(|entry| entry.kinds().collect()).unwrap_or_default();

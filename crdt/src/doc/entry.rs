@@ -20,7 +20,7 @@ use crate::store::{
 };
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister, MaxRegister,
-    MinRegister, MvRegister, PnCounter, RemoveWinsSet, Text, TwoPhaseSet,
+    MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet, Text, Tree, TwoPhaseSet,
 };
 
 /// Writes the entry's types out once, for everything that must name each of them. No code is 0xc1, the key of what shows nothing.
@@ -185,6 +185,10 @@ kinds! {
     Text = 15, "text", text, into_text: Text;
     /// A [`List`] of [`Scalar`]s.
     List = 16, "list", list, into_list: List<Scalar>;
+    /// A [`MovableList`] of maps.
+    MovableList = 17, "movable_list", movable_list, into_movable_list: MovableList<Doc>;
+    /// A [`Tree`] of maps.
+    Tree = 18, "tree", tree, into_tree: Tree<Doc>;
 }
 
 /// A type's name that this program does not know.

@@ -20,7 +20,7 @@ use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen, Sweep};
 use crate::{
     AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister,
-    MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Text, TwoPhaseSet,
+    MaxRegister, MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet, Text, Tree, TwoPhaseSet,
 };
 
 /// A dynamic document.
@@ -177,6 +177,16 @@ impl<'a> Mut<'a, Doc> {
     /// The list called `name`.
     pub fn list(&mut self, name: &str) -> Mut<'_, List<Scalar>> {
         self.entries().entry(name).into_list()
+    }
+
+    /// The list of maps called `name`, of which each can be moved.
+    pub fn movable_list(&mut self, name: &str) -> Mut<'_, MovableList<Doc>> {
+        self.entries().entry(name).into_movable_list()
+    }
+
+    /// The tree of maps called `name`.
+    pub fn tree(&mut self, name: &str) -> Mut<'_, Tree<Doc>> {
+        self.entries().entry(name).into_tree()
     }
 
     /// The map called `name`.

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
-    List, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter, RemoveWinsSet, ReplicaId,
-    Text, TwoPhaseSet,
+    List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet,
+    ReplicaId, Text, Tree, TwoPhaseSet,
 };
 
 use super::definitions::{
@@ -393,6 +393,70 @@ pub fn all() -> Vec<Named> {
             check: |history, visible, list| {
                 let read: BTreeSet<_> = list.iter().map(|element| at(&[*element])).collect();
                 assert_eq!(read, added(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<MovableList<EnableWinsFlag>, On> {
+            name: "MovableList",
+            operations: ELEMENTS,
+            element: |(element, _)| *element,
+            apply: |list, (element, on)| {
+                // What is first is moved to the end, or one is made there; what is last is deleted, or written to.
+                match (*element, *on, list.len()) {
+                    (_, true, 0) | (0, true, _) => list.push().enable(),
+                    (_, true, len) => list.move_to(0, len - 1).expect("there are such elements"),
+                    (_, false, 0) => {}
+                    (0, false, len) => list.remove(len - 1).expect("there is such an element"),
+                    (_, false, len) => list.at(len - 1).expect("there is such an element").enable(),
+                }
+            },
+            // What is there is not told by these.
+            deed: |(element, _), _| Deed::Remove(at(&[*element])),
+            check: |_, _, list| {
+                let ids: BTreeSet<_> = (0..list.len()).filter_map(|at| list.id_at(at)).collect();
+                assert_eq!(ids.len(), list.len());
+                assert!(list.iter().all(EnableWinsFlag::value));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<Tree<EnableWinsFlag>, On> {
+            name: "Tree",
+            operations: ELEMENTS,
+            element: |(element, _)| *element,
+            apply: |tree, (element, on)| {
+                let nodes: Vec<_> = tree.iter().map(|(id, _)| id).collect();
+                match (*element, *on, &nodes[..]) {
+                    (0, true, nodes) => {
+                        let (_, mut value) = tree.push(nodes.last().copied()).expect("it is there");
+                        value.enable();
+                    }
+                    // Two of them move two into one another.
+                    (_, true, [first, .., last]) => match tree.move_to(*last, None, 0) {
+                        Ok(()) => tree.move_to(*first, Some(*last), 0).expect("it is above no more"),
+                        Err(why) => panic!("{why}"),
+                    },
+                    (0, false, [first, ..]) => tree.delete(*first).expect("it is there"),
+                    (_, false, _) => {
+                        let first = tree.trash().next();
+                        if let Some(id) = first {
+                            tree.restore(id).expect("it is in the trash");
+                        }
+                    }
+                    _ => {}
+                }
+            },
+            // What is there is not told by these.
+            deed: |(element, _), _| Deed::Remove(at(&[*element])),
+            check: |_, _, tree| {
+                let nodes: Vec<_> = tree.iter().map(|(id, _)| id).collect();
+                assert!(nodes.iter().all(|id| tree.contains(*id)));
+                let once: BTreeSet<_> = nodes.iter().collect();
+                assert_eq!(once.len(), nodes.len());
+                assert!(tree.trash().all(|id| !once.contains(&id)));
             },
         },
     );

@@ -1,0 +1,385 @@
+//! Movable lists and trees: what is read is a function of what is there, whatever the way it came; and the cases that are easily got wrong.
+
+use std::collections::BTreeSet;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tombolo_crdt::{
+    AddWinsMap, BadIndex, BadNode, Crdt, Delta, Limits, LwwRegister, MAX_TREE_DEPTH, MovableList, Mut,
+    MvRegister, NodeId, Plain, PnCounter, Replica, ReplicaId, Tree, Version,
+};
+
+type Cards = MovableList<LwwRegister<String>>;
+type Files = Tree<LwwRegister<String>>;
+
+fn id(byte: u8) -> ReplicaId {
+    ReplicaId::from_bytes([byte; 16])
+}
+
+fn exchange<T: Crdt>(replicas: &mut [Replica<T>]) {
+    let states: Vec<_> = replicas.iter().map(Replica::state).collect();
+    for replica in replicas.iter_mut() {
+        for state in &states {
+            replica.merge(state.clone()).expect("there is room");
+        }
+    }
+    assert!(replicas.windows(2).all(|two| two[0].encode() == two[1].encode()));
+}
+
+fn cards(list: &Replica<Cards>) -> Vec<&str> {
+    list.iter().map(|card| card.value().expect("each has a text").as_str()).collect()
+}
+
+/// Three replicas of the same cards.
+fn board(texts: &[&str]) -> [Replica<Cards>; 3] {
+    let mut ann = Replica::<Cards>::new(id(1));
+    let _ = ann.update(|cards: &mut Mut<'_, Cards>| texts.iter().for_each(|text| cards.push().set(*text)));
+    let bob = ann.fork(id(2));
+    let cem = ann.fork(id(3));
+    [ann, bob, cem]
+}
+
+#[test]
+fn two_that_move_one_card_leave_it_at_one_place_that_of_the_later_move() {
+    let mut all = board(&["a", "b", "c", "d"]);
+    all[0].set_time(2_000);
+    all[1].set_time(1_000);
+    let _ = all[0].try_update(|cards| cards.move_to(0, 3)).unwrap();
+    let _ = all[1].try_update(|cards| cards.move_to(0, 1)).unwrap();
+    exchange(&mut all);
+    for one in &all {
+        assert_eq!(cards(one), ["b", "c", "d", "a"]);
+        assert_eq!(one.conflicts().len(), 1);
+    }
+    // Whoever moves it again has seen both.
+    let _ = all[2].try_update(|cards| cards.move_to(3, 0)).unwrap();
+    exchange(&mut all);
+    assert!(all.iter().all(|one| cards(one) == ["a", "b", "c", "d"] && one.conflicts().is_empty()));
+}
+
+#[test]
+fn a_card_that_is_deleted_while_another_moves_it_or_writes_to_it_is_deleted() {
+    let mut all = board(&["a", "b", "c"]);
+    let _ = all[0].try_update(|cards| cards.remove(0)).unwrap();
+    let _ = all[1].try_update(|cards| cards.move_to(0, 2)).unwrap();
+    let _ = all[2].try_update(|cards| cards.at(0).map(|mut card| card.set("written"))).unwrap();
+    exchange(&mut all);
+    // Both are left of it: moved by one and written to by another it is there again, with what was written.
+    assert_eq!(cards(&all[0]), ["b", "c", "written"]);
+
+    for other in 1..3 {
+        let mut all = board(&["a", "b", "c"]);
+        let _ = all[0].try_update(|cards| cards.remove(0)).unwrap();
+        match other {
+            1 => drop(all[1].try_update(|cards| cards.move_to(0, 2)).unwrap()),
+            _ => drop(all[2].try_update(|cards| cards.at(0).map(|mut card| card.set("written"))).unwrap()),
+        }
+        exchange(&mut all);
+        assert_eq!(cards(&all[0]), ["b", "c"]);
+        // What is left of it is forgotten once all know it.
+        assert!(all[0].garbage().removals > 0);
+        let version = all[0].version();
+        for _ in 0..3 {
+            let stable = all[0].version();
+            let _ = all[0].sweep(&stable);
+        }
+        assert!(all[0].version() > version);
+        assert_eq!((cards(&all[0]), all[0].garbage().removals), (vec!["b", "c"], 0));
+    }
+}
+
+#[test]
+fn a_part_is_moved_whole() {
+    let [mut ann, ..] = board(&["a", "b", "c", "d", "e"]);
+    let _ = ann.try_update(|cards| cards.move_range(1..3, 3)).unwrap();
+    assert_eq!(cards(&ann), ["a", "d", "e", "b", "c"]);
+    let _ = ann.try_update(|cards| cards.move_range(2..5, 0)).unwrap();
+    assert_eq!(cards(&ann), ["e", "b", "c", "a", "d"]);
+    let before = ann.encode();
+    assert_eq!(
+        ann.try_update(|cards| cards.move_range(0..2, 4)).unwrap_err(),
+        BadIndex::BeyondEnd { at: 6, len: 5 }
+    );
+    assert!(ann.try_update(|cards| cards.move_to(0, 5)).is_err());
+    assert!(ann.try_update(|cards| cards.insert(6).map(drop)).is_err());
+    assert_eq!(ann.encode(), before);
+}
+
+#[test]
+fn what_is_made_one_behind_the_other_is_told_once() {
+    let mut ann = Replica::<Cards>::new(id(1));
+    for n in 0..100 {
+        let (_, delta) = ann.update(|cards| cards.push().set(n.to_string()));
+        // The place, the text and where it was begun, once.
+        assert_eq!(delta.len(), if n == 0 { 3 } else { 2 });
+    }
+    // Moving again and again leaves no more than moving once: where it was put is forgotten by and by.
+    for _ in 0..200 {
+        let _ = ann.try_update(|cards| cards.move_to(0, 50)).unwrap();
+        let stable = ann.version();
+        let _ = ann.sweep(&stable);
+    }
+    assert!(ann.garbage().items < 520, "{:?}", ann.garbage());
+}
+
+#[test]
+fn an_element_to_which_nothing_is_written_does_not_come_into_being() {
+    let mut ann = Replica::<MovableList<PnCounter>>::new(id(1));
+    let _ = ann.update(|list| {
+        list.push();
+        list.push().inc(1);
+        assert_eq!(list.len(), 2);
+    });
+    assert_eq!((ann.len(), ann.get(0).map(PnCounter::value)), (1, Some(1)));
+    assert_eq!(ann.plain(), Plain::List(vec![Plain::Int(1)]));
+}
+
+/// `a` with `b` below it, and `c`, in three replicas.
+fn files() -> ([Replica<Files>; 3], [NodeId; 3]) {
+    let mut ann = Replica::<Files>::new(id(1));
+    let mut made = Vec::new();
+    let _ = ann.update(|files| {
+        for (name, below) in [("a", None), ("b", Some(0)), ("c", None)] {
+            let parent = below.map(|at: usize| made[at]);
+            let (id, mut node) = files.push(parent).expect("it is there");
+            node.set(name);
+            made.push(id);
+        }
+    });
+    let bob = ann.fork(id(2));
+    let cem = ann.fork(id(3));
+    ([ann, bob, cem], [made[0], made[1], made[2]])
+}
+
+fn drawn(files: &Replica<Files>) -> Vec<String> {
+    let text = |id| files.get(id).and_then(LwwRegister::value).map_or("?", String::as_str);
+    files.iter().map(|(id, depth)| format!("{}{}", ".".repeat(depth), text(id))).collect()
+}
+
+#[test]
+fn two_nodes_moved_below_one_another_make_no_circle_and_what_is_shown_then_stays() {
+    let (mut all, [a, b, c]) = files();
+    all[0].set_time(1_000);
+    all[1].set_time(2_000);
+    let _ = all[0].try_update(|files| files.move_to(a, Some(c), 0)).unwrap();
+    let _ = all[1].try_update(|files| files.move_to(c, Some(b), 0)).unwrap();
+    exchange(&mut all);
+    // The later move is not followed.
+    assert!(all.iter().all(|one| drawn(one) == ["c", ".a", "..b"]), "{:?}", drawn(&all[0]));
+    // Nor does it come into effect when what was in its way is moved out of it.
+    let _ = all[2].try_update(|files| files.move_to(a, None, 0)).unwrap();
+    exchange(&mut all);
+    assert!(all.iter().all(|one| drawn(one) == ["a", ".b", "c"]), "{:?}", drawn(&all[0]));
+    assert!(all[0].conflicts().is_empty());
+}
+
+#[test]
+fn a_node_whose_move_is_not_followed_stays_below_what_it_stood_below() {
+    let mut ann = Replica::<Files>::new(id(1));
+    let mut make = |name: &str, parent| {
+        let (id, _) = ann.update(|files| {
+            let (id, mut node) = files.push(parent).expect("it is there");
+            node.set(name);
+            id
+        });
+        id
+    };
+    let home = make("home", None);
+    let (x, y) = (make("x", Some(home)), make("y", Some(home)));
+    let bob = ann.fork(id(2));
+    let mut both = [ann, bob];
+    let _ = both[0].try_update(|files| files.move_to(x, Some(y), 0)).unwrap();
+    let _ = both[1].try_update(|files| files.move_to(y, Some(x), 0)).unwrap();
+    exchange(&mut both);
+    assert_eq!(both[0].iter().count(), 3);
+    assert_eq!(both[0].count_children(Some(home)), 1);
+    assert_eq!(both[0].roots().collect::<Vec<_>>(), [home]);
+}
+
+#[test]
+fn what_is_deleted_can_be_restored_and_moves_win_over_deletions() {
+    let (mut all, [a, b, c]) = files();
+    let _ = all[0].try_update(|files| files.delete(a)).unwrap();
+    assert_eq!((drawn(&all[0]), all[0].trash().collect::<Vec<_>>()), (vec!["c".to_owned()], vec![a]));
+    // What is put away is still there to be written to, and what is below it goes with it.
+    assert!(!all[0].contains(b) && all[0].get(b).is_some());
+    assert_eq!(
+        all[0].try_update(|files| files.insert(Some(b), 0).map(drop)).unwrap_err(),
+        BadNode::Absent(b)
+    );
+    let mut again = all[0].fork(id(4));
+    let _ = again.try_update(|files| files.restore(a)).unwrap();
+    assert_eq!(drawn(&again), ["c", "a", ".b"]);
+    // Meanwhile one is moved out of it, and another into it.
+    let _ = all[1].try_update(|files| files.move_to(b, None, 0)).unwrap();
+    let _ = all[2].try_update(|files| files.move_to(c, Some(a), 0)).unwrap();
+    exchange(&mut all);
+    assert_eq!((drawn(&all[0]), all[0].trash().collect::<Vec<_>>()), (vec!["b".to_owned()], vec![a]));
+    let _ = all[1].try_update(|files| files.restore(a)).unwrap();
+    exchange(&mut all);
+    assert_eq!(drawn(&all[2]), ["b", "a", ".c"]);
+    // Moved at the same time as deleted: it stays.
+    let _ = all[0].try_update(|files| files.delete(b)).unwrap();
+    let _ = all[1].try_update(|files| files.move_to(b, Some(a), 0)).unwrap();
+    exchange(&mut all);
+    assert_eq!(drawn(&all[2]), ["a", ".b", ".c"]);
+}
+
+#[test]
+fn what_was_made_below_a_node_that_another_purged_is_in_the_trash() {
+    let (mut all, [a, ..]) = files();
+    let _ = all[0].try_update(|files| files.purge(a)).unwrap();
+    let (made, _) = all[1].update(|files| {
+        let (id, mut node) = files.push(Some(a)).unwrap();
+        node.set("new");
+        id
+    });
+    exchange(&mut all);
+    assert_eq!((drawn(&all[0]), all[0].trash().collect::<Vec<_>>()), (vec!["c".to_owned()], vec![made]));
+    let _ = all[0].try_update(|files| files.restore(made)).unwrap();
+    exchange(&mut all);
+    assert_eq!(drawn(&all[1]), ["c", "new"]);
+    let _ = all[1].try_update(|files| files.delete(made)).unwrap();
+    assert_eq!(all[1].update(|files| files.empty_trash()).0, 1);
+    assert_eq!(all[1].trash().count(), 0);
+}
+
+#[test]
+fn deep_trees_meet_a_limit_and_not_the_stack() {
+    let mut ann = Replica::<Tree<MvRegister<u8>>>::new(id(1));
+    let (last, _) = ann.update(|tree| {
+        let mut parent = None;
+        for _ in 0..MAX_TREE_DEPTH {
+            let (id, mut node) = tree.insert(parent, 0).unwrap();
+            node.set(1_u8);
+            parent = Some(id);
+        }
+        parent
+    });
+    assert_eq!(ann.try_update(|tree| tree.push(last).map(drop)).unwrap_err(), BadNode::TooDeep);
+    // Two of them one in the other are deeper, and are read all the same.
+    let root = ann.roots().next().unwrap();
+    let mut bob = ann.fork(id(2));
+    let (top, _) = bob.update(|tree| {
+        let (top, mut node) = tree.push(None).unwrap();
+        node.set(2_u8);
+        top
+    });
+    let _ = bob.try_update(|tree| tree.move_to(root, Some(top), 0)).unwrap();
+    assert_eq!(bob.iter().map(|(_, depth)| depth).max(), Some(MAX_TREE_DEPTH));
+    let again = Replica::<Tree<MvRegister<u8>>>::decode(id(3), &bob.encode(), &Limits::default()).unwrap();
+    assert_eq!(again.plain(), bob.plain());
+    assert!(serde_json::to_string(&again.view()).unwrap().len() > MAX_TREE_DEPTH);
+}
+
+#[test]
+fn names_of_nodes_go_as_text_and_nothing_else_is_one() {
+    let (_, [a, ..]) = files();
+    assert_eq!(a.to_string().parse(), Ok(a));
+    for bad in
+        ["", "@", "1", "0@01010101-0101-0101-0101-010101010101", "x@01010101-0101-0101-0101-010101010101"]
+    {
+        assert!(bad.parse::<NodeId>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_list_below_a_key_is_removed_with_it_and_comes_back_with_what_was_moved_meanwhile_and_no_more() {
+    type Boards = AddWinsMap<u8, Cards>;
+    let mut ann = Replica::<Boards>::new(id(1));
+    let _ = ann.update(|boards| ["a", "b"].iter().for_each(|text| boards.at(1).push().set(*text)));
+    let bob = ann.fork(id(2));
+    let mut both = [ann, bob];
+    let _ = both[0].update(|boards| boards.remove(&1));
+    let _ = both[1].update(|boards| boards.at(1).push().set("c"));
+    exchange(&mut both);
+    let read: Vec<_> = both[0].get(&1).unwrap().iter().filter_map(LwwRegister::value).collect();
+    assert_eq!(read, ["c"]);
+}
+
+/// What a replica does: writes (who, what, three numbers), or takes in what another wrote.
+type Step = (u8, u8, u8, u8, u8);
+
+fn write_tree(tree: &mut Mut<'_, Tree<MvRegister<u8>>>, (_, what, a, b, c): Step) {
+    let nodes: Vec<NodeId> = tree.iter().map(|(id, _)| id).chain(tree.trash()).collect();
+    let pick = |nth: u8| nodes.get(usize::from(nth) % (nodes.len() + 1)).copied();
+    let at = |tree: &Tree<_>, parent| usize::from(c) % (tree.count_children(parent) + 1);
+    let (node, parent) = (pick(a), pick(b));
+    let place = at(tree, parent);
+    // What cannot be done changes nothing.
+    let _ = match (what % 12, node) {
+        (0..=3, _) => tree.insert(parent, place).map(|(_, mut value)| value.set(a)),
+        (4..=7, Some(id)) => tree.move_to(id, parent, place),
+        (8, Some(id)) => tree.delete(id),
+        (9, Some(id)) => tree.restore(id),
+        (10, Some(id)) => tree.purge(id),
+        (11, Some(id)) if b.is_multiple_of(3) => tree.at(id).map(|mut value| value.clear()),
+        (_, Some(id)) => tree.at(id).map(|mut value| value.set(b)),
+        _ => Ok(()),
+    };
+}
+
+fn write_list(list: &mut Mut<'_, MovableList<MvRegister<u8>>>, (_, what, a, b, _): Step) {
+    let (at, to) = (usize::from(a) % (list.len() + 1), usize::from(b) % (list.len() + 1));
+    let _ = match what % 10 {
+        0..=2 => list.insert(at).map(|mut value| value.set(b)),
+        3..=6 => list.move_to(at, to),
+        7 => list.remove(at),
+        8 => list.at(at).map(|mut value| value.clear()),
+        _ => list.move_range(at..(at + 2).min(list.len()), to),
+    };
+}
+
+/// After each step what is read is what is read of the bytes, and in the end all read the same.
+fn is_a_function_of_its_bytes<T: Crdt<Mut<'static>: Sized>, R: PartialEq + std::fmt::Debug>(
+    steps: &[Step],
+    write: impl Fn(&mut T::Mut<'_>, Step),
+    read: impl Fn(&Replica<T>) -> R,
+) -> Result<(), TestCaseError> {
+    let mut replicas: Vec<Replica<T>> = (1..4).map(|byte| Replica::new(id(byte))).collect();
+    let mut deltas: Vec<Delta<T>> = Vec::new();
+    for &step in steps {
+        let at = usize::from(step.0) % replicas.len();
+        if step.1 < 160 {
+            deltas.push(replicas[at].update(|value| write(value, step)).1);
+        } else if step.1 < 165 {
+            let _ = replicas[at].update(|value| write(value, step)).1;
+            let stable =
+                replicas.iter().map(Replica::version).reduce(|a, b| a.meet(&b)).unwrap_or_else(Version::new);
+            let others: Vec<_> = replicas.iter().map(Replica::state).collect();
+            others.into_iter().for_each(|state| _ = replicas[at].merge(state).expect("there is room"));
+            let _ = replicas[at].sweep(&stable);
+        } else if let Some(delta) = deltas.get(usize::from(step.2) % deltas.len().max(1)) {
+            let _ = replicas[at].merge(delta.clone());
+        }
+        let again =
+            Replica::<T>::decode(id(9), &replicas[at].encode(), &Limits::default()).expect("it decodes");
+        prop_assert_eq!(read(&replicas[at]), read(&again));
+    }
+    exchange(&mut replicas);
+    prop_assert!(replicas.windows(2).all(|two| read(&two[0]) == read(&two[1])));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 64 } else { 1_000 }))]
+
+    #[test]
+    fn a_tree_is_a_function_of_its_bytes_and_holds_each_node_once(steps in vec(any::<Step>(), 0..60)) {
+        is_a_function_of_its_bytes::<Tree<MvRegister<u8>>, _>(&steps, |tree, step| write_tree(tree, step), |tree| {
+            let nodes: Vec<NodeId> = tree.iter().map(|(id, _)| id).collect();
+            let once: BTreeSet<NodeId> = nodes.iter().copied().collect();
+            assert_eq!(nodes.len(), once.len());
+            (tree.plain(), tree.trash().collect::<BTreeSet<_>>())
+        })?;
+    }
+
+    #[test]
+    fn a_list_is_a_function_of_its_bytes(steps in vec(any::<Step>(), 0..60)) {
+        is_a_function_of_its_bytes::<MovableList<MvRegister<u8>>, _>(&steps, |list, step| write_list(list, step), |list| {
+            let ids: Vec<_> = (0..list.len()).map(|at| list.id_at(at)).collect();
+            assert!(ids.iter().enumerate().all(|(at, id)| id.and_then(|id| list.position(id)) == Some(at)));
+            (list.plain(), ids)
+        })?;
+    }
+}
