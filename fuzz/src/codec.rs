@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Dot, EnableWinsFlag, Envelope,
     EnvelopeKind, FORMAT, GCounter, GMap, GSet, Inspection, Kind, Limits, List, LwwMap, LwwRegister,
-    MaxRegister, Merged, MinRegister, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica, ReplicaId,
-    Scalar, SessionNames, Since, Stamp, Text, TwoPhaseSet, Version, plain,
+    MaxRegister, Merged, MinRegister, MovableList, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica,
+    ReplicaId, Scalar, SessionNames, Since, Stamp, Text, Tree, TwoPhaseSet, Version, plain,
 };
 
 use crate::memory::within;
@@ -21,7 +21,7 @@ const BESIDE: usize = 16 << 10;
 /// How a message is put in front of the decoder.
 const MODES: u8 = 3;
 /// How many types there are.
-pub const TYPES: u8 = 23;
+pub const TYPES: u8 = 25;
 
 fn limits(choice: u8) -> Limits {
     let memory = [4 << 10, 16 << 10, 64 << 10, 4 << 20][usize::from(choice) % 4];
@@ -58,6 +58,8 @@ macro_rules! for_type {
             19 => $f::<BoundedCounter>($($argument),*),
             20 => $f::<Text>($($argument),*),
             21 => $f::<List<Scalar>>($($argument),*),
+            22 => $f::<MovableList<MvRegister<Scalar>>>($($argument),*),
+            23 => $f::<Tree<MvRegister<Scalar>>>($($argument),*),
             _ => $f::<Opaque>($($argument),*),
         }
     };

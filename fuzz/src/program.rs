@@ -3,8 +3,8 @@
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Kind, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
-    RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, TwoPhaseSet,
+    GMap, GSet, Kind, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, MvRegister,
+    NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, Tree, TwoPhaseSet,
 };
 
 use crate::trace;
@@ -278,6 +278,56 @@ impl Subject for List<Scalar> {
     }
 }
 
+impl Subject for MovableList<MvRegister<Scalar>> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        let (at, to) = (usize::from(op.under), usize::from(op.name));
+        let (at, to) = (at * 7 % (value.len() + 1), to * 5 % (value.len() + 1));
+        // What cannot be done changes nothing.
+        let _ = match op.what % 8 {
+            0 => value.remove(at),
+            1..=3 => value.move_to(at, to),
+            4 => value.move_range(at..(at + 2).min(value.len()), to),
+            5 => value.at(at).map(|mut register| MvRegister::<Scalar>::apply(&mut register, op)),
+            _ => value.insert(at).map(|mut register| register.set(&op.value)),
+        };
+    }
+
+    fn check(value: &Self::State) {
+        assert_eq!(value.len(), value.iter().count());
+        let named = |at| value.id_at(at).and_then(|id| value.position(id)) == Some(at);
+        assert!((0..value.len()).all(named), "an element is where its name says");
+    }
+}
+
+impl Subject for Tree<MvRegister<Scalar>> {
+    fn apply(value: &mut Self::Mut<'_>, op: &Op) {
+        let nodes: Vec<NodeId> = value.iter().map(|(id, _)| id).chain(value.trash()).take(256).collect();
+        let pick = |nth: u8| nodes.get(usize::from(nth) % (nodes.len() + 1)).copied();
+        let (parent, node) = (pick(op.under), pick(op.name));
+        let at = usize::from(op.depth) % (value.count_children(parent) + 1);
+        // What cannot be done changes nothing.
+        let _ = match (op.what % 12, node) {
+            (0..=3, _) | (_, None) => {
+                value.insert(parent, at).map(|(_, mut register)| register.set(&op.value))
+            }
+            (4..=7, Some(id)) => value.move_to(id, parent, at),
+            (8, Some(id)) => value.delete(id),
+            (9, Some(id)) => value.restore(id),
+            (10, Some(id)) => value.purge(id),
+            (_, Some(id)) => value.at(id).map(|mut register| MvRegister::<Scalar>::apply(&mut register, op)),
+        };
+    }
+
+    fn check(value: &Self::State) {
+        let nodes: Vec<NodeId> = value.iter().map(|(id, _)| id).collect();
+        let mut once = nodes.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(nodes.len(), once.len(), "a node stands at one place");
+        assert!(nodes.iter().step_by(7).all(|id| value.contains(*id)), "what is listed is there");
+    }
+}
+
 impl Subject for BoundedCounter {
     fn apply(value: &mut Self::Mut<'_>, op: &Op) {
         let by = op.value.number().unsigned_abs();
@@ -319,6 +369,14 @@ impl Subject for Doc {
             29..=31 => LwwMap::<String, Scalar>::apply(&mut value.lww_map(at), &inner),
             4 if op.under.is_multiple_of(2) => Text::apply(&mut value.text(at), &inner),
             4 if op.under % 4 == 1 => List::<Scalar>::apply(&mut value.list(at), &inner),
+            4 if op.depth.is_multiple_of(8) => {
+                let mut cards = value.movable_list(at);
+                let (from, to) = (usize::from(op.name) % 8, usize::from(op.under) % 8);
+                match cards.move_to(from, to) {
+                    Ok(()) => {}
+                    Err(_) => cards.push().register(at).set(&op.value),
+                }
+            }
             4 => drop(value.map(at)),
             5 | 6 => PnCounter::apply(&mut value.counter(at), &inner),
             7 => GCounter::apply(&mut value.grow_counter(at), &inner),

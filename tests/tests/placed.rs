@@ -331,7 +331,7 @@ fn write_list(list: &mut Mut<'_, MovableList<MvRegister<u8>>>, (_, what, a, b, _
 }
 
 /// After each step what is read is what is read of the bytes, and in the end all read the same.
-fn is_a_function_of_its_bytes<T: Crdt<Mut<'static>: Sized>, R: PartialEq + std::fmt::Debug>(
+fn is_a_function_of_its_bytes<T: Crdt, R: PartialEq + std::fmt::Debug>(
     steps: &[Step],
     write: impl Fn(&mut T::Mut<'_>, Step),
     read: impl Fn(&Replica<T>) -> R,
@@ -366,7 +366,7 @@ proptest! {
 
     #[test]
     fn a_tree_is_a_function_of_its_bytes_and_holds_each_node_once(steps in vec(any::<Step>(), 0..60)) {
-        is_a_function_of_its_bytes::<Tree<MvRegister<u8>>, _>(&steps, |tree, step| write_tree(tree, step), |tree| {
+        is_a_function_of_its_bytes::<Tree<MvRegister<u8>>, _>(&steps, write_tree, |tree| {
             let nodes: Vec<NodeId> = tree.iter().map(|(id, _)| id).collect();
             let once: BTreeSet<NodeId> = nodes.iter().copied().collect();
             assert_eq!(nodes.len(), once.len());
@@ -376,7 +376,7 @@ proptest! {
 
     #[test]
     fn a_list_is_a_function_of_its_bytes(steps in vec(any::<Step>(), 0..60)) {
-        is_a_function_of_its_bytes::<MovableList<MvRegister<u8>>, _>(&steps, |list, step| write_list(list, step), |list| {
+        is_a_function_of_its_bytes::<MovableList<MvRegister<u8>>, _>(&steps, write_list, |list| {
             let ids: Vec<_> = (0..list.len()).map(|at| list.id_at(at)).collect();
             assert!(ids.iter().enumerate().all(|(at, id)| id.and_then(|id| list.position(id)) == Some(at)));
             (list.plain(), ids)

@@ -73,6 +73,13 @@ pub(super) fn key(of: &str, key: &[u8]) -> String {
             Err(_) => "runs at the start".to_owned(),
         };
     }
+    if of.starts_with("MovableList<") || of.starts_with("Tree<") {
+        return match key {
+            b"p" => "places".to_owned(),
+            b"v" => "what they hold".to_owned(),
+            _ => readable(key),
+        };
+    }
     match (of == DocEntry::type_name(), key) {
         (true, &[code]) => match Kind::with_code(code) {
             Some(kind) => kind.name().to_owned(),
@@ -94,8 +101,14 @@ pub(super) fn below<'t>(of: &'t str, key: &[u8]) -> Cow<'t, str> {
         let kind = key.first().and_then(|&code| Kind::with_code(code));
         return kind.map_or(Cow::Borrowed(""), Kind::type_name);
     }
-    let value = of.strip_prefix("AddWinsMap<").and_then(|value| value.strip_suffix('>'));
-    Cow::Borrowed(value.unwrap_or_default())
+    let inner = |of: &'t str, outer| of.strip_prefix(outer)?.strip_suffix('>');
+    if let Some(value) = ["MovableList<", "Tree<"].iter().find_map(|outer| inner(of, *outer)) {
+        return match key {
+            b"p" => List::<()>::type_name(),
+            _ => Cow::Owned(format!("AddWinsMap<{value}>")),
+        };
+    }
+    Cow::Borrowed(inner(of, "AddWinsMap<").unwrap_or_default())
 }
 
 /// What a node of the type `of` carries.

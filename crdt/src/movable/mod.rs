@@ -2,7 +2,7 @@
 //!
 //! *Merge rule*: an element stands where it was moved last, by its stamp; what it holds merges as its type says; one that was deleted
 //! is gone. *Concurrent pair*: two moves of one element: it ends at one place, that of the later one; a move and a write to it: both; a move
-//! or a write and its deletion: it is deleted. *Metadata*: two dots an element, its name, and a stamp once it was moved; one dot more, with a number, wherever
+//! or a write and its deletion: it is deleted (both at once: what was written then is left of it). *Metadata*: two dots an element, its name, and a stamp once it was moved; one dot more, with a number, wherever
 //! somebody began to insert anew, until it is swept. *Lost on conflict*: the earlier of two moves; what was written at the same time to what
 //! was deleted. *Source*: Kleppmann 2020, "Moving Elements in List CRDTs", over the order of [`List`](crate::List).
 

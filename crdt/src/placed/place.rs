@@ -130,7 +130,7 @@ impl Placing for TreePlace {
     fn renamed(&self, renamed: &dyn Fn(Dot) -> Dot) -> Option<Self> {
         let mut other = self.clone();
         let mut is_other = false;
-        let moved = other.1.as_mut().map(|moved| &mut **moved);
+        let moved = other.1.as_deref_mut();
         let of_moved =
             moved.into_iter().flat_map(|TreeMove(_, _, name, before, _)| before.iter_mut().chain([name]));
         for name in other.0.iter_mut().chain(of_moved) {
