@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
+use tombolo_crdt::NodeId;
 use tombolo_sync::net::Multiaddr;
 
 use crate::content::Content;
@@ -84,6 +85,9 @@ pub enum Verb {
     /// Texts one behind the other, in an order that many write to at the same time
     #[command(subcommand)]
     List(ListVerb),
+    /// Texts that stand below each other and can be moved, with a trash
+    #[command(subcommand)]
+    Tree(TreeVerb),
     /// Print everything as JSON: the same bytes on all nodes that hold the same
     Dump,
     /// Show this node, its peers, and how far they are in sync
@@ -493,6 +497,114 @@ pub enum ListVerb {
     },
 }
 
+/// What to do with a tree.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TreeVerb {
+    /// Add a node, and print its id
+    Add {
+        /// The tree, a document of its own
+        name: Name,
+        /// What it says
+        #[arg(allow_negative_numbers = true)]
+        text: String,
+        /// Below which node [default: none, so at the top]
+        #[arg(long, value_name = "NODE")]
+        under: Option<NodeId>,
+        /// Before which of the nodes there, from 0 [default: behind the last]
+        #[arg(long, value_name = "N")]
+        at: Option<usize>,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Write another text to a node
+    ///
+    /// Of two who do this at the same time, the later one's text is there.
+    Rename {
+        /// The tree, a document of its own
+        name: Name,
+        /// Which node, as `add` and `get` print it
+        node: NodeId,
+        /// What it says then
+        #[arg(allow_negative_numbers = true)]
+        text: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Move a node, with all below it
+    ///
+    /// Of two who move a node at the same time, the later one's place is its place; of moves that would have nodes stand below themselves, the last
+    /// is not followed. What is in the trash comes back so.
+    Move {
+        /// The tree, a document of its own
+        name: Name,
+        /// Which node, as `add` and `get` print it
+        node: NodeId,
+        /// Below which node [default: none, so at the top]
+        #[arg(long, value_name = "NODE")]
+        under: Option<NodeId>,
+        /// Which of the nodes there it is afterwards, from 0 [default: the last]
+        #[arg(long, value_name = "N")]
+        at: Option<usize>,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Put a node into the trash, with all below it
+    ///
+    /// Where somebody moves it at the same time, it stays.
+    Delete {
+        /// The tree, a document of its own
+        name: Name,
+        /// Which node, as `add` and `get` print it
+        node: NodeId,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Bring a node back from the trash, with all below it, to the end of what it stood below
+    ///
+    /// To the top if that is gone or in the trash itself.
+    Restore {
+        /// The tree, a document of its own
+        name: Name,
+        /// Which node, as `add` and `get` print it
+        node: NodeId,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Delete a node for good, in the trash or not, with all below it
+    Purge {
+        /// The tree, a document of its own
+        name: Name,
+        /// Which node, as `add` and `get` print it
+        node: NodeId,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Delete for good what is in the trash
+    EmptyTrash {
+        /// The tree, a document of its own
+        name: Name,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Print the nodes with their ids, each before those below it; nothing if there is no such tree
+    Get {
+        /// The tree, a document of its own
+        name: Name,
+        /// Print what is in the trash instead
+        #[arg(long)]
+        #[serde(default)]
+        trash: bool,
+    },
+}
+
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Go on, and print what changes
@@ -631,6 +743,10 @@ mod tests {
         assert!(parse("tombolo list insert x -5 y").is_err() && parse("tombolo list delete x 0 -5").is_err());
         assert!(parse("tombolo list append x").is_err() && parse("tombolo list insert x 0").is_err());
         assert!(parse("tombolo list append x y z --replicated 2").is_ok());
+        assert!(parse("tombolo tree add x -5").is_ok() && parse("tombolo tree add x y --at -5").is_err());
+        assert!(
+            parse("tombolo tree delete x y").is_err() && parse("tombolo tree get x --replicated 2").is_err()
+        );
         assert!(parse("tombolo counter inc x -5").is_err());
         assert!(parse("tombolo counter inc x 1.5").is_err());
         assert!(parse("tombolo counter inc a//b").is_err());

@@ -45,8 +45,12 @@ pub enum Code {
     NotConfirmed,
     /// The name stands for something of another type.
     WrongType,
-    /// The text or list has no such place.
+    /// The text, list or tree has no such place.
     OutOfRange,
+    /// The tree has no such node, or not there.
+    UnknownNode,
+    /// A node would stand below itself.
+    BelowItself,
     /// The editor could not be started, or failed.
     Editor,
     /// The name cannot be one.

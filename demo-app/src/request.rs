@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tombolo_crdt::TextEdit;
 
-use crate::args::{Concern, CounterVerb, FlagVerb, ListVerb, MapVerb, RegisterVerb, SetVerb, TextVerb};
+use crate::args::{
+    Concern, CounterVerb, FlagVerb, ListVerb, MapVerb, RegisterVerb, SetVerb, TextVerb, TreeVerb,
+};
 use crate::name::Name;
 
 /// One question or order.
@@ -30,6 +32,8 @@ pub enum Request {
     Text(TextVerb),
     /// A list.
     List(ListVerb),
+    /// A tree.
+    Tree(TreeVerb),
     /// A text as it stands, for somebody to edit.
     Snapshot {
         /// Which.
@@ -116,6 +120,15 @@ impl Request {
                         | ListVerb::Set { .. }
                         | ListVerb::Delete { .. }
                 )
+                | Self::Tree(
+                    TreeVerb::Add { .. }
+                        | TreeVerb::Rename { .. }
+                        | TreeVerb::Move { .. }
+                        | TreeVerb::Delete { .. }
+                        | TreeVerb::Restore { .. }
+                        | TreeVerb::Purge { .. }
+                        | TreeVerb::EmptyTrash { .. }
+                )
                 | Self::Link { .. }
                 | Self::Backup { .. }
                 | Self::Leave { .. }
@@ -141,6 +154,15 @@ impl Request {
                 | ListVerb::Append { concern, .. }
                 | ListVerb::Set { concern, .. }
                 | ListVerb::Delete { concern, .. },
+            )
+            | Self::Tree(
+                TreeVerb::Add { concern, .. }
+                | TreeVerb::Rename { concern, .. }
+                | TreeVerb::Move { concern, .. }
+                | TreeVerb::Delete { concern, .. }
+                | TreeVerb::Restore { concern, .. }
+                | TreeVerb::Purge { concern, .. }
+                | TreeVerb::EmptyTrash { concern, .. },
             )
             | Self::Edited { concern, .. } => Some(concern),
             _ => None,

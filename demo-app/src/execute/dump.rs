@@ -6,7 +6,8 @@
 
 use serde_json::{Map, Value};
 use tombolo_crdt::{
-    AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, List, MvRegister, PnCounter, Text, View,
+    AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, List, LwwRegister, MvRegister, PnCounter, Text, Tree,
+    View,
 };
 use tombolo_sync::Node;
 
@@ -29,12 +30,14 @@ pub enum Kind {
     Text,
     /// A `List`.
     List,
+    /// A `Tree`.
+    Tree,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Counter, Self::Flag, Self::Set, Self::Register, Self::Map, Self::Text, Self::List];
+    pub const ALL: [Self; 8] =
+        [Self::Counter, Self::Flag, Self::Set, Self::Register, Self::Map, Self::Text, Self::List, Self::Tree];
 
     /// The verb's name, which is also the tag.
     pub const fn name(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Kind {
             Self::Map => "map",
             Self::Text => "text",
             Self::List => "list",
+            Self::Tree => "tree",
         }
     }
 
@@ -59,6 +63,7 @@ impl Kind {
             Self::Map => Doc::type_name() == type_name,
             Self::Text => Text::type_name() == type_name,
             Self::List => List::<String>::type_name() == type_name,
+            Self::Tree => Tree::<LwwRegister<String>>::type_name() == type_name,
         })
     }
 }
@@ -89,6 +94,7 @@ pub fn tagged(node: &Node, name: &str, type_name: &str) -> (String, Value) {
         Kind::Map => view::<Doc>(node, name),
         Kind::Text => view::<Text>(node, name),
         Kind::List => view::<List<String>>(node, name),
+        Kind::Tree => view::<Tree<LwwRegister<String>>>(node, name),
     };
     (kind.name().to_owned(), value)
 }
@@ -106,6 +112,7 @@ pub(super) fn open_as_it_is(node: &Node, name: &str, kind: Kind) -> bool {
         Kind::Map => is_there::<Doc>(node, name),
         Kind::Text => is_there::<Text>(node, name),
         Kind::List => is_there::<List<String>>(node, name),
+        Kind::Tree => is_there::<Tree<LwwRegister<String>>>(node, name),
     }
 }
 
@@ -130,8 +137,10 @@ mod tests {
         assert_eq!(Kind::of_type("Doc"), Some(Kind::Map));
         assert_eq!(Kind::of_type("Text"), Some(Kind::Text));
         assert_eq!(Kind::of_type("List"), Some(Kind::List));
+        assert_eq!(Kind::of_type("Tree<LwwRegister>"), Some(Kind::Tree));
+        assert_eq!(Kind::of_type("Tree<MvRegister>"), None);
         assert_eq!(Kind::of_type("Board"), None);
         let names: std::collections::BTreeSet<_> = Kind::ALL.map(Kind::name).into();
-        assert_eq!(names.len(), 7);
+        assert_eq!(names.len(), 8);
     }
 }

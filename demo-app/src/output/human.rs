@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::table::table;
-use crate::args::{FlagVerb, ListVerb, SetVerb, TextVerb};
+use crate::args::{FlagVerb, ListVerb, SetVerb, TextVerb, TreeVerb};
 use crate::report::{PeerReport, Report};
 use crate::request::Request;
 
@@ -54,6 +54,7 @@ fn value(request: &Request, answer: &Value) -> String {
         Request::List(ListVerb::Delete { .. }) => format!("deleted; {}", length(answer, "element")),
         Request::List(ListVerb::Set { .. }) => format!("replaced; {}", length(answer, "element")),
         Request::List(_) => format!("inserted; {}", length(answer, "element")),
+        Request::Tree(verb) => tree(verb, answer),
         Request::Edited { .. } if answer["changed"] == true => {
             format!("edited; {}", length(answer, "character"))
         }
@@ -109,6 +110,41 @@ fn length(answer: &Value, unit: &str) -> String {
 /// One line an element.
 fn lines(list: &Value) -> String {
     list.as_array().into_iter().flatten().map(plain).collect()
+}
+
+/// What is said of a tree.
+fn tree(verb: &TreeVerb, answer: &Value) -> String {
+    match verb {
+        TreeVerb::Get { .. } => drawing(answer),
+        TreeVerb::Add { .. } => plain(&answer["id"]),
+        TreeVerb::Rename { .. } => "renamed\n".into(),
+        TreeVerb::Move { .. } => "moved\n".into(),
+        TreeVerb::Delete { .. } => "deleted; it is in the trash until it is purged\n".into(),
+        TreeVerb::Restore { .. } => "restored\n".into(),
+        TreeVerb::Purge { .. } | TreeVerb::EmptyTrash { .. } => {
+            let many = if answer["purged"] == 1 { "" } else { "s" };
+            format!("purged {} node{many}\n", answer["purged"])
+        }
+    }
+}
+
+/// A line a node, further in than what it stands below. A text of several lines is in quotation marks, and its lines are one then.
+fn drawing(nodes: &Value) -> String {
+    let mut text = String::new();
+    let mut above: Vec<&Value> = Vec::new();
+    for node in nodes.as_array().into_iter().flatten() {
+        while above.last().is_some_and(|last| **last != node["parent"]) {
+            above.pop();
+        }
+        let value = match &node["value"] {
+            Value::String(value) if !value.contains(char::is_control) => value.clone(),
+            value => value.to_string(),
+        };
+        text.extend(std::iter::repeat_n("  ", above.len()));
+        text.push_str(&format!("{value}  {}\n", bare(&node["id"])));
+        above.push(&node["id"]);
+    }
+    text
 }
 
 /// A line a key; several values side by side.
@@ -318,6 +354,24 @@ mod tests {
         let concern = Concern::default();
         let set = ListVerb::Set { name: name(), at: 0, value: "dive".into(), concern };
         assert_eq!(answer(&Request::List(set), &json!({ "length": 1 })), "replaced; it has 1 element now\n");
+    }
+
+    #[test]
+    fn a_tree_is_a_line_a_node_further_in_than_what_it_stands_below() {
+        let get = Request::Tree(TreeVerb::Get { name: name(), trash: false });
+        let node = |id: &str, parent: Option<&str>, value: &str| json!({ "id": id, "parent": parent, "value": value });
+        let nodes = [
+            node("1@a", None, "maps"),
+            node("3@a", Some("1@a"), "north"),
+            node("5@b", Some("3@a"), "two\nlines"),
+            node("7@b", Some("1@a"), ""),
+            node("9@a", None, "charts"),
+        ];
+        let drawn = "maps  1@a\n  north  3@a\n    \"two\\nlines\"  5@b\n    7@b\ncharts  9@a\n";
+        assert_eq!(answer(&get, &json!(nodes)), drawn);
+        assert_eq!(answer(&get, &json!([])), "");
+        let purge = TreeVerb::EmptyTrash { name: name(), concern: Concern::default() };
+        assert_eq!(answer(&Request::Tree(purge), &json!({ "purged": 1 })), "purged 1 node\n");
     }
 
     #[test]
