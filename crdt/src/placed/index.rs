@@ -131,7 +131,12 @@ impl Index {
         name: LocalDot,
         place: LocalDot,
     ) -> Option<usize> {
-        let at = among.partition(|other| places.sequence.is_before(self.seats[&other].place(), place));
+        // Where each live place is that of one of these, it is the order of places.
+        let at = if among.len() == places.len() {
+            places.sequence.position(place)?
+        } else {
+            among.partition(|other| places.sequence.is_before(self.seats[&other].place(), place))
+        };
         // Its place is gone already if there is another one there.
         if among.get(at) == Some(name) { Some(at) } else { among.position(name) }
     }
@@ -139,22 +144,32 @@ impl Index {
     /// Where among what stands below `under` a place is.
     pub(super) fn rank<P: Placing>(&self, places: &Places<P>, under: LocalDot, place: LocalDot) -> usize {
         let is_before = |other: LocalDot| places.sequence.is_before(self.seats[&other].place(), place);
-        self.below.get(&under).map_or(0, |among| among.partition(is_before))
+        let Some(among) = self.below.get(&under) else { return 0 };
+        // As in `find`.
+        let at = if among.len() + 1 == places.len() { places.sequence.position(place) } else { None };
+        at.unwrap_or_else(|| among.partition(is_before))
     }
 
     /// Takes an element out from among those beside it.
     pub(super) fn detach<P: Placing>(&mut self, places: &Places<P>, name: LocalDot) {
         let Some(seat) = self.seats.get(&name).filter(|seat| seat.is_in) else { return };
-        let (under, place) = (seat.under, seat.place());
-        let at = self.below.get(&under).and_then(|among| self.find(places, among, name, place));
-        let among = self.below.get_mut(&under);
-        if let (Some(at), Some(among)) = (at, among) {
+        let at = self.below.get(&seat.under).and_then(|among| self.find(places, among, name, seat.place()));
+        if let Some(at) = at {
+            self.detach_at(name, at);
+        }
+    }
+
+    /// As [`detach`](Self::detach), of one that is known to be there among those beside it.
+    pub(super) fn detach_at(&mut self, name: LocalDot, at: usize) {
+        let Some(seat) = self.seats.get_mut(&name).filter(|seat| seat.is_in) else { return };
+        seat.is_in = false;
+        let under = seat.under;
+        if let Some(among) = self.below.get_mut(&under) {
             among.remove(at);
             if among.len() == 0 {
                 self.below.remove(&under);
             }
         }
-        self.seats.entry(name).and_modify(|seat| seat.is_in = false);
     }
 
     fn attach<P: Placing>(&mut self, places: &Places<P>, name: LocalDot) {
@@ -265,24 +280,46 @@ impl Index {
             seat.step = Step::Meant;
             seat.under = under(&mut places.sequence, seat.place(), Step::Meant);
         }
-        let mut walk = Walk::default();
+        // Those from which the way up has been seen to lead into no circle.
+        let mut clear: BTreeSet<LocalDot> = BTreeSet::new();
         for at in 0..touched.len() {
-            while let Some(circle) = walk.circle(&self.seats, touched[at]) {
-                let latest = circle.into_iter().max_by(|a, b| {
-                    let (one, other) = (&self.seats[a], &self.seats[b]);
+            let mut way: Vec<LocalDot> = Vec::new();
+            let mut on_way: BTreeMap<LocalDot, usize> = BTreeMap::new();
+            let mut next = touched[at];
+            while let Some(under) =
+                self.seats.get(&next).filter(|_| !clear.contains(&next)).map(|seat| seat.under)
+            {
+                let Some(&start) = on_way.get(&next) else {
+                    on_way.insert(next, way.len());
+                    way.push(next);
+                    next = under;
+                    continue;
+                };
+                let circle = start..way.len();
+                let later = |a: &usize, b: &usize| {
+                    let (one, other) = (&self.seats[&way[*a]], &self.seats[&way[*b]]);
                     let when = || edge_order(&places.sequence, one.place(), other.place());
                     one.step.cmp(&other.step).then_with(when)
-                });
-                let Some(latest) = latest else { break };
-                self.detach(places, latest);
-                let Some(seat) = self.seats.get_mut(&latest) else { break };
-                seat.step = if seat.step == Step::Meant { Step::Before } else { Step::Root };
-                seat.under = under(&mut places.sequence, seat.place(), seat.step);
-                if self.moved_back.insert(latest) && !touched.contains(&latest) {
-                    touched.push(latest);
-                }
+                };
+                // Those behind it on the way lead to it, and it goes on elsewhere.
+                let latest = circle.max_by(later).unwrap_or(start);
+                way.drain(latest + 1..).for_each(|name| _ = on_way.remove(&name));
+                let latest = way[latest];
+                next = self.step_back(places, latest);
+                touched.push(latest);
             }
+            clear.extend(way);
         }
+    }
+
+    /// Has an element stand below what it stood below before, or below nothing if it does already.
+    fn step_back<P: Placing>(&mut self, places: &mut Places<P>, name: LocalDot) -> LocalDot {
+        self.detach(places, name);
+        self.moved_back.insert(name);
+        let Some(seat) = self.seats.get_mut(&name) else { return ROOT };
+        seat.step = if seat.step == Step::Meant { Step::Before } else { Step::Root };
+        seat.under = under(&mut places.sequence, seat.place(), seat.step);
+        seat.under
     }
 }
 
@@ -305,30 +342,4 @@ fn under<P: Placing>(sequence: &mut Sequence<[Written<P>]>, place: LocalDot, ste
         Step::Root => Under::Root,
     });
     under.map_or(ROOT, |under| name_of(sequence, under))
-}
-
-/// Follows elements upwards.
-#[derive(Default)]
-struct Walk {
-    /// Those from which it has been seen that the way leads into no circle.
-    clear: BTreeSet<LocalDot>,
-}
-
-impl Walk {
-    /// The elements of the circle into which the way from `name` leads.
-    fn circle(&mut self, seats: &BTreeMap<LocalDot, Seat>, name: LocalDot) -> Option<Vec<LocalDot>> {
-        let mut way: Vec<LocalDot> = Vec::new();
-        let mut on_way: BTreeSet<LocalDot> = BTreeSet::new();
-        let mut at = name;
-        while let Some(seat) = seats.get(&at).filter(|_| !self.clear.contains(&at)) {
-            if !on_way.insert(at) {
-                let start = way.iter().position(|other| *other == at)?;
-                return Some(way.split_off(start));
-            }
-            way.push(at);
-            at = seat.under;
-        }
-        self.clear.append(&mut on_way);
-        None
-    }
 }

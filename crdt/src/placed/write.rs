@@ -28,8 +28,12 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
 
     /// Gives an element that has a place another one, at which it then is the one at `at`, in place of all that are seen here.
     pub(crate) fn move_to(&mut self, element: LocalDot, under: LocalDot, at: usize, place: P) {
-        let new = self.put(Some(element), under, at, place);
-        self.body.index.detach(&self.body.places, element);
+        let own = self.body.position(element);
+        let stands = self.body.index.seat(element).is_some_and(|seat| seat.under == under);
+        let new = self.put(own.filter(|_| stands), under, at, place);
+        if let Some(own) = own {
+            self.body.index.detach_at(element, own);
+        }
         self.leave(element);
         self.body.index.place(element, new, under, at);
     }
@@ -68,11 +72,9 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
         Mut { state: &mut self.body.values, place, tx: self.tx, removable: true, depth }
     }
 
-    /// Puts a place into the sequence, of an element that may stand elsewhere so far.
-    fn put(&mut self, of: Option<LocalDot>, under: LocalDot, at: usize, place: P) -> LocalDot {
+    /// Puts a place into the sequence, of an element that so far may be its `own`th below `under`.
+    fn put(&mut self, own: Option<usize>, under: LocalDot, at: usize, place: P) -> LocalDot {
         let Placed { places, index, .. } = &mut *self.body;
-        let own = of.filter(|of| index.seat(*of).is_some_and(|seat| seat.under == under));
-        let own = own.and_then(|own| index.position(places, own));
         let below = index.below(under);
         let others = below.map_or(0, |below| below.len()) - usize::from(own.is_some());
         let beside = |at: usize| {
