@@ -370,7 +370,7 @@ proptest! {
             let nodes: Vec<NodeId> = tree.iter().map(|(id, _)| id).collect();
             let once: BTreeSet<NodeId> = nodes.iter().copied().collect();
             assert_eq!(nodes.len(), once.len());
-            (tree.plain(), tree.trash().collect::<BTreeSet<_>>())
+            (tree.plain(), tree.trash().collect::<Vec<_>>())
         })?;
     }
 

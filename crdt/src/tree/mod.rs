@@ -177,9 +177,11 @@ impl<V: Crdt> Tree<V> {
     }
 
     /// What has been put away, each with all below it, and what stands below a node that is no longer there, as another purged it at the same
-    /// time.
+    /// time. In an order that is the same everywhere.
     pub fn trash(&self) -> impl Iterator<Item = NodeId> {
-        let missing = self.body.missing().flat_map(|under| self.body.below(under));
+        let mut missing: Vec<LocalDot> = self.body.missing().collect();
+        missing.sort_unstable_by_key(|under| self.body.name(*under));
+        let missing = missing.into_iter().flat_map(|under| self.body.below(under));
         self.body.below(TRASH).chain(missing).map(|node| self.id(node))
     }
 
