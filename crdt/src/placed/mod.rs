@@ -33,17 +33,24 @@ pub(crate) struct Placed<P: Placing, V: Crdt> {
     values: AddWinsMap<Name, V>,
     /// A function of both.
     index: Index,
+    /// How often the sequence had been built anew when that was brought up to date.
+    built: usize,
 }
 
 impl<P: Placing, V: Crdt> Default for Placed<P, V> {
     fn default() -> Self {
-        Self { places: Ordered::default(), values: AddWinsMap::default(), index: Index::default() }
+        Self { places: Ordered::default(), values: AddWinsMap::default(), index: Index::default(), built: 0 }
     }
 }
 
 impl<P: Placing, V: Crdt<State: Clone>> Clone for Placed<P, V> {
     fn clone(&self) -> Self {
-        Self { places: self.places.clone(), values: self.values.clone(), index: self.index.clone() }
+        Self {
+            places: self.places.clone(),
+            values: self.values.clone(),
+            index: self.index.clone(),
+            built: self.built,
+        }
     }
 }
 
@@ -115,7 +122,10 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
 
     /// Has the index follow what was changed, of the elements that were touched or of all.
     fn refresh(&mut self, touched: Option<alloc::vec::Vec<LocalDot>>) {
-        let Self { places, values, index } = self;
+        // Then elements may stand in another order, also those that nothing was said of.
+        let built = core::mem::replace(&mut self.built, self.places.sequence.built());
+        let touched = touched.filter(|_| built == self.built);
+        let Self { places, values, index, .. } = self;
         let holds = |places: &index::Places<P>, element| Self::holds(values, places, element);
         match touched {
             Some(touched) => index.refresh(places, touched, holds),

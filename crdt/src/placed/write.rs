@@ -36,6 +36,7 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
         }
         self.leave(element);
         self.body.index.place(element, new, under, at);
+        self.decide();
     }
 
     /// Deletes an element, with what it holds.
@@ -45,6 +46,7 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
         self.body.index.detach(&self.body.places, element);
         self.leave(element);
         self.body.index.forget(element);
+        self.decide();
     }
 
     /// Write access to what an element holds.
@@ -112,13 +114,21 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
     pub(crate) fn settle(&mut self, place: impl Fn(Stamp, Name, Option<Name>) -> P) {
         let moved_back: Vec<LocalDot> = self.body.index.moved_back().collect();
         for element in moved_back {
-            let Some((stamp, _)) = self.body.meant(element).and_then(Placing::moved) else { continue };
+            let stamp =
+                self.body.meant(element).and_then(Placing::moved).map(|(stamp, _)| stamp).unwrap_or_default();
             let (Some(at), Some(under)) = (self.body.position(element), self.body.under(element)) else {
                 continue;
             };
             let above = (under != ROOT).then(|| self.body.name(under));
             let place = place(stamp, self.body.name(element), above);
             self.move_to(element, under, at, place);
+        }
+    }
+
+    /// Decides anew what could not be settled, which nobody honest leaves.
+    fn decide(&mut self) {
+        if self.body.index.moved_back().next().is_some() {
+            self.body.refresh(Some(Vec::new()));
         }
     }
 }

@@ -32,7 +32,7 @@ impl<T: Crdt> Replica<T> {
     /// What is kept here beside what is read. Costs two walks over the state.
     #[must_use]
     pub fn garbage(&self) -> Garbage {
-        let mut all = Sweep::new(&self.known, &self.tx.table);
+        let mut all = Sweep::new(&self.known, &self.tx.table).knowing(&self.known);
         self.state.remembered(&mut all);
         let letters = all.count_letters();
         let (gone, fading) = all.finish();
@@ -94,7 +94,7 @@ impl<T: Crdt> Replica<T> {
     /// ```
     pub fn sweep(&mut self, stable: &Version) -> Delta<T> {
         let known = self.by_row(stable);
-        let mut sweep = Sweep::new(&known, &self.tx.table);
+        let mut sweep = Sweep::new(&known, &self.tx.table).knowing(&self.known);
         self.state.remembered(&mut sweep);
         let (gone, fading) = sweep.finish();
         let me = self.me.unwrap_or_else(|| self.intern(self.id));

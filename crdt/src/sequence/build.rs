@@ -47,6 +47,7 @@ struct Layout<'s, C: Items + ?Sized> {
 
 impl<C: Items + ?Sized> Sequence<C> {
     pub(super) fn build(&mut self) {
+        self.built += 1;
         let mut live: Vec<Piece> = self.tree.iter().filter(|piece| piece.is_live()).collect();
         live.append(&mut self.unplaced);
         live.sort_unstable_by_key(|piece| piece.first());

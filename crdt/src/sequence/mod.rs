@@ -65,6 +65,8 @@ pub(crate) struct Sequence<C: Items + ?Sized = str> {
     unplaced: Vec<Piece>,
     /// Whether all must be built anew before anything is read.
     is_stale: bool,
+    /// How often all has been built anew.
+    built: usize,
     /// How many pieces were passed on the way to places since all was in order.
     passed: usize,
     /// Whether something hangs on the dot of a run, as on an element of the run before: nobody honest writes that.
@@ -80,6 +82,7 @@ impl<C: Items + ?Sized> Clone for Sequence<C> {
             cursor: self.cursor,
             unplaced: self.unplaced.clone(),
             is_stale: self.is_stale,
+            built: self.built,
             passed: self.passed,
             is_odd: self.is_odd,
         }
@@ -95,6 +98,7 @@ impl<C: Items + ?Sized> Default for Sequence<C> {
             cursor: Cursor::NOWHERE,
             unplaced: Vec::new(),
             is_stale: false,
+            built: 0,
             passed: 0,
             is_odd: false,
         }
@@ -110,6 +114,11 @@ impl<C: Items + ?Sized> Sequence<C> {
     /// Whose dots are called by which rows.
     pub(crate) fn ids(&self) -> &Rows {
         &self.rows
+    }
+
+    /// How often all has been built anew: what is read may stand in another order since.
+    pub(crate) fn built(&self) -> usize {
+        self.built
     }
 
     /// How long all is that is read.

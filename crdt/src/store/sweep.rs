@@ -25,6 +25,7 @@ pub struct Sweep<'s> {
     gone: Vec<LocalDot>,
     letters: usize,
     naming: Vec<LocalDot>,
+    is_all_stable: bool,
 }
 
 impl<'s> Sweep<'s> {
@@ -37,7 +38,21 @@ impl<'s> Sweep<'s> {
             gone: Vec::new(),
             letters: 0,
             naming: Vec::new(),
+            is_all_stable: false,
         }
+    }
+
+    /// With what is known here, by row.
+    pub(crate) fn knowing(self, known: &[u64]) -> Self {
+        let last = |row: usize| self.stable.get(row).copied().unwrap_or(0);
+        let is_all_stable = known.iter().enumerate().all(|(row, known)| *known <= last(row));
+        Self { is_all_stable, ..self }
+    }
+
+    /// Whether all know all that is known here, and nothing can come any more that was written without that: for what was removed and
+    /// left no dot of its own.
+    pub(crate) fn is_all_stable(&self) -> bool {
+        self.is_all_stable
     }
 
     /// Whether all know a dot, and all that they wrote before is known here.
@@ -106,6 +121,7 @@ impl<'s> Sweep<'s> {
         let (mut gone, mut fading) = (self.gone, self.fading);
         gone.extend(self.groups.into_iter().flatten());
         gone.sort_unstable();
+        gone.dedup();
         fading.sort_unstable();
         (gone, fading)
     }

@@ -25,7 +25,8 @@ use crate::ordered::walks;
 use crate::placed::{Name, Placed, Placing, ROOT, Row, TRASH, TreePlace, Under};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Look, Mut, Plain, Seen, View, view_seq};
 
-/// How deep nodes may be put and made: 10 000. Concurrent moves may leave them deeper; nothing here goes as deep on the stack.
+/// Nothing may be put or made below what stands as deep: 10 000. What stands below that may leave nodes deeper, and so may concurrent moves; nothing here goes as
+/// deep on the stack.
 pub const MAX_TREE_DEPTH: usize = 10_000;
 
 /// A tree of nodes that can be moved, each of which holds a value of a replicated type.
