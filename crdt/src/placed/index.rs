@@ -101,6 +101,11 @@ impl Index {
         self.seats.get(&name).is_some_and(|seat| seat.is_in)
     }
 
+    /// Below what an element stands that is there.
+    pub(super) fn under_there(&self, name: LocalDot) -> Option<LocalDot> {
+        self.seats.get(&name).filter(|seat| seat.is_in).map(|seat| seat.under)
+    }
+
     pub(super) fn seats(&self) -> impl Iterator<Item = (LocalDot, &Seat)> {
         self.seats.iter().map(|(name, seat)| (*name, seat))
     }

@@ -100,6 +100,11 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
         self.index.seat(element).map(|seat| seat.under)
     }
 
+    /// Below what one stands that is there.
+    pub(crate) fn under_there(&self, element: LocalDot) -> Option<LocalDot> {
+        self.index.under_there(element)
+    }
+
     /// What is said of the place that was meant for one that is there.
     pub(crate) fn meant(&self, element: LocalDot) -> Option<&P> {
         self.places.sequence.item(self.index.seat(element)?.place()).map(|place| &**place)

@@ -209,13 +209,19 @@ impl<V: Crdt> Tree<V> {
 
     /// How many nodes stand above one that is in the tree.
     fn depth_of(&self, node: LocalDot) -> Option<usize> {
-        let mut depth = 0;
-        let mut at = self.body.under(node).filter(|_| self.body.is_there(node))?;
-        while at != ROOT {
-            at = self.body.under(at).filter(|_| self.body.is_there(at))?;
-            depth += 1;
+        self.way_up(node, |_| true)
+    }
+
+    /// How many nodes stand above one that is in the tree, if each of them and itself `may` be met.
+    fn way_up(&self, node: LocalDot, mut may: impl FnMut(LocalDot) -> bool) -> Option<usize> {
+        let (mut depth, mut at) = (0, node);
+        loop {
+            let under = self.body.under_there(at).filter(|_| may(at))?;
+            if under == ROOT {
+                return Some(depth);
+            }
+            (depth, at) = (depth + 1, under);
         }
-        Some(depth)
     }
 
     fn rows(&self) -> Vec<Row> {

@@ -18,7 +18,7 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
     /// # Errors
     /// When there is no such node or place, or it lies too deep; nothing changes then.
     pub fn insert(&mut self, parent: Option<NodeId>, at: usize) -> Result<(NodeId, V::Mut<'_>), BadNode> {
-        let under = self.parent_for(parent)?;
+        let under = self.parent_for(parent, None)?;
         let len = self.state.body.len_below(under);
         if at > len {
             return Err(BadNode::BeyondEnd { at, len });
@@ -54,14 +54,7 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
     /// When there is no such node or place, it lies below the node itself, or too deep; nothing changes then.
     pub fn move_to(&mut self, id: NodeId, parent: Option<NodeId>, at: usize) -> Result<(), BadNode> {
         let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
-        let mut above = parent.and_then(|parent| self.state.body.element(parent.0));
-        while let Some(one) = above {
-            if one == node {
-                return Err(BadNode::BelowItself(id));
-            }
-            above = self.state.body.under(one);
-        }
-        let under = self.parent_for(parent)?;
+        let under = self.parent_for(parent, Some(node))?;
         let stands = self.state.body.under(node) == Some(under);
         let len = self.state.body.len_below(under) - usize::from(stands);
         if at > len {
@@ -128,13 +121,21 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
         trash.iter().filter(|id| self.purge(**id).is_ok()).count()
     }
 
-    /// The parent below which something is to be put.
-    fn parent_for(&self, parent: Option<NodeId>) -> Result<LocalDot, BadNode> {
+    /// The parent below which something is to be put, which may be a node that there is.
+    fn parent_for(&self, parent: Option<NodeId>, what: Option<LocalDot>) -> Result<LocalDot, BadNode> {
         let Some(id) = parent else { return Ok(ROOT) };
-        let node = self.state.body.element(id.0);
-        let found = node.and_then(|node| Some((node, self.state.depth_of(node)?)));
-        let (node, depth) = found.ok_or(BadNode::Absent(id))?;
-        if depth + 1 < MAX_TREE_DEPTH { Ok(node) } else { Err(BadNode::TooDeep) }
+        let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
+        let mut met = None;
+        let depth = self.state.way_up(node, |above| {
+            met = what.filter(|what| *what == above);
+            met.is_none()
+        });
+        match (depth, met) {
+            (_, Some(met)) => Err(BadNode::BelowItself(NodeId(self.state.body.name(met).0))),
+            (None, None) => Err(BadNode::Absent(id)),
+            (Some(depth), None) if depth + 1 < MAX_TREE_DEPTH => Ok(node),
+            (Some(_), None) => Err(BadNode::TooDeep),
+        }
     }
 
     /// The name of what a node stands below that is in the tree.
