@@ -77,6 +77,9 @@ impl<T: Crdt> Replica<T> {
     /// that nobody who knows that hangs anything on them; and once that lies within `stable`, they are forgotten. If somebody did not know
     /// it after all, then what he hung on such a run reads elsewhere than where he put it.
     ///
+    /// Of a [`MovableList`](crate::MovableList) and a [`Tree`](crate::Tree) it forgets the same of places, places that lost to others given at the same time, and, once `stable` is all
+    /// that is known here, what is left of elements that were deleted while others moved them or wrote to them.
+    ///
     /// Costs a walk over the state, here and where the change is merged; so forget many at once.
     ///
     /// ```
