@@ -120,7 +120,7 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
         self.index.has(element).then(|| self.values.get(&self.name(element)))?
     }
 
-    /// Whether all that there is shows nothing.
+    /// Whether an element holds anything that shows.
     fn holds(values: &AddWinsMap<Name, V>, places: &index::Places<P>, element: LocalDot) -> bool {
         values.get(&Name(places.name(element).dot)).is_some_and(DotStore::shows)
     }
