@@ -268,10 +268,10 @@ pub use replica::{Garbage, Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{
     Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, ItemSplice, Join, Key, Look,
-    MAX_DEPTH, Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What, look_at_fields,
-    look_at_variant,
+    MAX_DEPTH, Marked, Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What,
+    look_at_fields, look_at_variant,
 };
-pub use text::{BadPosition, Position, Text, TextEdit, TextSnapshot};
+pub use text::{BadPosition, Expand, MarkKind, Position, Text, TextEdit, TextMarks, TextRun, TextSnapshot};
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///
 /// ```

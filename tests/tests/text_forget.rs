@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, Bias, Crdt, Delta, Doc, Kind, Limits, Merged, Mut, MvRegister, Replica, ReplicaId, Text,
-    Version,
+    AddWinsMap, Bias, Crdt, Delta, Doc, Expand, Kind, Limits, MarkKind, Merged, Mut, MvRegister, Replica,
+    ReplicaId, Scalar, Text, Version,
 };
 
 fn id(number: u8) -> ReplicaId {
@@ -18,6 +18,8 @@ enum Step {
     /// By whom, where, and how many letters.
     Insert(usize, usize, usize),
     Delete(usize, usize, usize),
+    /// By whom, where, how many letters, of which kind and with what it says.
+    Mark(usize, usize, usize, usize, Scalar),
     /// Who hears from whom, and of how many of its writes.
     Hear(usize, usize, usize),
     Sweep(usize),
@@ -70,6 +72,24 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Kinds of marks that go on at each of their ends or at none.
+const KINDS: [MarkKind; 4] = [
+    MarkKind::BOLD,
+    MarkKind::LINK,
+    MarkKind::new("before", Expand::Before),
+    MarkKind::new("both", Expand::Both),
+];
+
+/// As `step`, with marks.
+fn step_with_marks() -> impl Strategy<Value = Step> {
+    let value = prop_oneof![2 => Just(Scalar::Null), 3 => (1..4_i64).prop_map(Scalar::Int)];
+    let mark = (0..3_usize, 0..40_usize, 1..9_usize, 0..KINDS.len(), value);
+    prop_oneof![
+        2 => step(),
+        1 => mark.prop_map(|(by, at, count, kind, value)| Step::Mark(by, at, count, kind, value)),
+    ]
+}
+
 struct World<P: Place> {
     replicas: Vec<Replica<P>>,
     written: Vec<Vec<Delta<P>>>,
@@ -85,13 +105,19 @@ struct World<P: Place> {
     past: Vec<Vec<Version>>,
 }
 
+/// The text with what is marked.
 fn read<P: Place>(replica: &Replica<P>) -> Option<String> {
-    P::text(replica).map(Text::to_string)
+    let run = |run: tombolo_crdt::TextRun<'_>| {
+        let marks: String = run.marks.iter().map(|(name, value)| format!("{name} {value} ")).collect();
+        format!("{marks}{}|", run.text)
+    };
+    P::text(replica).map(|text| text.runs().map(run).collect())
 }
 
 /// What is read right before what.
 fn pairs<P: Place>(replica: &Replica<P>) -> Vec<(char, char)> {
-    let text: Vec<char> = read(replica).unwrap_or_default().chars().collect();
+    let text: Vec<char> =
+        P::text(replica).iter().flat_map(|text| text.chunks()).flat_map(str::chars).collect();
     text.windows(2).map(|pair| (pair[0], pair[1])).collect()
 }
 
@@ -170,6 +196,10 @@ impl<P: Place> World<P> {
                 let at = at % (text.len() + 1);
                 text.delete(at..(at + count).min(text.len())).unwrap();
             }),
+            Step::Mark(by, at, count, kind, ref value) => self.write(by, |text| {
+                let at = at % (text.len() + 1);
+                text.mark(at..(at + count).min(text.len()), KINDS[kind].clone(), value.clone()).unwrap();
+            }),
             Step::Hear(by, of, count) => self.hear(by, of, count),
             Step::Sweep(by) => {
                 let before = read(&self.replicas[by]);
@@ -222,8 +252,8 @@ fn run<P: Place>(steps: &[Step]) -> World<P> {
     let mut world = World::<P>::new();
     steps.iter().for_each(|step| world.step(step));
     world.meet();
-    // All know all: one looks, and again, and nothing is left to forget.
-    for by in [0, 0, 1, 1] {
+    // All know all: one looks, and again, and nothing is left to forget. What marks stand by goes once they have gone.
+    for by in [0, 0, 0, 1, 1] {
         world.step(&Step::Sweep(by));
         world.meet();
     }
@@ -253,6 +283,26 @@ proptest! {
         prop_assert!(!is_whole || world.is_in_order());
         let replica = &world.replicas[2];
         // Nothing is left of what was removed, and no empty map above it.
+        prop_assert!(!replica.is_empty() || replica.garbage().items == 0);
+        prop_assert!(replica.is_empty() || read(replica).is_some());
+    }
+
+    /// Marks stand by letters, also by some that were deleted: so these are known as long as the marks are read.
+    #[test]
+    fn what_is_forgotten_of_deleted_text_moves_no_mark(steps in prop::collection::vec(step_with_marks(), 1..120)) {
+        prop_assert!(run::<Text>(&steps).is_in_order());
+    }
+
+    #[test]
+    fn what_is_forgotten_of_marked_text_below_a_key_brings_no_removed_key_back(
+        mut steps in prop::collection::vec(step_with_marks(), 1..80),
+        removals in prop::collection::vec((0..80_usize, 0..3_usize), 0..4),
+    ) {
+        for (at, by) in removals {
+            steps.insert(at.min(steps.len()), Step::Remove(by));
+        }
+        let world = run::<Pages>(&steps);
+        let replica = &world.replicas[2];
         prop_assert!(!replica.is_empty() || replica.garbage().items == 0);
         prop_assert!(replica.is_empty() || read(replica).is_some());
     }
@@ -425,7 +475,7 @@ fn forgetting_brings_no_removed_key_back() {
     assert_eq!(ann.encode(), bob.encode());
     // It is as good as new, with what was left, and then without.
     let (_, typed, changes) = ann.update_changes(|pages| Pages::write(pages, |text| text.push("Ebb.")));
-    assert_eq!(read(&ann).as_deref(), Some("Ebb."));
+    assert_eq!(read(&ann).as_deref(), Some("Ebb.|"));
     assert_eq!(format!("{changes:?}").matches("Added").count(), 1, "{changes:?}");
     bob.merge(typed).unwrap();
     bob.merge(ann.sweep(&bob.version())).unwrap();

@@ -205,7 +205,7 @@ impl<T: Value> DotStore for List<T> {
     walks!(Ordered<[Written<T>]>);
 
     fn remembered(&self, sweep: &mut Sweep<'_>) {
-        self.body.remembered(sweep, &BTreeSet::new());
+        self.body.remembered(sweep, &BTreeSet::new(), &BTreeSet::new());
     }
 
     fn look(&self, _: Look<'_>) -> Seen {

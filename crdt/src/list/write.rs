@@ -105,7 +105,7 @@ impl<T: Value> Mut<'_, List<T>> {
 
     fn put<V: Into<T>>(&mut self, at: usize, values: impl IntoIterator<Item = V>) {
         let elements: Vec<Written<T>> = values.into_iter().map(|value| Written::from(value.into())).collect();
-        self.state.body.put(self.tx, self.place, self.depth, at, &elements[..]);
+        self.state.body.put(self.tx, self.place, self.depth, at, None, &elements[..]);
     }
 
     fn take(&mut self, range: Range<usize>) {

@@ -17,7 +17,7 @@ pub(crate) struct Stretch {
 }
 
 impl<C: Elements + ?Sized> Ordered<C> {
-    fn stretches(&self) -> Vec<Stretch> {
+    pub(crate) fn stretches(&self) -> Vec<Stretch> {
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut at = 0;
         for (first, elements) in self.sequence.live() {
@@ -40,7 +40,12 @@ impl<C: Elements + ?Sized> Ordered<C> {
     /// before done. An element that stands elsewhere among the others than it did counts as another.
     pub(crate) fn changed(&self, before: &Seen) -> Vec<(usize, usize, Range<usize>)> {
         let Sight::Order(old) = &before.0 else { return Vec::new() };
-        let mut by_dot = old.clone();
+        self.spliced(old)
+    }
+
+    /// As [`changed`](Self::changed).
+    pub(crate) fn spliced(&self, old: &[Stretch]) -> Vec<(usize, usize, Range<usize>)> {
+        let mut by_dot = old.to_vec();
         by_dot.sort_unstable_by_key(|stretch| stretch.first);
         let (mut splices, mut old_end, mut new_end) = (Vec::new(), 0, 0);
         let mut splice = |old_end: usize, old: usize, new_end: usize, new: usize| {

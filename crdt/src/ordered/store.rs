@@ -235,6 +235,16 @@ impl<C: Elements + ?Sized> Ordered<C> {
     }
 
     pub(crate) fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
+        self.carry_with(wanted, writer, |_| {});
+    }
+
+    /// With what else stands below the node of items that name frozen runs.
+    pub(crate) fn carry_with(
+        &self,
+        wanted: &dyn Fn(LocalDot) -> bool,
+        writer: &mut TreeWriter<'_>,
+        more: impl FnOnce(&mut TreeWriter<'_>),
+    ) {
         let live = self.sequence.live().map(|(first, elements)| (self.rows.outer(first), elements));
         let mut live: Vec<(LocalDot, &C)> = live.collect();
         live.sort_unstable_by_key(|(first, _)| *first);
@@ -256,39 +266,57 @@ impl<C: Elements + ?Sized> Ordered<C> {
         }
         let heads = self.heads().map(|(head, origin)| (self.rows.outer(head), self.told(head, origin)));
         let mut heads: Vec<(LocalDot, Told)> = heads.filter(|(head, _)| wanted(*head)).collect();
-        let frozen = self.frozen.iter().filter(|(dot, _)| wanted(**dot));
-        let told = |content: &Bytes| Told { key: Bytes::from_slice(FADING), content: content[..].into() };
-        heads.extend(frozen.map(|(dot, content)| (*dot, told(content))));
         heads.sort_unstable_by(|(a, one), (b, other)| (&one.key, a).cmp(&(&other.key, b)));
-        for under in heads.chunk_by(|(_, one), (_, other)| one.key == other.key) {
-            let key = |out: &mut Bytes| out.extend_from_slice(&under[0].1.key);
-            writer
-                .child(key, |below| under.iter().for_each(|(head, told)| below.carry(*head, &told.content)));
-        }
+        let carry_heads = |heads: &[(LocalDot, Told)], writer: &mut TreeWriter<'_>| {
+            for under in heads.chunk_by(|(_, one), (_, other)| one.key == other.key) {
+                let key = |out: &mut Bytes| out.extend_from_slice(&under[0].1.key);
+                writer.child(key, |below| {
+                    under.iter().for_each(|(head, told)| below.carry(*head, &told.content));
+                });
+            }
+        };
+        // Keys ascend.
+        let (before, behind) = heads.split_at(heads.partition_point(|(_, told)| told.key[..] < *FADING));
+        carry_heads(before, writer);
+        writer.child(
+            |key| key.extend_from_slice(FADING),
+            |below| {
+                let frozen = self.frozen.iter().filter(|(dot, _)| wanted(**dot));
+                frozen.for_each(|(dot, content)| below.carry(*dot, content));
+                more(below);
+            },
+        );
+        carry_heads(behind, writer);
     }
 
-    /// As if the elements that are `going`, as the sequence calls them, were gone.
-    pub(crate) fn remembered(&self, sweep: &mut Sweep<'_>, going: &BTreeSet<LocalDot>) {
+    /// As if the elements that are `going`, as the sequence calls them, were gone. Runs with these heads are `needed`.
+    pub(crate) fn remembered(
+        &self,
+        sweep: &mut Sweep<'_>,
+        going: &BTreeSet<LocalDot>,
+        needed: &BTreeSet<LocalDot>,
+    ) {
         sweep.naming(self.frozen.keys().copied());
         let outer = |head: LocalDot| self.rows.outer(head);
         let (known, others): (Vec<LocalDot>, Vec<LocalDot>) =
             self.frozen.keys().copied().partition(|dot| sweep.is_stable(*dot));
         // Others are waited for first, so that not each look names a few more.
         if others.is_empty() {
-            let faded = self.sequence.faded(|_| false, going).into_iter();
+            let faded = self.sequence.faded(|head| needed.contains(&head), going).into_iter();
             sweep.fade(faded.filter(|head| !self.sequence.is_run_frozen(*head)).map(outer));
         }
         if !known.is_empty() {
             let named: BTreeSet<(ReplicaId, u64)> =
                 known.iter().flat_map(|dot| heads_named(&self.frozen[dot])).collect();
             let name = |head: LocalDot| (self.sequence.ids().id(head.replica()), head.counter());
-            let gone = self.sequence.faded(|head| !named.contains(&name(head)), going);
+            let is_needed = |head| needed.contains(&head) || !named.contains(&name(head));
+            let gone = self.sequence.faded(is_needed, going);
             // SUBTLE: what names a run that has faded and stays is needed: another may be about to let both go, who does not
             // know of this sweep, and until then nobody may hang anything on it.
             let heads: BTreeSet<LocalDot> = gone.iter().copied().collect();
-            let staying =
-                self.sequence.faded(|_| false, going).into_iter().filter(|head| !heads.contains(head));
-            let staying: BTreeSet<(ReplicaId, u64)> = staying.map(name).collect();
+            let faded = self.sequence.faded(|head| needed.contains(&head), going).into_iter();
+            let staying: BTreeSet<(ReplicaId, u64)> =
+                faded.filter(|head| !heads.contains(head)).map(name).collect();
             let is_done =
                 |dot: &LocalDot| !heads_named(&self.frozen[dot]).any(|head| staying.contains(&head));
             sweep.let_go(gone.into_iter().map(outer).chain(known.iter().copied().filter(is_done)));
@@ -304,10 +332,19 @@ impl<C: Elements + ?Sized> Ordered<C> {
     }
 
     pub(crate) fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        Self::check_with(node, |below| leaf(below).map(drop))
+    }
+
+    /// `more` checks what else stands below the node of items that name frozen runs.
+    pub(crate) fn check_with(
+        node: Node<'_>,
+        more: impl Fn(Node<'_>) -> Result<(), Mismatch>,
+    ) -> Result<(), Mismatch> {
         node.spans().try_for_each(|span| C::check(&span))?;
         for (key, child) in node.children() {
             if key == FADING {
-                leaf(child)?.try_for_each(|(_, content)| check_named(content))?;
+                child.carried().try_for_each(|(_, content)| check_named(content))?;
+                more(child)?;
                 continue;
             }
             Told::check_key(key)?;

@@ -10,7 +10,8 @@ use crate::delta::PlaceId;
 use crate::store::deeper;
 
 impl<C: Elements + ?Sized> Ordered<C> {
-    /// Inserts elements before the one at `at`, or at the end; yields the first, if there are any.
+    /// Inserts elements before the one at `at`, or at the end; yields the first, if there are any. Among what stands there and is not
+    /// read they stand right behind `behind`, if it is given, else where it costs least.
     ///
     /// # Panics
     /// If an element refuses to be written; nothing has happened then.
@@ -20,6 +21,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
         place: PlaceId,
         depth: usize,
         at: usize,
+        behind: Option<LocalDot>,
         elements: &C,
     ) -> Option<LocalDot> {
         if elements.items().is_empty() {
@@ -32,7 +34,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
         let row = rows.open(tx.row(), tx.table(), sequence);
         let next = LocalDot::new(row, tx.next().counter());
         let (mut begun, mut put) = (None, None);
-        sequence.insert(at, elements, next, tx.kept, |origin, ids| {
+        sequence.insert(at, behind, elements, next, tx.kept, |origin, ids| {
             if let Some(origin) = origin {
                 let dot = tx.dot();
                 let head = LocalDot::new(row, dot.counter());

@@ -207,7 +207,7 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
                 going.extend(idle);
             }
         }
-        self.places.remembered(sweep, &going);
+        self.places.remembered(sweep, &going, &BTreeSet::new());
         self.values.remembered(sweep);
         if sweep.is_all_stable() {
             for (name, value) in self.values.iter() {

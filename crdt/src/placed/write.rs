@@ -93,7 +93,7 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
         };
         let depth = deeper(self.depth);
         let below = self.tx.draft.child(self.place, |key| key.extend_from_slice(PLACES));
-        let put = places.put(self.tx, below, depth, at, &[Written::from(place)]);
+        let put = places.put(self.tx, below, depth, at, None, &[Written::from(place)]);
         put.expect("one place was put")
     }
 

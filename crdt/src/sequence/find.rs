@@ -65,6 +65,26 @@ impl<C: Items + ?Sized> Sequence<C> {
         None
     }
 
+    /// The element that is read before the one at `index`, or [`START`], and the first ghosts between both as runs: first and last.
+    pub(crate) fn between(
+        &self,
+        index: usize,
+        most: usize,
+    ) -> (LocalDot, impl Iterator<Item = (LocalDot, LocalDot)>) {
+        let left = index.checked_sub(1).and_then(|before| self.element_at(before));
+        let place = left.and_then(|left| self.place_of(left));
+        // It may be one in the middle of its piece.
+        let is_last =
+            place.is_none_or(|(place, from)| from + 1 == self.tree.pieces(place.leaf)[place.at].len());
+        let start = match place {
+            Some((place, _)) => Some(Place { at: place.at + 1, ..place }),
+            None => self.tree.first(),
+        };
+        let pieces = self.tree.iter_from(start).map(|(_, piece)| piece);
+        let ghosts = pieces.take(if is_last { most } else { 0 }).take_while(|piece| !piece.is_live());
+        (left.unwrap_or(START), ghosts.map(|piece| (piece.first(), piece.last())))
+    }
+
     /// Where those are read of `count` elements of one replica that are live: scalars, in the order of the elements' dots.
     pub(crate) fn live_among(&self, first: LocalDot, count: u64) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();

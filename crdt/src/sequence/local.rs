@@ -136,10 +136,12 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// Inserts elements before the one at `index`, or at the end. `next` is the next dot of who writes; `mint` is told where the first
     /// element hangs, unless it follows on what that replica wrote before, and yields the dot of the first element: of a new run the dot
-    /// before that is its own. A run that ends with `kept` or before is not gone on with.
+    /// before that is its own. A run that ends with `kept` or before is not gone on with. Right `behind` an element that has a place, if one is
+    /// given; the one before `index` or a ghost between.
     pub(crate) fn insert(
         &mut self,
         index: usize,
+        behind: Option<LocalDot>,
         content: &C,
         next: LocalDot,
         kept: u64,
@@ -151,6 +153,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         }
         let Cursor { place, start, is_end, .. } = self.cursor;
         if is_end
+            && behind.is_none()
             && let Some(piece) = self.tree.get(place)
             && index == start + piece.scalars()
             && piece.last().replica() == row
@@ -171,19 +174,26 @@ impl<C: Items + ?Sized> Sequence<C> {
             return self.append(gap, piece.last(), index, items, first);
         }
         let (mut gap, mut left) = (self.tree.first().unwrap_or(Place { leaf: 0, at: 0 }), START);
-        if let Some(index) = index.checked_sub(1) {
-            let (place, start) = self.locate(index);
+        let there = match (behind, index.checked_sub(1)) {
+            (Some(START), _) | (None, None) => None,
+            (Some(behind), _) => self.place_of(behind).map(|(place, before)| (place, before + 1)),
+            (None, Some(index)) => {
+                let (place, start) = self.locate(index);
+                Some((place, (index + 1 - start) as u64))
+            }
+        };
+        if let Some((place, len)) = there {
             let piece = self.tree.pieces(place.leaf)[place.at];
-            let len = (index + 1 - start) as u64;
             left = after(piece.first(), len - 1);
             gap =
                 if len < piece.len() { self.split(place, len) } else { Place { at: place.at + 1, ..place } };
         }
         // What others say of dots that are still to be written.
         let is_foretold = self.rows.row(row).last >= next.counter();
-        if let Some((gap, end)) =
-            self.own_end(gap, left, row).filter(|(_, end)| !is_foretold && end.counter() > kept)
-        {
+        let goes_on = |(_, end): &(Place, LocalDot)| {
+            !is_foretold && end.counter() > kept && behind.is_none_or(|behind| behind == *end)
+        };
+        if let Some((gap, end)) = self.own_end(gap, left, row).filter(goes_on) {
             return self.append(gap, end, index, items, mint(None, &self.rows));
         }
         let next = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();

@@ -14,6 +14,7 @@ use crate::causal::{Dots, ReplicaId};
 use crate::delta::{Bytes, Node};
 use crate::ordered::Stretch;
 use crate::placed::Row;
+use crate::text::Laid;
 
 /// What one delta changed. How serde writes the values see [`Plain`]: to be applied elsewhere they go by a binary format.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct Changes {
     /// Who wrote what was new in it: one replica as a rule, several for an answer to a version or a state. Which of several wrote
     /// which change it does not say.
     pub by: Vec<ReplicaId>,
-    /// What became different, in no particular order; no two say something of the same place.
+    /// What became different, in no particular order; no two say something of the same place, but for marks, which come behind what became of their text.
     pub changes: Vec<Change>,
 }
 
@@ -60,8 +61,24 @@ pub enum What {
     Incremented(i128),
     /// Parts of a text were replaced, one after the other.
     Spliced(Vec<Splice>),
+    /// Parts of a text are marked otherwise: of what came in the change before this one all that marks say, of other parts what became different.
+    Marked(Vec<Marked>),
     /// Parts of a list were replaced, one after the other.
     ItemsSpliced(Vec<ItemSplice>),
+}
+
+/// A part of a text that is marked otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Marked {
+    /// Where it is now, in scalars.
+    pub at: usize,
+    /// How long it is, in scalars.
+    pub len: usize,
+    /// The name of the mark.
+    pub name: String,
+    /// What it says; null: it is there no more.
+    pub value: Plain,
 }
 
 /// A part of a list that was replaced.
@@ -152,6 +169,8 @@ impl Change {
                 Plain::Text(text) => splices.iter().try_for_each(|splice| splice.apply_to(text)),
                 _ => None,
             },
+            // Plain text has no marks.
+            (What::Marked(_), _) => matches!(value.get_mut(&self.path)?, Plain::Text(_)).then_some(()),
             (What::ItemsSpliced(splices), _) => match value.get_mut(&self.path)? {
                 Plain::List(list) => splices.iter().try_for_each(|splice| splice.apply_to(list)),
                 _ => None,
@@ -219,6 +238,8 @@ pub(crate) enum Sight {
     Fields(Vec<(&'static str, Seen)>),
     /// Elements in their order, by their names.
     Order(Vec<Stretch>),
+    /// Letters in their order, by their names, and the parts that had marks.
+    Text(Vec<Stretch>, Laid),
     /// Elements that can be moved, with what they held.
     Rows(Vec<Row>, Box<Seen>),
     /// What the variant that is shown holds, with the variant's name, if nothing else can change; with nothing if that cannot either.

@@ -25,7 +25,7 @@ mod walk;
 
 pub use alias::Alias;
 pub use changes::{
-    Change, Changes, Gathered, ItemSplice, Look, Seen, Splice, What, look_at_fields, look_at_variant,
+    Change, Changes, Gathered, ItemSplice, Look, Marked, Seen, Splice, What, look_at_fields, look_at_variant,
 };
 pub(crate) use changes::{Sight, compare};
 pub use conflicts::{Claim, Conflict, Disputes};

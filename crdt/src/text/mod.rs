@@ -7,11 +7,13 @@
 //! Kleppmann 2023, over the dot store of this crate: decision 0030.
 
 mod diff;
+mod marks;
 mod position;
 mod snapshot;
 mod write;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,9 +22,16 @@ use core::ops::Range;
 
 use serde::Serializer;
 
-use crate::ordered::{Bias, Cursor, Ordered, walks};
+use crate::causal::{Dots, LocalDot};
+use crate::delta::{Mismatch, Node, TreeWriter};
+use crate::ordered::{Bias, Cursor, Ordered};
 use crate::sequence::Unit;
-use crate::store::{Crdt, DotStore, Gathered, Look, Mut, Plain, Seen, Splice, Sweep, What};
+use crate::store::{
+    Crdt, DotStore, FADING, Gathered, Join, Look, Mut, Plain, Seen, Sight, Splice, Sweep, What,
+};
+pub(crate) use marks::Laid;
+use marks::Marks;
+pub use marks::{Expand, MarkKind, TextMarks, TextRun};
 pub use position::{BadPosition, Position};
 pub use snapshot::{TextEdit, TextSnapshot};
 
@@ -52,8 +61,13 @@ pub use snapshot::{TextEdit, TextSnapshot};
 /// itself and 16 to 32 bytes for each piece that was typed in one go.
 #[derive(Clone, Default)]
 pub struct Text {
-    body: Ordered<str>,
+    body: Body,
+    /// INVARIANT: not empty.
+    marks: Option<Box<Marks>>,
 }
+
+/// The letters.
+type Body = Ordered<str>;
 
 impl Text {
     /// How many Unicode scalar values it has. O(1).
@@ -182,26 +196,105 @@ impl Crdt for Text {
     }
 }
 
+impl Text {
+    /// Has a look at the marks again after something came or went.
+    fn changed_below(&mut self) {
+        self.marks = self.marks.take().filter(|marks| !marks.is_empty());
+        if let Some(marks) = &mut self.marks {
+            marks.moved();
+        }
+    }
+}
+
 impl DotStore for Text {
-    walks!(Ordered<str>);
+    fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        self.body.take_in(node, join);
+        if let Some((_, below)) = node.children().find(|(key, _)| *key == FADING)
+            && (self.marks.is_some() || below.has_children())
+        {
+            self.marks.get_or_insert_default().take_in(below, &mut self.body, join);
+        }
+        self.changed_below();
+    }
+
+    fn settle(&mut self) {
+        self.body.settle();
+        self.changed_below();
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        self.body.retain(keep);
+        if let Some(marks) = &mut self.marks {
+            marks.retain(keep);
+        }
+        self.changed_below();
+    }
+
+    fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+        self.body.drop_covered(cover, join);
+        if let Some(marks) = &mut self.marks {
+            marks.drop_covered(cover, join);
+        }
+        self.changed_below();
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+        self.body.dots(each);
+        self.marks.iter().for_each(|marks| marks.dots(each));
+    }
+
+    fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
+        let marks = |below: &mut TreeWriter<'_>| {
+            self.marks.iter().for_each(|marks| marks.carry(wanted, below));
+        };
+        self.body.carry_with(wanted, writer, marks);
+    }
+
+    fn is_bottom(&self) -> bool {
+        self.body.is_bottom() && self.marks.is_none()
+    }
+
+    fn shows(&self) -> bool {
+        self.body.shows()
+    }
+
+    fn check(node: Node<'_>) -> Result<(), Mismatch> {
+        Body::check_with(node, Marks::check)
+    }
 
     fn remembered(&self, sweep: &mut Sweep<'_>) {
         sweep.letters(self.len());
-        self.body.remembered(sweep, &BTreeSet::new());
+        let needed = self.marks.as_ref().map_or_else(BTreeSet::new, |marks| marks.needed(&self.body));
+        self.body.remembered(sweep, &BTreeSet::new(), &needed);
+        if let Some(marks) = &self.marks {
+            marks.remembered(sweep, &self.body);
+        }
     }
 
     fn look(&self, _: Look<'_>) -> Seen {
-        self.body.look()
+        let laid = self.marks.as_ref().map(|marks| marks.laid(&self.body));
+        Seen(Sight::Text(self.body.stretches(), laid.unwrap_or_default()))
     }
 
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
+        let Sight::Text(stretches, laid) = &before.0 else { return };
+        let spliced = self.body.spliced(stretches);
+        let marked = if self.marks.is_some() || !laid.is_empty() {
+            let now = self.marks.as_ref().map(|marks| marks.laid(&self.body)).unwrap_or_default();
+            Marks::changed(laid, &kept(&spliced, self.len()), &now)
+        } else {
+            Vec::new()
+        };
         let splice = |(at, deleted, Range { start, end }): (usize, usize, Range<usize>)| {
             let inserted = self.body.sequence.slice(start, end).collect();
             Splice { at, deleted, inserted }
         };
-        let splices: Vec<Splice> = self.body.changed(before).into_iter().map(splice).collect();
+        let splices: Vec<Splice> = spliced.into_iter().map(splice).collect();
         if !splices.is_empty() {
             gathered.say(What::Spliced(splices));
+        }
+        if !marked.is_empty() {
+            gathered.say(What::Marked(marked));
         }
     }
 
@@ -212,4 +305,15 @@ impl DotStore for Text {
     fn plain(&self) -> Plain {
         Plain::Text(self.chunks().collect())
     }
+}
+
+/// Where letters stayed in a text that is so long now: where they stood, where they stand, and how many.
+fn kept(splices: &[(usize, usize, Range<usize>)], len: usize) -> Vec<(usize, usize, usize)> {
+    let (mut kept, mut was, mut is) = (Vec::new(), 0, 0);
+    for (at, deleted, inserted) in splices {
+        kept.push((was, is, at - is));
+        (was, is) = (was + at - is + deleted, at + inserted.len());
+    }
+    kept.push((was, is, len - is));
+    kept
 }

@@ -204,11 +204,7 @@ impl Mut<'_, Text> {
             }
         }
         for (range, inserted) in places.into_iter().rev() {
-            let at = range.start;
-            if !range.is_empty() {
-                self.take(range);
-            }
-            self.put(at, inserted);
+            self.splice(range, inserted);
         }
     }
 }

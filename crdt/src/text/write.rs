@@ -33,15 +33,13 @@ impl Mut<'_, Text> {
         Ok(())
     }
 
-    /// Puts text in place of a part.
+    /// Puts text in place of a part. It is marked as what is typed behind the first letter of the part.
     ///
     /// # Errors
     /// When there is no such part; nothing changes then.
     pub fn replace(&mut self, range: Range<impl Into<Position>>, text: &str) -> Result<(), BadPosition> {
         let range = self.state.range(range)?;
-        let at = range.start;
-        self.take(range);
-        self.put(at, text);
+        self.splice(range, text);
         Ok(())
     }
 
@@ -68,8 +66,7 @@ impl Mut<'_, Text> {
     pub fn replace_content(&mut self, content: &str) {
         let old: String = self.state.chunks().collect();
         for splice in splices(&old, content) {
-            self.take(splice.at..splice.at + splice.deleted);
-            self.put(splice.at, &splice.inserted);
+            self.splice(splice.at..splice.at + splice.deleted, &splice.inserted);
         }
     }
 
@@ -78,11 +75,34 @@ impl Mut<'_, Text> {
         self.take(0..self.state.len());
     }
 
+    /// Puts text in place of a part that there is.
+    pub(super) fn splice(&mut self, range: Range<usize>, text: &str) {
+        let Range { start, end } = range;
+        if self.state.marks.is_none() || range.is_empty() || text.is_empty() {
+            self.take(range);
+            return self.put(start, text);
+        }
+        // Behind the first letter, as what is typed there.
+        let before = self.state.len();
+        self.put(start + 1, text);
+        let len = self.state.len() - before;
+        self.take(start + 1 + len..end + len);
+        self.take(start..start + 1);
+    }
+
     pub(super) fn put(&mut self, at: usize, text: &str) {
-        self.state.body.put(self.tx, self.place, self.depth, at, text);
+        let Text { body, marks } = &mut *self.state;
+        let behind = marks.as_ref().and_then(|marks| marks.edge(body, at));
+        body.put(self.tx, self.place, self.depth, at, behind, text);
+        if let Some(marks) = marks {
+            marks.moved();
+        }
     }
 
     pub(super) fn take(&mut self, range: Range<usize>) {
         self.state.body.take(self.tx, self.place, range);
+        if let Some(marks) = &mut self.state.marks {
+            marks.moved();
+        }
     }
 }

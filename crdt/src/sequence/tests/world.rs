@@ -129,7 +129,7 @@ impl Replica {
         let before: String = self.sequence.pieces().collect();
         let (row, mut counter, mut head) = (self.row(self.number), self.counter, None);
         let next = LocalDot::new(row, counter + 1);
-        self.sequence.insert(at, text, next, 0, |origin: Option<Origin>, _| {
+        self.sequence.insert(at, None, text, next, 0, |origin: Option<Origin>, _| {
             if let Some(origin) = origin {
                 counter += 1;
                 head = Some((counter, origin));

@@ -1,0 +1,495 @@
+//! Marks: the examples of the essay on Peritext by name, and random executions against its rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use tombolo_crdt::{Delta, Expand, Limits, MarkKind, Mut, Replica, ReplicaId, Scalar, Text, What};
+
+fn id(number: u8) -> ReplicaId {
+    ReplicaId::from_bytes([number; 16])
+}
+
+/// Two who hold the same text.
+fn two(text: &str) -> [Replica<Text>; 2] {
+    let mut ann = Replica::<Text>::new(id(1));
+    let _ = ann.update(|all| all.push(text));
+    let bob = ann.fork(id(2));
+    [ann, bob]
+}
+
+/// What both write at the same time, merged; both must read the same.
+fn at_once(
+    [ann, bob]: &mut [Replica<Text>; 2],
+    hers: impl FnOnce(&mut Mut<'_, Text>),
+    his: impl FnOnce(&mut Mut<'_, Text>),
+) {
+    let (_, hers) = ann.update(hers);
+    let (_, his) = bob.update(his);
+    ann.merge(his).unwrap();
+    bob.merge(hers).unwrap();
+    assert_eq!(runs(ann), runs(bob));
+    assert_eq!(ann.encode(), bob.encode());
+    let again = Replica::<Text>::decode(id(9), &ann.encode(), &Limits::default()).unwrap();
+    assert_eq!(runs(&again), runs(ann));
+}
+
+/// The runs, as `name:text` with what is not just `true`; plain ones as their text.
+fn runs(text: &Text) -> Vec<String> {
+    let mark = |(name, value): (&str, &Scalar)| match value {
+        Scalar::Bool(true) => name.to_owned(),
+        value => format!("{name}={value}"),
+    };
+    text.runs()
+        .map(|run| {
+            let marks: Vec<String> = run.marks.into_iter().map(mark).collect();
+            if marks.is_empty() { run.text } else { format!("{}:{}", marks.join("+"), run.text) }
+        })
+        .collect()
+}
+
+fn bold(text: &mut Mut<'_, Text>, range: std::ops::Range<usize>) {
+    text.mark(range, MarkKind::BOLD, true).unwrap();
+}
+
+#[test]
+fn peritext_1_what_is_typed_into_what_somebody_marks_is_marked() {
+    let mut both = two("The fox jumped.");
+    at_once(&mut both, |text| bold(text, 0..15), |text| text.insert(4, "brown ").unwrap());
+    assert_eq!(runs(&both[0]), ["bold:The brown fox jumped."]);
+}
+
+#[test]
+fn peritext_2_what_two_mark_alike_is_marked_from_the_first_to_the_last_of_both() {
+    let mut both = two("The fox jumped.");
+    at_once(&mut both, |text| bold(text, 0..7), |text| bold(text, 4..14));
+    assert_eq!(runs(&both[0]), ["bold:The fox jumped", "."]);
+}
+
+#[test]
+fn peritext_3_marks_of_two_kinds_overlap() {
+    let mut both = two("The fox jumped.");
+    let italic = |text: &mut Mut<'_, Text>| text.mark(4..14, MarkKind::ITALIC, true).unwrap();
+    at_once(&mut both, |text| bold(text, 0..7), italic);
+    assert_eq!(runs(&both[0]), ["bold:The ", "bold+italic:fox", "italic: jumped", "."]);
+}
+
+#[test]
+fn peritext_4_of_one_who_marks_and_one_who_takes_away_one_is_followed_where_they_overlap() {
+    let mut both = two("The fox jumped.");
+    let (_, all) = both[0].update(|text| bold(text, 0..15));
+    both[1].merge(all).unwrap();
+    // Ann takes it away from a part, bob lays another over a part of that, and beyond.
+    let take = |text: &mut Mut<'_, Text>| text.unmark(4..14, MarkKind::BOLD).unwrap();
+    at_once(&mut both, take, |text| text.mark(8..15, MarkKind::BOLD, "heavy").unwrap());
+    let read = runs(&both[0]);
+    assert_eq!(read[..2], ["bold:The ", "fox "], "{read:?}");
+    assert!(read[2..] == ["bold=heavy:jumped."] || read[2..] == ["jumped", "bold=heavy:."], "{read:?}");
+}
+
+#[test]
+fn peritext_5_of_two_colours_one_is_seen_where_they_overlap() {
+    const COLOUR: MarkKind = MarkKind::new("colour", Expand::After);
+    let mut both = two("The fox jumped.");
+    let paint = |range, colour: &'static str| {
+        move |text: &mut Mut<'_, Text>| text.mark(range, COLOUR, colour).unwrap()
+    };
+    at_once(&mut both, paint(0..7, "red"), paint(4..14, "blue"));
+    let read = runs(&both[0]);
+    let red = ["colour=red:The fox", "colour=blue: jumped", "."];
+    let blue = ["colour=red:The ", "colour=blue:fox jumped", "."];
+    assert!(read == red || read == blue, "{read:?}");
+}
+
+#[test]
+fn peritext_6_comments_overlap() {
+    let mut both = two("The fox jumped.");
+    let note = |range, id: &'static str| {
+        move |text: &mut Mut<'_, Text>| text.mark(range, MarkKind::comment(id), true).unwrap()
+    };
+    at_once(&mut both, note(0..7, "1"), note(4..14, "2"));
+    assert_eq!(runs(&both[0]), ["comment/1:The ", "comment/1+comment/2:fox", "comment/2: jumped", "."]);
+    // And one goes without the other, and leaves nothing.
+    let before = both[0].garbage().items;
+    let _ = both[0].update(|text| text.unmark(0..7, MarkKind::comment("1")).unwrap());
+    assert_eq!(runs(&both[0]), ["The ", "comment/2:fox jumped", "."]);
+    assert_eq!(both[0].garbage().items, before - 1);
+}
+
+#[test]
+fn peritext_7_what_is_typed_at_the_end_of_bold_is_bold_and_at_its_beginning_is_not() {
+    let mut both = two("The fox jumped.");
+    let _ = both[0].update(|text| bold(text, 4..7));
+    let _ = both[0].update(|text| text.insert(7, "es").unwrap());
+    let _ = both[0].update(|text| text.insert(4, "red ").unwrap());
+    assert_eq!(runs(&both[0]), ["The red ", "bold:foxes", " jumped."]);
+    // Where it was taken away from a part, each letter is as the one before it.
+    let _ = both[0].update(|text| text.unmark(10..11, MarkKind::BOLD).unwrap());
+    let _ = both[0].update(|text| text.insert(11, "-").unwrap());
+    let _ = both[0].update(|text| text.insert(10, "+").unwrap());
+    assert_eq!(runs(&both[0]), ["The red ", "bold:fo+", "x-", "bold:es", " jumped."]);
+}
+
+#[test]
+fn peritext_8_what_is_typed_at_the_ends_of_a_link_is_no_link() {
+    let mut both = two("The fox jumped.");
+    let _ = both[0].update(|text| text.mark(4..7, MarkKind::LINK, "https://fox.example").unwrap());
+    let _ = both[0].update(|text| text.insert(7, "es").unwrap());
+    let _ = both[0].update(|text| text.insert(4, "red ").unwrap());
+    assert_eq!(runs(&both[0]), ["The red ", "link=https://fox.example:fox", "es jumped."]);
+    // Nor where it was taken away from its middle.
+    let _ = both[0].update(|text| text.unmark(9..10, MarkKind::LINK).unwrap());
+    let _ = both[0].update(|text| text.insert(10, "2").unwrap());
+    let _ = both[0].update(|text| text.insert(9, "1").unwrap());
+    let link = "link=https://fox.example";
+    assert_eq!(runs(&both[0]), ["The red ", &format!("{link}:f"), "1o2", &format!("{link}:x"), "es jumped."]);
+}
+
+#[test]
+fn peritext_9_where_the_end_of_a_mark_was_deleted_what_is_typed_there_is_as_at_that_end() {
+    for (kind, goes_on) in [(MarkKind::BOLD, true), (MarkKind::LINK, false)] {
+        let mut both = two("The fox jumped.");
+        let name = kind.name().to_owned();
+        let _ = both[0].update(|text| text.mark(4..7, kind.clone(), true).unwrap());
+        // The last letters of it, and what is behind it.
+        let _ = both[0].update(|text| text.delete(6..8).unwrap());
+        let _ = both[0].update(|text| text.insert(6, "!").unwrap());
+        let expected = if goes_on {
+            vec!["The ".to_owned(), format!("{name}:fo!"), "jumped.".into()]
+        } else {
+            vec!["The ".to_owned(), format!("{name}:fo"), "!jumped.".into()]
+        };
+        assert_eq!(runs(&both[0]), expected);
+        // The first letters of it, and what is before it.
+        let _ = both[0].update(|text| text.delete(3..5).unwrap());
+        let _ = both[0].update(|text| text.insert(3, "?").unwrap());
+        assert_eq!(runs(&both[0])[0], "The?");
+    }
+}
+
+#[test]
+fn what_is_put_in_place_of_a_part_has_its_marks() {
+    let mut both = two("The fox jumped.");
+    let _ = both[0].update(|text| bold(text, 4..7));
+    let _ = both[0].update(|text| text.replace(4..7, "dog").unwrap());
+    assert_eq!(runs(&both[0]), ["The ", "bold:dog", " jumped."]);
+    let _ = both[0].update(|text| text.replace_content("The dogs jumped."));
+    let _ = both[0].update(|text| text.replace_content("The cats jumped."));
+    assert_eq!(runs(&both[0]), ["The ", "bold:cats", " jumped."]);
+    let _ = both[0].update(|text| text.insert_marked(6, "--", [(MarkKind::ITALIC, true.into())]).unwrap());
+    assert_eq!(runs(&both[0]), ["The ", "bold:ca", "italic:--", "bold:ts", " jumped."]);
+}
+
+#[test]
+fn who_marks_the_same_over_and_over_leaves_one_mark_and_who_takes_all_away_none() {
+    let [mut ann, _] = two("The fox jumped.");
+    let before = ann.garbage().items;
+    for round in 0..50 {
+        let _ = ann.update(|text| text.mark(0..15, MarkKind::BOLD, round).unwrap());
+        let _ = ann.update(|text| bold(text, 4..7));
+    }
+    assert_eq!(ann.garbage().items, before + 2);
+    let _ = ann.update(|text| text.unmark(0..15, MarkKind::BOLD).unwrap());
+    assert_eq!((ann.garbage().items, runs(&ann)), (before, vec!["The fox jumped.".to_owned()]));
+    // What takes a part away goes once the mark below it has gone, and all know.
+    let _ = ann.update(|text| bold(text, 0..7));
+    let _ = ann.update(|text| text.unmark(3..10, MarkKind::BOLD).unwrap());
+    let _ = ann.update(|text| text.delete(0..3).unwrap());
+    assert_eq!(ann.garbage().items, before + 2 - 3);
+    while !ann.sweep(&ann.version()).is_empty() {}
+    assert_eq!((ann.garbage().removals, runs(&ann)), (0, vec![" fox jumped.".to_owned()]));
+}
+
+#[test]
+fn an_update_that_fails_leaves_the_marks_as_they_were() {
+    let [mut ann, _] = two("The fox jumped.");
+    let _ = ann.update(|text| bold(text, 0..7));
+    let (read, bytes) = (runs(&ann), ann.encode());
+    let refused = ann.try_update(|text| {
+        text.mark(0..15, MarkKind::BOLD, "heavy")?;
+        text.mark(3..5, MarkKind::LINK, "x")?;
+        text.unmark(0..3, MarkKind::BOLD)?;
+        text.insert(99, "")
+    });
+    assert!(refused.is_err());
+    assert_eq!((runs(&ann), ann.encode()), (read, bytes));
+}
+
+#[test]
+fn what_became_of_marks_is_told() {
+    let [mut ann, mut bob] = two("The fox jumped.");
+    let (_, hers) = ann.update(|text| {
+        bold(text, 0..7);
+        text.mark(4..14, MarkKind::LINK, "x").unwrap();
+    });
+    let told = bob.merge_changes(hers).unwrap().1.remove(0);
+    let [change] = &told.changes[..] else { panic!("{told:?}") };
+    let What::Marked(marked) = &change.what else { panic!("{told:?}") };
+    let of = |marked: &tombolo_crdt::Marked| (marked.at, marked.len, marked.name.clone());
+    assert_eq!(
+        marked.iter().map(of).collect::<Vec<_>>(),
+        [(0, 7, "bold".into()), (4, 10, "link".to_owned())]
+    );
+    let (_, more) = ann.update(|text| {
+        text.insert(3, " big").unwrap();
+        text.unmark(0..3, MarkKind::BOLD).unwrap();
+    });
+    let told = bob.merge_changes(more).unwrap().1.remove(0);
+    let [spliced, marked] = &told.changes[..] else { panic!("{told:?}") };
+    let (What::Spliced(_), What::Marked(marked)) = (&spliced.what, &marked.what) else { panic!("{told:?}") };
+    assert_eq!(marked.iter().map(of).collect::<Vec<_>>(), [(0, 3, "bold".into()), (3, 4, "bold".to_owned())]);
+}
+
+/// A mark that was laid, with the letters by which it stands: `None` for the border of the text.
+#[derive(Clone, Debug)]
+struct Laid {
+    kind: usize,
+    value: Scalar,
+    order: u64,
+    by: usize,
+    start: Option<(char, bool)>,
+    end: Option<(char, bool)>,
+    /// Which marks it replaced; and whether it was written itself.
+    covers: Vec<usize>,
+    is_written: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(usize, usize, usize),
+    Mark(usize, usize, usize, usize, Scalar),
+    Hear(usize, usize),
+}
+
+static KINDS: [MarkKind; 4] = [
+    MarkKind::BOLD,
+    MarkKind::LINK,
+    MarkKind::new("before", Expand::Before),
+    MarkKind::new("both", Expand::Both),
+];
+
+fn step() -> impl Strategy<Value = Step> {
+    let value = prop_oneof![2 => Just(Scalar::Null), 3 => (1..4_i64).prop_map(Scalar::Int)];
+    let mark = (0..3_usize, 0..40_usize, 1..9_usize, 0..KINDS.len(), value);
+    prop_oneof![
+        2 => (0..3_usize, 0..40_usize, 1..4_usize).prop_map(|(by, at, len)| Step::Insert(by, at, len)),
+        3 => mark.prop_map(|(by, at, len, kind, value)| Step::Mark(by, at, len, kind, value)),
+        2 => (0..3_usize, 0..3_usize).prop_map(|(by, of)| Step::Hear(by, of)),
+    ]
+}
+
+/// Marks as the essay has them: all that was ever laid, looked through for each letter. Nothing is deleted here, so all letters are read and
+/// their order is that of the text.
+#[derive(Default)]
+struct Plain {
+    laid: Vec<Laid>,
+    /// Which marks each knows.
+    known: [BTreeSet<usize>; 3],
+}
+
+impl Plain {
+    /// The marks of a kind that one knows and nobody replaced.
+    fn standing(&self, by: usize, kind: usize) -> Vec<usize> {
+        let known = &self.known[by];
+        let covered: BTreeSet<usize> = known.iter().flat_map(|at| self.laid[*at].covers.clone()).collect();
+        let stands = |at: &&usize| {
+            let laid = &self.laid[**at];
+            laid.kind == kind && laid.is_written && !covered.contains(at)
+        };
+        known.iter().filter(stands).copied().collect()
+    }
+
+    fn span(&self, at: usize, text: &[char]) -> (usize, usize) {
+        let place = |anchor: Option<(char, bool)>, border| {
+            anchor.map_or(border, |(letter, is_behind)| {
+                text.iter().position(|there| *there == letter).unwrap() + usize::from(is_behind)
+            })
+        };
+        let laid = &self.laid[at];
+        (place(laid.start, 0), place(laid.end, text.len()))
+    }
+
+    fn mark(&mut self, by: usize, (start, end): (usize, usize), kind: usize, value: &Scalar, text: &[char]) {
+        if start == end {
+            return;
+        }
+        let standing = self.standing(by, kind);
+        let (covers, others): (Vec<usize>, Vec<usize>) = standing.iter().partition(|at| {
+            let span = self.span(**at, text);
+            start <= span.0 && span.1 <= end
+        });
+        let is_over = others.iter().any(|at| {
+            let span = self.span(*at, text);
+            span.0 < end && start < span.1
+        });
+        let is_written = *value != Scalar::Null || is_over;
+        let expand = match (KINDS[kind].expand(), value) {
+            (Expand::None, Scalar::Null) => Expand::Both,
+            (Expand::Both, Scalar::Null) => Expand::None,
+            (expand, _) => expand,
+        };
+        let start = if matches!(expand, Expand::Before | Expand::Both) {
+            start.checked_sub(1).map(|before| (text[before], true))
+        } else {
+            Some((text[start], false))
+        };
+        let end = if matches!(expand, Expand::After | Expand::Both) {
+            text.get(end).map(|letter| (*letter, false))
+        } else {
+            Some((text[end - 1], true))
+        };
+        let order = others.iter().map(|at| self.laid[*at].order).max().unwrap_or(0) + 1;
+        self.known[by].insert(self.laid.len());
+        let laid = Laid { kind, value: value.clone(), order, by, start, end, covers, is_written };
+        self.laid.push(laid);
+    }
+
+    /// What each letter has, by the names of kinds.
+    fn read(&self, by: usize, text: &[char]) -> Vec<BTreeMap<&str, &Scalar>> {
+        let mut read = vec![BTreeMap::new(); text.len()];
+        for (kind, known) in KINDS.iter().enumerate() {
+            let mut standing = self.standing(by, kind);
+            standing.sort_by_key(|at| (self.laid[*at].order, self.laid[*at].by, *at));
+            for at in standing {
+                let (start, end) = self.span(at, text);
+                for letter in &mut read[start..end.max(start)] {
+                    match &self.laid[at].value {
+                        Scalar::Null => letter.remove(known.name()),
+                        value => letter.insert(known.name(), value),
+                    };
+                }
+            }
+        }
+        read
+    }
+}
+
+fn letters(text: &Text) -> Vec<char> {
+    text.chunks().flat_map(str::chars).collect()
+}
+
+/// What each letter has.
+fn read(text: &Text) -> Vec<BTreeMap<&str, &Scalar>> {
+    let all: Vec<_> = text.runs().flat_map(|run| vec![run.marks; run.range.len()]).collect();
+    assert!((0..all.len()).step_by(3).all(|at| text.marks_at(at) == all[at]));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 400 } else { 4000 }))]
+
+    #[test]
+    fn marks_are_read_as_the_essay_has_them(steps in prop::collection::vec(step(), 1..60)) {
+        let mut all: Vec<Replica<Text>> = (1..4).map(|n| Replica::new(id(n))).collect();
+        let (mut plain, mut next) = (Plain::default(), 0x4e00_u32);
+        for step in &steps {
+            match step {
+                Step::Insert(by, at, len) => {
+                    let new: String = (next..next + *len as u32).map(|letter| char::from_u32(letter).unwrap()).collect();
+                    next += *len as u32;
+                    let _ = all[*by].update(|text| text.insert(at % (text.len() + 1), &new).unwrap());
+                }
+                Step::Mark(by, at, len, kind, value) => {
+                    let text = letters(&all[*by]);
+                    let start = at % (text.len() + 1);
+                    let end = (start + len).min(text.len());
+                    plain.mark(*by, (start, end), *kind, value, &text);
+                    let _ = all[*by].update(|text| text.mark(start..end, KINDS[*kind].clone(), value.clone()).unwrap());
+                }
+                Step::Hear(by, of) => {
+                    let known = plain.known[*of].clone();
+                    plain.known[*by].extend(known);
+                    let news = all[*of].state();
+                    let _ = all[*by].merge(news).unwrap();
+                }
+            }
+            for (by, replica) in all.iter().enumerate() {
+                let text = letters(replica);
+                prop_assert_eq!(plain.read(by, &text), read(replica), "after {:?}", step);
+            }
+        }
+    }
+
+    /// Whoever types between two letters has what they say of it, whatever was deleted between them: with bold what the one before has.
+    #[test]
+    fn what_is_typed_has_what_stands_beside_it(steps in prop::collection::vec((0..5_u8, 0..40_usize, 1..6_usize, 0..3_i64), 1..60), kind in 0..3_usize) {
+        let kind = [MarkKind::BOLD, MarkKind::new("before", Expand::Before), MarkKind::LINK][kind].clone();
+        let mut ann = Replica::<Text>::new(id(1));
+        for (what, at, len, value) in steps {
+            let before: Vec<Option<Scalar>> = read(&ann).iter().map(|marks| marks.get(kind.name()).map(|value| (*value).clone())).collect();
+            let start = at % (ann.len() + 1);
+            let end = (start + len).min(ann.len());
+            let value = if value == 0 { Scalar::Null } else { Scalar::Int(value) };
+            let mut expected = before.clone();
+            let written = ann.update(|text| match what {
+                0 => { text.mark(start..end, kind.clone(), value.clone()).unwrap(); }
+                1 => { text.delete(start..end).unwrap(); }
+                2 => { text.replace(start..end, "xy").unwrap(); }
+                _ => { text.insert(start, "xyz").unwrap(); }
+            });
+            // What is put in place of a part is typed behind its first letter.
+            let gap = if what == 2 && start < end { start + 1 } else { start };
+            let beside = |at: Option<usize>| at.and_then(|at| before.get(at).cloned().flatten());
+            let (left, right) = (beside(gap.checked_sub(1)), beside(Some(gap)));
+            match what {
+                0 => expected[start..end].fill(Some(value).filter(|value| *value != Scalar::Null)),
+                1 => { expected.drain(start..end); }
+                _ => {
+                    let new = match kind.expand() {
+                        Expand::After => left,
+                        Expand::Before => right,
+                        // Within a link as it is, and outside of it not; two links may meet.
+                        _ if left == right => read(&ann)[start].get(kind.name()).map(|value| (*value).clone()).filter(|new| Some(new) == left.as_ref()),
+                        _ => None,
+                    };
+                    let (len, end) = if what == 2 { (2, end) } else { (3, start) };
+                    expected.splice(start..end, vec![new; len]);
+                }
+            }
+            drop(written);
+            let after: Vec<Option<Scalar>> = read(&ann).iter().map(|marks| marks.get(kind.name()).map(|value| (*value).clone())).collect();
+            prop_assert_eq!(after, expected);
+        }
+        let again = Replica::<Text>::decode(id(9), &ann.encode(), &Limits::default()).unwrap();
+        prop_assert_eq!(runs(&again), runs(&ann));
+    }
+
+    /// What is told of a change makes of the marks as they were those there are.
+    #[test]
+    fn changes_of_marks_make_what_is_read_of_what_was(steps in prop::collection::vec((0..4_u8, 0..40_usize, 1..6_usize, 0..3_i64, 0..4_usize), 1..40)) {
+        let mut ann = Replica::<Text>::new(id(1));
+        let mut bob = Replica::<Text>::new(id(2));
+        let mut shown: Vec<BTreeMap<String, tombolo_crdt::Plain>> = Vec::new();
+        for group in steps.chunks(3) {
+            let delta: Delta<Text> = ann.update(|text| for (what, at, len, value, kind) in group {
+                let start = at % (text.len() + 1);
+                let end = (start + len).min(text.len());
+                match what {
+                    0 => text.delete(start..end).unwrap(),
+                    1 => text.insert(start, "xyz").unwrap(),
+                    _ => text.mark(start..end, KINDS[*kind].clone(), if *value == 0 { Scalar::Null } else { Scalar::Int(*value) }).unwrap(),
+                }
+            }).1;
+            let told = bob.merge_changes(delta).unwrap().1;
+            for change in told.into_iter().flat_map(|told| told.changes) {
+                match change.what {
+                    What::Spliced(splices) => for splice in splices {
+                        let new = vec![BTreeMap::new(); splice.inserted.chars().count()];
+                        shown.splice(splice.at..splice.at + splice.deleted, new);
+                    },
+                    What::Marked(marked) => for part in marked {
+                        for letter in &mut shown[part.at..part.at + part.len] {
+                            match &part.value {
+                                tombolo_crdt::Plain::Null => letter.remove(&part.name),
+                                value => letter.insert(part.name.clone(), value.clone()),
+                            };
+                        }
+                    },
+                    other => panic!("{other:?}"),
+                }
+            }
+            let is: Vec<BTreeMap<String, tombolo_crdt::Plain>> = read(&bob).iter()
+                .map(|marks| marks.iter().map(|(name, value)| ((*name).to_owned(), tombolo_crdt::Plain::of(value))).collect()).collect();
+            prop_assert_eq!(&shown, &is);
+        }
+    }
+}
