@@ -7,6 +7,7 @@
 //! marks that are read each has one dot, with two letters by which it stands. *Lost on conflict*: of two values of one kind one, where they overlap. *Source*: Peritext, Litt, Lim, Kleppmann and van Hardenberg
 //! 2022; that what is covered goes is ours: decision 0035.
 
+mod edge;
 mod kind;
 mod read;
 mod store;
@@ -25,9 +26,6 @@ pub use kind::{Expand, MarkKind};
 pub(crate) use read::Laid;
 pub use read::{TextMarks, TextRun};
 use told::Anchor;
-
-/// So many pieces of what was deleted are looked at for ends of marks where something is typed.
-const NEAR: usize = 64;
 
 /// A mark.
 #[derive(Clone, Debug)]
@@ -125,28 +123,5 @@ impl Marks {
         };
         let start = place(mark.start, 0);
         Span { start, end: place(mark.end, body.len()).max(start), mark: dot }
-    }
-
-    /// Behind what those letters must stand that are typed at a place, among what was deleted there; `None` if no mark begins or
-    /// ends among it.
-    pub(super) fn edge(&self, body: &Body, at: usize) -> Option<LocalDot> {
-        if self.anchors.is_empty() {
-            return None;
-        }
-        let (mut behind, ghosts) = body.sequence.between(at, NEAR);
-        let mut is_edge = false;
-        for (first, last) in ghosts {
-            let from = (first, false, LocalDot::from_bits(0));
-            for &(letter, is_behind, _) in
-                self.anchors.range(from..=(last, true, LocalDot::from_bits(u64::MAX)))
-            {
-                is_edge = true;
-                if !is_behind {
-                    return Some(behind);
-                }
-                behind = letter;
-            }
-        }
-        is_edge.then_some(behind)
     }
 }
