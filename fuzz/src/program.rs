@@ -4,7 +4,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
     GMap, GSet, Kind, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, MvRegister,
-    NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, Tree, TwoPhaseSet,
+    MarkKind, NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, Tree, TwoPhaseSet,
 };
 
 use crate::trace;
@@ -242,7 +242,12 @@ impl Subject for Text {
         let end = value.len().min(at + usize::from(op.name) % 9);
         match op.what % 8 {
             0 => value.clear(),
-            1..=3 => value.delete(at..end).expect("there is such a part"),
+            1 | 2 => value.delete(at..end).expect("there is such a part"),
+            3 => {
+                let kinds = [MarkKind::BOLD, MarkKind::LINK, MarkKind::comment("1"), MarkKind::BLOCK];
+                let kind = kinds[usize::from(op.depth) % kinds.len()].clone();
+                value.mark(at..end, kind, Scalar::from(&op.value)).expect("there is such a part");
+            }
             4 => value.push(name(op.name)),
             5 => value.replace(at..end, name(op.depth)).expect("there is such a part"),
             _ => match &op.value {
@@ -255,6 +260,7 @@ impl Subject for Text {
     fn check(value: &Self::State) {
         let read = value.to_string();
         assert_eq!((value.len(), value.len_bytes()), (read.chars().count(), read.len()));
+        assert_eq!(value.runs().map(|run| run.text).collect::<String>(), read);
     }
 }
 

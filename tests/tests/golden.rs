@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, EncodedState,
-    FORMAT, GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister,
-    PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, TwoPhaseSet, Version,
+    FORMAT, GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister,
+    MvRegister, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, TwoPhaseSet, Version,
 };
 
 #[derive(Crdt)]
@@ -219,6 +219,14 @@ fn messages_of_types_that_came_later() {
             text.delete(1..3).unwrap();
         }
         text.push("\n");
+    });
+    // Marks by letters of one's own and of others, and by the borders.
+    sample_since::<Text>(3, "text_with_marks", |text, round| {
+        text.push(["The tide ", "falls ", "slowly", "."][usize::from(round)]);
+        let kinds = [MarkKind::BOLD, MarkKind::LINK, MarkKind::BOLD, MarkKind::comment("1")];
+        let kind = kinds[usize::from(round)].clone();
+        text.mark(usize::from(round)..text.len() - 1, kind, i64::from(round)).unwrap();
+        text.unmark(0..2, MarkKind::BOLD).unwrap();
     });
     sample_since::<Doc>(2, "doc_of_more", |doc, round| {
         doc.disable_wins_flag("all").enable();

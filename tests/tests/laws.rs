@@ -7,8 +7,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BadNode, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag,
-    GCounter, GMap, GSet, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, Mut,
-    MvRegister, NodeId, PnCounter, RemoveWinsSet, Replica, Scalar, Text, Tree, TwoPhaseSet,
+    GCounter, GMap, GSet, Limits, List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList,
+    Mut, MvRegister, NodeId, PnCounter, RemoveWinsSet, Replica, Scalar, Text, Tree, TwoPhaseSet,
 };
 use tombolo_tests::model::program::{World, id, programs};
 use tombolo_tests::model::{cases, laws};
@@ -227,6 +227,8 @@ enum TextOp {
     Delete(u8, u8),
     Replace(u8, u8, &'static str),
     Become(&'static str),
+    /// Of which kind, and with what it says.
+    Mark(u8, u8, u8, Scalar),
     Clear,
 }
 
@@ -238,6 +240,8 @@ fn text_op() -> impl Strategy<Value = TextOp> + Clone {
         3 => (any::<u8>(), 1..6_u8).prop_map(|(at, count)| TextOp::Delete(at, count)),
         1 => (any::<u8>(), 1..6_u8, part).prop_map(|(at, count, text)| TextOp::Replace(at, count, text)),
         1 => prop::sample::select(vec!["a bc def", "a b\n def a"]).prop_map(TextOp::Become),
+        3 => (any::<u8>(), 1..6_u8, 0..3_u8, prop::sample::select(vec![Scalar::Null, true.into(), "x".into()]))
+            .prop_map(|(at, count, kind, value)| TextOp::Mark(at, count, kind, value)),
         1 => Just(TextOp::Clear),
     ]
 }
@@ -253,6 +257,11 @@ fn on_text(text: &mut Mut<'_, Text>, op: &TextOp) {
             text.replace(range(*at, *count), part).expect("there is such a part");
         }
         TextOp::Become(content) => text.replace_content(content),
+        TextOp::Mark(at, count, kind, value) => {
+            let kinds = [MarkKind::BOLD, MarkKind::LINK, MarkKind::comment("1")];
+            let kind = kinds[usize::from(*kind)].clone();
+            text.mark(range(*at, *count), kind, value.clone()).expect("there is such a part");
+        }
         TextOp::Clear => text.clear(),
     }
 }
@@ -269,6 +278,7 @@ fn on_list(list: &mut Mut<'_, List<String>>, op: &TextOp) {
         }
         TextOp::Become(content) if list.is_empty() => list.extend(content.split(' ')),
         TextOp::Become(content) => list.set(list.len() - 1, *content).expect("there is a last one"),
+        TextOp::Mark(..) => {}
         TextOp::Clear => list.clear(),
     }
 }

@@ -57,6 +57,9 @@ fn cut(mut text: String, bytes: usize) -> String {
 
 /// What stands below a text or list.
 const HEADS: &str = "where runs begin";
+/// What marks of a text stand below, and what carries them.
+const MARKS: &str = "marks by name";
+const MARK: &str = "a mark";
 
 /// Whether a node is that of elements in an order.
 fn is_ordered(of: &str) -> bool {
@@ -69,7 +72,10 @@ pub(super) fn key(of: &str, key: &[u8]) -> String {
         return match <[u8; 16]>::try_from(key) {
             Ok(id) => format!("runs at elements of {}", ReplicaId::from_bytes(id)),
             Err(_) if key.is_empty() => "runs at elements of who put them there".to_owned(),
-            Err(_) if key == FADING => "runs that nothing is left of".to_owned(),
+            Err(_) if key == FADING && of == List::<()>::type_name() => {
+                "runs that nothing is left of".to_owned()
+            }
+            Err(_) if key == FADING => "marks, and runs that nothing is left of".to_owned(),
             Err(_) => "runs at the start".to_owned(),
         };
     }
@@ -95,7 +101,10 @@ pub(super) fn below<'t>(of: &'t str, key: &[u8]) -> Cow<'t, str> {
         return DocEntry::type_name();
     }
     if is_ordered(of) {
-        return Cow::Borrowed(if key == FADING { "" } else { HEADS });
+        return Cow::Borrowed(if key == FADING { MARKS } else { HEADS });
+    }
+    if of == MARKS {
+        return Cow::Borrowed(MARK);
     }
     if of == DocEntry::type_name() {
         let kind = key.first().and_then(|&code| Kind::with_code(code));
@@ -115,6 +124,9 @@ pub(super) fn below<'t>(of: &'t str, key: &[u8]) -> Cow<'t, str> {
 pub(super) fn content(of: &str, bytes: &[u8]) -> String {
     if of == HEADS {
         return crate::ordered::readable_head(bytes).unwrap_or_default();
+    }
+    if of == MARK {
+        return text::readable_mark(bytes).unwrap_or_default();
     }
     stamped(of, bytes).unwrap_or_else(|| readable(bytes))
 }

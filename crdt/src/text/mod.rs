@@ -29,9 +29,9 @@ use crate::sequence::Unit;
 use crate::store::{
     Crdt, DotStore, FADING, Gathered, Join, Look, Mut, Plain, Seen, Sight, Splice, Sweep, What,
 };
-pub(crate) use marks::Laid;
 use marks::Marks;
 pub use marks::{Expand, MarkKind, TextMarks, TextRun};
+pub(crate) use marks::{Laid, readable_mark};
 pub use position::{BadPosition, Position};
 pub use snapshot::{TextEdit, TextSnapshot};
 

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
-    List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet,
-    ReplicaId, Text, Tree, TwoPhaseSet,
+    List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList, MvRegister, PnCounter,
+    RemoveWinsSet, ReplicaId, Text, Tree, TwoPhaseSet,
 };
 
 use super::definitions::{
@@ -365,6 +365,35 @@ pub fn all() -> Vec<Named> {
             },
             check: |history, visible, text| {
                 let read: BTreeSet<_> = text.chunks().flat_map(str::bytes).map(|b| at(&[b - b'a'])).collect();
+                assert_eq!(read, added(history, visible));
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<Text, On> {
+            name: "Text with marks",
+            operations: ELEMENTS,
+            element: |(comment, _)| *comment,
+            apply: |text, (comment, on)| {
+                let kind = MarkKind::comment(&comment.to_string());
+                if text.is_empty() {
+                    text.push("x");
+                }
+                let all = 0..text.len();
+                if *on { text.mark(all, kind, true) } else { text.unmark(all, kind) }
+                    .expect("there is such a part");
+            },
+            deed: |(comment, on), _| {
+                if *on { Deed::Add(at(&[*comment])) } else { Deed::Remove(at(&[*comment])) }
+            },
+            check: |history, visible, text| {
+                let is_marked = |name: &str| text.runs().any(|run| run.marks.contains_key(name));
+                let read: BTreeSet<_> = [0_u8, 1]
+                    .into_iter()
+                    .filter(|comment| is_marked(MarkKind::comment(&comment.to_string()).name()))
+                    .map(|comment| at(&[comment]))
+                    .collect();
                 assert_eq!(read, added(history, visible));
             },
         },

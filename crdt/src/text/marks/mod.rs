@@ -26,6 +26,7 @@ pub use kind::{Expand, MarkKind};
 pub(crate) use read::Laid;
 pub use read::{TextMarks, TextRun};
 use told::Anchor;
+pub(crate) use told::readable_mark;
 
 /// A mark.
 #[derive(Clone, Debug)]

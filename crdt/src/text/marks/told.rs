@@ -3,6 +3,7 @@
 //! One byte says in which form the rest is told. Then follow the mark's order, where it begins, where it ends, and what it says, in MessagePack. A letter of
 //! the mark's own author is told by how long before the mark it was written, another by its replica's id and its counter.
 
+use alloc::format;
 use alloc::string::String;
 
 use crate::Scalar;
@@ -133,6 +134,21 @@ pub(super) fn tell(
     }
     write_value(value, &mut told);
     told
+}
+
+/// What a mark says, readable.
+pub(crate) fn readable_mark(content: &[u8]) -> Option<String> {
+    let told = Told::read(content).ok()?;
+    let anchor = |(of, number, is_behind): ToldAnchor| {
+        let side = if is_behind { "behind" } else { "before" };
+        match of {
+            Of::Nobody => String::from("the border"),
+            Of::Author => format!("{side} the one {number} earlier"),
+            Of::Other(id) => format!("{side} {number} of {id}"),
+        }
+    };
+    let (start, end) = (anchor(told.start), anchor(told.end));
+    Some(format!("{}, from {start} to {end}, order {}", told.value(), told.order))
 }
 
 fn take_anchor(form: u8, start: Option<Of>, rest: &mut &[u8]) -> Option<ToldAnchor> {
