@@ -412,6 +412,44 @@ pub enum TextVerb {
         #[serde(default, skip_serializing_if = "Concern::is_none")]
         concern: Concern,
     },
+    /// Mark a part: bold, italic, underline, strike, code, link, comment/ID, or any other name
+    ///
+    /// What others write within it in the meantime is marked as well; what is written at its end later too, but for links and comments. Of two who mark the same part with the same name one is followed.
+    Mark {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+        /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        at: usize,
+        /// How many characters
+        count: usize,
+        /// What the mark is called
+        mark: String,
+        /// What it says: true, false, a whole number, or else a text, as where a link leads
+        #[arg(default_value = "true", allow_negative_numbers = true)]
+        value: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Take marks of one name away from a part
+    Unmark {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+        /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        at: usize,
+        /// How many characters
+        count: usize,
+        /// What the mark is called
+        mark: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Print the text in runs of which each is marked the same, with its marks; nothing if there is no such text
+    Runs {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+    },
     /// Print the text; nothing if there is no such text
     ///
     /// With a line break at the end if it has none; --json gives it to the last byte.

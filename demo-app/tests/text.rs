@@ -482,3 +482,35 @@ fn what_two_write_offline_is_all_there_and_changes_are_seen_as_they_arrive() {
     watch.kill().unwrap();
     watch.wait().unwrap();
 }
+
+#[test]
+fn parts_are_marked_and_what_is_typed_within_them_as_well() {
+    let homes = Homes::new();
+    let home = homes.created("ann");
+    let length = json!({ "length": 15 });
+    home.json(&["text", "append", "notes", "The tide falls."]);
+    assert_eq!(home.json(&["text", "mark", "notes", "4", "4", "bold"]), length);
+    assert_eq!(home.json(&["text", "mark", "notes", "9", "5", "link", "https://tide.example"]), length);
+    home.json(&["text", "insert", "notes", "6", "++"]);
+    let marked = json!({ "value": [
+        { "text": "The ", "marks": {} },
+        { "text": "ti++de", "marks": { "bold": true } },
+        { "text": " ", "marks": {} },
+        { "text": "falls", "marks": { "link": "https://tide.example" } },
+        { "text": ".", "marks": {} },
+    ] });
+    assert_eq!(home.json(&["text", "runs", "notes"]), marked);
+    assert_eq!(home.json(&["text", "unmark", "notes", "0", "17", "link"]), json!({ "length": 17 }));
+    assert_eq!(home.text(&["text", "runs", "notes"]), "\"The \"\n\"ti++de\"  bold\n\" falls.\"\n");
+    assert_eq!(
+        home.text(&["text", "mark", "notes", "0", "3", "level", "2"]),
+        "marked; it has 17 characters now\n"
+    );
+    assert_eq!(home.json(&["text", "runs", "notes"])["value"][0]["marks"], json!({ "level": 2 }));
+    assert_eq!(home.json(&["text", "runs", "other"]), json!({ "value": [] }));
+    for arguments in
+        [&["text", "mark", "notes", "16", "2", "bold"][..], &["text", "unmark", "other", "0", "1", "bold"]]
+    {
+        assert_eq!(home.refused(arguments, 1), "out_of_range", "{arguments:?}");
+    }
+}

@@ -4,7 +4,7 @@
 //! what it stands before or behind. *Concurrent pair*: two insertions at one place: both are there, one whole behind the other;
 //! insertion and deletion around it: what was inserted stays. *Metadata*: one dot a letter, told and kept as runs; one more, with a number, wherever somebody
 //! began to type anew, also when what was typed there is deleted. *Lost on conflict*: nothing. *Source*: Fugue, Weidner and
-//! Kleppmann 2023, over the dot store of this crate: decision 0030.
+//! Kleppmann 2023, over the dot store of this crate: decision 0030. What marks do is in `marks`.
 
 mod diff;
 mod marks;
@@ -35,7 +35,7 @@ pub(crate) use marks::{Laid, readable_mark};
 pub use position::{BadPosition, Position};
 pub use snapshot::{TextEdit, TextSnapshot};
 
-/// Text that many type at once.
+/// Text that many type at once, with [marks](Mut::mark) if it is more than plain.
 ///
 /// ```
 /// use tombolo_crdt::{Replica, ReplicaId, Text};

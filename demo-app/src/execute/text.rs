@@ -1,7 +1,7 @@
 //! The verbs of texts. Places are counted in Unicode scalar values, which people are told of as characters.
 
 use serde_json::{Value, json};
-use tombolo_crdt::{Crdt, DocEntry, Text, TextEdit, TextSnapshot};
+use tombolo_crdt::{Crdt, DocEntry, MarkKind, Scalar, Text, TextEdit, TextSnapshot};
 use tombolo_sync::Node;
 
 use super::dump::Kind;
@@ -53,11 +53,55 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
             }
             (length, held)
         }
+        TextVerb::Mark { name, at, count, mark: kind, value, concern } => {
+            mark(node, &name, (at, count), &kind, &said(value), concern).await?
+        }
+        TextVerb::Unmark { name, at, count, mark: kind, concern } => {
+            mark(node, &name, (at, count), &kind, &Scalar::Null, concern).await?
+        }
+        TextVerb::Runs { name } => {
+            let value = read::<Text, _>(node, &name, Kind::Text, runs, |entry| entry.text().map(runs))?;
+            return Ok(json!({ "value": value }));
+        }
         TextVerb::Edit { .. } => {
             return Err(Failure::new(Code::Protocol, "a text is edited where its editor runs"));
         }
     };
     Ok(held.in_answer(json!({ "length": length.unwrap_or_default() })))
+}
+
+/// What a mark says: true, false and whole numbers as such, anything else as a text.
+fn said(value: String) -> Scalar {
+    match value.parse::<bool>() {
+        Ok(value) => Scalar::Bool(value),
+        Err(_) => value.parse().map_or(Scalar::Text(value), Scalar::Int),
+    }
+}
+
+/// Marks a part of a text, or takes marks away from it.
+async fn mark(
+    node: &Node,
+    name: &Name,
+    (at, count): (usize, usize),
+    kind: &str,
+    value: &Scalar,
+    concern: Concern,
+) -> Result<(Option<usize>, Held)> {
+    let lay = |text: &mut Writing<'_>| {
+        let (end, length) = (at.saturating_add(count), text.len());
+        let marked = text.mark(at..end, MarkKind::named(kind), value.clone());
+        marked.map_err(|_| long(name, length).no_part(at, count))
+    };
+    let (length, held) = write(node, name, false, concern, lay).await?;
+    if length.is_none() && (at > 0 || count > 0) {
+        return Err(long(name, 0).no_part(at, count));
+    }
+    Ok((length, held))
+}
+
+/// The runs of a text.
+fn runs(text: &Text) -> Vec<Value> {
+    text.runs().map(|run| json!({ "text": run.text, "marks": run.marks })).collect()
 }
 
 /// The text as it stands; an empty one if there is none.

@@ -48,6 +48,9 @@ fn value(request: &Request, answer: &Value) -> String {
         }
         Request::Map(_) => map(answer),
         Request::Text(TextVerb::Get { .. }) => whole(&answer["value"]),
+        Request::Text(TextVerb::Runs { .. }) => runs(&answer["value"]),
+        Request::Text(TextVerb::Mark { .. }) => format!("marked; {}", length(answer, "character")),
+        Request::Text(TextVerb::Unmark { .. }) => format!("unmarked; {}", length(answer, "character")),
         Request::Text(TextVerb::Delete { .. }) => format!("deleted; {}", length(answer, "character")),
         Request::Text(_) => format!("inserted; {}", length(answer, "character")),
         Request::List(ListVerb::Get { .. }) => lines(&answer["value"]),
@@ -99,6 +102,19 @@ fn whole(text: &Value) -> String {
         text.push('\n');
     }
     text
+}
+
+/// One line a run: what it reads, and how it is marked.
+fn runs(runs: &Value) -> String {
+    let mark = |(name, value): (&String, &Value)| {
+        if *value == true { name.clone() } else { format!("{name}={}", bare(value)) }
+    };
+    let run = |run: &Value| {
+        let marks: Vec<String> = run["marks"].as_object().into_iter().flatten().map(mark).collect();
+        let gap = if marks.is_empty() { "" } else { "  " };
+        format!("{}{gap}{}\n", run["text"], marks.join(" "))
+    };
+    runs.as_array().into_iter().flatten().map(run).collect()
 }
 
 /// How long a text or a list is.
@@ -344,6 +360,20 @@ mod tests {
             answer(&Request::Text(delete), &json!({ "length": 1 })),
             "deleted; it has 1 character now\n"
         );
+    }
+
+    #[test]
+    fn a_text_with_marks_is_a_line_a_run() {
+        let get = Request::Text(TextVerb::Runs { name: name() });
+        let runs = json!([
+            { "text": "The ", "marks": {} },
+            { "text": "tide\n", "marks": { "bold": true, "link": "tide.example" } },
+        ]);
+        assert_eq!(
+            answer(&get, &json!({ "value": runs })),
+            "\"The \"\n\"tide\\n\"  bold link=tide.example\n"
+        );
+        assert_eq!(answer(&get, &json!({ "value": [] })), "");
     }
 
     #[test]
