@@ -85,6 +85,16 @@ pub trait System: Sync {
         Err("has no list")
     }
 
+    /// An empty list whose elements can be moved.
+    fn movable(&self, _replica: u64) -> Na<Box<dyn Movable>> {
+        Err("has no list whose elements can be moved")
+    }
+
+    /// An empty tree.
+    fn tree(&self, _replica: u64) -> Na<Box<dyn Tree>> {
+        Err("has no tree")
+    }
+
     /// Records with fields.
     fn records(&self, _replica: u64) -> Na<Box<dyn Records>> {
         Err("is measured in the flat workloads only")
@@ -314,6 +324,45 @@ pub trait List: Replicated {
 
     /// What it reads.
     fn read(&mut self) -> Vec<i64>;
+}
+
+/// From where an element is moved, and where it is then.
+pub type Shift = (usize, usize);
+
+/// A list of numbers that can be moved.
+pub trait Movable: Replicated {
+    /// Appends all, as one transaction.
+    fn fill(&mut self, values: &[i64]);
+
+    /// Makes all moves, as one transaction.
+    fn move_in_one(&mut self, shifts: &[Shift]);
+
+    /// Makes one move, as a transaction, and gives the delta in bytes.
+    fn move_one(&mut self, shift: Shift) -> Vec<u8>;
+
+    /// What it reads.
+    fn read(&mut self) -> Vec<i64>;
+}
+
+/// Which node is moved, and below which, as the first there.
+pub type Graft = (usize, usize);
+
+/// A tree of nodes that hold their numbers.
+pub trait Tree: Replicated {
+    /// Makes nodes numbered from 0, each the last below an earlier one or below nothing, as one transaction.
+    fn make(&mut self, parents: &[Option<usize>]);
+
+    /// Learns what the nodes are called that another made.
+    fn learn(&mut self);
+
+    /// Makes all moves, as one transaction.
+    fn move_in_one(&mut self, grafts: &[Graft]);
+
+    /// Makes one move, as a transaction, and gives the delta in bytes.
+    fn move_one(&mut self, graft: Graft) -> Vec<u8>;
+
+    /// The numbers of all nodes, each before those below it, with how many stand above it.
+    fn read(&mut self) -> Vec<(i64, usize)>;
 }
 
 const IN_ONE: &str = "is measured in one transaction";

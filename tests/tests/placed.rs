@@ -273,6 +273,69 @@ fn deep_trees_meet_a_limit_and_not_the_stack() {
 }
 
 #[test]
+fn how_deep_a_node_stands_is_known_anew_once_anything_above_it_moves() {
+    let mut ann = Replica::<Files>::new(id(1));
+    let (made, _) = ann.update(|files| {
+        let mut made: Vec<NodeId> = Vec::new();
+        for _ in 0..MAX_TREE_DEPTH - 1 {
+            let (id, mut node) = files.push(made.last().copied()).unwrap();
+            node.set("deep");
+            made.push(id);
+        }
+        made
+    });
+    let _ = ann.update(|files| {
+        let push = |files: &mut Mut<'_, Files>, parent| {
+            let (id, mut node) = files.push(parent)?;
+            node.set("new");
+            Ok::<_, BadNode>(id)
+        };
+        let top = push(files, None).unwrap();
+        let middle = push(files, Some(top)).unwrap();
+        let low = push(files, Some(middle)).unwrap();
+        let leaf = push(files, Some(low)).unwrap();
+        // Deeper, by moves of what stands above it and of itself; and back.
+        files.move_to(top, Some(made[MAX_TREE_DEPTH - 4]), 0).unwrap();
+        assert_eq!(push(files, Some(low)), Err(BadNode::TooDeep));
+        assert_eq!(push(files, Some(leaf)), Err(BadNode::TooDeep));
+        files.move_to(low, None, 0).unwrap();
+        push(files, Some(leaf)).unwrap();
+        files.move_to(leaf, Some(made[MAX_TREE_DEPTH - 2]), 0).unwrap();
+        assert_eq!(push(files, Some(leaf)), Err(BadNode::TooDeep));
+        files.move_to(leaf, Some(low), 0).unwrap();
+        push(files, Some(leaf)).unwrap();
+        // Away, and below what is gone.
+        files.delete(low).unwrap();
+        assert_eq!(push(files, Some(leaf)), Err(BadNode::Absent(leaf)));
+        files.restore(low).unwrap();
+        push(files, Some(leaf)).unwrap();
+        assert_eq!(files.move_to(low, Some(leaf), 0), Err(BadNode::BelowItself(low)));
+        assert_eq!(files.move_to(leaf, Some(leaf), 0), Err(BadNode::BelowItself(leaf)));
+    });
+}
+
+#[test]
+fn what_is_left_of_many_is_found_when_others_write() {
+    let ([mut ann, mut bob, _], [a, b, c]) = files();
+    let _ = ann.update(|files| {
+        let many: Vec<NodeId> = (0..200)
+            .map(|_| {
+                let (id, mut node) = files.push(Some(b)).unwrap();
+                node.set("many");
+                id
+            })
+            .collect();
+        many[1..].iter().for_each(|id| files.purge(*id).unwrap());
+    });
+    let (_, moved) = bob.try_update(|files| files.move_to(c, Some(b), 0)).unwrap();
+    ann.merge(moved).unwrap();
+    assert_eq!(drawn(&ann), ["a", ".b", "..many", "..c"]);
+    let _ = ann.try_update(|files| files.move_to(b, None, 0)).unwrap();
+    assert_eq!(drawn(&ann), ["b", ".many", ".c", "a"]);
+    assert_eq!((ann.parent(c), ann.position(a)), (Some(b), Some(1)));
+}
+
+#[test]
 fn names_of_nodes_go_as_text_and_nothing_else_is_one() {
     let (_, [a, ..]) = files();
     assert_eq!(a.to_string().parse(), Ok(a));

@@ -5,8 +5,8 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Limits, List, LwwMap, MaxRegister, MinRegister, Mut, MvRegister, PnCounter, RemoveWinsSet,
-    Replica, ReplicaId, Since, Text, TwoPhaseSet,
+    GMap, GSet, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, Mut, MvRegister,
+    NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Since, Text, Tree, TwoPhaseSet,
 };
 
 use crate::callgrind::counted;
@@ -37,6 +37,8 @@ pub const ALL: &[Workload] = &[
     Workload { name: "types_each", run: types_each },
     Workload { name: "text_each", run: text_each },
     Workload { name: "list_each", run: list_each },
+    Workload { name: "movable_each", run: movable_each },
+    Workload { name: "tree_each", run: tree_each },
 ];
 
 /// The workload of that name.
@@ -162,6 +164,68 @@ fn list_each() -> Bytes {
         (0..).zip(&words).map(edit).collect()
     });
     assert!(ann.len() > 1_000 && ann.iter().eq(bob.iter()));
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
+}
+
+/// 334 words put at random places of a list and 666 moves, in turns, each a delta that another takes in.
+fn movable_each() -> Bytes {
+    type Words = MovableList<LwwRegister<String>>;
+    let words = words(5, 1_000);
+    let (mut ann, mut bob) = (replica::<Words>(1), replica::<Words>(2));
+    ann.set_time(NOW);
+    let deltas = counted(|| -> Vec<Vec<u8>> {
+        let edit = |(nth, word): (u64, &String)| {
+            let random = mixed(11, nth) as usize;
+            let place = |of: usize| (random >> (8 * of)) % (ann.len() + 1);
+            let (from, to) = (place(1), place(3));
+            let write = |list: &mut Mut<'_, Words>| {
+                if nth.is_multiple_of(3) {
+                    list.insert(from).expect("it is within the list").set(word);
+                } else {
+                    list.move_to(from.min(list.len() - 1), to.min(list.len() - 1)).expect("both are there");
+                }
+            };
+            let delta = ann.update(write).1.encode_body();
+            take_in(&mut bob, &delta);
+            delta
+        };
+        (0..).zip(&words).map(edit).collect()
+    });
+    let read =
+        |list: &Replica<Words>| list.iter().filter_map(LwwRegister::value).cloned().collect::<Vec<_>>();
+    assert!(ann.len() == 334 && read(&ann) == read(&bob));
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
+}
+
+/// As [`movable_each`], of the nodes of a tree.
+fn tree_each() -> Bytes {
+    type Words = Tree<LwwRegister<String>>;
+    let words = words(6, 1_000);
+    let (mut ann, mut bob) = (replica::<Words>(1), replica::<Words>(2));
+    ann.set_time(NOW);
+    let mut nodes: Vec<NodeId> = Vec::new();
+    let deltas = counted(|| -> Vec<Vec<u8>> {
+        let edit = |(nth, word): (u64, &String)| {
+            let random = mixed(12, nth) as usize;
+            let pick = |of: usize| nodes.get((random >> (8 * of)) % (nodes.len() + 1)).copied();
+            let (node, parent) = (pick(1), pick(3));
+            let write = |tree: &mut Mut<'_, Words>| match node.filter(|_| !nth.is_multiple_of(3)) {
+                // One below itself is none.
+                Some(node) => tree.move_to(node, parent, 0).map(|()| None).or(Ok(None)),
+                None => tree.push(parent).map(|(id, mut node)| {
+                    node.set(word);
+                    Some(id)
+                }),
+            };
+            let (made, delta) = ann.try_update(write).expect("the parent is there");
+            nodes.extend(made);
+            let delta = delta.encode_body();
+            take_in(&mut bob, &delta);
+            delta
+        };
+        (0..).zip(&words).map(edit).collect()
+    });
+    assert!(nodes.len() > 300 && ann.iter().count() == nodes.len() && ann.iter().eq(bob.iter()));
     vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
 }
 

@@ -3,15 +3,17 @@
 //! A set is a map from member to `true`. A transaction is what lies between two commits.
 
 mod list;
+mod moves;
 mod text;
+mod tree;
 
 use std::sync::{Arc, Mutex};
 
 use loro::{ExportMode, LoroDoc, LoroMap, LoroValue, Subscription, ValueOrContainer, VersionVector};
 
 use crate::system::{
-    Counter, FIELDS, List, Map, Message, NEAREST, Na, Records, Remark, Replicated, Set, System, Text,
-    ordered_sum, record_key,
+    Counter, FIELDS, List, Map, Message, Movable, NEAREST, Na, Records, Remark, Replicated, Set, System,
+    Text, Tree, ordered_sum, record_key,
 };
 
 /// The crate.
@@ -29,6 +31,9 @@ impl System for Loro {
             Remark { place: "set", same_promise: true, text: "a map from member to true; keeps its history" },
             Remark { place: "set/save", same_promise: true, text: "StateOnly: without its history" },
             Remark { place: "list", same_promise: true, text: "StateOnly: without its history" },
+            Remark { place: "moves/save", same_promise: true, text: "StateOnly: without its history" },
+            Remark { place: "tree", same_promise: true, text: "what a node holds is in its map" },
+            Remark { place: "tree/save", same_promise: true, text: "StateOnly: without its history" },
             Remark { place: "map/save", same_promise: true, text: "StateOnly: without its history" },
             Remark {
                 place: "map/iterate",
@@ -62,6 +67,14 @@ impl System for Loro {
 
     fn list(&self, replica: u64) -> Na<Box<dyn List>> {
         Ok(Box::new(list::Listing::new(replica)))
+    }
+
+    fn movable(&self, replica: u64) -> Na<Box<dyn Movable>> {
+        Ok(Box::new(moves::Moving::new(replica)))
+    }
+
+    fn tree(&self, replica: u64) -> Na<Box<dyn Tree>> {
+        Ok(Box::new(tree::Growing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -5,17 +5,20 @@
 //! session, edits and pushes, calls by number the one replica id that the receiver has met before.
 
 mod list;
+mod moves;
 mod records;
 mod text;
+mod tree;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Envelope, EnvelopeKind,
-    GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MvRegister, PnCounter,
-    RemoveWinsSet, Replica, ReplicaId, SessionNames, Since, TwoPhaseSet, Version, plain,
+    GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, MvRegister,
+    PnCounter, RemoveWinsSet, Replica, ReplicaId, SessionNames, Since, TwoPhaseSet, Version, plain,
 };
 
 use crate::system::{
-    Counter, List, Map, Message, Na, Records, Remark, Replicated, Set, System, Text, Type, Typed, ordered_sum,
+    Counter, List, Map, Message, Movable, Na, Records, Remark, Replicated, Set, System, Text, Tree, Type,
+    Typed, ordered_sum,
 };
 use records::Record;
 
@@ -109,6 +112,14 @@ impl System for Tombolo {
 
     fn list(&self, replica: u64) -> Na<Box<dyn List>> {
         Ok(Box::new(Of::<tombolo_crdt::List<i64>>::new(replica)))
+    }
+
+    fn movable(&self, replica: u64) -> Na<Box<dyn Movable>> {
+        Ok(Box::new(Of::<MovableList<LwwRegister<i64>>>::new(replica)))
+    }
+
+    fn tree(&self, replica: u64) -> Na<Box<dyn Tree>> {
+        Ok(Box::new(tree::Growing::new(replica)))
     }
 
     fn records(&self, replica: u64) -> Na<Box<dyn Records>> {

@@ -4,15 +4,17 @@ mod counter;
 mod growth;
 mod list;
 mod map;
+mod moves;
 mod nested;
 mod overwrite;
 mod set;
 mod sync_small;
 mod text;
+mod tree;
 mod types;
 
 use crate::meter::Meter;
-use crate::system::System;
+use crate::system::{Replicated, System};
 
 /// Why a workload ended before its end.
 #[derive(Debug)]
@@ -90,6 +92,16 @@ pub const ALL: &[Workload] = &[
         run: list::run,
     },
     Workload {
+        name: "moves",
+        about: "10 000 random moves in a list of 10 000: with a delta each, taken in one by one; merge of two who made half each",
+        run: moves::run,
+    },
+    Workload {
+        name: "tree",
+        about: "10 000 random moves in a tree of 10 000 nodes, 1 000 deep: as in the list",
+        run: tree::run,
+    },
+    Workload {
         name: "growth",
         about: "a set and a map of n, 2n, 4n, 8n (n = 12 500): state, building, one update, one small delta",
         run: growth::run,
@@ -108,6 +120,15 @@ fn check<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) ->
     }
     let short = |value: &T| format!("{value:?}").chars().take(120).collect::<String>();
     Err(Stop::Wrong(format!("{what}: {} in place of {}", short(found), short(expected))))
+}
+
+/// Two tell each other what they lack; all messages.
+fn both<R: Replicated + ?Sized>(ann: &mut R, bob: &mut R) -> Result<[Vec<u8>; 4], &'static str> {
+    let (of_ann, of_bob) = (ann.version(), bob.version());
+    let (to_ann, to_bob) = (bob.since(&of_ann)?, ann.since(&of_bob)?);
+    ann.apply(&to_ann);
+    bob.apply(&to_bob);
+    Ok([of_ann, of_bob, to_ann, to_bob])
 }
 
 /// Sorted, for comparing what comes in any order.

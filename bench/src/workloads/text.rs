@@ -1,6 +1,6 @@
 //! A text that people typed, alone and together.
 
-use super::{Stop, check};
+use super::{Stop, both, check};
 use crate::meter::{Meter, Unit};
 use crate::system::{Edit, System, Text};
 use crate::traces::{self, Trace};
@@ -115,14 +115,7 @@ fn merge(system: &dyn System, meter: &mut Meter, trace: &Trace) -> Result<(), St
     bob.write(&Edit { at: 0, delete: 0, insert: middle.clone() });
     meter.preparing("merge, the second half");
     all(&mut *bob, after);
-    let exchange = |ann: &mut dyn Text, bob: &mut dyn Text| -> Result<[Vec<u8>; 4], &'static str> {
-        let (of_ann, of_bob) = (ann.version(), bob.version());
-        let (to_ann, to_bob) = (bob.since(&of_ann)?, ann.since(&of_bob)?);
-        ann.apply(&to_ann);
-        bob.apply(&to_bob);
-        Ok([of_ann, of_bob, to_ann, to_bob])
-    };
-    match meter.section("merge", || exchange(&mut *ann, &mut *bob)) {
+    match meter.section("merge", || both(&mut *ann, &mut *bob)) {
         Ok(messages) => meter.bytes("merge", messages.iter().map(Vec::as_slice)),
         Err(why) => {
             meter.na("merge", why);

@@ -15,9 +15,8 @@ use core::fmt;
 
 use serde::Serializer;
 
-use crate::causal::LocalDot;
 use crate::ordered::walks;
-use crate::placed::{ListPlace, Placed, ROOT, Row};
+use crate::placed::{Element, ListPlace, Placed, ROOT, Row};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Look, Mut, Plain, Seen, View, view_seq};
 use crate::{BadIndex, ElementId};
 
@@ -91,11 +90,11 @@ impl<V: Crdt> MovableList<V> {
         self.body.position(self.body.element(id.dot())?)
     }
 
-    fn id(&self, element: LocalDot) -> ElementId {
+    fn id(&self, element: Element) -> ElementId {
         ElementId::of(self.body.name(element).0)
     }
 
-    fn element_at(&self, at: usize) -> Result<LocalDot, BadIndex> {
+    fn element_at(&self, at: usize) -> Result<Element, BadIndex> {
         self.body.at(ROOT, at).ok_or(BadIndex::BeyondEnd { at, len: self.len() })
     }
 

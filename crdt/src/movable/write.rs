@@ -4,8 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::MovableList;
-use crate::causal::LocalDot;
-use crate::placed::{Hand, ListPlace, ROOT};
+use crate::placed::{Element, Hand, ListPlace, ROOT};
 use crate::store::{Crdt, Mut};
 use crate::{BadIndex, ElementId};
 
@@ -58,9 +57,12 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
     /// When there is no such element, or will not be; nothing changes then.
     pub fn move_to(&mut self, from: usize, to: usize) -> Result<(), BadIndex> {
         let element = self.state.element_at(from)?;
-        self.state.element_at(to)?;
+        let len = self.state.len();
+        if to >= len {
+            return Err(BadIndex::BeyondEnd { at: to, len });
+        }
         if from != to {
-            self.put(element, to);
+            self.put(element, from, to);
         }
         Ok(())
     }
@@ -68,9 +70,10 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
     /// Moves an element by its name, so that it is the one at `to` afterwards, or the last if there are not as many; says whether it was there.
     pub fn move_id(&mut self, id: ElementId, to: usize) -> bool {
         let Some(element) = self.state.body.element(id.dot()) else { return false };
+        let Some(from) = self.state.body.position(element) else { return false };
         let to = to.min(self.state.len() - 1);
-        if self.state.body.position(element) != Some(to) {
-            self.put(element, to);
+        if from != to {
+            self.put(element, from, to);
         }
         true
     }
@@ -88,10 +91,10 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
             return Err(BadIndex::BeyondEnd { at: last, len });
         }
         if to < range.start {
-            part.into_iter().zip(to..).for_each(|(element, to)| self.put(element, to));
+            part.into_iter().zip(range).zip(to..).for_each(|((element, own), to)| self.put(element, own, to));
         } else if to > range.start {
             // What is moved forth leaves room behind it: each is the last of those that have been moved.
-            part.into_iter().for_each(|element| self.put(element, last - 1));
+            part.into_iter().for_each(|element| self.put(element, range.start, last - 1));
         }
         Ok(())
     }
@@ -124,11 +127,11 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
 
     /// Deletes all elements that are seen here.
     pub fn clear(&mut self) {
-        let all: Vec<LocalDot> = self.state.body.below(ROOT).collect();
+        let all: Vec<Element> = self.state.body.below(ROOT).collect();
         all.into_iter().for_each(|element| self.hand().delete(element));
     }
 
-    fn part(&self, Range { start, end }: Range<usize>) -> Result<Vec<LocalDot>, BadIndex> {
+    fn part(&self, Range { start, end }: Range<usize>) -> Result<Vec<Element>, BadIndex> {
         let len = self.state.len();
         if start > end {
             return Err(BadIndex::Reversed { start, end });
@@ -139,10 +142,11 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
         Ok(self.state.body.below_from(ROOT, start).take(end - start).collect())
     }
 
-    fn put(&mut self, element: LocalDot, to: usize) {
+    /// Moves an element that is the one at `own`.
+    fn put(&mut self, element: Element, own: usize, to: usize) {
         let name = self.state.body.name(element);
         let mut hand = self.hand();
         let stamp = hand.stamp();
-        hand.move_to(element, ROOT, to, ListPlace::moved(stamp, name));
+        hand.move_to(element, own, ROOT, to, ListPlace::moved(stamp, name));
     }
 }

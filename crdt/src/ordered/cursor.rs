@@ -55,10 +55,12 @@ pub(crate) struct Letter {
 impl<C: Elements + ?Sized> Ordered<C> {
     /// An element, by the name it has everywhere.
     pub(crate) fn name(&self, element: LocalDot) -> Letter {
-        Letter {
-            dot: Dot { replica: self.sequence.ids().id(element.replica()), counter: element.counter() },
-            head: self.sequence.head_of(element),
-        }
+        Letter { dot: self.dot(element), head: self.sequence.head_of(element) }
+    }
+
+    /// The dot of an element.
+    pub(crate) fn dot(&self, element: LocalDot) -> Dot {
+        Dot { replica: self.sequence.ids().id(element.replica()), counter: element.counter() }
     }
 
     /// What the sequence calls a dot of the replica, if it knows any of its author.

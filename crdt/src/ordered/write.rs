@@ -58,6 +58,17 @@ impl<C: Elements + ?Sized> Ordered<C> {
         put
     }
 
+    /// Deletes an element, if it is there.
+    pub(crate) fn take_one(&mut self, tx: &mut Tx, place: PlaceId, element: LocalDot) {
+        let Self { sequence, rows, .. } = &mut *self;
+        let mut scratch = Scratch::default();
+        sequence.delete_one(element, |content| {
+            for (part, count) in content.told(&mut scratch) {
+                tx.take_run(place, rows.outer(element), count, part);
+            }
+        });
+    }
+
     /// Deletes the elements of a range, which there are.
     pub(crate) fn take(&mut self, tx: &mut Tx, place: PlaceId, range: Range<usize>) {
         let Self { sequence, rows, .. } = &mut *self;

@@ -5,6 +5,7 @@
 //! what it stood below before, and if that is no better, below nothing. What comes out does not depend on the order in which circles are
 //! looked at: two of them have no element in common, and what is decided for one depends on no other.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -18,13 +19,26 @@ use crate::ordered::Ordered;
 use crate::sequence::Sequence;
 use crate::store::Written;
 
+/// What an element is called here: a number that it has as long as it has a place or something stands below it. So ways up are followed without
+/// a search.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Element(pub(super) u32);
+
 /// What stands below nothing stands below this.
-pub(super) const ROOT: LocalDot = LocalDot::from_bits(0);
-/// What has been put away.
-pub(super) const TRASH: LocalDot = LocalDot::from_bits(u64::MAX);
+pub(crate) const ROOT: Element = Element(0);
+/// What has been put away stands below this.
+pub(crate) const TRASH: Element = Element(1);
+/// What is not there stands below this.
+const NOWHERE: Element = Element(u32::MAX);
+
+/// The names that those have that are none.
+const ROOT_NAME: LocalDot = LocalDot::from_bits(0);
+const TRASH_NAME: LocalDot = LocalDot::from_bits(u64::MAX);
 
 /// Everything is looked at anew rather than one by one if so large a part of it is new: one in so many.
 const MANY: usize = 4;
+/// So many numbers that nothing has may be left over, or as many as are had.
+const LEAST_FREE: usize = 16;
 
 /// How far an element is from where it was put last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,20 +48,40 @@ enum Step {
     Root,
 }
 
-/// Where an element stands.
+/// What is known of an element while ways up are followed.
+#[derive(Clone, Copy, Debug)]
+enum Mark {
+    Unseen,
+    /// It is the one with this number on the way that is followed.
+    OnWay(u32),
+    /// The way up from it leads into no circle.
+    Clear,
+}
+
+/// Where an element stands, and what stands below it.
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
-    /// Its places that nobody has replaced, the one that is meant first.
+    name: LocalDot,
+    /// Its places that nobody has replaced, the one that is meant first; none of what only has something below it.
     places: SmallVec<[LocalDot; 1]>,
+    /// The name of what it stands below, if it is there.
+    under: LocalDot,
     step: Step,
-    pub(super) under: LocalDot,
-    /// Whether it is among those below `under`.
-    is_in: bool,
+    mark: Mark,
+    /// INVARIANT: not without any.
+    below: Option<Box<Siblings>>,
 }
 
 impl Seat {
-    fn new() -> Self {
-        Self { places: SmallVec::new(), step: Step::Meant, under: ROOT, is_in: false }
+    fn new(name: LocalDot) -> Self {
+        Self {
+            name,
+            places: SmallVec::new(),
+            under: ROOT_NAME,
+            step: Step::Meant,
+            mark: Mark::Unseen,
+            below: None,
+        }
     }
 
     /// The place that is meant.
@@ -60,16 +94,41 @@ impl Seat {
     }
 }
 
-/// Where all elements stand. A function of what the places say and of which elements hold something. Everything here is called as the sequence of places
-/// calls it.
+/// Where a way up leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// To nothing, by way of so many.
+    Root(usize),
+    /// To something that is not there, or to what has been put away.
+    Nowhere,
+    /// To another element.
+    Other,
+}
+
+/// Where all elements stand. A function of what the places say and of which elements hold something, but for the numbers. Everything here is called
+/// as the sequence of places calls it.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Index {
-    /// By name. INVARIANT: each has a place.
-    seats: BTreeMap<LocalDot, Seat>,
-    /// By what it is that they stand below.
-    below: BTreeMap<LocalDot, Siblings>,
+    /// By number. Those of [`ROOT`] and [`TRASH`] come with the first of another.
+    seats: Vec<Seat>,
+    /// By number, below what each stands that is there: of others [`NOWHERE`].
+    above: Vec<Element>,
+    /// By number, how many stand above one, as of when that was looked up.
+    depths: Vec<Depth>,
+    /// Which looking up of a depth still holds: what was looked up before this has moved.
+    since: u64,
+    /// The numbers of what has a place or something below it.
+    numbers: BTreeMap<LocalDot, Element>,
+    free: Vec<Element>,
     /// Those that do not stand where they were put last.
     moved_back: BTreeSet<LocalDot>,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+struct Depth {
+    /// What `since` was then; 0 if it was never looked up.
+    at: u64,
+    depth: u32,
 }
 
 /// The places in their order.
@@ -85,38 +144,140 @@ pub(super) fn owner<P: Placing>(sequence: &mut Sequence<[Written<P>]>, dot: Loca
 
 fn name_of<P: Placing>(sequence: &mut Sequence<[Written<P>]>, under: Under) -> LocalDot {
     match under {
-        Under::Root => ROOT,
-        Under::Trash => TRASH,
+        Under::Root => ROOT_NAME,
+        Under::Trash => TRASH_NAME,
         Under::Element(name) => LocalDot::new(sequence.row(name.0.replica), name.0.counter),
     }
 }
 
+/// Numbers.
 impl Index {
-    pub(super) fn seat(&self, name: LocalDot) -> Option<&Seat> {
-        self.seats.get(&name)
+    /// What something of this name is called, if it has a place or anything stands below it.
+    pub(super) fn number(&self, name: LocalDot) -> Option<Element> {
+        match name {
+            ROOT_NAME => Some(ROOT),
+            TRASH_NAME => Some(TRASH),
+            _ => self.numbers.get(&name).copied(),
+        }
+    }
+
+    /// What something of this name is called from now on.
+    fn open(&mut self, name: LocalDot) -> Element {
+        if self.seats.is_empty() {
+            [ROOT_NAME, TRASH_NAME].into_iter().for_each(|name| self.push(name));
+        }
+        self.number(name).unwrap_or_else(|| {
+            let element = self.free.pop().unwrap_or(Element(self.seats.len() as u32));
+            assert!(element != NOWHERE, "there are less than 2^32 elements");
+            self.numbers.insert(name, element);
+            match self.seats.get_mut(element.0 as usize) {
+                Some(seat) => seat.name = name,
+                None => self.push(name),
+            }
+            element
+        })
+    }
+
+    fn push(&mut self, name: LocalDot) {
+        self.seats.push(Seat::new(name));
+        self.above.push(NOWHERE);
+        self.depths.push(Depth::default());
+    }
+
+    /// Takes the number back of what has no place any more, and nothing below it.
+    fn close(&mut self, element: Element) {
+        let seat = self.at(element);
+        if element != ROOT && element != TRASH && seat.places.is_empty() && seat.below.is_none() {
+            let name = seat.name;
+            self.numbers.remove(&name);
+            self.free.push(element);
+        }
+    }
+
+    /// Whether so few numbers are had that all should be given anew.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.free.len() > LEAST_FREE.max(self.numbers.len())
+    }
+
+    fn at(&self, element: Element) -> &Seat {
+        &self.seats[element.0 as usize]
+    }
+
+    fn at_mut(&mut self, element: Element) -> &mut Seat {
+        &mut self.seats[element.0 as usize]
+    }
+}
+
+/// Reading.
+impl Index {
+    /// Where one stands that has a place.
+    pub(super) fn seat(&self, element: Element) -> Option<&Seat> {
+        self.seats.get(element.0 as usize).filter(|seat| !seat.places.is_empty())
+    }
+
+    /// What it is of which one has its number.
+    pub(super) fn name(&self, element: Element) -> LocalDot {
+        self.at(element).name
     }
 
     /// Whether an element is there.
-    pub(super) fn has(&self, name: LocalDot) -> bool {
-        self.seats.get(&name).is_some_and(|seat| seat.is_in)
+    pub(super) fn has(&self, element: Element) -> bool {
+        self.under(element).is_some()
     }
 
     /// Below what an element stands that is there.
-    pub(super) fn under_there(&self, name: LocalDot) -> Option<LocalDot> {
-        self.seats.get(&name).filter(|seat| seat.is_in).map(|seat| seat.under)
+    pub(super) fn under(&self, element: Element) -> Option<Element> {
+        self.above.get(element.0 as usize).copied().filter(|above| *above != NOWHERE)
     }
 
-    pub(super) fn seats(&self) -> impl Iterator<Item = (LocalDot, &Seat)> {
-        self.seats.iter().map(|(name, seat)| (*name, seat))
+    /// How many stand above one, if that is in the tree: all of them are there, and none has been put away.
+    pub(super) fn depth(&self, element: Element) -> Option<usize> {
+        let (mut depth, mut at) = (0, element);
+        loop {
+            at = self.under(at)?;
+            if at == ROOT {
+                return Some(depth);
+            }
+            depth += 1;
+        }
     }
 
-    pub(super) fn below(&self, name: LocalDot) -> Option<&Siblings> {
-        self.below.get(&name)
+    /// Where the way up from an element leads, on which it may meet `other`. As long as nothing moves that has anything below it, it need not be gone
+    /// again.
+    pub(super) fn way_up(&mut self, element: Element, other: Option<Element>) -> Way {
+        // Nobody meets what has nothing below it.
+        let other = other.filter(|other| *other == element || self.below(*other).is_some());
+        let Depth { at, depth } = self.depths[element.0 as usize];
+        if other.is_none() && at > self.since {
+            return Way::Root(depth as usize);
+        }
+        let (mut depth, mut at) = (0, element);
+        while Some(at) != other {
+            match self.under(at) {
+                None => return Way::Nowhere,
+                Some(ROOT) => {
+                    self.depths[element.0 as usize] = Depth { at: self.since + 1, depth };
+                    return Way::Root(depth as usize);
+                }
+                Some(under) => (depth, at) = (depth + 1, under),
+            }
+        }
+        Way::Other
     }
 
-    /// Below what it is that anything stands.
-    pub(super) fn parents(&self) -> impl Iterator<Item = LocalDot> {
-        self.below.keys().copied()
+    /// All that have a place, in the order of their names.
+    pub(super) fn seats(&self) -> impl Iterator<Item = (Element, &Seat)> {
+        self.numbers.values().filter_map(|element| Some((*element, self.seat(*element)?)))
+    }
+
+    pub(super) fn below(&self, element: Element) -> Option<&Siblings> {
+        self.seats.get(element.0 as usize)?.below.as_deref()
+    }
+
+    /// Those below which something stands, and which are not there themselves.
+    pub(super) fn missing(&self) -> impl Iterator<Item = Element> {
+        let missing = |element: &Element| self.at(*element).below.is_some() && !self.has(*element);
+        self.numbers.values().copied().filter(missing)
     }
 
     pub(super) fn moved_back(&self) -> impl Iterator<Item = LocalDot> {
@@ -124,93 +285,134 @@ impl Index {
     }
 
     /// Where an element stands among those beside it.
-    pub(super) fn position<P: Placing>(&self, places: &Places<P>, name: LocalDot) -> Option<usize> {
-        let seat = self.seats.get(&name).filter(|seat| seat.is_in)?;
-        self.find(places, &self.below[&seat.under], name, seat.place())
-    }
-
-    fn find<P: Placing>(
-        &self,
-        places: &Places<P>,
-        among: &Siblings,
-        name: LocalDot,
-        place: LocalDot,
-    ) -> Option<usize> {
+    pub(super) fn position<P: Placing>(&self, places: &Places<P>, element: Element) -> Option<usize> {
+        let among = self.below(self.under(element)?)?;
         // Where each live place is that of one of these, it is the order of places.
-        let at = if among.len() == places.len() {
-            places.sequence.position(place)?
+        let at = if among.is_short() {
+            None
+        } else if among.len() == places.len() {
+            places.sequence.position(self.at(element).place())
         } else {
-            among.partition(|other| places.sequence.is_before(self.seats[&other].place(), place))
+            Some(self.partition(places, among, self.at(element).place()))
         };
         // Its place is gone already if there is another one there.
-        if among.get(at) == Some(name) { Some(at) } else { among.position(name) }
+        at.filter(|at| among.get(*at) == Some(element)).or_else(|| among.position(element))
+    }
+
+    /// How many of these stand before a place.
+    fn partition<P: Placing>(&self, places: &Places<P>, among: &Siblings, place: LocalDot) -> usize {
+        among.partition(|other| places.sequence.is_before(self.at(other).place(), place))
     }
 
     /// Where among what stands below `under` a place is.
-    pub(super) fn rank<P: Placing>(&self, places: &Places<P>, under: LocalDot, place: LocalDot) -> usize {
-        let is_before = |other: LocalDot| places.sequence.is_before(self.seats[&other].place(), place);
-        let Some(among) = self.below.get(&under) else { return 0 };
-        // As in `find`.
+    pub(super) fn rank<P: Placing>(&self, places: &Places<P>, under: Element, place: LocalDot) -> usize {
+        let Some(among) = self.below(under) else { return 0 };
+        // As in `position`.
         let at = if among.len() + 1 == places.len() { places.sequence.position(place) } else { None };
-        at.unwrap_or_else(|| among.partition(is_before))
+        at.unwrap_or_else(|| self.partition(places, among, place))
     }
+}
 
+/// Changing.
+impl Index {
     /// Takes an element out from among those beside it.
-    pub(super) fn detach<P: Placing>(&mut self, places: &Places<P>, name: LocalDot) {
-        let Some(seat) = self.seats.get(&name).filter(|seat| seat.is_in) else { return };
-        let at = self.below.get(&seat.under).and_then(|among| self.find(places, among, name, seat.place()));
-        if let Some(at) = at {
-            self.detach_at(name, at);
+    pub(super) fn detach<P: Placing>(&mut self, places: &Places<P>, element: Element) {
+        if let (Some(at), Some(under)) = (self.position(places, element), self.under(element)) {
+            self.take(element, under, at);
+            self.close(under);
         }
     }
 
-    /// As [`detach`](Self::detach), of one that is known to be there among those beside it.
-    pub(super) fn detach_at(&mut self, name: LocalDot, at: usize) {
-        let Some(seat) = self.seats.get_mut(&name).filter(|seat| seat.is_in) else { return };
-        seat.is_in = false;
-        let under = seat.under;
-        if let Some(among) = self.below.get_mut(&under) {
+    /// Takes out the one at `at` among those below another, which keeps its number.
+    fn take(&mut self, element: Element, under: Element, at: usize) {
+        self.above[element.0 as usize] = NOWHERE;
+        self.depths[element.0 as usize] = Depth::default();
+        if self.at(element).below.is_some() {
+            self.since += 1;
+        }
+        let below = &mut self.at_mut(under).below;
+        if let Some(among) = below {
             among.remove(at);
             if among.len() == 0 {
-                self.below.remove(&under);
+                *below = None;
             }
         }
     }
 
-    fn attach<P: Placing>(&mut self, places: &Places<P>, name: LocalDot) {
-        let Some(seat) = self.seats.get(&name).filter(|seat| !seat.is_in) else { return };
-        let under = seat.under;
-        let at = self.rank(places, under, seat.place());
-        self.put(name, under, at);
+    fn attach<P: Placing>(&mut self, places: &Places<P>, element: Element) {
+        if self.has(element) {
+            return;
+        }
+        let seat = self.at(element);
+        let (name, place) = (seat.under, seat.place());
+        let under = self.open(name);
+        let at = self.rank(places, under, place);
+        self.put(element, under, at);
     }
 
-    fn put(&mut self, name: LocalDot, under: LocalDot, at: usize) {
-        self.below.entry(under).or_default().insert(at, name);
-        self.seats.entry(name).and_modify(|seat| seat.is_in = true);
+    fn put(&mut self, element: Element, under: Element, at: usize) {
+        self.at_mut(under).below.get_or_insert_default().insert(at, element);
+        self.above[element.0 as usize] = under;
     }
 
-    /// An element of which nothing was known, or that was detached, has been put there and nowhere else, by who wrote this.
-    pub(super) fn place(&mut self, name: LocalDot, place: LocalDot, under: LocalDot, at: usize) {
-        let seat = self.seats.entry(name).or_insert_with(Seat::new);
+    /// An element has been made there.
+    pub(super) fn make(&mut self, name: LocalDot, under: Element, at: usize) -> Element {
+        let element = self.open(name);
+        self.place(element, name, under, at);
+        element
+    }
+
+    /// An element that is there, as the `own`th among those beside it, has been given this place and no other, at which it is the one at `at`.
+    pub(super) fn move_to(
+        &mut self,
+        element: Element,
+        own: usize,
+        place: LocalDot,
+        under: Element,
+        at: usize,
+    ) {
+        let was = self.under(element);
+        if let Some(was) = was {
+            self.take(element, was, own);
+        }
+        self.place(element, place, under, at);
+        if let Some(was) = was {
+            self.close(was);
+        }
+    }
+
+    fn place(&mut self, element: Element, place: LocalDot, under: Element, at: usize) {
+        let name = self.at(under).name;
+        let seat = self.at_mut(element);
         seat.places.clear();
         seat.places.push(place);
-        (seat.step, seat.under) = (Step::Meant, under);
+        (seat.step, seat.under) = (Step::Meant, name);
+        let name = seat.name;
         self.moved_back.remove(&name);
-        self.put(name, under, at);
+        self.put(element, under, at);
+        let above = self.depths[under.0 as usize];
+        if above.at > self.since {
+            self.depths[element.0 as usize] = Depth { depth: above.depth + 1, ..above };
+        }
     }
 
     /// An element has no place any more; it was detached.
-    pub(super) fn forget(&mut self, name: LocalDot) {
-        self.seats.remove(&name);
+    pub(super) fn forget(&mut self, element: Element) {
+        let seat = self.at_mut(element);
+        seat.places.clear();
+        let name = seat.name;
         self.moved_back.remove(&name);
+        self.close(element);
     }
 
     /// A place of the element has come.
-    pub(super) fn add(&mut self, name: LocalDot, place: LocalDot) {
-        let seat = self.seats.entry(name).or_insert_with(Seat::new);
-        if !seat.places.contains(&place) {
-            seat.places.push(place);
+    pub(super) fn add(&mut self, name: LocalDot, place: LocalDot) -> Element {
+        let element = self.open(name);
+        let places = &mut self.at_mut(element).places;
+        if !places.contains(&place) {
+            places.push(place);
         }
+        element
     }
 
     /// Of the elements that were `touched` places have come or gone, or what they hold. Those whose places went were detached before.
@@ -223,33 +425,44 @@ impl Index {
         touched.extend(&self.moved_back);
         touched.sort_unstable();
         touched.dedup();
-        if touched.len() > 64 && touched.len() > self.seats.len() / MANY {
+        if touched.len() > 64 && touched.len() > self.numbers.len() / MANY {
             return self.rebuild(places, holds);
         }
-        for &name in &touched {
-            self.detach(places, name);
-            let Some(seat) = self.seats.get_mut(&name) else { continue };
-            seat.places.retain(|place| places.sequence.item(*place).is_some());
-            if seat.places.is_empty() {
-                self.forget(name);
+        let mut left = Vec::with_capacity(touched.len());
+        for name in touched {
+            let Some(element) = self.number(name).filter(|element| self.seat(*element).is_some()) else {
+                continue;
+            };
+            self.detach(places, element);
+            let own = &mut self.at_mut(element).places;
+            own.retain(|place| places.sequence.item(*place).is_some());
+            if own.is_empty() {
+                self.forget(element);
+            } else {
+                left.push(element);
             }
         }
-        touched.retain(|name| self.seats.contains_key(name));
-        self.decide(places, &mut touched);
-        for name in touched {
-            if holds(places, name) {
-                self.attach(places, name);
+        self.decide(places, &mut left);
+        for element in left {
+            if holds(places, self.at(element).name) {
+                self.attach(places, element);
             }
         }
     }
 
-    /// Looks at everything.
+    /// Looks at everything. Numbers stay.
     pub(super) fn rebuild<P: Placing>(
         &mut self,
         places: &mut Places<P>,
         holds: impl Fn(&Places<P>, LocalDot) -> bool,
     ) {
-        *self = Self::default();
+        for seat in &mut self.seats {
+            seat.places.clear();
+            seat.below = None;
+        }
+        self.above.fill(NOWHERE);
+        self.depths.fill(Depth::default());
+        self.moved_back.clear();
         let live = places.sequence.live().flat_map(|(first, items)| {
             (0..items.len() as u64).map(move |nth| LocalDot::from_bits(first.bits() + nth))
         });
@@ -257,74 +470,81 @@ impl Index {
         let mut owners = Vec::with_capacity(all.len());
         for &place in &all {
             let owner = owner(&mut places.sequence, place).expect("it is live");
-            self.add(owner, place);
-            owners.push(owner);
+            owners.push(self.add(owner, place));
         }
-        let mut touched: Vec<LocalDot> = self.seats.keys().copied().collect();
+        let mut touched: Vec<Element> = self.seats().map(|(element, _)| element).collect();
         self.decide(places, &mut touched);
         // In their order, so that none has to be found its place among others.
-        for (place, owner) in all.into_iter().zip(owners) {
-            let Some(seat) = self.seats.get_mut(&owner).filter(|seat| seat.place() == place) else {
-                continue;
-            };
-            if holds(places, owner) {
-                seat.is_in = true;
-                self.below.entry(seat.under).or_default().push(owner);
+        for (place, element) in all.into_iter().zip(owners) {
+            let seat = self.at(element);
+            if seat.place() == place && holds(places, seat.name) {
+                let under = self.open(self.at(element).under);
+                self.at_mut(under).below.get_or_insert_default().push(element);
+                self.above[element.0 as usize] = under;
             }
         }
+        let all: Vec<Element> = self.numbers.values().copied().collect();
+        all.into_iter().for_each(|element| self.close(element));
     }
 
     /// Below what it is that each of those `touched` stands; those that it turns out to concern as well are added and detached.
-    fn decide<P: Placing>(&mut self, places: &mut Places<P>, touched: &mut Vec<LocalDot>) {
-        for &name in touched.iter() {
-            let Some(seat) = self.seats.get_mut(&name) else { continue };
+    fn decide<P: Placing>(&mut self, places: &mut Places<P>, touched: &mut Vec<Element>) {
+        for &element in touched.iter() {
+            let seat = &mut self.seats[element.0 as usize];
             if seat.places.len() > 1 {
                 seat.places.sort_unstable_by(|a, b| claim_order(&places.sequence, *b, *a));
             }
-            self.moved_back.remove(&name);
+            self.moved_back.remove(&seat.name);
             seat.step = Step::Meant;
             seat.under = under(&mut places.sequence, seat.place(), Step::Meant);
         }
-        // Those from which the way up has been seen to lead into no circle.
-        let mut clear: BTreeSet<LocalDot> = BTreeSet::new();
+        let mut seen: Vec<Element> = Vec::new();
         for at in 0..touched.len() {
-            let mut way: Vec<LocalDot> = Vec::new();
-            let mut on_way: BTreeMap<LocalDot, usize> = BTreeMap::new();
-            let mut next = touched[at];
-            while let Some(under) =
-                self.seats.get(&next).filter(|_| !clear.contains(&next)).map(|seat| seat.under)
-            {
-                let Some(&start) = on_way.get(&next) else {
-                    on_way.insert(next, way.len());
-                    way.push(next);
-                    next = under;
-                    continue;
+            let mut way: Vec<Element> = Vec::new();
+            let mut next = Some(touched[at]);
+            while let Some(element) = next.filter(|element| self.seat(*element).is_some()) {
+                let start = match self.at(element).mark {
+                    Mark::Clear => break,
+                    Mark::OnWay(start) => start as usize,
+                    Mark::Unseen => {
+                        self.at_mut(element).mark = Mark::OnWay(way.len() as u32);
+                        way.push(element);
+                        next = self.up(element);
+                        continue;
+                    }
                 };
-                let circle = start..way.len();
                 let later = |a: &usize, b: &usize| {
-                    let (one, other) = (&self.seats[&way[*a]], &self.seats[&way[*b]]);
+                    let (one, other) = (self.at(way[*a]), self.at(way[*b]));
                     let when = || edge_order(&places.sequence, one.place(), other.place());
                     one.step.cmp(&other.step).then_with(when)
                 };
                 // Those behind it on the way lead to it, and it goes on elsewhere.
-                let latest = circle.max_by(later).unwrap_or(start);
-                way.drain(latest + 1..).for_each(|name| _ = on_way.remove(&name));
+                let latest = (start..way.len()).max_by(later).unwrap_or(start);
+                way.drain(latest + 1..)
+                    .for_each(|element| self.seats[element.0 as usize].mark = Mark::Unseen);
                 let latest = way[latest];
-                next = self.step_back(places, latest);
+                self.step_back(places, latest);
+                next = self.up(latest);
                 touched.push(latest);
             }
-            clear.extend(way);
+            way.iter().for_each(|element| self.at_mut(*element).mark = Mark::Clear);
+            seen.extend(way);
         }
+        seen.into_iter().for_each(|element| self.at_mut(element).mark = Mark::Unseen);
+    }
+
+    /// Below what an element stands or, if it is not there, would.
+    fn up(&self, element: Element) -> Option<Element> {
+        self.under(element).or_else(|| self.number(self.at(element).under))
     }
 
     /// Has an element stand below what it stood below before, or below nothing if it does already.
-    fn step_back<P: Placing>(&mut self, places: &mut Places<P>, name: LocalDot) -> LocalDot {
-        self.detach(places, name);
-        self.moved_back.insert(name);
-        let Some(seat) = self.seats.get_mut(&name) else { return ROOT };
+    fn step_back<P: Placing>(&mut self, places: &mut Places<P>, element: Element) {
+        self.detach(places, element);
+        let seat = &mut self.seats[element.0 as usize];
+        self.moved_back.insert(seat.name);
         seat.step = if seat.step == Step::Meant { Step::Before } else { Step::Root };
         seat.under = under(&mut places.sequence, seat.place(), seat.step);
-        seat.under
     }
 }
 
@@ -346,5 +566,5 @@ fn under<P: Placing>(sequence: &mut Sequence<[Written<P>]>, place: LocalDot, ste
         Step::Before => place.before(),
         Step::Root => Under::Root,
     });
-    under.map_or(ROOT, |under| name_of(sequence, under))
+    under.map_or(ROOT_NAME, |under| name_of(sequence, under))
 }

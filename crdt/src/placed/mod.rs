@@ -13,19 +13,17 @@ mod siblings;
 mod store;
 mod write;
 
+use alloc::vec::Vec;
+
 use crate::causal::{Dot, LocalDot};
 use crate::ordered::Ordered;
 use crate::store::{Crdt, Written};
 use crate::{AddWinsMap, DotStore};
 pub(crate) use changes::Row;
 use index::Index;
+pub(crate) use index::{Element, ROOT, TRASH, Way};
 pub(crate) use place::{ListPlace, Name, Placing, TreePlace, Under};
 pub(crate) use write::Hand;
-
-/// What stands below nothing stands below this.
-pub(crate) const ROOT: LocalDot = index::ROOT;
-/// What has been put away stands below this.
-pub(crate) const TRASH: LocalDot = index::TRASH;
 
 /// Elements with what they hold, at their places.
 pub(crate) struct Placed<P: Placing, V: Crdt> {
@@ -54,84 +52,99 @@ impl<P: Placing, V: Crdt<State: Clone>> Clone for Placed<P, V> {
     }
 }
 
-/// Reading. Elements are called by what the sequence calls the dots that they have their names of; [`ROOT`] and [`TRASH`] are called as elements are.
+/// Reading. Elements are called by numbers, which are good until something is merged or the element deleted; [`ROOT`] and [`TRASH`] are called as elements are.
 impl<P: Placing, V: Crdt> Placed<P, V> {
     /// The element of this name, if anything of its author is known.
-    pub(crate) fn element(&self, dot: Dot) -> Option<LocalDot> {
-        self.places.element(dot).filter(|element| self.index.has(*element))
+    pub(crate) fn element(&self, dot: Dot) -> Option<Element> {
+        let name = self.places.element(dot)?;
+        self.index.number(name).filter(|element| self.index.has(*element))
     }
 
-    pub(crate) fn name(&self, element: LocalDot) -> Name {
-        Name(self.places.name(element).dot)
+    pub(crate) fn name(&self, element: Element) -> Name {
+        Name(self.places.dot(self.index.name(element)))
     }
 
     /// How many stand below one.
-    pub(crate) fn len_below(&self, under: LocalDot) -> usize {
+    pub(crate) fn len_below(&self, under: Element) -> usize {
         self.index.below(under).map_or(0, |below| below.len())
     }
 
     /// Those below one, in their order.
-    pub(crate) fn below(&self, under: LocalDot) -> impl DoubleEndedIterator<Item = LocalDot> + '_ {
+    pub(crate) fn below(&self, under: Element) -> impl DoubleEndedIterator<Item = Element> + '_ {
         self.index.below(under).into_iter().flat_map(|below| below.iter())
     }
 
     /// Those below one from a place on.
-    pub(crate) fn below_from(&self, under: LocalDot, at: usize) -> impl Iterator<Item = LocalDot> + '_ {
+    pub(crate) fn below_from(&self, under: Element, at: usize) -> impl Iterator<Item = Element> + '_ {
         self.index.below(under).into_iter().flat_map(move |below| below.iter_from(at))
     }
 
     /// The one at a place below another.
-    pub(crate) fn at(&self, under: LocalDot, at: usize) -> Option<LocalDot> {
+    pub(crate) fn at(&self, under: Element, at: usize) -> Option<Element> {
         self.index.below(under)?.get(at)
     }
 
     /// Where one stands among those beside it.
-    pub(crate) fn position(&self, element: LocalDot) -> Option<usize> {
+    pub(crate) fn position(&self, element: Element) -> Option<usize> {
         self.index.position(&self.places, element)
     }
 
     /// Whether there is such an element.
-    pub(crate) fn is_there(&self, element: LocalDot) -> bool {
+    pub(crate) fn is_there(&self, element: Element) -> bool {
         self.index.has(element)
     }
 
-    /// Below what one stands that has a place.
-    pub(crate) fn under(&self, element: LocalDot) -> Option<LocalDot> {
-        self.index.seat(element).map(|seat| seat.under)
+    /// Below what one stands that is there.
+    pub(crate) fn under(&self, element: Element) -> Option<Element> {
+        self.index.under(element)
     }
 
-    /// Below what one stands that is there.
-    pub(crate) fn under_there(&self, element: LocalDot) -> Option<LocalDot> {
-        self.index.under_there(element)
+    /// How many stand above one, if all these are there and none has been put away.
+    pub(crate) fn depth(&self, element: Element) -> Option<usize> {
+        self.index.depth(element)
+    }
+
+    /// Where the way up from one leads, which may be or meet another.
+    pub(crate) fn way_up(&mut self, element: Element, other: Option<Element>) -> Way {
+        self.index.way_up(element, other)
     }
 
     /// What is said of the place that was meant for one that is there.
-    pub(crate) fn meant(&self, element: LocalDot) -> Option<&P> {
+    pub(crate) fn meant(&self, element: Element) -> Option<&P> {
         self.places.sequence.item(self.index.seat(element)?.place()).map(|place| &**place)
     }
 
     /// Those below which something stands, and which are not there themselves.
-    pub(crate) fn missing(&self) -> impl Iterator<Item = LocalDot> + '_ {
-        self.index.parents().filter(|&name| name != ROOT && name != TRASH && !self.index.has(name))
+    pub(crate) fn missing(&self) -> impl Iterator<Item = Element> + '_ {
+        self.index.missing()
     }
 
     /// What one holds.
-    pub(crate) fn value(&self, element: LocalDot) -> Option<&V::State> {
+    pub(crate) fn value(&self, element: Element) -> Option<&V::State> {
         self.index.has(element).then(|| self.values.get(&self.name(element)))?
     }
 
     /// Whether an element holds anything that shows.
-    fn holds(values: &AddWinsMap<Name, V>, places: &index::Places<P>, element: LocalDot) -> bool {
-        values.get(&Name(places.name(element).dot)).is_some_and(DotStore::shows)
+    fn holds(values: &AddWinsMap<Name, V>, places: &index::Places<P>, name: LocalDot) -> bool {
+        values.get(&Name(places.dot(name))).is_some_and(DotStore::shows)
     }
 
-    /// Has the index follow what was changed, of the elements that were touched or of all.
-    fn refresh(&mut self, touched: Option<alloc::vec::Vec<LocalDot>>) {
+    /// Has the index follow what was changed, of the elements that were touched or of all. Numbers may be given anew.
+    fn refresh(&mut self, touched: Option<Vec<LocalDot>>) {
+        if self.index.is_sparse() {
+            self.index = Index::default();
+            return self.follow(None);
+        }
+        self.follow(touched);
+    }
+
+    /// As [`refresh`](Self::refresh), but numbers stay.
+    fn follow(&mut self, touched: Option<Vec<LocalDot>>) {
         // Then elements may stand in another order, also those that nothing was said of.
         let built = core::mem::replace(&mut self.built, self.places.sequence.built());
         let touched = touched.filter(|_| built == self.built);
         let Self { places, values, index, .. } = self;
-        let holds = |places: &index::Places<P>, element| Self::holds(values, places, element);
+        let holds = |places: &index::Places<P>, name| Self::holds(values, places, name);
         match touched {
             Some(touched) => index.refresh(places, touched, holds),
             None => index.rebuild(places, holds),

@@ -2,16 +2,16 @@
 
 use alloc::vec::Vec;
 
-use crate::causal::LocalDot;
+use super::index::Element;
 
 /// So many stand in a block at most.
 const MOST: usize = if cfg!(test) { 4 } else { 512 };
 
-/// Names in an order that its callers know. In blocks, so that to put one between takes no longer than to pass all blocks.
+/// Elements in an order that its callers know. In blocks, so that to put one between takes no longer than to pass all blocks.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Siblings {
     /// None is empty.
-    blocks: Vec<Vec<LocalDot>>,
+    blocks: Vec<Vec<Element>>,
     len: usize,
 }
 
@@ -20,49 +20,54 @@ impl Siblings {
         self.len
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = LocalDot> {
+    /// Whether it takes no longer to look at all than to compare with a few.
+    pub(super) fn is_short(&self) -> bool {
+        self.blocks.len() == 1
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = Element> {
         self.blocks.iter().flatten().copied()
     }
 
     /// Those from a place on.
-    pub(super) fn iter_from(&self, at: usize) -> impl Iterator<Item = LocalDot> {
+    pub(super) fn iter_from(&self, at: usize) -> impl Iterator<Item = Element> {
         let (block, within) = self.find(at);
         self.blocks[block.min(self.blocks.len())..].iter().flatten().skip(within).copied()
     }
 
-    pub(super) fn get(&self, at: usize) -> Option<LocalDot> {
+    pub(super) fn get(&self, at: usize) -> Option<Element> {
         let (block, within) = self.find(at);
         self.blocks.get(block)?.get(within).copied()
     }
 
     /// How many of the first ones hold; behind them none does.
-    pub(super) fn partition(&self, mut holds: impl FnMut(LocalDot) -> bool) -> usize {
+    pub(super) fn partition(&self, mut holds: impl FnMut(Element) -> bool) -> usize {
         let block = self.blocks.partition_point(|block| holds(block[0])).saturating_sub(1);
         let before: usize = self.blocks[..block].iter().map(Vec::len).sum();
-        before + self.blocks.get(block).map_or(0, |block| block.partition_point(|name| holds(*name)))
+        before + self.blocks.get(block).map_or(0, |block| block.partition_point(|element| holds(*element)))
     }
 
     /// Where one stands, by looking at all.
-    pub(super) fn position(&self, name: LocalDot) -> Option<usize> {
-        self.iter().position(|other| other == name)
+    pub(super) fn position(&self, element: Element) -> Option<usize> {
+        self.iter().position(|other| other == element)
     }
 
-    pub(super) fn push(&mut self, name: LocalDot) {
+    pub(super) fn push(&mut self, element: Element) {
         self.len += 1;
         match self.blocks.last_mut() {
-            Some(block) if block.len() < MOST => block.push(name),
-            _ => self.blocks.push(Vec::from([name])),
+            Some(block) if block.len() < MOST => block.push(element),
+            _ => self.blocks.push(Vec::from([element])),
         }
     }
 
-    pub(super) fn insert(&mut self, at: usize, name: LocalDot) {
+    pub(super) fn insert(&mut self, at: usize, element: Element) {
         if at == self.len {
-            return self.push(name);
+            return self.push(element);
         }
         self.len += 1;
         let (at, within) = self.find(at);
         let block = &mut self.blocks[at];
-        block.insert(within, name);
+        block.insert(within, element);
         if block.len() > MOST {
             let more = block.split_off(MOST / 2);
             self.blocks.insert(at + 1, more);
@@ -103,7 +108,7 @@ mod tests {
             let (mut siblings, mut plain) = (Siblings::default(), Vec::new());
             for (nth, (inserts, at)) in ops.into_iter().enumerate() {
                 if inserts || plain.is_empty() {
-                    let (at, name) = (at % (plain.len() + 1), LocalDot::from_bits(nth as u64 + 1));
+                    let (at, name) = (at % (plain.len() + 1), Element(nth as u32));
                     siblings.insert(at, name);
                     plain.insert(at, name);
                 } else {

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::index::{Seat, owner};
-use super::{Name, Placed, Placing};
+use super::{Element, Name, Placed, Placing};
 use crate::causal::{Dot, Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::ordered::Ordered;
@@ -33,9 +33,11 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
                 if join.carries(LocalDot::new(there, counter)) {
                     continue;
                 }
-                if let Some(element) = owner(&mut self.places.sequence, place) {
-                    self.index.detach(&self.places, element);
-                    leaving.push(element);
+                if let Some(name) = owner(&mut self.places.sequence, place) {
+                    if let Some(element) = self.index.number(name) {
+                        self.index.detach(&self.places, element);
+                    }
+                    leaving.push(name);
                 }
             }
         }
@@ -49,9 +51,9 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
             for counter in (span.first.counter()..).take(span.count as usize) {
                 let dot = join.admit(LocalDot::new(span.first.replica(), counter));
                 let Some(place) = dot.and_then(|dot| self.places.here(dot)) else { continue };
-                let Some(element) = owner(&mut self.places.sequence, place) else { continue };
-                self.index.add(element, place);
-                coming.push(element);
+                let Some(name) = owner(&mut self.places.sequence, place) else { continue };
+                self.index.add(name, place);
+                coming.push(name);
             }
         }
         coming
@@ -68,18 +70,18 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
     pub(crate) fn disputed(
         &self,
         disputes: &mut Disputes<'_>,
-        path: impl Fn(LocalDot) -> Plain,
+        path: impl Fn(Element) -> Plain,
         claim: impl Fn(&Self, LocalDot, &P) -> Plain,
     ) {
         let is_disputed =
-            |(element, seat): &(LocalDot, &Seat)| seat.places().len() > 1 && self.index.has(*element);
-        let mut all: Vec<(LocalDot, &Seat)> = self.index.seats().filter(is_disputed).collect();
+            |(element, seat): &(Element, &Seat)| seat.places().len() > 1 && self.index.has(*element);
+        let mut all: Vec<(Element, &Seat)> = self.index.seats().filter(is_disputed).collect();
         // In an order that is the same everywhere.
         all.sort_by_cached_key(|(element, _)| self.name(*element));
         for (element, seat) in all {
             let claims = seat.places().iter().filter_map(|&place| {
                 let said = self.places.sequence.item(place)?;
-                let by = [self.places.name(place).dot.replica].into();
+                let by = [self.places.dot(place).replica].into();
                 let value = Some(claim(self, place, said));
                 Some(Claim { value, by, at: said.moved().map(|(stamp, _)| stamp) })
             });
@@ -88,12 +90,12 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
     }
 
     /// Where among what stands below `under` a place is.
-    pub(crate) fn rank(&self, under: LocalDot, place: LocalDot) -> usize {
+    pub(crate) fn rank(&self, under: Element, place: LocalDot) -> usize {
         self.index.rank(&self.places, under, place)
     }
 
     /// Tells what writers left more than one of in what elements hold.
-    pub(crate) fn disputed_values(&self, disputes: &mut Disputes<'_>, path: impl Fn(LocalDot) -> Plain) {
+    pub(crate) fn disputed_values(&self, disputes: &mut Disputes<'_>, path: impl Fn(Element) -> Plain) {
         for (name, value) in self.values.iter() {
             if let Some(element) = self.element(name.0) {
                 disputes.below(path(element), |disputes| value.conflicts(disputes));
@@ -199,7 +201,7 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
         // SUBTLE: a deletion leaves no dot. So what is left goes once all know everything that is known here, and the deletion with it.
         let mut going = BTreeSet::new();
         for (element, seat) in self.index.seats() {
-            let holds = Self::holds(&self.values, &self.places, element);
+            let holds = Self::holds(&self.values, &self.places, self.index.name(element));
             let idle = &seat.places()[usize::from(holds)..];
             let is_stable = |place: &LocalDot| sweep.is_stable(self.places.outer(*place));
             if (holds || sweep.is_all_stable()) && idle.iter().all(is_stable) {
@@ -211,7 +213,8 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
         self.values.remembered(sweep);
         if sweep.is_all_stable() {
             for (name, value) in self.values.iter() {
-                if self.places.element(name.0).is_none_or(|element| self.index.seat(element).is_none()) {
+                let element = self.places.element(name.0).and_then(|name| self.index.number(name));
+                if element.is_none_or(|element| self.index.seat(element).is_none()) {
                     let mut idle = Vec::new();
                     value.dots(&mut |dot| idle.push(dot));
                     sweep.let_go(idle.into_iter());

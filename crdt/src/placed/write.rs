@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::index::ROOT;
+use smallvec::SmallVec;
+
 use super::store::{PLACES, VALUES};
-use super::{Name, Placed, Placing};
+use super::{Element, Name, Placed, Placing, ROOT};
 use crate::AddWinsMap;
 use crate::causal::{LocalDot, Stamp, Tx};
 use crate::delta::PlaceId;
@@ -20,27 +21,23 @@ pub(crate) struct Hand<'h, P: Placing, V: Crdt> {
 
 impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
     /// Makes an element, which stands below `under` before the one at `at`, or at the end. It is there once something is written to it.
-    pub(crate) fn make(&mut self, under: LocalDot, at: usize, place: P) -> LocalDot {
-        let element = self.put(None, under, at, place);
-        self.body.index.place(element, element, under, at);
-        element
+    pub(crate) fn make(&mut self, under: Element, at: usize, place: P) -> Element {
+        let name = self.put(None, under, at, place);
+        self.body.index.make(name, under, at)
     }
 
-    /// Gives an element that has a place another one, at which it then is the one at `at`, in place of all that are seen here.
-    pub(crate) fn move_to(&mut self, element: LocalDot, under: LocalDot, at: usize, place: P) {
-        let own = self.body.position(element);
-        let stands = self.body.index.seat(element).is_some_and(|seat| seat.under == under);
-        let new = self.put(own.filter(|_| stands), under, at, place);
-        if let Some(own) = own {
-            self.body.index.detach_at(element, own);
-        }
+    /// Gives an element that stands as the `own`th among those beside it another place, at which it then is the one at `at`, instead of all that are
+    /// seen here.
+    pub(crate) fn move_to(&mut self, element: Element, own: usize, under: Element, at: usize, place: P) {
+        let stands = self.body.under(element) == Some(under);
+        let new = self.put(Some(own).filter(|_| stands), under, at, place);
         self.leave(element);
-        self.body.index.place(element, new, under, at);
+        self.body.index.move_to(element, own, new, under, at);
         self.decide();
     }
 
     /// Deletes an element, with what it holds.
-    pub(crate) fn delete(&mut self, element: LocalDot) {
+    pub(crate) fn delete(&mut self, element: Element) {
         let name = self.body.name(element);
         self.values().remove(&name);
         self.body.index.detach(&self.body.places, element);
@@ -50,7 +47,7 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
     }
 
     /// Write access to what an element holds.
-    pub(crate) fn value(self, element: LocalDot) -> V::Mut<'h> {
+    pub(crate) fn value(self, element: Element) -> V::Mut<'h> {
         let name = self.body.name(element);
         self.into_values().entry(name)
     }
@@ -75,17 +72,20 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
     }
 
     /// Puts a place into the sequence, of an element that so far may be its `own`th below `under`.
-    fn put(&mut self, own: Option<usize>, under: LocalDot, at: usize, place: P) -> LocalDot {
+    fn put(&mut self, own: Option<usize>, under: Element, at: usize, place: P) -> LocalDot {
         let Placed { places, index, .. } = &mut *self.body;
         let below = index.below(under);
         let others = below.map_or(0, |below| below.len()) - usize::from(own.is_some());
-        let beside = |at: usize| {
+        let end = places.len();
+        // Where each live place is that of one of these, it is the order of places.
+        let is_all = below.is_some_and(|below| below.len() == end);
+        let mut beside = |at: usize| {
             let at = at + usize::from(own.is_some_and(|own| own <= at));
-            places.sequence.position(index.seat(below?.get(at)?)?.place())
+            let place = |at| Some(index.seat(below?.get(at)?)?.place());
+            if is_all { Some(at) } else { places.sequence.seek(place(at)?) }
         };
         // Behind the one before it, as what is typed on. The last one anywhere behind that: what is made one behind the other goes on
         // wherever it stands.
-        let end = places.len();
         let at = match at {
             _ if at >= others => end,
             0 => beside(0).unwrap_or(end),
@@ -98,22 +98,19 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
     }
 
     /// Takes away the places of an element.
-    fn leave(&mut self, element: LocalDot) {
+    fn leave(&mut self, element: Element) {
         let Some(seat) = self.body.index.seat(element) else { return };
-        let gone: Vec<LocalDot> = seat.places().into();
+        let gone: SmallVec<[LocalDot; 1]> = seat.places().into();
         let below = self.tx.draft.child(self.place, |key| key.extend_from_slice(PLACES));
-        for place in gone {
-            if let Some(at) = self.body.places.sequence.position(place) {
-                self.body.places.take(self.tx, below, at..at + 1);
-            }
-        }
+        gone.into_iter().for_each(|place| self.body.places.take_one(self.tx, below, place));
     }
 
     /// Those that do not stand where they were put last are put where they stand, as if it had been done then: what others do next does not
     /// move them. `place` is what is told of one with this stamp that stands below that.
     pub(crate) fn settle(&mut self, place: impl Fn(Stamp, Name, Option<Name>) -> P) {
         let moved_back: Vec<LocalDot> = self.body.index.moved_back().collect();
-        for element in moved_back {
+        for name in moved_back {
+            let Some(element) = self.body.index.number(name) else { continue };
             let stamp =
                 self.body.meant(element).and_then(Placing::moved).map(|(stamp, _)| stamp).unwrap_or_default();
             let (Some(at), Some(under)) = (self.body.position(element), self.body.under(element)) else {
@@ -121,14 +118,14 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
             };
             let above = (under != ROOT).then(|| self.body.name(under));
             let place = place(stamp, self.body.name(element), above);
-            self.move_to(element, under, at, place);
+            self.move_to(element, at, under, at, place);
         }
     }
 
     /// Decides anew what could not be settled, which nobody honest leaves.
     fn decide(&mut self) {
         if self.body.index.moved_back().next().is_some() {
-            self.body.refresh(Some(Vec::new()));
+            self.body.follow(Some(Vec::new()));
         }
     }
 }

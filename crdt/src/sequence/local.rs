@@ -312,6 +312,35 @@ impl<C: Items + ?Sized> Sequence<C> {
         self.cursor = Cursor { place, leaf_start, start, is_end: true };
     }
 
+    /// How many scalars are read before an element that is read itself; what is near is found at once then.
+    pub(crate) fn seek(&mut self, element: LocalDot) -> Option<usize> {
+        let (place, from) = self.place_of(element)?;
+        if !self.tree.pieces(place.leaf)[place.at].is_live() {
+            return None;
+        }
+        if self.cursor.place != place {
+            let leaf_start = self.tree.start(place.leaf).scalars;
+            let before = self.tree.pieces(place.leaf)[..place.at].iter();
+            let start = leaf_start + before.map(|piece| piece.scalars()).sum::<usize>();
+            self.cursor = Cursor { place, leaf_start, start, is_end: false };
+        }
+        Some(self.cursor.start + from as usize)
+    }
+
+    /// Deletes an element, if it is live; `each` is told what it holds.
+    pub(crate) fn delete_one(&mut self, element: LocalDot, each: impl FnOnce(&C)) {
+        let Some((place, from)) = self.place_of(element) else { return };
+        let piece = self.tree.pieces(place.leaf)[place.at];
+        if !piece.is_live() {
+            return;
+        }
+        let place_of = |scalars: u64| self.contents.bytes_of(piece, scalars);
+        each(C::whole(&self.contents.of(piece)[place_of(from)..place_of(from + 1)]));
+        self.cursor = Cursor::NOWHERE;
+        self.bury(place, from, 1);
+        self.tidy();
+    }
+
     /// Deletes so many scalars from `index` on, which there are; `each` is told of each run of dots with what it holds.
     pub(crate) fn delete(&mut self, index: usize, count: usize, mut each: impl FnMut(LocalDot, &C)) {
         let mut left = count;

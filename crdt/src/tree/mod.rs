@@ -20,9 +20,9 @@ use core::str::FromStr;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::causal::{Dot, LocalDot, ReplicaId};
+use crate::causal::{Dot, ReplicaId};
 use crate::ordered::walks;
-use crate::placed::{Name, Placed, Placing, ROOT, Row, TRASH, TreePlace, Under};
+use crate::placed::{Element, Name, Placed, Placing, ROOT, Row, TRASH, TreePlace, Under};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Look, Mut, Plain, Seen, View, view_seq};
 
 /// Nothing may be put or made below what stands as deep: 10 000. What stands below that may leave nodes deeper, and so may concurrent moves; nothing here goes as
@@ -125,7 +125,7 @@ impl<V: Crdt> Tree<V> {
     /// Whether a node is in the tree. O(depth).
     #[must_use]
     pub fn contains(&self, id: NodeId) -> bool {
-        self.body.element(id.0).is_some_and(|node| self.depth_of(node).is_some())
+        self.body.element(id.0).is_some_and(|node| self.body.depth(node).is_some())
     }
 
     /// What a node holds; `None` if it is not there. What has been put away is there until it is purged. O(log n).
@@ -180,18 +180,18 @@ impl<V: Crdt> Tree<V> {
     /// What has been put away, each with all below it, and what stands below a node that is no longer there, as another purged it at the same
     /// time. In an order that is the same everywhere.
     pub fn trash(&self) -> impl Iterator<Item = NodeId> {
-        let mut missing: Vec<LocalDot> = self.body.missing().collect();
+        let mut missing: Vec<Element> = self.body.missing().collect();
         missing.sort_unstable_by_key(|under| self.body.name(*under));
         let missing = missing.into_iter().flat_map(|under| self.body.below(under));
         self.body.below(TRASH).chain(missing).map(|node| self.id(node))
     }
 
-    fn id(&self, node: LocalDot) -> NodeId {
+    fn id(&self, node: Element) -> NodeId {
         NodeId(self.body.name(node).0)
     }
 
     /// What stands below one, each before those below it.
-    fn walk(&self, under: LocalDot) -> impl Iterator<Item = (LocalDot, usize)> {
+    fn walk(&self, under: Element) -> impl Iterator<Item = (Element, usize)> {
         let mut open = Vec::from([self.body.below(under)]);
         core::iter::from_fn(move || {
             loop {
@@ -207,26 +207,9 @@ impl<V: Crdt> Tree<V> {
         })
     }
 
-    /// How many nodes stand above one that is in the tree.
-    fn depth_of(&self, node: LocalDot) -> Option<usize> {
-        self.way_up(node, |_| true)
-    }
-
-    /// How many nodes stand above one that is in the tree, if each of them and itself `may` be met.
-    fn way_up(&self, node: LocalDot, mut may: impl FnMut(LocalDot) -> bool) -> Option<usize> {
-        let (mut depth, mut at) = (0, node);
-        loop {
-            let under = self.body.under_there(at).filter(|_| may(at))?;
-            if under == ROOT {
-                return Some(depth);
-            }
-            (depth, at) = (depth + 1, under);
-        }
-    }
-
     fn rows(&self) -> Vec<Row> {
         let mut above: Vec<Name> = Vec::new();
-        let row = |(node, depth): (LocalDot, usize)| {
+        let row = |(node, depth): (Element, usize)| {
             above.truncate(depth);
             let (element, under) = (self.body.name(node), above.last().copied());
             above.push(element);

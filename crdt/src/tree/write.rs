@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::{BadNode, MAX_TREE_DEPTH, NodeId, Tree};
-use crate::causal::LocalDot;
-use crate::placed::{Hand, Name, ROOT, TRASH, TreePlace};
+use crate::causal::Stamp;
+use crate::placed::{Element, Hand, Name, ROOT, TRASH, TreePlace, Way};
 use crate::store::{Crdt, Mut};
 
 impl<V: Crdt> Mut<'_, Tree<V>> {
@@ -62,7 +62,9 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
         }
         if !stands || self.state.body.position(node) != Some(at) {
             self.settle();
-            self.put(node, under, at);
+            let (name, before) = (self.state.body.name(node), self.parent_of(node));
+            let parent = parent.map(|id| Name(id.0));
+            self.put(node, under, at, |at| TreePlace::moved(at, name, before, parent));
         }
         Ok(())
     }
@@ -72,14 +74,12 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
     /// # Errors
     /// When it is not in the tree; nothing changes then.
     pub fn delete(&mut self, id: NodeId) -> Result<(), BadNode> {
-        let node = self.state.body.element(id.0).filter(|node| self.state.depth_of(*node).is_some());
+        let node = self.state.body.element(id.0).filter(|node| self.state.body.depth(*node).is_some());
         let node = node.ok_or(BadNode::Absent(id))?;
         self.settle();
         let (name, parent) = (self.state.body.name(node), self.parent_of(node));
-        let mut hand = self.hand();
-        let place = TreePlace::away(hand.stamp(), name, parent);
-        let at = hand.body.len_below(TRASH);
-        hand.move_to(node, TRASH, at, place);
+        let at = self.state.body.len_below(TRASH);
+        self.put(node, TRASH, at, |at| TreePlace::away(at, name, parent));
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
     pub fn purge(&mut self, id: NodeId) -> Result<(), BadNode> {
         let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
         self.settle();
-        let mut all: Vec<LocalDot> = self.state.walk(node).map(|(below, _)| below).collect();
+        let mut all: Vec<Element> = self.state.walk(node).map(|(below, _)| below).collect();
         all.push(node);
         all.into_iter().for_each(|node| self.hand().delete(node));
         Ok(())
@@ -122,24 +122,19 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
     }
 
     /// The parent below which something is to be put, which may be a node that there is.
-    fn parent_for(&self, parent: Option<NodeId>, what: Option<LocalDot>) -> Result<LocalDot, BadNode> {
+    fn parent_for(&mut self, parent: Option<NodeId>, what: Option<Element>) -> Result<Element, BadNode> {
         let Some(id) = parent else { return Ok(ROOT) };
         let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
-        let mut met = None;
-        let depth = self.state.way_up(node, |above| {
-            met = what.filter(|what| *what == above);
-            met.is_none()
-        });
-        match (depth, met) {
-            (_, Some(met)) => Err(BadNode::BelowItself(NodeId(self.state.body.name(met).0))),
-            (None, None) => Err(BadNode::Absent(id)),
-            (Some(depth), None) if depth + 1 < MAX_TREE_DEPTH => Ok(node),
-            (Some(_), None) => Err(BadNode::TooDeep),
+        match self.state.body.way_up(node, what) {
+            Way::Root(depth) if depth + 1 < MAX_TREE_DEPTH => Ok(node),
+            Way::Root(_) => Err(BadNode::TooDeep),
+            Way::Nowhere => Err(BadNode::Absent(id)),
+            Way::Other => Err(BadNode::BelowItself(NodeId(self.state.body.name(what.unwrap_or(node)).0))),
         }
     }
 
     /// The name of what a node stands below that is in the tree.
-    fn parent_of(&self, node: LocalDot) -> Option<Name> {
+    fn parent_of(&self, node: Element) -> Option<Name> {
         let under = self.state.body.under(node).filter(|under| *under != ROOT && *under != TRASH)?;
         Some(self.state.body.name(under))
     }
@@ -148,18 +143,18 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
         self.hand().settle(|at, name, under| TreePlace::moved(at, name, under, under));
     }
 
-    fn put(&mut self, node: LocalDot, under: LocalDot, at: usize) {
-        let (name, before) = (self.state.body.name(node), self.parent_of(node));
-        let parent = (under != ROOT).then(|| self.state.body.name(under));
+    /// Has a node that is there be the one at `at` below another, as is told by a place with a stamp.
+    fn put(&mut self, node: Element, under: Element, at: usize, place: impl FnOnce(Stamp) -> TreePlace) {
+        let Some(own) = self.state.body.position(node) else { return };
         let mut hand = self.hand();
-        let place = TreePlace::moved(hand.stamp(), name, before, parent);
-        hand.move_to(node, under, at, place);
+        let place = place(hand.stamp());
+        hand.move_to(node, own, under, at, place);
     }
 }
 
 impl<V: Crdt> Tree<V> {
     /// Whether a node is in the trash, and not below another that is.
-    fn is_top_of_trash(&self, node: LocalDot) -> bool {
+    fn is_top_of_trash(&self, node: Element) -> bool {
         let under = self.body.under(node);
         self.body.is_there(node)
             && under.is_some_and(|under| under == TRASH || (under != ROOT && !self.body.is_there(under)))
