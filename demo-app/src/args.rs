@@ -85,6 +85,9 @@ pub enum Verb {
     /// Texts one behind the other, in an order that many write to at the same time
     #[command(subcommand)]
     List(ListVerb),
+    /// Texts one behind the other that can be moved, and keep what is written to them meanwhile
+    #[command(subcommand)]
+    Movable(MovableVerb),
     /// Texts that stand below each other and can be moved, with a trash
     #[command(subcommand)]
     Tree(TreeVerb),
@@ -535,6 +538,90 @@ pub enum ListVerb {
     },
 }
 
+/// What to do with a movable list.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MovableVerb {
+    /// Insert elements at a place, in one go
+    ///
+    /// What others insert there at the same time stands before or behind them, not between them.
+    Insert {
+        /// The movable list, a document of its own
+        name: Name,
+        /// Before which element, from 0
+        at: usize,
+        /// What to insert, in this order
+        #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
+        values: Vec<String>,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Insert elements at the end, in one go
+    Append {
+        /// The movable list, a document of its own
+        name: Name,
+        /// What to insert, in this order
+        #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
+        values: Vec<String>,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Give an element another text
+    ///
+    /// Of two who do this at the same time, the later one's text is shown. Where somebody moves it at the same time, it is moved and has the new text.
+    Set {
+        /// The movable list, a document of its own
+        name: Name,
+        /// Which element, from 0
+        at: usize,
+        /// What it says then
+        #[arg(allow_negative_numbers = true)]
+        value: String,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Move elements
+    ///
+    /// Of two who move an element at the same time, the later one's place is its place.
+    Move {
+        /// The movable list, a document of its own
+        name: Name,
+        /// From which element on, from 0
+        from: usize,
+        /// Which one the first of them is afterwards, from 0
+        to: usize,
+        /// How many elements
+        #[arg(default_value_t = 1)]
+        count: usize,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Delete elements
+    ///
+    /// Also where somebody moves them, or gives them another text, at the same time.
+    Delete {
+        /// The movable list, a document of its own
+        name: Name,
+        /// From which element on, from 0
+        at: usize,
+        /// How many elements
+        #[arg(default_value_t = 1)]
+        count: usize,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
+    /// Print the elements in their order, one a line; nothing if there is no such list
+    Get {
+        /// The movable list, a document of its own
+        name: Name,
+    },
+}
+
 /// What to do with a tree.
 #[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -781,6 +868,8 @@ mod tests {
         assert!(parse("tombolo list insert x -5 y").is_err() && parse("tombolo list delete x 0 -5").is_err());
         assert!(parse("tombolo list append x").is_err() && parse("tombolo list insert x 0").is_err());
         assert!(parse("tombolo list append x y z --replicated 2").is_ok());
+        assert!(parse("tombolo movable set x 0 -5").is_ok() && parse("tombolo movable move x 0 -5").is_err());
+        assert!(parse("tombolo movable move x 0").is_err() && parse("tombolo movable move x 0 1 2").is_ok());
         assert!(parse("tombolo tree add x -5").is_ok() && parse("tombolo tree add x y --at -5").is_err());
         assert!(
             parse("tombolo tree delete x y").is_err() && parse("tombolo tree get x --replicated 2").is_err()

@@ -75,6 +75,7 @@ pub async fn perform(home: &Home, output: Output, verb: Verb) -> Result<()> {
         Verb::Map(verb) => Request::Map(verb),
         Verb::Text(verb) => Request::Text(verb),
         Verb::List(verb) => Request::List(verb),
+        Verb::Movable(verb) => Request::Movable(verb),
         Verb::Tree(verb) => Request::Tree(verb),
         Verb::Invite => Request::Invite,
         Verb::Status(args) if args.documents => Request::Documents,

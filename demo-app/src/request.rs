@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tombolo_crdt::TextEdit;
 
 use crate::args::{
-    Concern, CounterVerb, FlagVerb, ListVerb, MapVerb, RegisterVerb, SetVerb, TextVerb, TreeVerb,
+    Concern, CounterVerb, FlagVerb, ListVerb, MapVerb, MovableVerb, RegisterVerb, SetVerb, TextVerb, TreeVerb,
 };
 use crate::name::Name;
 
@@ -32,6 +32,8 @@ pub enum Request {
     Text(TextVerb),
     /// A list.
     List(ListVerb),
+    /// A movable list.
+    Movable(MovableVerb),
     /// A tree.
     Tree(TreeVerb),
     /// A text as it stands, for somebody to edit.
@@ -120,6 +122,13 @@ impl Request {
                         | ListVerb::Set { .. }
                         | ListVerb::Delete { .. }
                 )
+                | Self::Movable(
+                    MovableVerb::Insert { .. }
+                        | MovableVerb::Append { .. }
+                        | MovableVerb::Set { .. }
+                        | MovableVerb::Move { .. }
+                        | MovableVerb::Delete { .. }
+                )
                 | Self::Tree(
                     TreeVerb::Add { .. }
                         | TreeVerb::Rename { .. }
@@ -154,6 +163,13 @@ impl Request {
                 | ListVerb::Append { concern, .. }
                 | ListVerb::Set { concern, .. }
                 | ListVerb::Delete { concern, .. },
+            )
+            | Self::Movable(
+                MovableVerb::Insert { concern, .. }
+                | MovableVerb::Append { concern, .. }
+                | MovableVerb::Set { concern, .. }
+                | MovableVerb::Move { concern, .. }
+                | MovableVerb::Delete { concern, .. },
             )
             | Self::Tree(
                 TreeVerb::Add { concern, .. }

@@ -126,16 +126,8 @@ fn every_verb(home: &Home) {
 }
 
 #[test]
-fn every_verb_works_without_a_node() {
-    every_verb(&Homes::new().created("ann"));
-}
-
-#[test]
-fn every_verb_says_the_same_with_a_node() {
-    let homes = Homes::new();
-    let home = homes.created("ann");
-    let _node = home.up();
-    every_verb(&home);
+fn every_verb_works_without_a_node_and_says_the_same_with_one() {
+    common::without_a_node_and_with_one(every_verb);
 }
 
 #[test]

@@ -196,6 +196,34 @@ fn a_node_whose_move_is_not_followed_stays_below_what_it_stood_below() {
     assert_eq!(both[0].roots().collect::<Vec<_>>(), [home]);
 }
 
+/// Else it would stand elsewhere once what is left of what was purged is forgotten.
+#[test]
+fn what_was_purged_is_in_no_circle() {
+    let mut ann = Replica::<Files>::new(id(1));
+    let (made, _) = ann.update(|files| {
+        ["a", "b"].map(|name| {
+            let (id, mut node) = files.push(None).expect("there is room");
+            node.set(name);
+            id
+        })
+    });
+    let [a, b] = made;
+    let (bob, cem) = (ann.fork(id(2)), ann.fork(id(3)));
+    let mut all = [ann, bob, cem];
+    all[0].set_time(1_000);
+    all[1].set_time(2_000);
+    let _ = all[0].try_update(|files| files.move_to(a, Some(b), 0)).unwrap();
+    let _ = all[1].try_update(|files| files.move_to(b, Some(a), 0)).unwrap();
+    let _ = all[2].try_update(|files| files.purge(a)).unwrap();
+    exchange(&mut all);
+    let read = |one: &Replica<Files>| (drawn(one), one.trash().collect::<Vec<_>>());
+    // It was moved below what is gone.
+    assert!(all.iter().all(|one| read(one) == (Vec::new(), vec![b])), "{:?}", read(&all[0]));
+    let stable = all[0].version();
+    assert!(!all[0].sweep(&stable).is_empty());
+    assert_eq!(read(&all[0]), (Vec::new(), vec![b]));
+}
+
 #[test]
 fn what_is_deleted_can_be_restored_and_moves_win_over_deletions() {
     let (mut all, [a, b, c]) = files();

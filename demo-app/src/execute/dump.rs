@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 use tombolo_crdt::{
-    AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, List, LwwRegister, MvRegister, PnCounter, Text, Tree,
-    View,
+    AddWinsSet, Crdt, Doc, DotStore, EnableWinsFlag, List, LwwRegister, MovableList, MvRegister, PnCounter,
+    Text, Tree, View,
 };
 use tombolo_sync::Node;
 
@@ -30,14 +30,25 @@ pub enum Kind {
     Text,
     /// A `List`.
     List,
+    /// A `MovableList`.
+    Movable,
     /// A `Tree`.
     Tree,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Counter, Self::Flag, Self::Set, Self::Register, Self::Map, Self::Text, Self::List, Self::Tree];
+    pub const ALL: [Self; 9] = [
+        Self::Counter,
+        Self::Flag,
+        Self::Set,
+        Self::Register,
+        Self::Map,
+        Self::Text,
+        Self::List,
+        Self::Movable,
+        Self::Tree,
+    ];
 
     /// The verb's name, which is also the tag.
     pub const fn name(self) -> &'static str {
@@ -49,6 +60,7 @@ impl Kind {
             Self::Map => "map",
             Self::Text => "text",
             Self::List => "list",
+            Self::Movable => "movable",
             Self::Tree => "tree",
         }
     }
@@ -63,6 +75,7 @@ impl Kind {
             Self::Map => Doc::type_name() == type_name,
             Self::Text => Text::type_name() == type_name,
             Self::List => List::<String>::type_name() == type_name,
+            Self::Movable => MovableList::<LwwRegister<String>>::type_name() == type_name,
             Self::Tree => Tree::<LwwRegister<String>>::type_name() == type_name,
         })
     }
@@ -94,6 +107,7 @@ pub fn tagged(node: &Node, name: &str, type_name: &str) -> (String, Value) {
         Kind::Map => view::<Doc>(node, name),
         Kind::Text => view::<Text>(node, name),
         Kind::List => view::<List<String>>(node, name),
+        Kind::Movable => view::<MovableList<LwwRegister<String>>>(node, name),
         Kind::Tree => view::<Tree<LwwRegister<String>>>(node, name),
     };
     (kind.name().to_owned(), value)
@@ -112,6 +126,7 @@ pub(super) fn open_as_it_is(node: &Node, name: &str, kind: Kind) -> bool {
         Kind::Map => is_there::<Doc>(node, name),
         Kind::Text => is_there::<Text>(node, name),
         Kind::List => is_there::<List<String>>(node, name),
+        Kind::Movable => is_there::<MovableList<LwwRegister<String>>>(node, name),
         Kind::Tree => is_there::<Tree<LwwRegister<String>>>(node, name),
     }
 }
@@ -137,10 +152,12 @@ mod tests {
         assert_eq!(Kind::of_type("Doc"), Some(Kind::Map));
         assert_eq!(Kind::of_type("Text"), Some(Kind::Text));
         assert_eq!(Kind::of_type("List"), Some(Kind::List));
+        assert_eq!(Kind::of_type("MovableList<LwwRegister>"), Some(Kind::Movable));
+        assert_eq!(Kind::of_type("MovableList<MvRegister>"), None);
         assert_eq!(Kind::of_type("Tree<LwwRegister>"), Some(Kind::Tree));
         assert_eq!(Kind::of_type("Tree<MvRegister>"), None);
         assert_eq!(Kind::of_type("Board"), None);
         let names: std::collections::BTreeSet<_> = Kind::ALL.map(Kind::name).into();
-        assert_eq!(names.len(), 8);
+        assert_eq!(names.len(), 9);
     }
 }

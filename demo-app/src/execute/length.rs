@@ -1,4 +1,4 @@
-//! What is said of places that are none in a text or a list.
+//! What is said of places that are none in a text, a list or a movable list.
 
 use crate::failure::{Code, Failure};
 use crate::name::Name;
@@ -30,9 +30,15 @@ impl Long<'_> {
         self.so(&format!("there is no {one} {at} in it{which}"))
     }
 
-    /// There are no `count` units from `at` on.
-    pub(super) fn no_part(&self, at: usize, count: usize) -> Failure {
-        self.so(&format!("{count} from place {at} on cannot be deleted"))
+    /// There are no `count` units from `at` on to be `done` something with.
+    pub(super) fn no_part(&self, at: usize, count: usize, done: &str) -> Failure {
+        self.so(&format!("{count} from place {at} on cannot be {done}"))
+    }
+
+    /// There is no place `to` for `count` of the units, of which there are as many.
+    pub(super) fn no_room(&self, to: usize, count: usize) -> Failure {
+        let last = self.length.saturating_sub(count);
+        self.so(&format!("there is no place {to} to move to: places go from 0 to {last}"))
     }
 
     fn so(&self, what: &str) -> Failure {

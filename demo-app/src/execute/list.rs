@@ -83,7 +83,7 @@ impl Change {
         let long = Long { name, length, units: ("element", "elements") };
         match *self {
             Self::Set { at, .. } => long.no_unit(at),
-            Self::Delete { at, count } => long.no_part(at, count),
+            Self::Delete { at, count } => long.no_part(at, count, "deleted"),
             Self::Insert { at, .. } => long.no_place(at),
             Self::Append { .. } => long.no_place(length),
         }

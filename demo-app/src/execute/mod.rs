@@ -6,6 +6,7 @@ mod held;
 mod length;
 mod links;
 mod list;
+mod movable;
 mod place;
 mod text;
 mod tree;
@@ -65,6 +66,7 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
         Request::Map(verb) => types::map(node, verb).await,
         Request::Text(verb) => text::text(node, verb).await,
         Request::List(verb) => list::list(node, verb).await,
+        Request::Movable(verb) => movable::movable(node, verb).await,
         Request::Tree(verb) => tree::tree(node, verb).await,
         Request::Snapshot { name } => as_json(&text::snapshot(node, &name)?),
         Request::Edited { name, edit, concern } => text::edited(node, &name, &edit, concern).await,

@@ -103,6 +103,18 @@ pub(super) fn check_entry(map: &Doc, name: &Name, part: &str, kind: Kind) -> Res
     Err(wrong_type(&format!("{part}` in `{name}"), &kinds.join(" and a "), kind))
 }
 
+/// The document called `name`, of what is never inside another: `what`.
+pub(super) fn own_document<'n>(name: &'n Name, what: &str) -> Result<&'n str> {
+    if name.inside().is_empty() {
+        return Ok(name.document());
+    }
+    let message = format!(
+        "`{name}` is a place inside the document `{}`, and {what} is a document of its own; choose a name without `/`, or write `\\/` for a slash that belongs to it",
+        name.document()
+    );
+    Err(Failure::new(Code::BadName, message))
+}
+
 /// The document, made if `create` says so and there is none.
 pub(super) fn open<T: Crdt>(
     node: &Node,

@@ -45,11 +45,11 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
         TextVerb::Delete { name, at, count, concern } => {
             let delete = |text: &mut Writing<'_>| {
                 let end = at.saturating_add(count);
-                text.delete(at..end).map_err(|_| long(&name, text.len()).no_part(at, count))
+                text.delete(at..end).map_err(|_| long(&name, text.len()).no_part(at, count, "deleted"))
             };
             let (length, held) = write(node, &name, false, concern, delete).await?;
             if length.is_none() && (at > 0 || count > 0) {
-                return Err(long(&name, 0).no_part(at, count));
+                return Err(long(&name, 0).no_part(at, count, "deleted"));
             }
             (length, held)
         }

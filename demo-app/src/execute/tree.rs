@@ -6,7 +6,7 @@ use tombolo_sync::Node;
 
 use super::dump::Kind;
 use super::held::settle;
-use super::place::{find, open};
+use super::place::{find, open, own_document};
 use crate::args::{Concern, TreeVerb};
 use crate::failure::{Code, Failure, Result};
 use crate::name::Name;
@@ -59,14 +59,7 @@ async fn write(node: &Node, name: &Name, change: &Change, concern: Concern) -> R
 
 /// The document of a tree, which is never inside another.
 fn document(name: &Name) -> Result<&str> {
-    if name.inside().is_empty() {
-        return Ok(name.document());
-    }
-    let message = format!(
-        "`{name}` is a place inside the document `{}`, and a tree is a document of its own; choose a name without `/`, or write `\\/` for a slash that belongs to it",
-        name.document()
-    );
-    Err(Failure::new(Code::BadName, message))
+    own_document(name, "a tree")
 }
 
 impl Change {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::table::table;
-use crate::args::{FlagVerb, ListVerb, SetVerb, TextVerb, TreeVerb};
+use crate::args::{FlagVerb, ListVerb, MovableVerb, SetVerb, TextVerb, TreeVerb};
 use crate::report::{PeerReport, Report};
 use crate::request::Request;
 
@@ -53,10 +53,17 @@ fn value(request: &Request, answer: &Value) -> String {
         Request::Text(TextVerb::Unmark { .. }) => format!("unmarked; {}", length(answer, "character")),
         Request::Text(TextVerb::Delete { .. }) => format!("deleted; {}", length(answer, "character")),
         Request::Text(_) => format!("inserted; {}", length(answer, "character")),
-        Request::List(ListVerb::Get { .. }) => lines(&answer["value"]),
-        Request::List(ListVerb::Delete { .. }) => format!("deleted; {}", length(answer, "element")),
-        Request::List(ListVerb::Set { .. }) => format!("replaced; {}", length(answer, "element")),
-        Request::List(_) => format!("inserted; {}", length(answer, "element")),
+        Request::List(ListVerb::Get { .. }) | Request::Movable(MovableVerb::Get { .. }) => {
+            lines(&answer["value"])
+        }
+        Request::List(ListVerb::Delete { .. }) | Request::Movable(MovableVerb::Delete { .. }) => {
+            format!("deleted; {}", length(answer, "element"))
+        }
+        Request::List(ListVerb::Set { .. }) | Request::Movable(MovableVerb::Set { .. }) => {
+            format!("replaced; {}", length(answer, "element"))
+        }
+        Request::Movable(MovableVerb::Move { .. }) => format!("moved; {}", length(answer, "element")),
+        Request::List(_) | Request::Movable(_) => format!("inserted; {}", length(answer, "element")),
         Request::Tree(verb) => tree(verb, answer),
         Request::Edited { .. } if answer["changed"] == true => {
             format!("edited; {}", length(answer, "character"))

@@ -33,6 +33,15 @@ pub fn text_of(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
+/// What works without a node, and says the same with one.
+pub fn without_a_node_and_with_one(every_verb: impl Fn(&Home)) {
+    let homes = Homes::new();
+    every_verb(&homes.created("ann"));
+    let bob = homes.created("bob");
+    let _node = bob.up();
+    every_verb(&bob);
+}
+
 /// Some homes, with one folder for their sockets.
 pub struct Homes {
     folder: tempfile::TempDir,

@@ -1,0 +1,224 @@
+//! Movable lists.
+
+use tombolo_crdt::{ElementId, MovableList, MvRegister};
+
+use super::*;
+
+type Elements = MovableList<MvRegister<u8>>;
+
+/// What can be done. Elements and places are picked by numbers from those that there are, and a little beyond.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    /// Where, and what is written to it: if nothing, the transaction is over.
+    Insert(u8, Option<u8>),
+    Push(u8),
+    Move(u8, u8),
+    MoveId(u8, u8),
+    /// From where, how many, and where to.
+    MoveRange(u8, u8, u8),
+    Remove(u8),
+    RemoveId(u8),
+    Delete(u8, u8),
+    Empty,
+    Write(u8, u8),
+    WriteId(u8, u8),
+    Clear(u8),
+}
+
+fn op() -> impl Strategy<Value = Op> + Clone {
+    let any = any::<u8>;
+    prop_oneof![
+        6 => (any(), prop::option::weighted(0.9, any())).prop_map(|(at, value)| Op::Insert(at, value)),
+        3 => any().prop_map(Op::Push),
+        6 => (any(), any()).prop_map(|(from, to)| Op::Move(from, to)),
+        4 => (any(), any()).prop_map(|(element, to)| Op::MoveId(element, to)),
+        4 => (any(), 0..4_u8, any()).prop_map(|(from, many, to)| Op::MoveRange(from, many, to)),
+        2 => any().prop_map(Op::Remove),
+        1 => any().prop_map(Op::RemoveId),
+        1 => (any(), 0..4_u8).prop_map(|(from, many)| Op::Delete(from, many)),
+        1 => Just(Op::Empty),
+        2 => (any(), any()).prop_map(|(at, value)| Op::Write(at, value)),
+        1 => (any(), any()).prop_map(|(element, value)| Op::WriteId(element, value)),
+        1 => any().prop_map(Op::Clear),
+    ]
+}
+
+impl Writer<'_, ElementId> {
+    fn move_to(&mut self, element: Element, to: usize) {
+        let when = self.tick();
+        self.put(element, Under::Root, to, Some(when), None);
+    }
+}
+
+impl Moved for Elements {
+    type Id = ElementId;
+    type Op = Op;
+
+    fn write(writer: &mut Writer<'_, ElementId>, list: &mut Mut<'_, Self>, op: &Op) -> bool {
+        let reading = writer.read();
+        let all = reading.below(Under::Root);
+        let len = all.len();
+        // One too many, so that some are refused.
+        let place = |number: u8| usize::from(number) % (len + 2);
+        let any =
+            |number: u8| writer.world.made.get(usize::from(number) % writer.world.made.len().max(1)).copied();
+        let number =
+            |id: ElementId| writer.world.made.iter().position(|made| *made == id).expect("it was made");
+        // Where it is not held in which order they stand, they are called by their names.
+        let by_index = !writer.world.is_swept;
+        match *op {
+            Op::Insert(at, value) => {
+                let at = place(at);
+                let done = list
+                    .insert(at)
+                    .map(|mut register| value.into_iter().for_each(|value| register.set(value)));
+                assert_eq!(done.is_ok(), at <= len);
+                if done.is_ok() {
+                    writer.insert(list, at, value);
+                }
+                if value.is_none() {
+                    return false;
+                }
+            }
+            Op::Push(value) => {
+                list.push().set(value);
+                writer.insert(list, len, Some(value));
+            }
+            Op::Move(from, to) if by_index => {
+                let (from, to) = (place(from), place(to));
+                assert_eq!(list.move_to(from, to).is_ok(), from < len && to < len);
+                if from < len && to < len && from != to {
+                    writer.move_to(all[from], to);
+                }
+            }
+            Op::MoveId(element, to) => {
+                let (Some(id), to) = (any(element), place(to)) else { return true };
+                let (element, last) = (number(id), to.min(len.saturating_sub(1)));
+                let stands =
+                    if by_index { all.get(last) == Some(&element) } else { list.position(id) == Some(last) };
+                assert_eq!(list.move_id(id, to), reading.is_there(element));
+                if reading.is_there(element) && !stands {
+                    writer.move_to(element, last);
+                }
+            }
+            Op::MoveRange(from, many, to) if by_index => {
+                let (from, to) = (place(from), place(to));
+                let end = from + usize::from(many);
+                let fits = end <= len && to + usize::from(many) <= len;
+                assert_eq!(list.move_range(from..end, to).is_ok(), fits);
+                if fits && from != to {
+                    let part = &all[from..end];
+                    let last = to + part.len();
+                    for (nth, &element) in part.iter().enumerate() {
+                        writer.move_to(element, if to < from { to + nth } else { last - 1 });
+                    }
+                    let mut expected: Vec<Element> = [&all[..from], &all[end..]].concat();
+                    expected.splice(to..to, part.iter().copied());
+                    assert_eq!(writer.read().below(Under::Root), expected);
+                }
+            }
+            Op::Remove(at) if by_index => {
+                let at = place(at);
+                assert_eq!(list.remove(at).is_ok(), at < len);
+                all.get(at).into_iter().for_each(|element| writer.purge(*element));
+            }
+            Op::RemoveId(element) => {
+                let Some(id) = any(element) else { return true };
+                let element = number(id);
+                assert_eq!(list.remove_id(id), reading.is_there(element));
+                if reading.is_there(element) {
+                    writer.purge(element);
+                }
+            }
+            Op::Delete(from, many) if by_index => {
+                let from = place(from);
+                let part = from..from + usize::from(many);
+                assert_eq!(list.delete(part.clone()).is_ok(), part.end <= len);
+                all.get(part).into_iter().flatten().for_each(|element| writer.purge(*element));
+            }
+            Op::Empty => {
+                list.clear();
+                all.iter().for_each(|element| writer.purge(*element));
+            }
+            Op::Write(at, value) if by_index => {
+                let at = place(at);
+                assert_eq!(list.at(at).map(|mut register| register.set(value)).is_ok(), at < len);
+                all.get(at).into_iter().for_each(|element| _ = writer.add(Deed::Write(*element, value)));
+            }
+            Op::WriteId(element, value) => {
+                let Some(id) = any(element) else { return true };
+                let element = number(id);
+                let done = list.by_id(id).map(|mut register| register.set(value));
+                assert_eq!(done.is_some(), reading.is_there(element));
+                if reading.is_there(element) {
+                    writer.add(Deed::Write(element, value));
+                }
+            }
+            Op::Clear(at) if by_index => {
+                let at = place(at);
+                assert_eq!(list.at(at).map(|mut register| register.clear()).is_ok(), at < len);
+                all.get(at).into_iter().for_each(|element| _ = writer.add(Deed::Clear(*element)));
+                // Until this transaction ends it is there.
+                return false;
+            }
+            _ => return true,
+        }
+        Self::holds(list, &writer.read(), writer.world);
+        true
+    }
+
+    fn holds(list: &Self, expected: &Reading, of: &World<ElementId>) {
+        let all = expected.below(Under::Root);
+        assert_eq!((list.len(), list.is_empty()), (all.len(), all.is_empty()));
+        let values =
+            |element: &Element| expected.standing[element].values.iter().map(|(_, value)| *value).collect();
+        let expect: Vec<(ElementId, Vec<u8>)> =
+            all.iter().map(|element| (of.made[*element], values(element))).collect();
+        let read = |at| list.get(at).map(|register| register.values().copied().collect());
+        let there: Vec<(ElementId, Vec<u8>)> = (0..list.len())
+            .map(|at| (list.id_at(at).expect("one is there"), read(at).expect("it holds something")))
+            .collect();
+        if of.is_swept {
+            let sorted = |all: Vec<(ElementId, Vec<u8>)>| all.into_iter().collect::<BTreeSet<_>>();
+            assert_eq!(sorted(there), sorted(expect), "{expected:?}");
+            return;
+        }
+        assert_eq!(there, expect, "{expected:?}");
+        for (element, &id) in of.made.iter().enumerate() {
+            assert_eq!(list.position(id), all.iter().position(|other| *other == element));
+            assert_eq!(list.by_id(id).is_some(), expected.is_there(element));
+        }
+    }
+}
+
+impl Writer<'_, ElementId> {
+    /// An element has been made there.
+    fn insert(&mut self, list: &Elements, at: usize, value: Option<u8>) {
+        let element = self.world.made.len();
+        self.world.made.push(list.id_at(at).expect("it was made there"));
+        self.put(element, Under::Root, at, None, None);
+        value.into_iter().for_each(|value| _ = self.add(Deed::Write(element, value)));
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(CASES))]
+
+    #[test]
+    fn a_movable_list_reads_as_its_definition_says(
+        peers in 2..5_u8,
+        first in vec(op(), 0..12),
+        steps in steps(op(), false),
+    ) {
+        run::<Elements>(peers, &first, &steps);
+    }
+
+    #[test]
+    fn a_movable_list_of_which_much_is_forgotten_reads_as_its_definition_says(
+        peers in 2..5_u8,
+        first in vec(op(), 0..12),
+        steps in steps(op(), true),
+    ) {
+        run::<Elements>(peers, &first, &steps);
+    }
+}

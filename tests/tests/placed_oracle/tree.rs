@@ -1,0 +1,360 @@
+//! Trees.
+
+use tombolo_crdt::{BadNode, MvRegister, NodeId, Tree};
+
+use super::*;
+
+type Nodes = Tree<MvRegister<u8>>;
+
+/// What can be done. Nodes and places are picked by numbers from those that there are.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    /// Below what, where there, and what is written to it: if nothing, the transaction is over.
+    Insert(u8, u8, Option<u8>),
+    Move(u8, u8, u8),
+    Delete(u8),
+    Restore(u8),
+    Purge(u8),
+    EmptyTrash,
+    Write(u8, u8),
+    Clear(u8),
+}
+
+fn op() -> impl Strategy<Value = Op> + Clone {
+    let any = any::<u8>;
+    prop_oneof![
+        6 => (any(), any(), prop::option::weighted(0.9, any())).prop_map(|(under, at, value)| Op::Insert(under, at, value)),
+        12 => (any(), any(), any()).prop_map(|(node, under, at)| Op::Move(node, under, at)),
+        3 => any().prop_map(Op::Delete),
+        2 => any().prop_map(Op::Restore),
+        2 => any().prop_map(Op::Purge),
+        1 => Just(Op::EmptyTrash),
+        2 => (any(), any()).prop_map(|(node, value)| Op::Write(node, value)),
+        1 => any().prop_map(Op::Clear),
+    ]
+}
+
+/// Hardly anything but moves.
+fn moves() -> impl Strategy<Value = Op> + Clone {
+    let any = any::<u8>;
+    prop_oneof![
+        1 => (any(), any(), any()).prop_map(|(under, at, value)| Op::Insert(under, at, Some(value))),
+        16 => (any(), any(), any()).prop_map(|(node, under, at)| Op::Move(node, under, at)),
+        2 => any().prop_map(Op::Delete),
+        1 => any().prop_map(Op::Restore),
+        2 => any().prop_map(Op::Purge),
+        1 => any().prop_map(Op::Clear),
+    ]
+}
+
+/// Some nodes that stand below nothing, or one below the other.
+fn some_nodes() -> impl Strategy<Value = Vec<Op>> {
+    vec((prop::bool::ANY, any::<u8>()), 3..6).prop_map(|nodes| {
+        let under = |(nth, is_below): (usize, bool)| if is_below { 8 * nth as u8 - 8 } else { 8 * nth as u8 };
+        let insert = |(nth, (is_below, value))| Op::Insert(under((nth, is_below && nth > 0)), 0, Some(value));
+        nodes.into_iter().enumerate().map(insert).collect()
+    })
+}
+
+/// Why something is refused.
+#[derive(PartialEq, Debug)]
+enum Refusal {
+    Absent(Element),
+    BelowItself(Element),
+    BeyondEnd(usize),
+}
+
+/// A node by a number: as a rule one that is there, else any that ever was. Or none, if it may be none.
+fn pick(reading: &Reading, made: usize, number: u8, may_be_none: bool) -> Option<Element> {
+    let number = usize::from(number);
+    let any: Vec<Element> = (0..made).collect();
+    let there: Vec<Element> = reading.standing.keys().copied().collect();
+    let from = if number % 8 == 7 || there.is_empty() { any } else { there };
+    from.get(number / 8 % (from.len() + usize::from(may_be_none)).max(1)).copied()
+}
+
+/// What a node can be moved below, by a number; as a rule it can.
+fn pick_above(reading: &Reading, node: Element, made: usize, number: u8) -> Option<Element> {
+    let number = usize::from(number);
+    if number % 8 == 7 {
+        return pick(reading, made, number as u8 / 8 * 8, true);
+    }
+    let may = |other: &Element| {
+        let (way, is_in) = reading.way_up(*other);
+        is_in && !way.contains(&node)
+    };
+    let from: Vec<Element> = reading.standing.keys().copied().filter(may).collect();
+    from.get(number / 8 % (from.len() + 1)).copied()
+}
+
+/// The tops of what has been put away, and then what stands below nodes that are not there.
+fn trash(reading: &Reading, made: &[NodeId]) -> Vec<Element> {
+    let mut missing: Vec<Element> = reading.missing().collect();
+    missing.sort_by_key(|node| made[*node]);
+    let missing = missing.into_iter().flat_map(|node| reading.below(Under::Element(node)));
+    reading.below(Under::Trash).iter().chain(missing).copied().collect()
+}
+
+impl Writer<'_, NodeId> {
+    /// Nodes whose moves are not followed are given the places where they are shown.
+    fn settle(&mut self) {
+        let mut back: Vec<Element> =
+            self.read().standing.iter().filter(|(_, of)| of.is_back).map(|(node, _)| *node).collect();
+        back.sort_by_key(|node| self.world.made[*node]);
+        for node in back {
+            let reading = self.read();
+            let of = &reading.standing[&node];
+            let Deed::Put { when, .. } = *self.world.events.deed(of.place()) else { panic!("no place") };
+            let at = reading.position(node).expect("it stands there");
+            self.put(node, of.under, at, when, of.under.element());
+        }
+    }
+
+    fn check_parent(&self, parent: Option<Element>, of: Option<Element>) -> Result<(), Refusal> {
+        let (reading, Some(parent)) = (self.read(), parent) else { return Ok(()) };
+        let (way, is_in) = reading.way_up(parent);
+        match of {
+            _ if way.is_empty() => Err(Refusal::Absent(parent)),
+            Some(of) if way.contains(&of) => Err(Refusal::BelowItself(of)),
+            _ if !is_in => Err(Refusal::Absent(parent)),
+            _ => Ok(()),
+        }
+    }
+
+    /// `was_at` is where among those beside it the node stood.
+    fn move_to(
+        &mut self,
+        node: Element,
+        parent: Option<Element>,
+        at: usize,
+        was_at: Option<usize>,
+    ) -> Result<(), Refusal> {
+        let reading = self.read();
+        let of = reading.standing.get(&node).ok_or(Refusal::Absent(node))?;
+        self.check_parent(parent, Some(node))?;
+        let (under, stands) = (Under::of(parent), of.under == Under::of(parent));
+        let len = reading.below(under).len() - usize::from(stands);
+        if at > len {
+            return Err(Refusal::BeyondEnd(len));
+        }
+        let was_at = if self.world.is_swept { was_at } else { reading.position(node) };
+        if !stands || was_at != Some(at) {
+            self.settle();
+            let when = self.tick();
+            self.put(node, under, at, Some(when), of.under.element());
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, node: Element) -> Result<(), Refusal> {
+        let reading = self.read();
+        if !reading.contains(node) {
+            return Err(Refusal::Absent(node));
+        }
+        self.settle();
+        let when = self.tick();
+        let before = reading.standing[&node].under.element();
+        self.put(node, Under::Trash, reading.below(Under::Trash).len(), Some(when), before);
+        Ok(())
+    }
+
+    fn restore(&mut self, node: Element) -> Result<(), Refusal> {
+        let reading = self.read();
+        if !trash(&reading, &self.world.made).contains(&node) {
+            return Err(Refusal::Absent(node));
+        }
+        let of = &reading.standing[&node];
+        let Deed::Put { before, .. } = *self.world.events.deed(of.place()) else { panic!("no place") };
+        let parent = before.filter(|before| of.under == Under::Trash && reading.contains(*before));
+        self.move_to(node, parent, reading.below(Under::of(parent)).len(), None)
+    }
+
+    fn purge_all(&mut self, node: Element) -> Result<(), Refusal> {
+        let reading = self.read();
+        if !reading.is_there(node) {
+            return Err(Refusal::Absent(node));
+        }
+        self.settle();
+        let below = reading.walk(Under::Element(node)).into_iter().map(|(below, _)| below);
+        below.chain([node]).for_each(|node| self.purge(node));
+        Ok(())
+    }
+
+    fn empty_trash(&mut self) -> usize {
+        let tops = trash(&self.read(), &self.world.made);
+        tops.into_iter().filter(|node| self.purge_all(*node).is_ok()).count()
+    }
+}
+
+impl Moved for Nodes {
+    type Id = NodeId;
+    type Op = Op;
+
+    fn write(writer: &mut Writer<'_, NodeId>, nodes: &mut Mut<'_, Self>, op: &Op) -> bool {
+        let reading = writer.read();
+        let made = writer.world.made.clone();
+        let element = |id: NodeId| made.iter().position(|made| *made == id).expect("it was made");
+        let refusal = |why| match why {
+            BadNode::Absent(id) => Refusal::Absent(element(id)),
+            BadNode::BelowItself(id) => Refusal::BelowItself(element(id)),
+            BadNode::BeyondEnd { len, .. } => Refusal::BeyondEnd(len),
+            other => panic!("{other}"),
+        };
+        let node = |number| pick(&reading, made.len(), number, false);
+        let parent = |number| pick(&reading, made.len(), number, true);
+        let id = |node: Element| made[node];
+        let at = |number: u8, under| usize::from(number) % (reading.below(Under::of(under)).len() + 2);
+        let (done, expected) = match *op {
+            Op::Insert(under, number, value) => {
+                let under = parent(under);
+                let at = at(number, under);
+                let done = match nodes.insert(under.map(id), at) {
+                    Ok((id, mut register)) => {
+                        value.into_iter().for_each(|value| register.set(value));
+                        writer.world.made.push(id);
+                        Ok(())
+                    }
+                    Err(why) => Err(refusal(why)),
+                };
+                let expected = writer.check_parent(under, None).and_then(|()| {
+                    let len = reading.below(Under::of(under)).len();
+                    if at <= len { Ok(()) } else { Err(Refusal::BeyondEnd(len)) }
+                });
+                if expected.is_ok() {
+                    writer.put(made.len(), Under::of(under), at, None, None);
+                    value.into_iter().for_each(|value| _ = writer.add(Deed::Write(made.len(), value)));
+                    if value.is_none() {
+                        assert_eq!(done, expected);
+                        return false;
+                    }
+                }
+                (done, expected)
+            }
+            Op::Move(number, under, place) => {
+                let Some(node) = node(number) else { return true };
+                let under = pick_above(&reading, node, made.len(), under);
+                let (at, was_at) = (at(place, under), nodes.position(id(node)));
+                let done = nodes.move_to(id(node), under.map(id), at);
+                (done.map_err(refusal), writer.move_to(node, under, at, was_at))
+            }
+            Op::Delete(number) => {
+                let Some(node) = node(number) else { return true };
+                (nodes.delete(id(node)).map_err(refusal), writer.delete(node))
+            }
+            Op::Restore(number) => {
+                let Some(node) = node(number) else { return true };
+                (nodes.restore(id(node)).map_err(refusal), writer.restore(node))
+            }
+            Op::Purge(number) => {
+                let Some(node) = node(number) else { return true };
+                (nodes.purge(id(node)).map_err(refusal), writer.purge_all(node))
+            }
+            Op::EmptyTrash => {
+                assert_eq!(nodes.empty_trash(), writer.empty_trash());
+                (Ok(()), Ok(()))
+            }
+            Op::Write(number, value) => {
+                let Some(node) = node(number) else { return true };
+                let done = nodes.at(id(node)).map(|mut register| register.set(value)).map_err(refusal);
+                let expected = if reading.is_there(node) { Ok(()) } else { Err(Refusal::Absent(node)) };
+                if expected.is_ok() {
+                    writer.add(Deed::Write(node, value));
+                }
+                (done, expected)
+            }
+            Op::Clear(number) => {
+                let Some(node) = node(number) else { return true };
+                let done = nodes.at(id(node)).map(|mut register| register.clear()).map_err(refusal);
+                let expected = if reading.is_there(node) { Ok(()) } else { Err(Refusal::Absent(node)) };
+                if expected.is_ok() {
+                    writer.add(Deed::Clear(node));
+                }
+                assert_eq!(done, expected);
+                // Until this transaction ends it is there.
+                return false;
+            }
+        };
+        assert_eq!(done, expected, "{op:?}");
+        Self::holds(nodes, &writer.read(), writer.world);
+        true
+    }
+
+    fn holds(tree: &Self, expected: &Reading, of: &World<NodeId>) {
+        let id = |node: &Element| of.made[*node];
+        let ids = |nodes: &[Element]| nodes.iter().map(id).collect::<Vec<_>>();
+        let sorted = |mut ids: Vec<NodeId>| {
+            if of.is_swept {
+                ids.sort();
+            }
+            ids
+        };
+        let walked: Vec<(NodeId, usize)> =
+            expected.walk(Under::Root).into_iter().map(|(node, depth)| (id(&node), depth)).collect();
+        let mut all = (walked, tree.iter().collect::<Vec<_>>());
+        if of.is_swept {
+            all.0.sort();
+            all.1.sort();
+        }
+        assert_eq!(all.0, all.1, "{expected:?}");
+        assert_eq!(sorted(ids(expected.below(Under::Root))), sorted(tree.roots().collect()));
+        assert_eq!(tree.is_empty(), expected.below(Under::Root).is_empty());
+        assert_eq!(sorted(ids(&trash(expected, &of.made))), sorted(tree.trash().collect()), "{expected:?}");
+        for (node, &id) in of.made.iter().enumerate() {
+            let below = if expected.is_there(node) { expected.below(Under::Element(node)) } else { &[] };
+            assert_eq!(
+                sorted(ids(below)),
+                sorted(tree.children(id).collect()),
+                "below {node} in {expected:?}"
+            );
+            assert_eq!(tree.contains(id), expected.contains(node));
+            let standing = expected.standing.get(&node);
+            let values = tree.get(id).map(|register| register.values().copied().collect::<Vec<_>>());
+            assert_eq!(values, standing.map(|of| of.values.iter().map(|(_, value)| *value).collect()));
+            let parent = standing.and_then(|of| of.under.element()).filter(|node| expected.is_there(*node));
+            assert_eq!(tree.parent(id), parent.map(|node| of.made[node]));
+            assert_eq!(tree.position(id).is_some(), standing.is_some());
+            if !of.is_swept {
+                assert_eq!(tree.position(id), expected.position(node));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(CASES))]
+
+    #[test]
+    fn a_tree_reads_as_its_definition_says(
+        peers in 2..5_u8,
+        first in vec(op(), 0..12),
+        steps in steps(op(), false),
+    ) {
+        run::<Nodes>(peers, &first, &steps);
+    }
+
+    #[test]
+    fn a_tree_of_which_much_is_forgotten_reads_as_its_definition_says(
+        peers in 2..5_u8,
+        first in vec(op(), 0..12),
+        steps in steps(op(), true),
+    ) {
+        run::<Nodes>(peers, &first, &steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(3 * CASES))]
+
+    #[test]
+    fn a_tree_in_which_many_move_nodes_into_one_another_reads_as_its_definition_says(
+        peers in 2..5_u8,
+        first in some_nodes(),
+        steps in prop_oneof![
+            2 => rounds(moves(), false),
+            1 => rounds(moves(), true),
+            1 => steps(moves(), false),
+        ],
+    ) {
+        run::<Nodes>(peers, &first, &steps);
+    }
+}
