@@ -442,7 +442,7 @@ impl Index {
                 left.push(element);
             }
         }
-        self.decide(places, &mut left);
+        self.decide(places, &mut left, &holds);
         for element in left {
             if holds(places, self.at(element).name) {
                 self.attach(places, element);
@@ -473,7 +473,7 @@ impl Index {
             owners.push(self.add(owner, place));
         }
         let mut touched: Vec<Element> = self.seats().map(|(element, _)| element).collect();
-        self.decide(places, &mut touched);
+        self.decide(places, &mut touched, &holds);
         // In their order, so that none has to be found its place among others.
         for (place, element) in all.into_iter().zip(owners) {
             let seat = self.at(element);
@@ -488,7 +488,14 @@ impl Index {
     }
 
     /// Below what it is that each of those `touched` stands; those that it turns out to concern as well are added and detached.
-    fn decide<P: Placing>(&mut self, places: &mut Places<P>, touched: &mut Vec<Element>) {
+    ///
+    /// Of what holds nothing nothing is shown, so it is in no circle: what stands below it does so wherever that was put.
+    fn decide<P: Placing>(
+        &mut self,
+        places: &mut Places<P>,
+        touched: &mut Vec<Element>,
+        holds: &impl Fn(&Places<P>, LocalDot) -> bool,
+    ) {
         for &element in touched.iter() {
             let seat = &mut self.seats[element.0 as usize];
             if seat.places.len() > 1 {
@@ -513,6 +520,10 @@ impl Index {
                         continue;
                     }
                 };
+                // It is none if one of these is not there.
+                if !way[start..].iter().all(|element| holds(places, self.at(*element).name)) {
+                    break;
+                }
                 let later = |a: &usize, b: &usize| {
                     let (one, other) = (self.at(way[*a]), self.at(way[*b]));
                     let when = || edge_order(&places.sequence, one.place(), other.place());
