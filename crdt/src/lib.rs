@@ -271,7 +271,10 @@ pub use store::{
     MAX_DEPTH, Marked, Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What,
     look_at_fields, look_at_variant,
 };
-pub use text::{BadPosition, Expand, MarkKind, Position, Text, TextEdit, TextMarks, TextRun, TextSnapshot};
+pub use text::{
+    BadPosition, BlockKind, Expand, MarkKind, Position, Text, TextBlock, TextEdit, TextMarks, TextRun,
+    TextSnapshot,
+};
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///
 /// ```

@@ -31,7 +31,7 @@ use crate::store::{
 };
 pub(crate) use marks::Laid;
 use marks::Marks;
-pub use marks::{Expand, MarkKind, TextMarks, TextRun};
+pub use marks::{BlockKind, Expand, MarkKind, TextBlock, TextMarks, TextRun};
 pub use position::{BadPosition, Position};
 pub use snapshot::{TextEdit, TextSnapshot};
 
