@@ -272,8 +272,8 @@ pub use store::{
     look_at_fields, look_at_variant,
 };
 pub use text::{
-    BadPosition, BlockKind, Expand, MarkKind, Position, Text, TextBlock, TextEdit, TextMarks, TextRun,
-    TextSnapshot,
+    BadPosition, BadQuill, BlockKind, Expand, MarkKind, Position, QuillAttributes, QuillDelta, QuillOp, Text,
+    TextBlock, TextEdit, TextMarks, TextRun, TextSnapshot,
 };
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///

@@ -1,5 +1,8 @@
 //! Blocks: what lines are, alone and when several write at once.
 
+#[path = "blocks/quill.rs"]
+mod quill;
+
 use tombolo_crdt::{BadPosition, BlockKind, Limits, MarkKind, Mut, Replica, ReplicaId, Text};
 
 const TASK: BlockKind = BlockKind::Task { done: false };

@@ -9,6 +9,7 @@
 mod diff;
 mod marks;
 mod position;
+mod quill;
 mod snapshot;
 mod write;
 
@@ -33,6 +34,7 @@ pub(crate) use marks::Laid;
 use marks::Marks;
 pub use marks::{BlockKind, Expand, MarkKind, TextBlock, TextMarks, TextRun};
 pub use position::{BadPosition, Position};
+pub use quill::{BadQuill, QuillAttributes, QuillDelta, QuillOp};
 pub use snapshot::{TextEdit, TextSnapshot};
 
 /// Text that many type at once.

@@ -10,6 +10,7 @@
 mod block;
 mod edge;
 mod kind;
+mod meant;
 mod read;
 mod store;
 mod told;
@@ -23,8 +24,10 @@ use super::Body;
 use crate::Scalar;
 use crate::causal::LocalDot;
 use crate::delta::Bytes;
+pub(super) use block::indent_of;
 pub use block::{BlockKind, TextBlock};
 pub use kind::{Expand, MarkKind};
+pub(super) use meant::Meant;
 pub(crate) use read::Laid;
 pub use read::{TextMarks, TextRun};
 use told::Anchor;
