@@ -216,6 +216,7 @@
 //! - `std` (on by default): without it the crate needs `alloc` alone, and does and writes the same.
 //! - `zstd` (on by default, needs `std`): compresses what is large, and reads what others compressed. A program without it is told
 //!   so when it meets what is compressed.
+//! - `markdown` (needs `std`): `Text::to_markdown` and `insert_markdown`.
 //! - `random`: `ReplicaId::random()`.
 //! - `proptest`: `testing`, with random executions of types of your own.
 

@@ -1,5 +1,7 @@
 //! Blocks: what lines are, alone and when several write at once.
 
+#[path = "blocks/markdown.rs"]
+mod markdown;
 #[path = "blocks/quill.rs"]
 mod quill;
 

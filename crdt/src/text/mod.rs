@@ -7,6 +7,8 @@
 //! Kleppmann 2023, over the dot store of this crate: decision 0030.
 
 mod diff;
+#[cfg(feature = "markdown")]
+mod markdown;
 mod marks;
 mod position;
 mod quill;

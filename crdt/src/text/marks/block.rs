@@ -152,6 +152,12 @@ impl Text {
         let letters = self.body.sequence.slice(from, self.len()).flat_map(str::chars);
         letters.enumerate().filter(|(_, letter)| *letter == '\n').map(move |(at, _)| from + at)
     }
+
+    /// Whether a line begins here.
+    #[cfg(feature = "markdown")]
+    pub(in super::super) fn is_line_start(&self, at: usize) -> bool {
+        at == 0 || self.body.sequence.slice(at - 1, at).all(|letter| letter == "\n")
+    }
 }
 
 impl Mut<'_, Text> {
