@@ -216,6 +216,7 @@
 //! - `std` (on by default): without it the crate needs `alloc` alone, and does and writes the same.
 //! - `zstd` (on by default, needs `std`): compresses what is large, and reads what others compressed. A program without it is told
 //!   so when it meets what is compressed.
+//! - `markdown` (needs `std`): `Text::to_markdown` and `insert_markdown`.
 //! - `random`: `ReplicaId::random()`.
 //! - `proptest`: `testing`, with random executions of types of your own.
 
@@ -271,7 +272,10 @@ pub use store::{
     MAX_DEPTH, Marked, Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What,
     look_at_fields, look_at_variant,
 };
-pub use text::{BadPosition, Expand, MarkKind, Position, Text, TextEdit, TextMarks, TextRun, TextSnapshot};
+pub use text::{
+    BadPosition, BadQuill, BlockKind, Expand, MarkKind, Position, QuillAttributes, QuillDelta, QuillOp, Text,
+    TextBlock, TextEdit, TextMarks, TextRun, TextSnapshot,
+};
 /// Makes a struct or an enum a replicated type. Of this enum two variants are chosen at once:
 ///
 /// ```

@@ -7,8 +7,11 @@
 //! Kleppmann 2023, over the dot store of this crate: decision 0030. What marks do is in `marks`.
 
 mod diff;
+#[cfg(feature = "markdown")]
+mod markdown;
 mod marks;
 mod position;
+mod quill;
 mod snapshot;
 mod write;
 
@@ -30,9 +33,10 @@ use crate::store::{
     Crdt, DotStore, FADING, Gathered, Join, Look, Mut, Plain, Seen, Sight, Splice, Sweep, What,
 };
 use marks::Marks;
-pub use marks::{Expand, MarkKind, TextMarks, TextRun};
+pub use marks::{BlockKind, Expand, MarkKind, TextBlock, TextMarks, TextRun};
 pub(crate) use marks::{Laid, readable_mark};
 pub use position::{BadPosition, Position};
+pub use quill::{BadQuill, QuillAttributes, QuillDelta, QuillOp};
 pub use snapshot::{TextEdit, TextSnapshot};
 
 /// Text that many type at once, with [marks](Mut::mark) if it is more than plain.

@@ -7,8 +7,10 @@
 //! marks that are read each has one dot, with two letters by which it stands. *Lost on conflict*: of two values of one kind one, where they overlap. *Source*: Peritext, Litt, Lim, Kleppmann and van Hardenberg
 //! 2022; that what is covered goes is ours: decision 0035.
 
+mod block;
 mod edge;
 mod kind;
+mod meant;
 mod read;
 mod store;
 mod told;
@@ -22,7 +24,10 @@ use super::Body;
 use crate::Scalar;
 use crate::causal::LocalDot;
 use crate::delta::Bytes;
+pub(super) use block::indent_of;
+pub use block::{BlockKind, TextBlock};
 pub use kind::{Expand, MarkKind};
+pub(super) use meant::Meant;
 pub(crate) use read::Laid;
 pub use read::{TextMarks, TextRun};
 use told::Anchor;

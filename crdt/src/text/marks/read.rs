@@ -62,7 +62,7 @@ impl Text {
         Ok(self.runs_within(self.range(range)?))
     }
 
-    fn runs_within(&self, within: Range<usize>) -> impl Iterator<Item = TextRun<'_>> {
+    pub(super) fn runs_within(&self, within: Range<usize>) -> impl Iterator<Item = TextRun<'_>> {
         // Where what a mark says begins and ends.
         let mut turns: Vec<(usize, &str, Option<&Scalar>)> = Vec::new();
         for (name, parts) in self.marks.iter().flat_map(|marks| marks.parts(&self.body)) {
