@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tombolo_crdt::NodeId;
 use tombolo_sync::net::Multiaddr;
@@ -375,6 +375,39 @@ pub enum MapVerb {
     },
 }
 
+/// As what a text is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextForm {
+    /// As it reads
+    #[default]
+    Plain,
+    /// As Markdown
+    Markdown,
+    /// As a delta for the editor Quill
+    Quill,
+}
+
+/// What a line of a text is.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum BlockName {
+    Paragraph,
+    H1,
+    H2,
+    H3,
+    H4,
+    H5,
+    H6,
+    Quote,
+    Code,
+    Bullet,
+    Ordered,
+    Task,
+    Done,
+}
+
 /// What to do with a text.
 #[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -388,6 +421,10 @@ pub enum TextVerb {
         /// What to insert; `-` is what standard input holds, to the last byte
         #[arg(value_name = "TEXT", allow_negative_numbers = true)]
         content: Content,
+        /// Read it as Markdown: headings, lists, quotations, code, bold, italic, links
+        #[arg(long)]
+        #[serde(default)]
+        markdown: bool,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
         concern: Concern,
@@ -399,6 +436,10 @@ pub enum TextVerb {
         /// What to insert; `-` is what standard input holds, to the last byte
         #[arg(value_name = "TEXT", allow_negative_numbers = true)]
         content: Content,
+        /// Read it as Markdown: headings, lists, quotations, code, bold, italic, links
+        #[arg(long)]
+        #[serde(default)]
+        markdown: bool,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
         concern: Concern,
@@ -448,6 +489,26 @@ pub enum TextVerb {
         #[serde(default, skip_serializing_if = "Concern::is_none")]
         concern: Concern,
     },
+    /// Say what the lines are that a part touches: a heading, a quotation, an item of a list
+    ///
+    /// It is said on the line break that ends a line; a last line that has none gets one.
+    Block {
+        /// The text; a/b/c is c in the map b of the document a
+        name: Name,
+        /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        at: usize,
+        /// How many characters; 0 is the line in which it is
+        count: usize,
+        /// What they are
+        kind: BlockName,
+        /// How far they are indented
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        indent: Option<u8>,
+        #[command(flatten)]
+        #[serde(default, skip_serializing_if = "Concern::is_none")]
+        concern: Concern,
+    },
     /// Print the text in runs of which each is marked the same, with its marks; nothing if there is no such text
     Runs {
         /// The text; a/b/c is c in the map b of the document a
@@ -459,6 +520,10 @@ pub enum TextVerb {
     Get {
         /// The text; a/b/c is c in the map b of the document a
         name: Name,
+        /// As what to print it: as it reads, as Markdown, or as a delta for the editor Quill
+        #[arg(long = "as", value_enum, default_value_t)]
+        #[serde(default)]
+        form: TextForm,
     },
     /// Edit a copy in $VISUAL, $EDITOR or vi, and do to the text what was changed in it
     ///

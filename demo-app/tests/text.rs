@@ -506,3 +506,25 @@ fn parts_are_marked_and_what_is_typed_within_them_as_well() {
         assert_eq!(home.refused(arguments, 1), "out_of_range", "{arguments:?}");
     }
 }
+
+#[test]
+fn lines_are_blocks_and_texts_come_and_go_as_markdown_and_as_deltas() {
+    let homes = Homes::new();
+    let home = homes.created("ann");
+    let markdown = "# Tides\n\nThe **spring** tide\n\n- falls\n- [rises](<https://tide.example>)\n";
+    home.json(&["text", "append", "notes", markdown, "--markdown"]);
+    assert_eq!(read(&home, "notes"), "Tides\nThe spring tide\nfalls\nrises\n");
+    assert_eq!(home.text(&["text", "get", "notes", "--as", "markdown"]), markdown);
+    home.json(&["text", "block", "notes", "0", "0", "h2"]);
+    home.json(&["text", "block", "notes", "22", "12", "task", "--indent", "1"]);
+    let delta = home.json(&["text", "get", "notes", "--as", "quill"])["value"].clone();
+    assert_eq!(delta["ops"][0], json!({ "insert": "Tides" }));
+    assert_eq!(delta["ops"][1], json!({ "insert": "\n", "attributes": { "header": 2 } }));
+    assert_eq!(delta["ops"][3], json!({ "insert": "spring", "attributes": { "bold": true } }));
+    let task = json!({ "insert": "\n", "attributes": { "list": "unchecked", "indent": 1 } });
+    assert_eq!(delta["ops"].as_array().unwrap().last(), Some(&task));
+    assert_eq!(home.json(&["text", "get", "other", "--as", "quill"]), json!({ "value": { "ops": [] } }));
+    assert_eq!(home.json(&["text", "get", "other", "--as", "markdown"]), json!({ "value": "" }));
+    assert_eq!(home.refused(&["text", "block", "notes", "99", "0", "h1"], 1), "out_of_range");
+    assert_eq!(home.refused(&["text", "block", "other", "0", "0", "h1"], 1), "out_of_range");
+}

@@ -1,14 +1,14 @@
 //! The verbs of texts. Places are counted in Unicode scalar values, which people are told of as characters.
 
 use serde_json::{Value, json};
-use tombolo_crdt::{Crdt, DocEntry, MarkKind, Scalar, Text, TextEdit, TextSnapshot};
+use tombolo_crdt::{BlockKind, Crdt, DocEntry, MarkKind, Scalar, Text, TextEdit, TextSnapshot};
 use tombolo_sync::Node;
 
 use super::dump::Kind;
 use super::held::Held;
 use super::length::Long;
 use super::place::{read, try_write};
-use crate::args::{Concern, TextVerb};
+use crate::args::{BlockName, Concern, TextForm, TextVerb};
 use crate::failure::{Code, Failure, Result};
 use crate::name::Name;
 
@@ -16,17 +16,22 @@ type Writing<'a> = <Text as Crdt>::Mut<'a>;
 
 pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
     let (length, held) = match verb {
-        TextVerb::Get { name } => {
-            let whole = |text: &Text| text.to_string();
+        TextVerb::Get { name, form } => {
+            let whole = |text: &Text| whole(text, form);
             let value = read::<Text, _>(node, &name, Kind::Text, whole, |entry| entry.text().map(whole))?;
+            // There is no such text.
+            let value = if value.is_null() { whole(&Text::default()) } else { value };
             return Ok(json!({ "value": value }));
         }
-        TextVerb::Insert { name, at, content, concern } => {
+        TextVerb::Insert { name, at, content, markdown, concern } => {
             let content = content.into_text()?;
             // Where there is no such place nothing is made.
             let create = at == 0 && !content.is_empty();
             let insert = |text: &mut Writing<'_>| {
-                text.insert(at, &content).map_err(|_| long(&name, text.len()).no_place(at))
+                let length = text.len();
+                let inserted =
+                    if markdown { text.insert_markdown(at, &content) } else { text.insert(at, &content) };
+                inserted.map_err(|_| long(&name, length).no_place(at))
             };
             let (length, held) = write(node, &name, create, concern, insert).await?;
             if length.is_none() && at > 0 {
@@ -34,11 +39,16 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
             }
             (length, held)
         }
-        TextVerb::Append { name, content, concern } => {
+        TextVerb::Append { name, content, markdown, concern } => {
             let content = content.into_text()?;
             let append = |text: &mut Writing<'_>| {
-                text.push(&content);
-                Ok(())
+                let length = text.len();
+                let inserted = if markdown {
+                    text.insert_markdown(length, &content)
+                } else {
+                    text.insert(length, &content)
+                };
+                inserted.map_err(|_| long(&name, length).no_place(length))
             };
             write(node, &name, !content.is_empty(), concern, append).await?
         }
@@ -59,6 +69,19 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
         TextVerb::Unmark { name, at, count, mark: kind, concern } => {
             mark(node, &name, (at, count), &kind, &Scalar::Null, concern).await?
         }
+        TextVerb::Block { name, at, count, kind, indent, concern } => {
+            let set = |text: &mut Writing<'_>| {
+                let (range, length) = (at..at.saturating_add(count), text.len());
+                let set = text.set_block(range.clone(), block(kind));
+                let set = set.and_then(|()| indent.map_or(Ok(()), |indent| text.set_indent(range, indent)));
+                set.map_err(|_| long(&name, length).no_part(at, count, "marked"))
+            };
+            let (length, held) = write(node, &name, false, concern, set).await?;
+            if length.is_none() {
+                return Err(long(&name, 0).no_part(at, count, "marked"));
+            }
+            (length, held)
+        }
         TextVerb::Runs { name } => {
             let value = read::<Text, _>(node, &name, Kind::Text, runs, |entry| entry.text().map(runs))?;
             return Ok(json!({ "value": value }));
@@ -68,6 +91,33 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
         }
     };
     Ok(held.in_answer(json!({ "length": length.unwrap_or_default() })))
+}
+
+/// A text as it is to be printed.
+fn whole(text: &Text, form: TextForm) -> Value {
+    match form {
+        TextForm::Plain => json!(text.to_string()),
+        TextForm::Markdown => json!(text.to_markdown()),
+        TextForm::Quill => json!(text.to_quill()),
+    }
+}
+
+fn block(name: BlockName) -> BlockKind {
+    match name {
+        BlockName::Paragraph => BlockKind::Paragraph,
+        BlockName::H1 => BlockKind::Heading(1),
+        BlockName::H2 => BlockKind::Heading(2),
+        BlockName::H3 => BlockKind::Heading(3),
+        BlockName::H4 => BlockKind::Heading(4),
+        BlockName::H5 => BlockKind::Heading(5),
+        BlockName::H6 => BlockKind::Heading(6),
+        BlockName::Quote => BlockKind::Quote,
+        BlockName::Code => BlockKind::Code,
+        BlockName::Bullet => BlockKind::Bullet,
+        BlockName::Ordered => BlockKind::Ordered,
+        BlockName::Task => BlockKind::Task { done: false },
+        BlockName::Done => BlockKind::Task { done: true },
+    }
 }
 
 /// What a mark says: true, false and whole numbers as such, anything else as a text.
@@ -90,11 +140,11 @@ async fn mark(
     let lay = |text: &mut Writing<'_>| {
         let (end, length) = (at.saturating_add(count), text.len());
         let marked = text.mark(at..end, MarkKind::named(kind), value.clone());
-        marked.map_err(|_| long(name, length).no_part(at, count))
+        marked.map_err(|_| long(name, length).no_part(at, count, "marked"))
     };
     let (length, held) = write(node, name, false, concern, lay).await?;
     if length.is_none() && (at > 0 || count > 0) {
-        return Err(long(name, 0).no_part(at, count));
+        return Err(long(name, 0).no_part(at, count, "marked"));
     }
     Ok((length, held))
 }

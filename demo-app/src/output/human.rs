@@ -49,7 +49,9 @@ fn value(request: &Request, answer: &Value) -> String {
         Request::Map(_) => map(answer),
         Request::Text(TextVerb::Get { .. }) => whole(&answer["value"]),
         Request::Text(TextVerb::Runs { .. }) => runs(&answer["value"]),
-        Request::Text(TextVerb::Mark { .. }) => format!("marked; {}", length(answer, "character")),
+        Request::Text(TextVerb::Mark { .. } | TextVerb::Block { .. }) => {
+            format!("marked; {}", length(answer, "character"))
+        }
         Request::Text(TextVerb::Unmark { .. }) => format!("unmarked; {}", length(answer, "character")),
         Request::Text(TextVerb::Delete { .. }) => format!("deleted; {}", length(answer, "character")),
         Request::Text(_) => format!("inserted; {}", length(answer, "character")),
@@ -337,7 +339,7 @@ fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Concern, CounterVerb, MapVerb, RegisterVerb};
+    use crate::args::{Concern, CounterVerb, MapVerb, RegisterVerb, TextForm};
     use crate::name::Name;
     use serde_json::json;
 
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_text_ends_with_a_line_break_and_has_no_more_of_them_than_that() {
-        let get = Request::Text(TextVerb::Get { name: name() });
+        let get = Request::Text(TextVerb::Get { name: name(), form: TextForm::Plain });
         for (value, seen) in [("", ""), ("one", "one\n"), ("one\n", "one\n"), ("one\n\n", "one\n\n")] {
             assert_eq!(answer(&get, &json!({ "value": value })), seen);
         }
