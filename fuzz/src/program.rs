@@ -3,8 +3,8 @@
 use arbitrary::{Arbitrary, Unstructured};
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Kind, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, MvRegister,
-    MarkKind, NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, Tree, TwoPhaseSet,
+    GMap, GSet, Kind, Limits, List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList,
+    MvRegister, NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, Tree, TwoPhaseSet,
 };
 
 use crate::trace;
@@ -248,7 +248,10 @@ impl Subject for Text {
                 let kind = kinds[usize::from(op.depth) % kinds.len()].clone();
                 value.mark(at..end, kind, Scalar::from(&op.value)).expect("there is such a part");
             }
-            4 => value.push(name(op.name)),
+            4 => match &op.value {
+                Value::Text(text) => value.insert_markdown(at, text).expect("there is such a place"),
+                _ => value.push(name(op.name)),
+            },
             5 => value.replace(at..end, name(op.depth)).expect("there is such a part"),
             _ => match &op.value {
                 Value::Text(text) => value.insert(at, text).expect("there is such a place"),
@@ -261,6 +264,11 @@ impl Subject for Text {
         let read = value.to_string();
         assert_eq!((value.len(), value.len_bytes()), (read.chars().count(), read.len()));
         assert_eq!(value.runs().map(|run| run.text).collect::<String>(), read);
+        let lines: Vec<usize> = value.blocks().map(|block| block.range.len() + 1).collect();
+        assert!((value.len()..=value.len() + 1).contains(&lines.into_iter().sum()));
+        let mut again = Replica::<Text>::new(id(9));
+        let _ = again.try_update(|text| text.apply_quill(&value.to_quill())).expect("it is a document");
+        assert_eq!(again.to_quill(), value.to_quill());
     }
 }
 
