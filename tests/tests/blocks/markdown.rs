@@ -134,7 +134,8 @@ fn markdown_that_is_nested_deep_is_read_in_time() {
     let nested: Vec<String> = vec![
         ">".repeat(deep),
         "> ".repeat(deep),
-        "- ".repeat(deep),
+        format!("{}a", "- ".repeat(deep)),
+        format!("{}a\n{}", "> ".repeat(deep), "> a\n".repeat(deep)),
         "*a ".repeat(deep),
         "*".repeat(deep),
         "**a".repeat(deep),

@@ -90,12 +90,11 @@ impl Writer {
         let mut line = Line::default();
         line.runs(&block.runs);
         match block.kind {
-            BlockKind::Heading(_) => {
-                // It would be the end of the markers.
-                if line.out.ends_with('#') && !line.out.ends_with("\\#") {
-                    line.out.insert(line.out.len() - 1, '\\');
-                }
+            // It would be one of the markers at its end.
+            BlockKind::Heading(_) if line.out.ends_with('#') && !line.out.ends_with("\\#") => {
+                line.out.insert(line.out.len() - 1, '\\');
             }
+            BlockKind::Heading(_) => {}
             _ if line.out.is_empty() => line.out.push_str(NOTHING),
             _ => {}
         }
