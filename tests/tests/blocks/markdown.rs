@@ -134,7 +134,10 @@ fn markdown_that_is_nested_deep_is_read_in_time() {
     let nested: Vec<String> = vec![
         ">".repeat(deep),
         "> ".repeat(deep),
-        "- ".repeat(deep),
+        format!("{}a", "- ".repeat(deep)),
+        format!("{}a\n{}", "> ".repeat(deep), "> a\n".repeat(deep)),
+        format!("{}a\n{}", "> ".repeat(255), "> a\n".repeat(deep)),
+        format!("[{}](<{}>)", "*a* b ".repeat(deep), "x".repeat(deep * 50)),
         "*a ".repeat(deep),
         "*".repeat(deep),
         "**a".repeat(deep),
@@ -159,6 +162,17 @@ fn markdown_that_is_nested_deep_is_read_in_time() {
         let took = start.elapsed();
         println!("{:?} {took:?}", &markdown[..6]);
         assert!(took.as_secs() < 20, "{:?}: {took:?}", &markdown[..6]);
+    }
+}
+
+#[test]
+fn what_is_nested_deeper_than_can_be_said_is_read_as_it_is_written() {
+    for (marker, deep) in [("> ", 255), ("- ", 255), ("1. ", 255), (">", 255)] {
+        let text = read(&format!("{}*a*", marker.repeat(deep)));
+        assert_eq!(blocks(&text)[0].0, "a");
+        assert_eq!(blocks(&text)[0].2, 254);
+        let markdown = format!("b\n{}*a*\n", marker.repeat(deep + 1));
+        assert_eq!(read(&markdown).to_string(), markdown);
     }
 }
 

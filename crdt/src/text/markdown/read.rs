@@ -31,15 +31,21 @@ impl Mut<'_, Text> {
     ///
     /// A line break within a paragraph is read as a space, and a hard one begins another block of its kind. Further paragraphs of an item are paragraphs that
     /// are indented; quotations within quotations are. Of an image its description is read, HTML, tables and footnotes as they are written. Titles of links, languages of code,
-    /// and rules are not kept, nor is of a list or quotation whether it was one or two.
+    /// and rules are not kept, nor is of a list or quotation whether it was one or two. If a line begins with more than 255 markers, all is read as it is written:
+    /// to follow those takes time with their number, for each line.
     ///
     /// # Errors
     /// When there is no such place; nothing changes then.
     pub fn insert_markdown(&mut self, at: impl Into<Position>, markdown: &str) -> Result<(), BadPosition> {
         let mut at = self.state.scalars(at)?;
         let mut reader = Reader::default();
-        let options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_FOOTNOTES;
-        Parser::new_ext(markdown, options).for_each(|event| reader.take(event));
+        if is_deep(markdown) {
+            markdown.lines().for_each(|line| reader.line(line));
+        } else {
+            let options =
+                Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_FOOTNOTES;
+            Parser::new_ext(markdown, options).for_each(|event| reader.take(event));
+        }
         reader.end_block();
         if reader.text.is_empty() {
             return Ok(());
@@ -52,6 +58,9 @@ impl Mut<'_, Text> {
         let parts = reader.parts.into_iter().map(|(part, meant)| (part.start + at..part.end + at, meant));
         let parts: Vec<(Range<usize>, Meant)> = parts.collect();
         self.have(&parts);
+        for (part, to) in reader.linked {
+            self.lay(part.start + at..part.end + at, &MarkKind::LINK, &Scalar::from(to));
+        }
         Ok(())
     }
 }
@@ -82,7 +91,9 @@ struct Reader {
     bold: usize,
     italic: usize,
     strike: usize,
-    links: Vec<String>,
+    /// Where the links that are open begin, and where they lead to.
+    links: Vec<(usize, String)>,
+    linked: Vec<(Range<usize>, String)>,
     /// The code or the HTML that is being read.
     raw: String,
     is_code: bool,
@@ -126,7 +137,7 @@ impl Reader {
             Tag::Strong => self.bold += 1,
             Tag::Emphasis => self.italic += 1,
             Tag::Strikethrough => self.strike += 1,
-            Tag::Link { dest_url, .. } => self.links.push(dest_url.to_string()),
+            Tag::Link { dest_url, .. } => self.links.push((self.len, dest_url.to_string())),
             Tag::Image { .. } => {}
             Tag::Heading { level, .. } => {
                 self.end_block();
@@ -169,7 +180,10 @@ impl Reader {
             TagEnd::Strong => self.bold = self.bold.saturating_sub(1),
             TagEnd::Emphasis => self.italic = self.italic.saturating_sub(1),
             TagEnd::Strikethrough => self.strike = self.strike.saturating_sub(1),
-            TagEnd::Link => _ = self.links.pop(),
+            TagEnd::Link => {
+                let len = self.len;
+                self.linked.extend(self.links.pop().map(|(start, to)| (start..len, to)));
+            }
             TagEnd::Image => {}
             TagEnd::CodeBlock => {
                 let code = core::mem::take(&mut self.raw);
@@ -183,11 +197,7 @@ impl Reader {
             TagEnd::HtmlBlock => {
                 let html = core::mem::take(&mut self.raw);
                 let html = if html.trim() == NOTHING { "" } else { html.trim_end() };
-                for line in html.split('\n') {
-                    self.in_block();
-                    self.push(line, Meant { is_all: true, ..Meant::default() });
-                    self.end_block();
-                }
+                html.split('\n').for_each(|line| self.line(line));
             }
             TagEnd::BlockQuote(_) => {
                 self.end_block();
@@ -257,17 +267,22 @@ impl Reader {
         }
     }
 
+    /// A block that reads what is written.
+    fn line(&mut self, line: &str) {
+        self.in_block();
+        self.push(line, Meant { is_all: true, ..Meant::default() });
+        self.end_block();
+    }
+
     fn letters(&mut self, text: &str, is_code: bool) {
         self.in_block();
         let yes =
             |kind: MarkKind, is_there: bool| is_there.then(|| (kind.name().to_string(), Scalar::Bool(true)));
-        let link = self.links.last().map(|to| (MarkKind::LINK.name().to_string(), to[..].into()));
         let marks = [
             yes(MarkKind::BOLD, self.bold > 0),
             yes(MarkKind::ITALIC, self.italic > 0),
             yes(MarkKind::STRIKE, self.strike > 0),
             yes(MarkKind::CODE, is_code),
-            link,
         ];
         let marks: BTreeMap<String, Scalar> = marks.into_iter().flatten().collect();
         // A line feed, written as an entity, would be the end of a block.
@@ -284,6 +299,29 @@ impl Reader {
             _ => self.parts.push((start..self.len, meant)),
         }
     }
+}
+
+/// Whether a line begins with more markers of quotations and items than an indent can say.
+fn is_deep(markdown: &str) -> bool {
+    markdown.split(['\n', '\r']).any(|line| {
+        let (mut rest, mut markers) = (line.trim_start_matches([' ', '\t']), 0);
+        while let Some(first) = rest.chars().next() {
+            let after = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            let item = match first {
+                '-' | '+' | '*' => Some(&rest[1..]),
+                '0'..='9' => after.strip_prefix(['.', ')']),
+                _ => None,
+            };
+            let item = item.filter(|item| item.starts_with([' ', '\t']));
+            let Some(behind) = rest.strip_prefix('>').or(item) else { return false };
+            rest = behind.trim_start_matches([' ', '\t']);
+            markers += 1;
+            if markers > usize::from(u8::MAX) {
+                return true;
+            }
+        }
+        false
+    })
 }
 
 fn level_of(level: HeadingLevel) -> u8 {

@@ -90,12 +90,11 @@ impl Writer {
         let mut line = Line::default();
         line.runs(&block.runs);
         match block.kind {
-            BlockKind::Heading(_) => {
-                // It would be the end of the markers.
-                if line.out.ends_with('#') && !line.out.ends_with("\\#") {
-                    line.out.insert(line.out.len() - 1, '\\');
-                }
+            // It would be one of the markers at its end.
+            BlockKind::Heading(_) if line.out.ends_with('#') && !line.out.ends_with("\\#") => {
+                line.out.insert(line.out.len() - 1, '\\');
             }
+            BlockKind::Heading(_) => {}
             _ if line.out.is_empty() => line.out.push_str(NOTHING),
             _ => {}
         }
@@ -153,21 +152,31 @@ fn longest_ticks(text: &str) -> usize {
 }
 
 /// A mark that stands around letters.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Around {
-    Link(String),
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Around<'t> {
+    Link(To<'t>),
     Strike,
     Bold,
     Italic,
 }
 
-impl Around {
+/// Where a link leads to, which may be long: of one link it is one string.
+#[derive(Clone, Copy, Debug)]
+struct To<'t>(&'t str);
+
+impl PartialEq for To<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0) || self.0 == other.0
+    }
+}
+
+impl<'t> Around<'t> {
     /// Those of a letter, and whether it is code.
-    fn of(marks: &TextMarks<'_>) -> (Vec<Self>, bool) {
+    fn of(marks: &TextMarks<'t>) -> (Vec<Self>, bool) {
         let is = |name: &str| marks.get(name).is_some_and(|value| **value == Scalar::Bool(true));
         let link = marks.get("link").and_then(|to| to.as_text());
         let around = [
-            link.map(|to| Self::Link(to.into())),
+            link.map(|to| Self::Link(To(to))),
             is("strike").then_some(Self::Strike),
             is("bold").then_some(Self::Bold),
             is("italic").then_some(Self::Italic),
@@ -175,7 +184,7 @@ impl Around {
         (around.into_iter().flatten().collect(), is("code"))
     }
 
-    fn opener(&self) -> &'static str {
+    fn opener(self) -> &'static str {
         match self {
             Self::Link(_) => "[",
             Self::Strike => "~~",
@@ -184,10 +193,10 @@ impl Around {
         }
     }
 
-    fn close(&self, out: &mut String) {
+    fn close(self, out: &mut String) {
         let Self::Link(to) = self else { return out.push_str(self.opener()) };
         out.push_str("](<");
-        for letter in to.chars() {
+        for letter in to.0.chars() {
             match letter {
                 '\n' | '\r' => out.push_str(&entity(letter)),
                 '<' | '>' | '\\' | '&' => out.extend(['\\', letter]),
@@ -199,26 +208,26 @@ impl Around {
 }
 
 /// Letters that have the same around them: all white space, or neither beginning nor ending with any.
-struct Piece {
+struct Piece<'t> {
     text: String,
-    around: Vec<Around>,
+    around: Vec<Around<'t>>,
     is_code: bool,
     is_space: bool,
 }
 
 /// A line that is being written.
 #[derive(Default)]
-struct Line {
+struct Line<'t> {
     out: String,
-    open: Vec<Around>,
+    open: Vec<Around<'t>>,
 }
 
-impl Line {
-    fn runs(&mut self, runs: &[TextRun<'_>]) {
+impl<'t> Line<'t> {
+    fn runs(&mut self, runs: &[TextRun<'t>]) {
         let pieces = pieces(runs);
         let ends = ends(&pieces);
         // White space that is not yet written, and what stands around all of it.
-        let (mut space, mut stays) = (String::new(), None::<Vec<Around>>);
+        let (mut space, mut stays) = (String::new(), None::<Vec<Around<'t>>>);
         for (piece, ends) in pieces.iter().zip(&ends) {
             let mut both = stays.unwrap_or_else(|| piece.around.clone());
             both.retain(|around| piece.around.contains(around));
@@ -228,16 +237,16 @@ impl Line {
                 continue;
             }
             let kept = self.open.iter().take_while(|around| both.contains(around)).count();
-            let openers: Vec<(&Around, usize)> = {
+            let openers: Vec<(Around<'t>, usize)> = {
                 let open = &self.open[..kept];
-                let new = piece.around.iter().zip(ends.iter().copied());
+                let new = piece.around.iter().copied().zip(ends.iter().copied());
                 let mut new: Vec<_> = new.filter(|(around, _)| !open.contains(around)).collect();
                 new.sort_by_key(|(_, end)| Reverse(*end));
                 new
             };
             self.turn(kept, &core::mem::take(&mut space), &openers, piece);
             self.open.truncate(kept);
-            self.open.extend(openers.into_iter().map(|(around, _)| around.clone()));
+            self.open.extend(openers.into_iter().map(|(around, _)| around));
             stays = None;
         }
         for around in self.open.drain(..).rev() {
@@ -247,7 +256,7 @@ impl Line {
     }
 
     /// From one piece to the next: closes what is open but for so much, and opens these, of which it is told where they end; then the piece.
-    fn turn(&mut self, kept: usize, space: &str, openers: &[(&Around, usize)], piece: &Piece) {
+    fn turn(&mut self, kept: usize, space: &str, openers: &[(Around<'t>, usize)], piece: &Piece<'t>) {
         self.open[kept..].iter().rev().for_each(|around| around.close(&mut self.out));
         let is_closed = kept < self.open.len() && !self.out.ends_with(')');
         if self.out.is_empty() {
@@ -310,8 +319,8 @@ impl Line {
 }
 
 /// The letters of a line, in pieces.
-fn pieces(runs: &[TextRun<'_>]) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
+fn pieces<'t>(runs: &[TextRun<'t>]) -> Vec<Piece<'t>> {
+    let mut pieces: Vec<Piece<'t>> = Vec::new();
     for run in runs {
         let (around, is_code) = Around::of(&run.marks);
         let mut push = |text: &str, is_space: bool| match pieces.last_mut() {
@@ -335,10 +344,10 @@ fn pieces(runs: &[TextRun<'_>]) -> Vec<Piece> {
 }
 
 /// Up to which piece each mark around a piece goes on.
-fn ends(pieces: &[Piece]) -> Vec<Vec<usize>> {
+fn ends(pieces: &[Piece<'_>]) -> Vec<Vec<usize>> {
     let mut ends: Vec<Vec<usize>> = Vec::with_capacity(pieces.len());
     for (nth, piece) in pieces.iter().enumerate().rev() {
-        let end = |around: &Around| {
+        let end = |around: &Around<'_>| {
             let next = pieces.get(nth + 1)?.around.iter().position(|next| next == around)?;
             ends.last()?.get(next).copied()
         };

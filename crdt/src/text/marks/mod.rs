@@ -12,13 +12,13 @@ mod edge;
 mod kind;
 mod meant;
 mod read;
+mod spans;
 mod store;
 mod told;
 mod write;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::Body;
 use crate::Scalar;
@@ -30,6 +30,7 @@ pub use kind::{Expand, MarkKind};
 pub(super) use meant::Meant;
 pub(crate) use read::Laid;
 pub use read::{TextMarks, TextRun};
+use spans::Spans;
 use told::Anchor;
 pub(crate) use told::readable_mark;
 
@@ -54,8 +55,8 @@ struct Mark {
 struct Group {
     /// With their orders. INVARIANT: not empty.
     marks: BTreeSet<(u64, LocalDot)>,
-    /// Where they stood when the text was of this era, in the order of where they begin.
-    spans: Option<(u64, Vec<Span>)>,
+    /// Where they stood when the text was of this era.
+    spans: Option<(u64, Spans)>,
 }
 
 /// The letters that a mark lies over, by their places: as many as there are between.

@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::super::{BadPosition, Body, Position, Text};
 use super::store::key_of;
 use super::told::{Anchor, MAX_ORDER, tell};
-use super::{Expand, Mark, MarkKind, Marks, Span};
+use super::{Expand, Mark, MarkKind, Marks, Span, Spans};
 use crate::Scalar;
 use crate::causal::{LocalDot, Tx};
 use crate::delta::PlaceId;
@@ -141,7 +141,7 @@ impl Hand<'_> {
     }
 
     fn cover(&mut self, dot: LocalDot) {
-        if let Some(mark) = self.marks.take(dot) {
+        if let Some(mark) = self.marks.take(self.body, dot) {
             let place = self.below();
             self.tx.take_run(place, dot, 1, &mark.told);
         }
@@ -213,28 +213,19 @@ impl Marks {
         let Some(group) = groups.get_mut(name) else { return (Vec::new(), false) };
         if group.spans.as_ref().is_none_or(|(of, _)| of != era) {
             let spans = group.marks.iter().map(|(_, dot)| Self::span(body, *dot, &marks[dot]));
-            let mut spans: Vec<Span> = spans.collect();
-            spans.sort_unstable_by_key(|span| (span.start, span.mark));
-            group.spans = Some((*era, spans));
+            group.spans = Some((*era, Spans::new(spans.collect())));
         }
-        let spans = group.spans.as_ref().map_or(&[][..], |(_, spans)| spans);
-        let (from, to) = (
-            spans.partition_point(|span| span.start < part.start),
-            spans.partition_point(|span| span.start < part.end),
-        );
-        let (within, beyond): (Vec<&Span>, Vec<&Span>) =
-            spans[from..to].iter().partition(|span| span.end <= part.end);
-        let is_over = !beyond.is_empty() || spans[..from].iter().any(|span| span.end > part.start);
-        (within.into_iter().map(|span| span.mark).collect(), is_over)
+        group.spans.as_ref().map_or_else(Default::default, |(_, spans)| spans.replaced(part))
     }
 
     /// Takes out a mark, where it is known what the others of its name lie over.
-    fn take(&mut self, dot: LocalDot) -> Option<Mark> {
-        let name = &self.marks.get(&dot)?.name;
-        let spans = self.groups.get_mut(name).and_then(|group| group.spans.take());
+    fn take(&mut self, body: &Body, dot: LocalDot) -> Option<Mark> {
+        let mark = self.marks.get(&dot)?;
+        let span = Self::span(body, dot, mark);
+        let spans = self.groups.get_mut(&mark.name).and_then(|group| group.spans.take());
         let mark = self.remove(dot)?;
         if let (Some(group), Some((era, mut spans))) = (self.groups.get_mut(&mark.name), spans) {
-            spans.retain(|span| span.mark != dot);
+            spans.remove(&span);
             group.spans = Some((era, spans));
         }
         Some(mark)
@@ -246,9 +237,8 @@ impl Marks {
         let spans = self.groups.get_mut(&name).and_then(|group| group.spans.take());
         self.insert(span.mark, mark);
         let (Some(group), era) = (self.groups.get_mut(&name), self.era) else { return };
-        let mut spans = spans.unwrap_or((era, Vec::new()));
-        let at = spans.1.partition_point(|other| (other.start, other.mark) < (span.start, span.mark));
-        spans.1.insert(at, span);
+        let mut spans = spans.unwrap_or_else(|| (era, Spans::default()));
+        spans.1.insert(span);
         group.spans = Some(spans).filter(|(of, spans)| *of == era && spans.len() == group.marks.len());
     }
 }
