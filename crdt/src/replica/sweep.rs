@@ -75,8 +75,8 @@ impl<T: Crdt> Replica<T> {
     ///
     /// Of a [`Text`](crate::Text) and a [`List`](crate::List) it forgets where runs stood of which nothing is left, in two steps: the first time it names them, so
     /// that nobody who knows that hangs anything on them; and once that lies within `stable`, they are forgotten. If somebody did not know
-    /// it after all, then what he hung on such a run reads elsewhere than where he put it. Of marks it forgets those that take away what is not there any more, and,
-    /// once `stable` is all that is known here, those over nothing.
+    /// it after all, then what he hung on such a run reads elsewhere than where he put it. Of marks it forgets, once `stable` is all that is
+    /// known here, those over nothing and those that take away what is not there any more.
     ///
     /// Of a [`MovableList`](crate::MovableList) and a [`Tree`](crate::Tree) it forgets the same of places, places that lost to others given at the same time, and, once `stable` is all
     /// that is known here, what is left of elements that were deleted while others moved them or wrote to them.

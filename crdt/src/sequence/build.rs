@@ -139,6 +139,13 @@ impl<C: Items + ?Sized> Layout<'_, C> {
                 live += 1;
             }
         }
+        for letter in &self.sequence.needed {
+            let on = self.part_of(*letter) as usize;
+            if self.parts[on].run.is_some() {
+                self.parts[on].last = self.parts[on].last.max(letter.counter());
+                self.sequence.is_odd |= self.sequence.rows.is_head(*letter);
+            }
+        }
         for at in 0..self.parts.len() {
             let parent = self.parts[at].at.parent;
             if parent != START {

@@ -65,7 +65,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         None
     }
 
-    /// The element that is read before the one at `index`, or [`START`], and the first ghosts between both as runs: first and last.
+    /// The element that is read before the one at `index`, or [`START`], and the first ghosts between both that are not frozen, as runs: first and last.
     pub(crate) fn between(
         &self,
         index: usize,
@@ -82,6 +82,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         };
         let pieces = self.tree.iter_from(start).map(|(_, piece)| piece);
         let ghosts = pieces.take(if is_last { most } else { 0 }).take_while(|piece| !piece.is_live());
+        let ghosts = ghosts.filter(|piece| !self.is_frozen(*piece));
         (left.unwrap_or(START), ghosts.map(|piece| (piece.first(), piece.last())))
     }
 

@@ -176,10 +176,13 @@ impl<C: Items + ?Sized> Sequence<C> {
         let (mut gap, mut left) = (self.tree.first().unwrap_or(Place { leaf: 0, at: 0 }), START);
         let there = match (behind, index.checked_sub(1)) {
             (Some(START), _) | (None, None) => None,
-            (Some(behind), _) => self.place_of(behind).map(|(place, before)| (place, before + 1)),
-            (None, Some(index)) => {
-                let (place, start) = self.locate(index);
-                Some((place, (index + 1 - start) as u64))
+            (behind, index) => {
+                // It may have lost its place just now.
+                let there = behind.and_then(|behind| self.place_of(behind));
+                there.map(|(place, before)| (place, before + 1)).or_else(|| {
+                    let (place, start) = self.locate(index?);
+                    Some((place, (index? + 1 - start) as u64))
+                })
             }
         };
         if let Some((place, len)) = there {

@@ -27,6 +27,7 @@ mod runs;
 mod tests;
 mod tree;
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex};
@@ -63,6 +64,8 @@ pub(crate) struct Sequence<C: Items + ?Sized = str> {
     cursor: Cursor,
     /// Live pieces that have no place until all is built anew.
     unplaced: Vec<Piece>,
+    /// Elements that have a place also where nothing hangs on them: marks stand by them.
+    needed: BTreeSet<LocalDot>,
     /// Whether all must be built anew before anything is read.
     is_stale: bool,
     /// How often all has been built anew.
@@ -81,6 +84,7 @@ impl<C: Items + ?Sized> Clone for Sequence<C> {
             contents: self.contents.clone(),
             cursor: self.cursor,
             unplaced: self.unplaced.clone(),
+            needed: self.needed.clone(),
             is_stale: self.is_stale,
             built: self.built,
             passed: self.passed,
@@ -97,6 +101,7 @@ impl<C: Items + ?Sized> Default for Sequence<C> {
             contents: Contents::default(),
             cursor: Cursor::NOWHERE,
             unplaced: Vec::new(),
+            needed: BTreeSet::new(),
             is_stale: false,
             built: 0,
             passed: 0,

@@ -198,6 +198,39 @@ impl<C: Items + ?Sized> Sequence<C> {
         }
     }
 
+    /// Has an element have a place from now on, once its run is known, whatever becomes of it.
+    pub(crate) fn need(&mut self, element: LocalDot) {
+        if self.needed.insert(element) {
+            self.give_place(element);
+        }
+    }
+
+    /// It is needed no more.
+    pub(crate) fn leave(&mut self, element: LocalDot) {
+        self.needed.remove(&element);
+    }
+
+    /// Has what is needed have a place that came before its run did.
+    pub(crate) fn place_needed(&mut self) {
+        let is_missing = |element: &&LocalDot| self.place_of(**element).is_none();
+        let missing: Vec<LocalDot> = self.needed.iter().filter(is_missing).copied().collect();
+        missing.into_iter().for_each(|element| self.give_place(element));
+        self.settle();
+    }
+
+    fn give_place(&mut self, element: LocalDot) {
+        let is_known = self.rows.run(element).head > 0;
+        if self.is_stale || !is_known || self.place_of(element).is_some() {
+            return;
+        }
+        self.cursor = Cursor::NOWHERE;
+        let Some(gap) = self.reach(element) else { return };
+        self.is_odd |= self.rows.is_head(element);
+        self.skip(gap, before(element), after(element, 1));
+        let row = self.rows.row(element.replica());
+        row.last = row.last.max(element.counter());
+    }
+
     /// The last element with a place in the run of one that has none.
     pub(super) fn end_before(&self, element: LocalDot) -> Option<LocalDot> {
         let end = self.last_before(element);
@@ -382,7 +415,8 @@ impl<C: Items + ?Sized> Sequence<C> {
         // What hangs behind any of them may stand behind the last: the rest of a run is a sibling, and may come before.
         let hangs = previous.is_some_and(|previous| piece.contains(self.rows.right(previous.first())))
             || next.is_some_and(|(_, next)| piece.contains(self.rows.left(next.first())));
-        if hangs || self.tree.is_single(place.leaf) {
+        let is_needed = self.needed.range(first..=last).next().is_some();
+        if hangs || is_needed || self.tree.is_single(place.leaf) {
             return false;
         }
         self.tree.remove(place);

@@ -42,7 +42,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum What {
-    /// A key of a map is there that was not, with this value.
+    /// A key of a map is there that was not, with this value. Marks of texts in it are to be read there ([`Text::runs`](crate::Text::runs)).
     Added(Plain),
     /// A key of a map is no longer there.
     Removed,

@@ -217,19 +217,23 @@ impl DotStore for Text {
             && (self.marks.is_some() || below.has_children())
         {
             self.marks.get_or_insert_default().take_in(below, &mut self.body, join);
+            if !join.is_slice() {
+                self.body.settle();
+            }
         }
         self.changed_below();
     }
 
     fn settle(&mut self) {
         self.body.settle();
+        self.body.sequence.place_needed();
         self.changed_below();
     }
 
     fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
         self.body.retain(keep);
         if let Some(marks) = &mut self.marks {
-            marks.retain(keep);
+            marks.retain(&mut self.body, keep);
         }
         self.changed_below();
     }
@@ -237,7 +241,7 @@ impl DotStore for Text {
     fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
         self.body.drop_covered(cover, join);
         if let Some(marks) = &mut self.marks {
-            marks.drop_covered(cover, join);
+            marks.drop_covered(&mut self.body, cover, join);
         }
         self.changed_below();
     }

@@ -17,6 +17,9 @@ const NEAR: usize = 64;
 /// So many letters by which marks stand.
 const MOST: usize = 32;
 
+/// So many marks are weighed.
+const MOST_MARKS: usize = 64;
+
 /// The gaps that a mark lies over, from the first to before the last.
 struct Over<'m> {
     mark: &'m Mark,
@@ -33,16 +36,15 @@ impl Marks {
         let (left, ghosts) = body.sequence.between(at, NEAR);
         let mut gaps: Vec<LocalDot> = [left].into();
         let mut over: BTreeMap<LocalDot, Over<'_>> = BTreeMap::new();
-        for (first, last) in ghosts {
+        'ghosts: for (first, last) in ghosts {
             let from = (first, false, LocalDot::from_bits(0));
             let to = (last, true, LocalDot::from_bits(u64::MAX));
             for &(letter, is_behind, dot) in self.anchors.range(from..=to) {
-                if gaps.last() != Some(&letter) {
-                    if gaps.len() == MOST {
-                        break;
-                    }
-                    gaps.push(letter);
+                let is_new = gaps.last() != Some(&letter);
+                if gaps.len() + usize::from(is_new) > MOST || over.len() == MOST_MARKS {
+                    break 'ghosts;
                 }
+                gaps.extend(is_new.then_some(letter));
                 let mark = &self.marks[&dot];
                 let over = over.entry(dot).or_insert_with(|| {
                     let span = Self::span(body, dot, mark);

@@ -89,11 +89,12 @@ impl Marks {
         self.era += 1;
     }
 
-    fn insert(&mut self, dot: LocalDot, mark: Mark) {
+    fn insert(&mut self, body: &mut Body, dot: LocalDot, mark: Mark) {
         if self.marks.contains_key(&dot) {
             return;
         }
         for anchor in [mark.start, mark.end] {
+            anchor.letter.into_iter().for_each(|letter| body.sequence.need(letter));
             self.anchors.extend(anchor.letter.map(|letter| (letter, anchor.is_behind, dot)));
         }
         let group = self.groups.entry(Arc::clone(&mark.name)).or_default();
@@ -102,11 +103,15 @@ impl Marks {
         self.marks.insert(dot, mark);
     }
 
-    fn remove(&mut self, dot: LocalDot) -> Option<Mark> {
+    fn remove(&mut self, body: &mut Body, dot: LocalDot) -> Option<Mark> {
         let mark = self.marks.remove(&dot)?;
         for anchor in [mark.start, mark.end] {
             if let Some(letter) = anchor.letter {
                 self.anchors.remove(&(letter, anchor.is_behind, dot));
+                let from = (letter, false, LocalDot::from_bits(0));
+                if self.anchors.range(from..).next().is_none_or(|(other, ..)| *other != letter) {
+                    body.sequence.leave(letter);
+                }
             }
         }
         if let Some(group) = self.groups.get_mut(&mark.name) {
@@ -128,7 +133,11 @@ impl Marks {
                 before + usize::from(anchor.is_behind && is_there)
             }
         };
-        let start = place(mark.start, 0);
-        Span { start, end: place(mark.end, body.len()).max(start), mark: dot }
+        // What stood by letters of which nothing is known any more stands nowhere.
+        let is_known = |anchor: &Anchor| anchor.letter.is_none_or(|letter| body.sequence.head_of(letter) > 0);
+        let is_somewhere = [mark.start, mark.end].iter().all(is_known);
+        let (start, end) =
+            if is_somewhere { (place(mark.start, 0), place(mark.end, body.len())) } else { (0, 0) };
+        Span { start, end: end.max(start), mark: dot }
     }
 }

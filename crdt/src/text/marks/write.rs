@@ -117,6 +117,9 @@ impl Mut<'_, Text> {
     }
 }
 
+/// So many marks that are replaced at once are not taken out of what is known of the others one by one.
+const MANY: usize = 64;
+
 /// Writes marks of one name.
 struct Hand<'h> {
     marks: &'h mut Marks,
@@ -129,14 +132,15 @@ struct Hand<'h> {
 impl Hand<'_> {
     fn lay(&mut self, range: Range<usize>, expand: Expand, value: &Scalar) {
         let (within, is_over) = self.marks.replaced(self.body, &self.name, &range);
+        if within.len() > MANY {
+            self.marks.forget_spans(&self.name);
+        }
         within.into_iter().for_each(|dot| self.cover(dot));
         if *value == Scalar::Null && !is_over {
             return;
         }
-        let mut order = self.marks.top(&self.name) + 1;
-        if order > MAX_ORDER {
-            order = self.renumber() + 1;
-        }
+        // Nobody honest gets to the end of it; there ids decide.
+        let order = (self.marks.top(&self.name) + 1).min(MAX_ORDER);
         self.put(&range, expand, order, value);
     }
 
@@ -174,30 +178,7 @@ impl Hand<'_> {
         self.tx.draft.put(place, dot, |out| out.extend_from_slice(&told));
         let (name, value) = (Arc::clone(&self.name), value.clone());
         let span = Span { start: range.start, end: range.end, mark: dot };
-        self.marks.lay(Mark { name, dot: here, told, order, start, end, value }, span);
-    }
-
-    /// Tells all marks of the name anew, with orders as low as can be; yields the highest.
-    fn renumber(&mut self) -> u64 {
-        let marks = self.marks.spans(self.body, &self.name);
-        let mut marks: Vec<(Mark, Span)> = marks.map(|(mark, span)| (mark.clone(), span)).collect();
-        marks.sort_by(|(a, _), (b, _)| Marks::order(self.body, a, b));
-        let mut order = 0;
-        for (mark, span) in marks {
-            self.cover(span.mark);
-            if span.start < span.end {
-                order += 1;
-                let expand = match (mark.start.letter.is_none() || mark.start.is_behind, !mark.end.is_behind)
-                {
-                    (false, false) => Expand::None,
-                    (true, false) => Expand::Before,
-                    (false, true) => Expand::After,
-                    (true, true) => Expand::Both,
-                };
-                self.put(&(span.start..span.end), expand, order, &mark.value);
-            }
-        }
-        order
+        self.marks.lay(self.body, Mark { name, dot: here, told, order, start, end, value }, span);
     }
 }
 
@@ -218,12 +199,19 @@ impl Marks {
         group.spans.as_ref().map_or_else(Default::default, |(_, spans)| spans.replaced(part))
     }
 
+    /// What marks of a name lie over is to be looked up anew.
+    fn forget_spans(&mut self, name: &str) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.spans = None;
+        }
+    }
+
     /// Takes out a mark, where it is known what the others of its name lie over.
-    fn take(&mut self, body: &Body, dot: LocalDot) -> Option<Mark> {
+    fn take(&mut self, body: &mut Body, dot: LocalDot) -> Option<Mark> {
         let mark = self.marks.get(&dot)?;
         let span = Self::span(body, dot, mark);
         let spans = self.groups.get_mut(&mark.name).and_then(|group| group.spans.take());
-        let mark = self.remove(dot)?;
+        let mark = self.remove(body, dot)?;
         if let (Some(group), Some((era, mut spans))) = (self.groups.get_mut(&mark.name), spans) {
             spans.remove(&span);
             group.spans = Some((era, spans));
@@ -232,10 +220,10 @@ impl Marks {
     }
 
     /// Puts a new mark in that lies over this part.
-    fn lay(&mut self, mark: Mark, span: Span) {
+    fn lay(&mut self, body: &mut Body, mark: Mark, span: Span) {
         let name = Arc::clone(&mark.name);
         let spans = self.groups.get_mut(&name).and_then(|group| group.spans.take());
-        self.insert(span.mark, mark);
+        self.insert(body, span.mark, mark);
         let (Some(group), era) = (self.groups.get_mut(&name), self.era) else { return };
         let mut spans = spans.unwrap_or_else(|| (era, Spans::default()));
         spans.1.insert(span);
