@@ -111,6 +111,8 @@ pub const ALL: &[Goal] = &[
     goal("text", "catch_up.cpu", Best, "catch_up.cpu", 1.0),
     goal("text", "catch_up_each.cpu", Best, "catch_up_each.cpu", 2.0),
     goal("text", "merge.cpu", Best, "merge.cpu", 1.0),
+    goal("marks", "each.cpu", Best, "each.cpu", 0.7),
+    goal("marks", "typing.cpu", Best, "typing.cpu", 0.7),
     goal("list", "random.cpu", Best, "random.cpu", 0.5),
     goal("list", "append.cpu", Best, "append.cpu", 0.5),
     goal("list", "random_read.cpu", Best, "random_read.cpu", 0.5),

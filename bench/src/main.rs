@@ -83,7 +83,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if arguments.lines && pairs.iter().any(|(workload, _)| workload.name == workloads::TEXT) {
+    if arguments.lines && pairs.iter().any(|(workload, _)| workloads::RECORDED.contains(&workload.name)) {
         eprintln!("{}", traces::origin());
     }
     let mut results = run::all(&pairs, arguments.runs, Duration::from_secs(arguments.patience));

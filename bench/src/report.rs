@@ -220,7 +220,7 @@ impl<'o> Report<'o> {
                 }
             }
         }
-        if workload == workloads::TEXT {
+        if workloads::RECORDED.contains(&workload) {
             let _ = writeln!(text, "  {}", traces::origin());
         }
     }

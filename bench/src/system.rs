@@ -3,6 +3,8 @@
 //! Every call does a whole section's work, so that calling through a trait object costs nothing that could be measured.
 //! What a library cannot do it answers with the reason.
 
+use std::ops::Range;
+
 /// A result, or why there is none.
 pub type Na<T> = Result<T, &'static str>;
 
@@ -289,6 +291,32 @@ pub struct Edit {
     pub insert: String,
 }
 
+/// The name of the mark that is counted.
+pub const BOLD: &str = "bold";
+
+/// The name of a link. Alone of the marks it does not go on where somebody types at its end.
+pub const LINK: &str = "link";
+
+/// What a mark says.
+#[derive(Debug, Clone)]
+pub enum Says {
+    /// That what it lies over is bold, or whatever its name is.
+    Yes,
+    /// Where a link leads to.
+    To(String),
+}
+
+/// A mark that is laid over a part of a text.
+#[derive(Debug, Clone)]
+pub struct Marking {
+    /// Over which letters.
+    pub part: Range<usize>,
+    /// Its name.
+    pub name: &'static str,
+    /// What it says; `None` takes away what marks of its name say there.
+    pub says: Option<Says>,
+}
+
 /// A text.
 pub trait Text: Replicated {
     /// Makes all edits, as one transaction where there are any.
@@ -304,6 +332,16 @@ pub trait Text: Replicated {
 
     /// What it reads.
     fn read(&mut self) -> String;
+
+    /// Lays one mark, as a transaction, and gives the delta in bytes: none where that changes nothing.
+    fn mark(&mut self, _marking: &Marking) -> Na<Vec<u8>> {
+        Err(NO_MARKS)
+    }
+
+    /// What it reads in runs of which all letters have the same marks, and of each whether it is [`BOLD`].
+    fn runs(&mut self) -> Na<Vec<(String, bool)>> {
+        Err(NO_MARKS)
+    }
 }
 
 /// A value that is inserted before the element at a place, or at the end.
@@ -365,6 +403,7 @@ pub trait Tree: Replicated {
     fn read(&mut self) -> Vec<(i64, usize)>;
 }
 
+const NO_MARKS: &str = "has no marks";
 const IN_ONE: &str = "is measured in one transaction";
 
 /// A replica that does what its field does, or what it points to.

@@ -5,8 +5,8 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, GCounter,
-    GMap, GSet, Limits, List, LwwMap, LwwRegister, MaxRegister, MinRegister, MovableList, Mut, MvRegister,
-    NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Since, Text, Tree, TwoPhaseSet,
+    GMap, GSet, Limits, List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList, Mut,
+    MvRegister, NodeId, PnCounter, RemoveWinsSet, Replica, ReplicaId, Since, Text, Tree, TwoPhaseSet,
 };
 
 use crate::callgrind::counted;
@@ -36,6 +36,7 @@ pub const ALL: &[Workload] = &[
     Workload { name: "doc_edits", run: doc_edits },
     Workload { name: "types_each", run: types_each },
     Workload { name: "text_each", run: text_each },
+    Workload { name: "marks_each", run: marks_each },
     Workload { name: "list_each", run: list_each },
     Workload { name: "movable_each", run: movable_each },
     Workload { name: "tree_each", run: tree_each },
@@ -138,6 +139,36 @@ fn text_each() -> Bytes {
         (0..2_000).map(edit).collect()
     });
     assert!(ann.len() > 1_000 && ann.to_string() == bob.to_string());
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
+}
+
+/// 500 marks over a text of 4 000 letters, some taken away again, and 500 letters typed and some deleted among them, in turns, each in a
+/// transaction of its own whose delta is encoded and taken in by another replica; then read in runs.
+fn marks_each() -> Bytes {
+    let (mut ann, mut bob) = (replica::<Text>(1), replica::<Text>(2));
+    let (_, delta) = ann.update(|text| text.push(&words(7, 250).concat()));
+    bob.merge(delta).expect("nothing is missing");
+    let (deltas, runs) = counted(|| {
+        let edit = |nth| {
+            let random = mixed(13, nth) as usize;
+            let at = (random >> 8) % (ann.len() - 100);
+            let part = at..at + 1 + (random >> 32) % 100;
+            let write = |text: &mut Mut<'_, Text>| match random % 16 {
+                0 => text.unmark(part, MarkKind::BOLD),
+                1..4 => text.mark(part, MarkKind::BOLD, true),
+                4..6 => text.mark(part, MarkKind::ITALIC, true),
+                6..8 => text.mark(part, MarkKind::LINK, nth as i64),
+                8 => text.delete(at..at + 2),
+                _ => text.insert(at, "x"),
+            };
+            let delta = ann.try_update(write).expect("it is within the text").1.encode_body();
+            take_in(&mut bob, &delta);
+            delta
+        };
+        let deltas: Vec<Vec<u8>> = (0..1_000).map(edit).collect();
+        (deltas, bob.runs().count())
+    });
+    assert!(runs > 100 && ann.runs().eq(bob.runs()));
     vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
 }
 

@@ -34,6 +34,7 @@ impl System for Automerge {
             Remark { place: "map/save", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "nested/save", same_promise: true, text: "the full history, deflated already" },
             Remark { place: "text/save", same_promise: true, text: "the full history, deflated already" },
+            Remark { place: "marks/save", same_promise: true, text: "the full history, deflated already" },
         ]
     }
 

@@ -46,6 +46,16 @@ impl System for Loro {
                 text: "Snapshot: with its history, lz4 in it already",
             },
             Remark { place: "text/catch_up", same_promise: true, text: "in one: Snapshot" },
+            Remark {
+                place: "marks/each",
+                same_promise: true,
+                text: "writes nothing where all letters say it already",
+            },
+            Remark {
+                place: "marks/save",
+                same_promise: true,
+                text: "Snapshot: with its history, lz4 in it already",
+            },
         ]
     }
 

@@ -32,6 +32,11 @@ impl System for Yrs {
                 text: "iterates in no order: collects and sorts",
             },
             Remark { place: "text/save", same_promise: true, text: "in the v2 encoding, half as long as v1" },
+            Remark {
+                place: "marks",
+                same_promise: true,
+                text: "knows no mark that does not go on at its end: links do; saved in the v2 encoding",
+            },
         ]
     }
 

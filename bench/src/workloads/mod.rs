@@ -4,6 +4,7 @@ mod counter;
 mod growth;
 mod list;
 mod map;
+mod marks;
 mod moves;
 mod nested;
 mod overwrite;
@@ -41,8 +42,11 @@ pub struct Workload {
     pub run: fn(&dyn System, &mut Meter) -> Result<(), Stop>,
 }
 
-/// The one whose inputs are recordings.
-pub const TEXT: &str = "text";
+const TEXT: &str = "text";
+const MARKS: &str = "marks";
+
+/// Those whose inputs are recordings.
+pub const RECORDED: [&str; 2] = [TEXT, MARKS];
 
 /// All of them, in the order of the report.
 pub const ALL: &[Workload] = &[
@@ -85,6 +89,11 @@ pub const ALL: &[Workload] = &[
         name: TEXT,
         about: "a paper of 260 000 edits, typed, sent edit by edit, stored; two who type at once, and who merge",
         run: text::run,
+    },
+    Workload {
+        name: MARKS,
+        about: "10 000 random marks over that paper, then 10 000 letters at random places, a delta each, taken in one by one",
+        run: marks::run,
     },
     Workload {
         name: "list",

@@ -39,7 +39,7 @@ pub use position::{BadPosition, Position};
 pub use quill::{BadQuill, QuillAttributes, QuillDelta, QuillOp};
 pub use snapshot::{TextEdit, TextSnapshot};
 
-/// Text that many type at once, with [marks](Mut::mark) if it is more than plain.
+/// Text that many type at once, with marks ([`runs`](Text::runs)) if it is more than plain.
 ///
 /// ```
 /// use tombolo_crdt::{Replica, ReplicaId, Text};

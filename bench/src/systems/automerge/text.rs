@@ -1,10 +1,12 @@
 //! Text.
 
-use automerge::ReadDoc;
+use automerge::iter::Span;
+use automerge::marks::{ExpandMark, Mark};
 use automerge::transaction::Transactable;
+use automerge::{ReadDoc, ScalarValue};
 
 use super::object::Object;
-use crate::system::{Edit, Na, Text};
+use crate::system::{BOLD, Edit, LINK, Marking, Na, Says, Text};
 
 /// How many letters it is given at most: each costs about ten microseconds.
 const MANY: usize = 1_000_000;
@@ -40,5 +42,35 @@ impl Text for Object {
     fn read(&mut self) -> String {
         let (doc, text) = self.doc();
         doc.text(text).expect("it is a text")
+    }
+
+    fn mark(&mut self, marking: &Marking) -> Na<Vec<u8>> {
+        let Marking { part, name, says } = marking;
+        let expand = if *name == LINK { ExpandMark::None } else { ExpandMark::After };
+        let value = match says {
+            None => ScalarValue::Null,
+            Some(Says::Yes) => ScalarValue::Boolean(true),
+            Some(Says::To(place)) => ScalarValue::from(place.as_str()),
+        };
+        self.write(|transaction, text| {
+            let mark = Mark::new((*name).to_owned(), value, part.start, part.end);
+            transaction.mark(text, mark, expand).expect("it fits");
+        });
+        Ok(self.last())
+    }
+
+    fn runs(&mut self) -> Na<Vec<(String, bool)>> {
+        let (doc, text) = self.doc();
+        let run = |span: Span| match span {
+            Span::Text { text, marks } => {
+                let is_bold = |(name, value): (&str, &ScalarValue)| {
+                    name == BOLD && *value == ScalarValue::Boolean(true)
+                };
+                let is_bold = marks.is_some_and(|marks| marks.iter().any(is_bold));
+                (text, is_bold)
+            }
+            Span::Block(block) => panic!("{block:?} in place of a run"),
+        };
+        Ok(doc.spans(text).expect("it is a text").map(run).collect())
     }
 }

@@ -1,9 +1,11 @@
 //! Text: what is saved, and sent to somebody who has nothing, is a snapshot: the state, and the history beside it.
 
-use loro::{ExportMode, LoroText, VersionVector};
+use loro::{
+    ExpandType, ExportMode, LoroText, LoroValue, StyleConfig, StyleConfigMap, TextDelta, VersionVector,
+};
 
 use super::Document;
-use crate::system::{Edit, Na, Replicated, Text};
+use crate::system::{BOLD, Edit, LINK, Marking, Na, Replicated, Says, Text};
 
 pub struct Writing {
     document: Document,
@@ -13,6 +15,10 @@ pub struct Writing {
 impl Writing {
     pub fn new(replica: u64) -> Self {
         let document = Document::new(replica);
+        let mut styles = StyleConfigMap::new();
+        styles.insert(LINK.into(), StyleConfig { expand: ExpandType::None });
+        document.doc.config_text_style(styles);
+        document.doc.config_default_text_style(Some(StyleConfig { expand: ExpandType::After }));
         let text = document.doc.get_text("text");
         Self { document, text }
     }
@@ -46,7 +52,9 @@ impl Replicated for Writing {
     }
 
     fn apply(&mut self, bytes: &[u8]) {
-        self.document.apply(bytes);
+        if !bytes.is_empty() {
+            self.document.apply(bytes);
+        }
     }
 }
 
@@ -66,5 +74,30 @@ impl Text for Writing {
 
     fn read(&mut self) -> String {
         self.text.to_string()
+    }
+
+    fn mark(&mut self, marking: &Marking) -> Na<Vec<u8>> {
+        self.document.updates();
+        let Marking { part, name, says } = marking;
+        match says {
+            None => self.text.unmark(part.clone(), name),
+            Some(Says::Yes) => self.text.mark(part.clone(), name, true),
+            Some(Says::To(place)) => self.text.mark(part.clone(), name, place.as_str()),
+        }
+        .expect("it fits");
+        self.document.doc.commit();
+        // None where all letters say that already.
+        Ok(self.document.updates().pop().unwrap_or_default())
+    }
+
+    fn runs(&mut self) -> Na<Vec<(String, bool)>> {
+        let run = |run: TextDelta| match run {
+            TextDelta::Insert { insert, attributes } => {
+                let value = attributes.as_ref().and_then(|marks| marks.get(BOLD));
+                (insert, value == Some(&LoroValue::Bool(true)))
+            }
+            other => panic!("{other:?} in place of a run"),
+        };
+        Ok(self.text.to_delta().into_iter().map(run).collect())
     }
 }

@@ -1,9 +1,9 @@
 //! Text.
 
-use tombolo_crdt::{Mut, Text as Type};
+use tombolo_crdt::{Expand, MarkKind, Mut, Scalar, Text as Type};
 
 use super::{Of, in_session};
-use crate::system::{Edit, Na, Text};
+use crate::system::{BOLD, Edit, LINK, Marking, Na, Says, Text};
 
 fn make(text: &mut Mut<'_, Type>, edit: &Edit) {
     text.replace(edit.at..edit.at + edit.delete, &edit.insert).expect("it fits");
@@ -21,5 +21,22 @@ impl Text for Of<Type> {
 
     fn read(&mut self) -> String {
         self.0.to_string()
+    }
+
+    fn mark(&mut self, marking: &Marking) -> Na<Vec<u8>> {
+        let Marking { part, name, says } = marking;
+        let kind = if *name == LINK { MarkKind::LINK } else { MarkKind::new(name, Expand::After) };
+        let value = match says {
+            None => Scalar::Null,
+            Some(Says::Yes) => Scalar::Bool(true),
+            Some(Says::To(place)) => Scalar::from(place.as_str()),
+        };
+        let (_, delta) = self.0.try_update(|text| text.mark(part.clone(), kind, value)).expect("it fits");
+        Ok(in_session(&delta, &self.1))
+    }
+
+    fn runs(&mut self) -> Na<Vec<(String, bool)>> {
+        let is_bold = |value: &&Scalar| **value == Scalar::Bool(true);
+        Ok(self.0.runs().map(|run| (run.text, run.marks.get(BOLD).is_some_and(is_bold))).collect())
     }
 }

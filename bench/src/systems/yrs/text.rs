@@ -1,10 +1,12 @@
 //! Text: saved in the v2 encoding, which is half as long for it; updates in v1.
 
+use yrs::types::Attrs;
+use yrs::types::text::{Diff, YChange};
 use yrs::updates::decoder::Decode;
-use yrs::{GetString, ReadTxn, StateVector, Text as _, TextRef, Transact, TransactionMut, Update};
+use yrs::{Any, GetString, Out, ReadTxn, StateVector, Text as _, TextRef, Transact, TransactionMut, Update};
 
 use super::Document;
-use crate::system::{Edit, Na, Replicated, Text};
+use crate::system::{BOLD, Edit, Marking, Na, Replicated, Says, Text};
 
 /// How many edits one transaction can hold: its cost grows with the square of them.
 const MANY: usize = 10_000;
@@ -74,5 +76,30 @@ impl Text for Writing {
 
     fn read(&mut self) -> String {
         self.text.get_string(&self.document.doc.transact())
+    }
+
+    fn mark(&mut self, marking: &Marking) -> Na<Vec<u8>> {
+        let Marking { part, name, says } = marking;
+        let value = match says {
+            None => Any::Null,
+            Some(Says::Yes) => Any::Bool(true),
+            Some(Says::To(place)) => Any::from(place.as_str()),
+        };
+        let mut transaction = self.document.doc.transact_mut();
+        let marks = Attrs::from([((*name).into(), value)]);
+        self.text.format(&mut transaction, part.start as u32, part.len() as u32, marks);
+        Ok(transaction.encode_update_v1())
+    }
+
+    fn runs(&mut self) -> Na<Vec<(String, bool)>> {
+        let run = |Diff { insert, attributes, .. }: Diff<YChange>| {
+            let value = attributes.as_ref().and_then(|marks| marks.get(BOLD));
+            match insert {
+                Out::Any(Any::String(text)) => (text.to_string(), value == Some(&Any::Bool(true))),
+                other => panic!("{other:?} in place of a run"),
+            }
+        };
+        let transaction = self.document.doc.transact();
+        Ok(self.text.diff(&transaction, YChange::identity).into_iter().map(run).collect())
     }
 }
