@@ -272,11 +272,11 @@ impl DotStore for Text {
 
     fn remembered(&self, sweep: &mut Sweep<'_>) {
         sweep.letters(self.len());
-        let needed = self.marks.as_ref().map_or_else(BTreeSet::new, |marks| marks.needed(&self.body));
+        let needed = self.marks.as_ref().map_or_else(BTreeSet::new, |marks| {
+            let going = marks.remembered(sweep, &self.body);
+            marks.needed(&self.body, &going)
+        });
         self.body.remembered(sweep, &BTreeSet::new(), &needed);
-        if let Some(marks) = &self.marks {
-            marks.remembered(sweep, &self.body);
-        }
     }
 
     fn look(&self, _: Look<'_>) -> Seen {

@@ -344,8 +344,9 @@ impl<T: Crdt, O: Clone> World<T, O> {
         assert_eq!(garbage.items - garbage.removals, after.items - after.removals);
         if !delta.is_empty() {
             assert!(garbage.removals > 0, "what is forgotten was counted");
-            // Or what is fading has been named, which goes with it; where elements are moved, as much may be named as goes.
-            let moves = ["MovableList", "Tree", "Doc"].iter().any(|name| T::type_name().contains(name));
+            // Or what is fading has been named, which goes with it; where elements are moved or marked, as much may be named as goes.
+            let moves =
+                ["MovableList", "Tree", "Text", "Doc"].iter().any(|name| T::type_name().contains(name));
             assert!(moves || after.removals != garbage.removals);
             self.shadows[at].merge(opaque(&delta)).expect("there is room");
             self.written.push(delta.clone());

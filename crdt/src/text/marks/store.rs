@@ -89,19 +89,21 @@ impl Marks {
         })
     }
 
-    /// The heads of the runs that it must be known of where they stand.
-    pub(in super::super) fn needed(&self, body: &Body) -> BTreeSet<LocalDot> {
-        let letters = self.anchors.iter().map(|(letter, ..)| *letter);
+    /// The heads of the runs that it must be known of where they stand, once the marks that are `going` have gone.
+    pub(in super::super) fn needed(&self, body: &Body, going: &BTreeSet<LocalDot>) -> BTreeSet<LocalDot> {
+        let anchors = self.anchors.iter().filter(|(.., dot)| !going.contains(dot));
+        let letters = anchors.map(|(letter, ..)| *letter);
         letters.map(|letter| LocalDot::new(letter.replica(), body.sequence.head_of(letter))).collect()
     }
 
     /// Names the marks of which nothing is read, once all know all that is known here, and what was deleted with it: those over nothing, and those that take
-    /// away what is not there any more.
-    pub(in super::super) fn remembered(&self, sweep: &mut Sweep<'_>, body: &Body) {
+    /// away what is not there any more. Yields them.
+    pub(in super::super) fn remembered(&self, sweep: &mut Sweep<'_>, body: &Body) -> BTreeSet<LocalDot> {
+        let mut going = BTreeSet::new();
         sweep.naming(self.marks.keys().copied());
         // SUBTLE: a deletion leaves no dot, and where it is not known what was typed may be read with one of these.
         if !sweep.is_all_stable() {
-            return;
+            return going;
         }
         for name in self.groups.keys() {
             let mut marks: Vec<(&Mark, Span)> = self.spans(body, name).collect();
@@ -111,7 +113,7 @@ impl Marks {
             for (mark, Span { start, end, mark: dot }) in marks {
                 let is_over = below.range(..end).next_back().is_some_and(|(_, end)| *end > start);
                 if start == end || mark.value == Scalar::Null && !is_over {
-                    sweep.let_go([dot].into_iter());
+                    going.insert(dot);
                     continue;
                 }
                 let (mut low, mut high) = (start, end);
@@ -124,6 +126,8 @@ impl Marks {
                 below.insert(low, high);
             }
         }
+        sweep.let_go(going.iter().copied());
+        going
     }
 
     /// The dots of the marks of a name.
