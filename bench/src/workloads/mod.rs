@@ -32,6 +32,9 @@ impl From<&'static str> for Stop {
     }
 }
 
+/// Two replicas.
+type Two<T> = (Box<T>, Box<T>);
+
 /// A workload.
 pub struct Workload {
     /// How it is called.

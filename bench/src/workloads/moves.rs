@@ -1,6 +1,6 @@
 //! A list whose elements are moved.
 
-use super::{Stop, both, check, sorted};
+use super::{Stop, Two, both, check, sorted};
 use crate::inputs;
 use crate::meter::{Meter, Unit};
 use crate::system::{Movable, Shift, System};
@@ -67,7 +67,7 @@ fn merge(system: &dyn System, meter: &mut Meter, values: &[i64], shifts: &[Shift
 }
 
 /// Two replicas of the same list.
-fn two(system: &dyn System, values: &[i64]) -> Result<(Box<dyn Movable>, Box<dyn Movable>), Stop> {
+fn two(system: &dyn System, values: &[i64]) -> Result<Two<dyn Movable>, Stop> {
     let (mut ann, mut bob) = (system.movable(1)?, system.movable(2)?);
     ann.fill(values);
     let version = bob.version();

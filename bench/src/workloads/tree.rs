@@ -1,6 +1,6 @@
 //! A tree whose nodes are moved.
 
-use super::{Stop, both, check, sorted};
+use super::{Stop, Two, both, check, sorted};
 use crate::inputs;
 use crate::meter::{Meter, Unit};
 use crate::system::{Graft, System, Tree};
@@ -115,7 +115,7 @@ fn merge(system: &dyn System, meter: &mut Meter, parents: &[Option<usize>]) -> R
 }
 
 /// Two replicas of the same tree.
-fn two(system: &dyn System, parents: &[Option<usize>]) -> Result<(Box<dyn Tree>, Box<dyn Tree>), Stop> {
+fn two(system: &dyn System, parents: &[Option<usize>]) -> Result<Two<dyn Tree>, Stop> {
     let (mut ann, mut bob) = (system.tree(1)?, system.tree(2)?);
     ann.make(parents);
     let version = bob.version();
