@@ -5,36 +5,18 @@ mod markdown;
 #[path = "blocks/quill.rs"]
 mod quill;
 
-use tombolo_crdt::{BadPosition, BlockKind, Limits, MarkKind, Mut, Replica, ReplicaId, Text};
+use tombolo_crdt::{BadPosition, BlockKind, MarkKind, Mut, Replica, Text};
+use tombolo_tests::model::two::{self, id, two};
 
 const TASK: BlockKind = BlockKind::Task { done: false };
 
-fn id(number: u8) -> ReplicaId {
-    ReplicaId::from_bytes([number; 16])
-}
-
-/// Two who hold the same text.
-fn two(text: &str) -> [Replica<Text>; 2] {
-    let mut ann = Replica::<Text>::new(id(1));
-    let _ = ann.update(|all| all.push(text));
-    let bob = ann.fork(id(2));
-    [ann, bob]
-}
-
-/// What both write at the same time, merged; both must read the same.
+/// What both write at the same time, merged.
 fn at_once(
-    [ann, bob]: &mut [Replica<Text>; 2],
+    both: &mut [Replica<Text>; 2],
     hers: impl FnOnce(&mut Mut<'_, Text>) -> Result<(), BadPosition>,
     his: impl FnOnce(&mut Mut<'_, Text>) -> Result<(), BadPosition>,
 ) {
-    let (_, hers) = ann.try_update(hers).unwrap();
-    let (_, his) = bob.try_update(his).unwrap();
-    ann.merge(his).unwrap();
-    bob.merge(hers).unwrap();
-    assert_eq!(ann.encode(), bob.encode());
-    assert_eq!(blocks(ann), blocks(bob));
-    let again = Replica::<Text>::decode(id(9), &ann.encode(), &Limits::default()).unwrap();
-    assert_eq!(blocks(&again), blocks(ann));
+    two::at_once(both, blocks, |text| hers(text).unwrap(), |text| his(text).unwrap());
 }
 
 /// What lines read, what they are, and how far they are indented.

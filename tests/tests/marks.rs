@@ -3,34 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use tombolo_crdt::{Delta, Expand, Limits, MarkKind, Mut, Replica, ReplicaId, Scalar, Text, What};
+use tombolo_crdt::{Delta, Expand, Limits, MarkKind, Mut, Replica, Scalar, Text, What};
+use tombolo_tests::model::two::{self, again, id, two};
 
-fn id(number: u8) -> ReplicaId {
-    ReplicaId::from_bytes([number; 16])
-}
-
-/// Two who hold the same text.
-fn two(text: &str) -> [Replica<Text>; 2] {
-    let mut ann = Replica::<Text>::new(id(1));
-    let _ = ann.update(|all| all.push(text));
-    let bob = ann.fork(id(2));
-    [ann, bob]
-}
-
-/// What both write at the same time, merged; both must read the same.
+/// What both write at the same time, merged.
 fn at_once(
-    [ann, bob]: &mut [Replica<Text>; 2],
+    both: &mut [Replica<Text>; 2],
     hers: impl FnOnce(&mut Mut<'_, Text>),
     his: impl FnOnce(&mut Mut<'_, Text>),
 ) {
-    let (_, hers) = ann.update(hers);
-    let (_, his) = bob.update(his);
-    ann.merge(his).unwrap();
-    bob.merge(hers).unwrap();
-    assert_eq!(runs(ann), runs(bob));
-    assert_eq!(ann.encode(), bob.encode());
-    let again = Replica::<Text>::decode(id(9), &ann.encode(), &Limits::default()).unwrap();
-    assert_eq!(runs(&again), runs(ann));
+    two::at_once(both, runs, hers, his);
 }
 
 /// The runs, as `name:text` with what is not just `true`; plain ones as their text.
@@ -166,11 +148,6 @@ fn peritext_9_where_the_end_of_a_mark_was_deleted_what_is_typed_there_is_as_at_t
     }
 }
 
-/// The same text, read from bytes.
-fn again(text: &Replica<Text>, number: u8) -> Replica<Text> {
-    Replica::decode(id(number), &text.encode(), &Limits::default()).unwrap()
-}
-
 #[test]
 fn who_has_a_text_from_bytes_types_at_the_ends_of_marks_as_who_deleted_there() {
     let mut ann = Replica::<Text>::new(id(1));
@@ -293,6 +270,33 @@ fn who_marks_the_same_over_and_over_leaves_one_mark_and_who_takes_all_away_none(
     assert_eq!(ann.garbage().items, before + 2 - 3);
     while !ann.sweep(&ann.version()).is_empty() {}
     assert_eq!((ann.garbage().removals, runs(&ann)), (0, vec![" fox jumped.".to_owned()]));
+}
+
+#[test]
+fn many_marks_are_taken_away_at_once_and_what_is_laid_then_is_read() {
+    let [mut ann, _] = two(&"ab".repeat(300));
+    let before = ann.garbage().items;
+    let _ = ann.update(|text| {
+        (0..300).for_each(|nth| text.mark(2 * nth..2 * nth + 1, MarkKind::LINK, nth as i64).unwrap());
+        text.unmark(2..600, MarkKind::LINK).unwrap();
+        text.mark(0..4, MarkKind::LINK, "x").unwrap();
+        text.mark(3..5, MarkKind::LINK, "y").unwrap();
+    });
+    assert_eq!(ann.garbage().items, before + 2);
+    assert_eq!(runs(&ann), ["link=x:aba", "link=y:ba", &"ba".repeat(298)[..595]]);
+}
+
+#[test]
+fn what_is_inserted_with_marks_has_these_and_what_stood_there_goes_on_as_its_kind_does() {
+    const NOTE: MarkKind = MarkKind::new("note", Expand::None);
+    let [mut ann, _] = two("The fox jumped.");
+    let _ = ann.update(|text| text.mark(0..15, NOTE, true).unwrap());
+    let _ = ann.update(|text| text.insert_marked(7, "es", [(MarkKind::ITALIC, true.into())]).unwrap());
+    assert_eq!(runs(&ann), ["note:The fox", "italic:es", "note: jumped."]);
+    // At neither end of what is left.
+    let _ = ann.update(|text| text.insert(9, "+").unwrap());
+    let _ = ann.update(|text| text.insert(7, "-").unwrap());
+    assert_eq!(runs(&ann), ["note:The fox", "-", "italic:es+", "note: jumped."]);
 }
 
 #[test]
@@ -522,7 +526,7 @@ proptest! {
             let end = (start + len).min(ann.len());
             let value = if value == 0 { Scalar::Null } else { Scalar::Int(value) };
             let mut expected = before.clone();
-            let written = ann.update(|text| match what {
+            let _ = ann.update(|text| match what {
                 0 => { text.mark(start..end, kind.clone(), value.clone()).unwrap(); }
                 1 => { text.delete(start..end).unwrap(); }
                 2 => { text.replace(start..end, "xy").unwrap(); }
@@ -548,7 +552,6 @@ proptest! {
                     expected.splice(start..end, vec![new; len]);
                 }
             }
-            drop(written);
             let after: Vec<Option<Scalar>> = read(&ann).iter().map(|marks| marks.get(kind.name()).map(|value| (*value).clone())).collect();
             prop_assert_eq!(after, expected);
         }

@@ -3,7 +3,7 @@
 //! [`program`] runs random programs over a few replicas and checks, after every step, what must hold of any of them.
 //! [`history`] and [`definitions`] say what the types mean: values read off the full set of events and their
 //! happened-before, with no join and no dots in sight. [`scopes`] goes through all that can happen with a few operations, and
-//! [`catalogue`] has the operations of every type. [`placed`] says what movable lists and trees mean. [`laws`] are what joining must obey, and [`wire`] writes messages
+//! [`catalogue`] has the operations of every type. [`placed`] says what movable lists and trees mean. [`two`] write to a text at the same time. [`laws`] are what joining must obey, and [`wire`] writes messages
 //! by hand.
 
 pub mod catalogue;
@@ -13,6 +13,7 @@ pub mod laws;
 pub mod placed;
 pub mod program;
 pub mod scopes;
+pub mod two;
 pub mod wire;
 
 use proptest::prelude::ProptestConfig;

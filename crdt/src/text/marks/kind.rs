@@ -27,6 +27,15 @@ impl Expand {
         matches!(self, Self::After | Self::Both)
     }
 
+    pub(super) fn at(is_before: bool, is_after: bool) -> Self {
+        match (is_before, is_after) {
+            (false, false) => Self::None,
+            (true, false) => Self::Before,
+            (false, true) => Self::After,
+            (true, true) => Self::Both,
+        }
+    }
+
     /// That of what takes such a mark away: an end of what stays is one of what is taken away.
     pub(super) fn of_removal(self) -> Self {
         match self {
@@ -88,6 +97,10 @@ impl MarkKind {
         let is_known = |known: &str| known == name;
         let stays = ["link", "block", "indent"].into_iter().any(is_known) || name.starts_with("comment/");
         Self { name: Cow::Owned(name), expand: if stays { Expand::None } else { Expand::After } }
+    }
+
+    pub(super) fn of(name: &str, expand: Expand) -> Self {
+        Self { name: Cow::Owned(name.into()), expand }
     }
 
     /// Its name.

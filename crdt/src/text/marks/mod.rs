@@ -50,6 +50,14 @@ struct Mark {
     value: Scalar,
 }
 
+impl Mark {
+    /// The kind it is of: it goes on where the letters by which it stands are not its own.
+    fn kind(&self) -> MarkKind {
+        let is_before = self.start.letter.is_none() || self.start.is_behind;
+        MarkKind::of(&self.name, Expand::at(is_before, !self.end.is_behind))
+    }
+}
+
 /// Marks of one name.
 #[derive(Clone, Default, Debug)]
 struct Group {

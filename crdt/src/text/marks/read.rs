@@ -99,6 +99,11 @@ impl Text {
     /// What marks say of the letter at `at`; nothing at the end. Time with the number of marks.
     #[must_use]
     pub fn marks_at(&self, at: usize) -> TextMarks<'_> {
+        self.seen_at(at).into_iter().map(|(name, mark)| (name, &mark.value)).collect()
+    }
+
+    /// The marks that are read of the letter at `at`, by their names.
+    pub(super) fn seen_at(&self, at: usize) -> BTreeMap<&str, &Mark> {
         let mut found: BTreeMap<&str, &Mark> = BTreeMap::new();
         for (dot, mark) in self.marks.iter().flat_map(|marks| &marks.marks) {
             let Span { start, end, .. } = Marks::span(&self.body, *dot, mark);
@@ -110,7 +115,7 @@ impl Text {
             }
         }
         found.retain(|_, mark| mark.value != Scalar::Null);
-        found.into_iter().map(|(name, mark)| (name, &mark.value)).collect()
+        found
     }
 }
 

@@ -1,6 +1,9 @@
 //! Laying marks and taking them away.
 
+use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -82,22 +85,17 @@ impl Mut<'_, Text> {
         let before = self.state.len();
         self.put(at, text);
         let range = at..at + self.state.len() - before;
-        let meant: BTreeMap<MarkKind, Scalar> = marks.into_iter().collect();
-        self.mark_exactly(range, &meant);
-        Ok(())
-    }
-
-    /// Has a part that was just typed have these marks and no others.
-    pub(in super::super) fn mark_exactly(&mut self, range: Range<usize>, meant: &BTreeMap<MarkKind, Scalar>) {
-        let others = self.state.marks_at(range.start).into_keys().map(MarkKind::named);
-        let is_meant = |kind: &MarkKind| meant.keys().any(|meant| meant.name() == kind.name());
-        let others: Vec<MarkKind> = others.filter(|kind| !is_meant(kind)).collect();
-        others.iter().for_each(|kind| self.lay(range.clone(), kind, &Scalar::Null));
-        for (kind, value) in meant {
-            if self.state.marks_at(range.start).get(kind.name()) != Some(&value) {
-                self.lay(range.clone(), kind, value);
+        let mut meant: BTreeMap<String, (MarkKind, Scalar)> =
+            marks.into_iter().map(|(kind, value)| (kind.name().to_owned(), (kind, value))).collect();
+        for (name, mark) in self.state.seen_at(range.start) {
+            match meant.entry(name.to_owned()) {
+                Entry::Vacant(other) => _ = other.insert((mark.kind(), Scalar::Null)),
+                Entry::Occupied(same) if same.get().1 == mark.value => _ = same.remove(),
+                Entry::Occupied(_) => {}
             }
         }
+        meant.into_values().for_each(|(kind, value)| self.lay(range.clone(), &kind, &value));
+        Ok(())
     }
 
     /// Lays a mark over a part that there is, or takes it away.
