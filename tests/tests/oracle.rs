@@ -174,18 +174,20 @@ fn write_letter(text: &mut Mut<'_, Text>, (at, from_end, write): &(usize, bool, 
 struct Order {
     /// Pairs of which the first was seen before the second.
     seen: BTreeSet<(char, char)>,
+    written: BTreeSet<char>,
     twice: BTreeSet<char>,
 }
 
 impl Order {
+    fn write(&mut self, letter: char) {
+        if !self.written.insert(letter) {
+            self.twice.insert(letter);
+        }
+    }
+
     fn holds(&mut self, read: &[char]) {
         for (at, one) in read.iter().enumerate() {
-            for other in &read[at + 1..] {
-                if one == other {
-                    self.twice.insert(*one);
-                }
-                self.seen.insert((*one, *other));
-            }
+            self.seen.extend(read[at + 1..].iter().map(|other| (*one, *other)));
         }
         for (one, other) in read.iter().flat_map(|one| read.iter().map(move |other| (*one, *other))) {
             let is_told = !self.twice.contains(&one) && !self.twice.contains(&other);
@@ -410,7 +412,10 @@ proptest! {
             &program,
             write_letter,
             |(_, _, write), _, history, before| match write {
-                Some(letter) => vec![Deed::Add(place([letter]))],
+                Some(letter) => {
+                    order.borrow_mut().write(*letter);
+                    vec![Deed::Add(place([letter]))]
+                }
                 // One of those that are seen.
                 None => {
                     let seen: Vec<Place> = added(history, before).into_iter().collect();
