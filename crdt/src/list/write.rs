@@ -15,7 +15,9 @@ impl<T: Value> Mut<'_, List<T>> {
     /// # Panics
     /// If the value refuses to be serialised, as with everything here that takes values. The update is undone.
     pub fn insert(&mut self, at: usize, value: impl Into<T>) -> Result<(), BadIndex> {
-        self.insert_all(at, [value])
+        let at = self.state.place(at)?;
+        self.put_one(at, value);
+        Ok(())
     }
 
     /// Inserts elements in one go, before the one at `at`, or at the end.
@@ -34,7 +36,7 @@ impl<T: Value> Mut<'_, List<T>> {
 
     /// Inserts an element at the end.
     pub fn push(&mut self, value: impl Into<T>) {
-        self.put(self.state.len(), [value]);
+        self.put_one(self.state.len(), value);
     }
 
     /// Inserts elements at the end.
@@ -101,6 +103,11 @@ impl<T: Value> Mut<'_, List<T>> {
     /// Deletes all elements that are seen here.
     pub fn clear(&mut self) {
         self.take(0..self.state.len());
+    }
+
+    fn put_one(&mut self, at: usize, value: impl Into<T>) {
+        let element = Written::from(value.into());
+        self.state.body.put(self.tx, self.place, self.depth, at, None, core::slice::from_ref(&element));
     }
 
     fn put<V: Into<T>>(&mut self, at: usize, values: impl IntoIterator<Item = V>) {

@@ -50,6 +50,11 @@ impl<C: Items + ?Sized> Contents<C> {
         start as u32
     }
 
+    /// How much there is, also of what was deleted.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) fn each_mut(&mut self, each: impl FnMut(&mut C::Item)) {
         self.items.iter_mut().flatten().for_each(each);
     }

@@ -27,7 +27,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         let mut heads = Vec::new();
         for (row, known) in (0..).zip(&self.rows.rows) {
             starts.push(heads.len());
-            heads.extend(known.runs.iter().map(|run| (LocalDot::new(row, run.head), run.origin.parent)));
+            heads.extend(known.runs.iter().map(|run| (LocalDot::new(row, run.head), run.origin().parent)));
         }
         let number = |element: LocalDot| {
             let nth = self.rows.get(element.replica())?.runs_before(element.counter()).checked_sub(1)?;

@@ -270,7 +270,9 @@ impl<C: Items + ?Sized> Sequence<C> {
         first: LocalDot,
     ) {
         let head = before(first).counter();
-        self.rows.row(first.replica()).runs.push(Run { other, ..Run::new(head, origin) });
+        let mut run = Run::new(head, origin);
+        run.other = other;
+        self.rows.row(first.replica()).runs.push(run);
         self.written(gap, index, items, first);
     }
 

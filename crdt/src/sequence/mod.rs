@@ -151,14 +151,14 @@ impl<C: Items + ?Sized> Sequence<C> {
     pub(crate) fn runs(&self) -> impl Iterator<Item = (LocalDot, Origin)> {
         let rows = (0..).zip(&self.rows.rows);
         rows.flat_map(|(row, known)| {
-            known.runs.iter().map(move |run| (LocalDot::new(row, run.head), run.origin))
+            known.runs.iter().map(move |run| (LocalDot::new(row, run.head), run.origin()))
         })
     }
 
     /// Where an element stands that has a place, and how many elements of its piece stand before it.
     fn place_of(&self, element: LocalDot) -> Option<(Place, u64)> {
         let row = self.rows.get(element.replica())?;
-        let (_, &leaf) = row.leaves.range(..=element.counter()).next_back()?;
+        let leaf = row.leaf(element.counter())?;
         let pieces = self.tree.pieces(leaf);
         let at = pieces.iter().position(|piece| piece.contains(element))?;
         let piece = pieces[at];
@@ -170,7 +170,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         let contents = &self.contents;
         let (place, moved) = self.tree.insert(gap, piece, &|pieces| contents.width(pieces));
         if let Some(moved) = moved {
-            self.reindex(gap.leaf, moved);
+            self.reindex(moved);
         }
         if place.leaf != gap.leaf {
             self.index(piece.first(), place.leaf);
@@ -187,20 +187,15 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// From this element on up to the next of which it was said, its replica's elements stand in this leaf.
     fn index(&mut self, element: LocalDot, leaf: u32) {
-        self.rows.row(element.replica()).leaves.insert(element.counter(), leaf);
+        self.rows.row(element.replica()).index(element.counter(), leaf);
     }
 
-    /// Half of the pieces of a leaf have moved into another.
-    fn reindex(&mut self, old: u32, new: u32) {
-        for leaf in [old, new] {
-            for piece in self.tree.pieces(leaf) {
-                let (first, last) = (piece.first(), piece.last());
-                let leaves = &mut self.rows.row(first.replica()).leaves;
-                if leaf == new && first != last {
-                    leaves.range_mut(first.counter() + 1..=last.counter()).for_each(|(_, at)| *at = leaf);
-                }
-                leaves.insert(first.counter(), leaf);
-            }
+    /// The pieces of a leaf have moved into it from the one before. Of those that stayed there nothing needs to be said: what stands before it in
+    /// its run stays as well.
+    fn reindex(&mut self, leaf: u32) {
+        for piece in self.tree.pieces(leaf) {
+            let (first, last) = (piece.first(), piece.last());
+            self.rows.row(first.replica()).reindex(first.counter(), last.counter(), leaf);
         }
     }
 
@@ -315,7 +310,7 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// What stands from this element on stands in the leaf in which those before it stand.
     fn unindex(&mut self, element: LocalDot) {
-        self.rows.row(element.replica()).leaves.remove(&element.counter());
+        self.rows.row(element.replica()).unindex(element.counter());
     }
 
     /// Gives room back, once there is much more than is needed.

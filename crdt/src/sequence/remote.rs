@@ -233,7 +233,8 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// The last element with a place in the run of one that has none.
     pub(super) fn end_before(&self, element: LocalDot) -> Option<LocalDot> {
-        let end = self.last_before(element);
+        let row = self.rows.get(element.replica())?;
+        let end = self.end_in(row.leaf_of_end(element.counter())?, element);
         (end > self.rows.run(element).head).then(|| LocalDot::new(element.replica(), end))
     }
 
@@ -373,8 +374,8 @@ impl<C: Items + ?Sized> Sequence<C> {
             // What has no place is not live; there may be more behind it.
             let Some((place, skipped)) = self.place_of(next) else {
                 let Some(row) = self.rows.get(first.replica()) else { return };
-                let mut more = row.leaves.range(next.counter()..=last.counter()).map(|(&at, _)| at);
-                let Some(at) = more.find(|at| *at > next.counter()) else { break };
+                let more = Some(next.counter() + 1).filter(|from| *from <= last.counter());
+                let Some(at) = more.and_then(|from| row.next_placed(from, last.counter())) else { break };
                 next = LocalDot::new(first.replica(), at);
                 continue;
             };
@@ -421,20 +422,16 @@ impl<C: Items + ?Sized> Sequence<C> {
         }
         self.tree.remove(place);
         let row = self.rows.row(first.replica());
-        let gone: Vec<u64> = row.leaves.range(first.counter()..=last.counter()).map(|(&at, _)| at).collect();
-        gone.iter().for_each(|at| _ = row.leaves.remove(at));
+        row.unplace(first.counter(), last.counter());
         if row.last == last.counter() {
-            let end = LocalDot::new(first.replica(), first.counter());
-            let before = self.last_before(end);
+            let before = row.leaf_before(first.counter()).map_or(0, |leaf| self.end_in(leaf, first));
             self.rows.row(first.replica()).last = before;
         }
         true
     }
 
-    /// The counter of the last element with a place before one of the same replica.
-    fn last_before(&self, element: LocalDot) -> u64 {
-        let Some(row) = self.rows.get(element.replica()) else { return 0 };
-        let Some((_, &leaf)) = row.leaves.range(..element.counter()).next_back() else { return 0 };
+    /// The counter of the last element in a leaf before one of the same replica; 0 if there is none.
+    fn end_in(&self, leaf: u32, element: LocalDot) -> u64 {
         let of_row = |piece: &&Piece| piece.first().replica() == element.replica() && piece.first() < element;
         let ends = self.tree.pieces(leaf).iter().filter(of_row).map(|piece| piece.last().counter());
         ends.max().unwrap_or(0)

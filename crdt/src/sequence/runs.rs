@@ -31,36 +31,50 @@ pub(crate) struct Origin {
 /// The origin of what was written without one, or whose origin has been forgotten.
 pub(super) const AT_START: Origin = Origin { parent: START, side: Side::Right };
 
-/// Elements of one replica of which each follows on the one before: those behind the dot of the head, up to the next head.
+/// Elements of one replica of which each follows on the one before: those behind the dot of the head, up to the next head. 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     /// The counter of the dot that says where it begins; 0 for what stands before all heads.
     pub(super) head: u64,
-    pub(super) origin: Origin,
+    parent: LocalDot,
+    /// Of the elements that the first one lies between the nearest above it, as far as that is not the parent: on the left the
+    /// nearest in whose right part it lies, on the right the nearest in whose left part.
+    pub(super) other: LocalDot,
+    /// In which leaf the first element stands, and those behind it as far as nothing else is said of them; [`NONE`] if it has no place.
+    leaf: u32,
+    side: Side,
+    /// Of elements behind the first it may be said in which leaf they stand.
+    is_cut: bool,
     /// The origin hangs on itself, which nobody can have meant: the run stands at the start.
     pub(super) is_loose: bool,
     /// Nobody who knows it hangs anything on it.
     pub(super) is_frozen: bool,
-    /// Of the elements that the first one lies between the nearest above it, as far as that is not the parent: on the left the
-    /// nearest in whose right part it lies, on the right the nearest in whose left part.
-    pub(super) other: LocalDot,
 }
 
 impl Run {
-    pub(super) fn new(head: u64, origin: Origin) -> Self {
-        Self { head, origin, is_loose: false, is_frozen: false, other: END }
+    pub(super) fn new(head: u64, Origin { parent, side }: Origin) -> Self {
+        Self { head, parent, other: END, leaf: NONE, side, is_cut: false, is_loose: false, is_frozen: false }
+    }
+
+    /// Where it was said to hang.
+    #[inline]
+    pub(super) fn origin(&self) -> Origin {
+        Origin { parent: self.parent, side: self.side }
     }
 
     /// Where it hangs.
+    #[inline]
     pub(super) fn at(&self) -> Origin {
-        if self.is_loose { AT_START } else { self.origin }
+        if self.is_loose { AT_START } else { self.origin() }
     }
 
+    #[inline]
     pub(super) fn left(&self) -> LocalDot {
         let at = self.at();
         if at.side == Side::Right { at.parent } else { self.other }
     }
 
+    #[inline]
     pub(super) fn right(&self) -> LocalDot {
         let at = self.at();
         if at.side == Side::Left { at.parent } else { self.other }
@@ -73,8 +87,8 @@ pub(super) struct Row {
     pub(super) id: ReplicaId,
     /// Ascending.
     pub(super) runs: Vec<Run>,
-    /// In which leaf elements stand: those from a counter on, up to the next.
-    pub(super) leaves: BTreeMap<u64, u32>,
+    /// In which leaf elements stand that are not the first of their run: those from a counter on, up to the next.
+    leaves: BTreeMap<u64, u32>,
     /// The last element that has a place. INVARIANT: all before it in its run have one.
     pub(super) last: u64,
     /// Where the piece with the last element was when it was put there.
@@ -82,13 +96,140 @@ pub(super) struct Row {
 }
 
 impl Row {
+    fn new(id: ReplicaId) -> Self {
+        let end = Place { leaf: NONE, at: 0 };
+        Self { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0, end }
+    }
+
     /// How many runs begin before an element.
     #[inline]
     pub(super) fn runs_before(&self, counter: u64) -> usize {
-        match self.runs.last() {
-            Some(last) if last.head >= counter => self.runs.partition_point(|run| run.head < counter),
-            _ => self.runs.len(),
+        match &self.runs[..] {
+            [first, .., last] if first.head < counter && counter <= last.head => self.search(counter),
+            [first, ..] if counter <= first.head => 0,
+            runs => runs.len(),
         }
+    }
+
+    /// As `runs_before`, of an element between the first run and the last: from where it would be if all runs were equally long, in steps
+    /// that double. Who types makes runs that are alike in the long run, so it takes less than to halve the list, most of which is far.
+    fn search(&self, counter: u64) -> usize {
+        let runs = &self.runs[..];
+        let (first, last) = (runs[0].head, runs[runs.len() - 1].head);
+        let share = (counter - first) as f64 / (last - first) as f64;
+        let guess = ((share * (runs.len() - 1) as f64) as usize).min(runs.len() - 1);
+        let is_before = |run: &Run| run.head < counter;
+        // INVARIANT: all runs before `low` begin before the element, and none from `high` on.
+        let (mut low, mut high, mut step) = (0, runs.len(), 1);
+        if is_before(&runs[guess]) {
+            low = guess + 1;
+            while low + step <= high {
+                let probe = low + step - 1;
+                if !is_before(&runs[probe]) {
+                    high = probe;
+                    break;
+                }
+                (low, step) = (probe + 1, step * 2);
+            }
+        } else {
+            high = guess;
+            while low + step <= high {
+                let probe = high - step;
+                if is_before(&runs[probe]) {
+                    low = probe + 1;
+                    break;
+                }
+                (high, step) = (probe, step * 2);
+            }
+        }
+        low + runs[low..high].partition_point(is_before)
+    }
+
+    /// From this element on up to the next of which it was said, elements stand in this leaf.
+    pub(super) fn index(&mut self, counter: u64, leaf: u32) {
+        let at = self.runs_before(counter);
+        match at.checked_sub(1).map(|at| &mut self.runs[at]) {
+            Some(run) if run.head + 1 == counter => run.leaf = leaf,
+            run => {
+                run.into_iter().for_each(|run| run.is_cut = true);
+                self.leaves.insert(counter, leaf);
+            }
+        }
+    }
+
+    /// The elements from one to another, of one run, stand in this leaf, also where it was said that they stand elsewhere.
+    pub(super) fn reindex(&mut self, first: u64, last: u64, leaf: u32) {
+        self.index(first, leaf);
+        if first != last && !self.leaves.is_empty() {
+            self.leaves.range_mut(first + 1..=last).for_each(|(_, at)| *at = leaf);
+        }
+    }
+
+    /// What stands from this element on stands in the leaf in which those before it in their run stand.
+    pub(super) fn unindex(&mut self, counter: u64) {
+        self.leaves.remove(&counter);
+    }
+
+    /// Elements from one to another, of one run, have no place any more.
+    pub(super) fn unplace(&mut self, first: u64, last: u64) {
+        let gone: Vec<u64> = self.leaves.range(first..=last).map(|(&at, _)| at).collect();
+        gone.iter().for_each(|at| _ = self.leaves.remove(at));
+        if let Some(at) = self.runs_before(first).checked_sub(1)
+            && self.runs[at].head + 1 == first
+        {
+            self.runs[at].leaf = NONE;
+        }
+    }
+
+    /// Of no element it is known where it stands.
+    pub(super) fn unplace_all(&mut self) {
+        self.leaves.clear();
+        self.runs.iter_mut().for_each(|run| (run.leaf, run.is_cut) = (NONE, false));
+    }
+
+    /// The leaf in which an element stands, if it has a place.
+    #[inline]
+    pub(super) fn leaf(&self, counter: u64) -> Option<u32> {
+        let Some(at) = self.runs_before(counter).checked_sub(1) else {
+            return self.leaves.range(..=counter).next_back().map(|(_, &leaf)| leaf);
+        };
+        let run = &self.runs[at];
+        let cut = if run.is_cut {
+            self.leaves.range(run.head + 2..=counter.max(run.head + 2)).next_back()
+        } else {
+            None
+        };
+        match cut {
+            Some((&from, &leaf)) if from <= counter => Some(leaf),
+            _ => Some(run.leaf).filter(|leaf| *leaf != NONE),
+        }
+    }
+
+    /// The first element from one to another of which it was said where it stands.
+    pub(super) fn next_placed(&self, first: u64, last: u64) -> Option<u64> {
+        let cut = self.leaves.range(first..=last).next().map(|(&at, _)| at);
+        let from = self.runs_before(first).saturating_sub(1);
+        let runs = self.runs[from..].iter().take_while(|run| run.head < last);
+        let begun =
+            runs.filter(|run| run.leaf != NONE && run.head + 1 >= first).map(|run| run.head + 1).next();
+        cut.into_iter().chain(begun).min()
+    }
+
+    /// The leaf of the last element with a place before one, of its run.
+    pub(super) fn leaf_of_end(&self, counter: u64) -> Option<u32> {
+        let run = self.runs_before(counter).checked_sub(1).map(|at| &self.runs[at]);
+        run.is_none_or(|run| run.head + 1 < counter).then(|| self.leaf(counter.checked_sub(1)?)).flatten()
+    }
+
+    /// The leaf of the last element with a place before one.
+    pub(super) fn leaf_before(&self, counter: u64) -> Option<u32> {
+        let before = self.runs[..self.runs_before(counter)].iter();
+        let run = before.rev().find(|run| run.leaf != NONE && run.head + 1 < counter);
+        let Some(run) = run else {
+            return self.leaves.range(..counter).next_back().map(|(_, &leaf)| leaf);
+        };
+        let next = self.runs.get(self.runs_before(run.head + 1));
+        self.leaf(next.map_or(counter - 1, |next| next.head.min(counter - 1)))
     }
 }
 
@@ -107,8 +248,7 @@ impl Rows {
     /// The row of a replica, which it has from now on.
     pub(super) fn open(&mut self, id: ReplicaId) -> ReplicaIndex {
         *self.by_id.entry(id).or_insert_with(|| {
-            let end = Place { leaf: NONE, at: 0 };
-            self.rows.push(Row { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0, end });
+            self.rows.push(Row::new(id));
             self.rows.len() as ReplicaIndex - 1
         })
     }
@@ -135,6 +275,13 @@ impl Rows {
             return a.cmp(&b);
         }
         self.id(a.replica()).cmp(&self.id(b.replica()))
+    }
+
+    /// By row: how many replicas have a lower id.
+    pub(super) fn ranks(&self) -> Vec<u32> {
+        let mut ranks = alloc::vec![0; self.rows.len()];
+        (0..).zip(self.by_id.values()).for_each(|(rank, &row)| ranks[row as usize] = rank);
+        ranks
     }
 
     /// The run of an element.
@@ -177,4 +324,65 @@ impl Rows {
 /// The dot before.
 pub(super) fn before(dot: LocalDot) -> LocalDot {
     LocalDot::from_bits(dot.bits() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::causal::MAX_COUNTER;
+
+    fn row(heads: &BTreeSet<u64>) -> Row {
+        let mut row = Row::new(ReplicaId::from_bytes([1; 16]));
+        row.runs = heads.iter().map(|head| Run::new(*head, AT_START)).collect();
+        row
+    }
+
+    /// Evenly, in heaps, and as far apart as counters can be.
+    fn heads() -> impl Strategy<Value = BTreeSet<u64>> {
+        let near = |start: u64| proptest::collection::btree_set(start..start + 99, 0..60);
+        let far = proptest::collection::btree_set(1..=MAX_COUNTER, 0..20);
+        (near(1), near(1 << 30), far).prop_map(|(a, b, c)| a.into_iter().chain(b).chain(c).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+        #[test]
+        fn runs_are_found_as_by_halving(heads in heads(), others in proptest::collection::vec(1..=MAX_COUNTER, 9)) {
+            let row = row(&heads);
+            for counter in heads.iter().flat_map(|head| [*head, head + 1]).chain(others).chain([1, MAX_COUNTER]) {
+                prop_assert_eq!(row.runs_before(counter), heads.range(..counter).count());
+            }
+        }
+
+        #[test]
+        fn elements_are_in_the_leaf_that_was_said_last_before_them_in_their_run(
+            heads in heads(),
+            said in proptest::collection::vec((any::<prop::sample::Index>(), 0..4_u64, 0..9_u32), 1..40),
+        ) {
+            let mut row = row(&heads);
+            let heads: Vec<u64> = [0].into_iter().chain(heads).collect();
+            let mut plain = BTreeMap::new();
+            for (at, by, leaf) in said {
+                let at = at.index(heads.len());
+                let counter = heads[at] + 1 + by;
+                // Of the next run it is said as of that.
+                if heads.get(at + 1).is_none_or(|next| counter <= *next) {
+                    row.index(counter, leaf);
+                    plain.insert(counter, leaf);
+                }
+            }
+            for (at, head) in heads.iter().enumerate() {
+                let end = heads.get(at + 1).map_or(head + 9, |next| head + (next - head).min(9));
+                for counter in head + 1..=end {
+                    let known = plain.range(head + 1..=counter).next_back().map(|(_, leaf)| *leaf);
+                    prop_assert_eq!(row.leaf(counter), known);
+                }
+            }
+        }
+    }
 }

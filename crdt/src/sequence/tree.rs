@@ -20,7 +20,9 @@ pub(super) struct Place {
     pub(super) at: usize,
 }
 
+/// What is asked of all lies in front, beside the first pieces.
 #[derive(Debug, Clone)]
+#[repr(C)]
 struct Leaf {
     parent: u32,
     /// Which child of its parent it is.
@@ -33,6 +35,7 @@ struct Leaf {
 
 /// INVARIANT: the widths are those of the children.
 #[derive(Debug, Clone)]
+#[repr(C)]
 struct Inner {
     parent: u32,
     slot: u16,
