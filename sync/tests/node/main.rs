@@ -1,0 +1,11 @@
+//! Nodes over real sockets on loopback.
+#![cfg(feature = "net")]
+
+mod application;
+mod concern;
+mod cut;
+mod lazy;
+mod leave;
+mod limits;
+mod renew;
+mod suspend;

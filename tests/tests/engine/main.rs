@@ -1,0 +1,18 @@
+//! The engine of `tombolo-sync`, and whole networks of it in one process.
+
+mod between_two;
+mod clones;
+mod compare;
+mod concern;
+mod costs;
+mod disk;
+mod forget;
+mod forks;
+mod gates;
+mod hostile;
+mod lazy;
+mod links;
+mod pieces;
+mod prefix;
+mod scenarios;
+mod simulation;

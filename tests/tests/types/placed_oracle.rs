@@ -1,0 +1,369 @@
+//! Random executions of movable lists and trees against what they mean ([`tombolo_tests::model::placed`]): at every replica, after every
+//! write and everything that arrives, what is read is what follows from the events that the replica has seen.
+//!
+//! A failing case is printed, shrunk, and its seed is kept in `placed_oracle/`.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::ops::Range;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tombolo_crdt::{Crdt, Delta, Limits, List, Mut, PnCounter, Replica, ReplicaId, Version};
+use tombolo_tests::model::cases;
+use tombolo_tests::model::placed::{At, Deed, Element, Events, Reading, Under, When};
+
+mod list;
+mod tree;
+
+/// How many executions each is tried with.
+const CASES: u32 = 250;
+/// How many steps an execution has at most.
+const STEPS: usize = 30;
+
+/// The places in their order: each with the number of the event by which it was given. Whatever is written to what is tested something is
+/// written to this, and both hear of the same things at the same time.
+#[derive(Crdt)]
+struct Order {
+    places: List<u64>,
+    ticks: PnCounter,
+}
+
+/// A type whose elements have places.
+trait Moved: Crdt<State: Clone + Send> + 'static {
+    /// The name of an element.
+    type Id: Copy + Ord + Debug;
+    /// What can be written.
+    type Op: Clone + Debug;
+
+    /// Does it, and says what it means. Whether the transaction can go on.
+    fn write(writer: &mut Writer<'_, Self::Id>, value: &mut Self::Mut<'_>, op: &Self::Op) -> bool;
+
+    /// Holds that this is what is read.
+    fn holds(state: &Self::State, expected: &Reading, of: &World<Self::Id>);
+}
+
+/// What all have done.
+struct World<I> {
+    events: Events,
+    /// The names of the elements, in the order in which they were made.
+    made: Vec<I>,
+    /// Whether anything has been swept. Then it is not held in which order elements stand beside one another: where the list and
+    /// what is held against it forget different things, what is inserted at the same time may stand in another order.
+    is_swept: bool,
+}
+
+/// Who writes, within a transaction.
+struct Writer<'w, I> {
+    world: &'w mut World<I>,
+    seen: &'w mut BTreeSet<At>,
+    order: Mut<'w, List<u64>>,
+    author: u8,
+    when: When,
+}
+
+fn places(order: &List<u64>) -> Vec<At> {
+    order.iter().map(|place| *place as At).collect()
+}
+
+impl<I> Writer<'_, I> {
+    fn read(&self) -> Reading {
+        self.world.events.read(self.seen, &places(&self.order))
+    }
+
+    fn tick(&mut self) -> When {
+        let when = self.when;
+        self.when.1 += 1;
+        when
+    }
+
+    fn add(&mut self, deed: Deed) -> At {
+        self.world.events.add(self.author, self.seen, deed)
+    }
+
+    /// An element gets a place, at which it is the one at `at` below `under`.
+    fn put(
+        &mut self,
+        element: Element,
+        under: Under,
+        at: usize,
+        when: Option<When>,
+        before: Option<Element>,
+    ) {
+        let reading = self.read();
+        let beside: Vec<Element> =
+            reading.below(under).iter().copied().filter(|other| *other != element).collect();
+        let order = places(&self.order);
+        let find = |other: Element| {
+            let place = reading.standing[&other].place();
+            order.iter().position(|other| *other == place).expect("it is in the order")
+        };
+        // At the end of all if it is the last one, else before the first one or behind the one before it.
+        let to = match at {
+            _ if at >= beside.len() => order.len(),
+            0 => find(beside[0]),
+            _ => find(beside[at - 1]) + 1,
+        };
+        let place = self.add(Deed::Put { element, when, under, before });
+        self.order.insert(to, place as u64).expect("there is such a place");
+        self.leave(&reading, element);
+    }
+
+    /// The places of an element are gone from the order.
+    fn leave(&mut self, reading: &Reading, element: Element) {
+        let gone = reading.standing.get(&element).map_or(&[][..], |of| &of.places);
+        for place in gone {
+            let at = self.order.iter().position(|other| *other as At == *place).expect("it is in the order");
+            self.order.remove(at).expect("there is one");
+        }
+    }
+
+    fn purge(&mut self, element: Element) {
+        let reading = self.read();
+        self.add(Deed::Purge(element));
+        self.leave(&reading, element);
+    }
+}
+
+/// A transaction.
+struct Sent<T: Crdt> {
+    author: u8,
+    /// Who knows so many of its author's dots knows it, and so many of those of the order.
+    counters: (u64, u64),
+    events: Range<At>,
+    delta: Delta<T>,
+    order: Delta<Order>,
+}
+
+struct Peer<T: Crdt> {
+    replica: Replica<T>,
+    order: Replica<Order>,
+    seen: BTreeSet<At>,
+    /// When it wrote last.
+    clock: u64,
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+enum Step<O> {
+    /// One writes, at a time so much after all it has seen, several things at once; in the end it may fail.
+    Write(u8, u8, Vec<O>, bool),
+    /// One takes in a transaction, also before those that came before.
+    Hear(u8, u8),
+    /// One takes in the whole state of another.
+    Meet(u8, u8),
+    /// One starts anew from its bytes.
+    Restart(u8),
+    /// One meets all and forgets what all know.
+    Sweep(u8),
+}
+
+fn id(author: u8) -> ReplicaId {
+    ReplicaId::from_bytes([author; 16])
+}
+
+struct Run<T: Moved> {
+    world: World<T::Id>,
+    peers: Vec<Peer<T>>,
+    sent: Vec<Sent<T>>,
+}
+
+impl<T: Moved> Run<T> {
+    fn new(peers: u8) -> Self {
+        let peer = |author| Peer {
+            replica: Replica::new(id(author)),
+            order: Replica::new(id(author)),
+            seen: BTreeSet::new(),
+            clock: 0,
+        };
+        let world = World { events: Events::default(), made: Vec::new(), is_swept: false };
+        Self { world, peers: (1..=peers).map(peer).collect(), sent: Vec::new() }
+    }
+
+    fn at(&self, number: u8) -> usize {
+        usize::from(number) % self.peers.len()
+    }
+
+    fn step(&mut self, step: &Step<T::Op>) {
+        let at = match *step {
+            Step::Write(at, ..)
+            | Step::Hear(at, _)
+            | Step::Meet(at, _)
+            | Step::Restart(at)
+            | Step::Sweep(at) => self.at(at),
+        };
+        match step {
+            Step::Write(_, later, ops, fails) => self.write(at, u64::from(*later), ops, *fails),
+            Step::Hear(_, nth) => {
+                if let Some(sent) = self.sent.get(usize::from(*nth) % self.sent.len().max(1)) {
+                    let Peer { replica, order, .. } = &mut self.peers[at];
+                    replica.merge(sent.delta.clone()).expect("there is room");
+                    order.merge(sent.order.clone()).expect("there is room");
+                    self.heard(at);
+                }
+            }
+            Step::Meet(_, other) => {
+                let other = &self.peers[self.at(*other)];
+                let (state, of_order) = (other.replica.state(), other.order.state());
+                let Peer { replica, order, .. } = &mut self.peers[at];
+                replica.merge(state).expect("there is room");
+                order.merge(of_order).expect("there is room");
+                self.heard(at);
+            }
+            Step::Restart(_) => {
+                let Peer { replica, order, .. } = &mut self.peers[at];
+                *replica =
+                    Replica::decode(replica.id(), &replica.encode(), &Limits::default()).expect("it decodes");
+                *order =
+                    Replica::decode(order.id(), &order.encode(), &Limits::default()).expect("it decodes");
+            }
+            Step::Sweep(_) => self.sweep(at),
+        }
+        self.holds(at);
+    }
+
+    fn holds(&self, at: usize) {
+        let Peer { replica, order, seen, .. } = &self.peers[at];
+        T::holds(replica, &self.world.events.read(seen, &places(&order.places)), &self.world);
+    }
+
+    fn write(&mut self, at: usize, later: u64, ops: &[T::Op], fails: bool) {
+        let Self { world, peers, sent } = self;
+        let Peer { replica, order, seen, clock } = &mut peers[at];
+        *clock = world.events.latest(seen).max(*clock) + 1 + later;
+        replica.set_time(*clock);
+        let (author, when) = (at as u8 + 1, (*clock, 0));
+        let (first, made, before) = (world.events.len(), world.made.len(), seen.clone());
+        let written = order.try_update(|order| {
+            order.ticks().inc(1);
+            let write = |value: &mut T::Mut<'_>| {
+                let mut writer =
+                    Writer { world: &mut *world, seen: &mut *seen, order: order.places(), author, when };
+                for op in ops {
+                    if !T::write(&mut writer, value, op) {
+                        break;
+                    }
+                }
+                if fails { Err(()) } else { Ok(()) }
+            };
+            let (_, delta) = replica.try_update(write)?;
+            if delta.is_empty() { Err(()) } else { Ok(delta) }
+        });
+        match written {
+            Ok((delta, of_order)) => {
+                let counters = (replica.reached(id(author)), order.reached(id(author)));
+                sent.push(Sent {
+                    author,
+                    counters,
+                    events: first..world.events.len(),
+                    delta,
+                    order: of_order,
+                });
+            }
+            // It failed, or nothing was done.
+            Err(()) => {
+                world.events.undo(first);
+                world.made.truncate(made);
+                *seen = before;
+            }
+        }
+    }
+
+    /// What one has come to know.
+    fn heard(&mut self, at: usize) {
+        let Peer { replica, order, seen, .. } = &mut self.peers[at];
+        let (version, of_order) = (replica.version(), order.version());
+        for sent in &self.sent {
+            let knows = |version: &Version, counter| version.get(id(sent.author)) >= counter;
+            assert_eq!(knows(&version, sent.counters.0), knows(&of_order, sent.counters.1));
+            if knows(&version, sent.counters.0) {
+                seen.extend(sent.events.clone());
+            }
+        }
+    }
+
+    fn sweep(&mut self, at: usize) {
+        let versions = self.peers.iter().map(|peer| peer.replica.version());
+        let stable = versions.reduce(|a, b| a.meet(&b)).unwrap_or_else(Version::new);
+        self.meet_all(at);
+        let Peer { replica, order, .. } = &mut self.peers[at];
+        let delta = replica.sweep(&stable);
+        if !delta.is_empty() {
+            self.world.is_swept = true;
+            let (_, of_order) = order.update(|order| order.ticks().inc(1));
+            let (author, end) = (at as u8 + 1, self.world.events.len());
+            let counters = (replica.reached(id(author)), order.reached(id(author)));
+            self.sent.push(Sent { author, counters, events: end..end, delta, order: of_order });
+        }
+    }
+
+    fn meet_all(&mut self, at: usize) {
+        let states: Vec<_> =
+            self.peers.iter().map(|peer| (peer.replica.state(), peer.order.state())).collect();
+        let Peer { replica, order, .. } = &mut self.peers[at];
+        for (state, of_order) in states {
+            replica.merge(state).expect("there is room");
+            order.merge(of_order).expect("there is room");
+        }
+        self.heard(at);
+    }
+
+    /// All meet, and in the end all forget what they need not know.
+    fn end(&mut self) {
+        for _ in 0..3 {
+            self.meet_all(0);
+            let first = self.peers[0].replica.encode();
+            for at in 1..self.peers.len() {
+                self.step(&Step::Meet(at as u8, 0));
+                assert!(self.peers[at].replica.encode() == first, "all hold the same");
+            }
+            self.sweep(0);
+            self.holds(0);
+        }
+    }
+}
+
+fn write<O: Clone + Debug + 'static>(
+    op: impl Strategy<Value = O> + Clone + 'static,
+) -> impl Strategy<Value = Step<O>> {
+    let fails = prop::bool::weighted(0.1);
+    (any::<u8>(), 0..3_u8, vec(op, 1..4), fails)
+        .prop_map(|(at, later, ops, fails)| Step::Write(at, later, ops, fails))
+}
+
+fn other<O: Clone + Debug + 'static>(sweeps: bool) -> impl Strategy<Value = Step<O>> {
+    let peer = any::<u8>;
+    prop_oneof![
+        6 => (peer(), any::<u8>()).prop_map(|(at, nth)| Step::Hear(at, nth)),
+        4 => (peer(), peer()).prop_map(|(at, other)| Step::Meet(at, other)),
+        1 => peer().prop_map(Step::Restart),
+        u32::from(sweeps) => peer().prop_map(Step::Sweep),
+    ]
+}
+
+/// Anything in any order.
+fn steps<O: Clone + Debug + 'static>(
+    op: impl Strategy<Value = O> + Clone + 'static,
+    sweeps: bool,
+) -> impl Strategy<Value = Vec<Step<O>>> {
+    vec(prop_oneof![write(op), other(sweeps)], 0..STEPS)
+}
+
+/// Much is written at the same time, then they hear of some of it, and so on.
+fn rounds<O: Clone + Debug + 'static>(
+    op: impl Strategy<Value = O> + Clone + 'static,
+    sweeps: bool,
+) -> impl Strategy<Value = Vec<Step<O>>> {
+    let round = (vec(write(op), 2..8), vec(other(sweeps), 1..8));
+    let steps = |(writes, others): (Vec<_>, Vec<_>)| writes.into_iter().chain(others);
+    vec(round, 0..5).prop_map(move |rounds| rounds.into_iter().flat_map(steps).collect())
+}
+
+fn run<T: Moved>(peers: u8, first: &[T::Op], steps: &[Step<T::Op>]) {
+    let mut run = Run::<T>::new(peers);
+    // All have something to begin with.
+    run.step(&Step::Write(0, 0, first.to_vec(), false));
+    (1..peers).for_each(|at| run.step(&Step::Meet(at, 0)));
+    steps.iter().for_each(|step| run.step(step));
+    run.end();
+}
