@@ -13,6 +13,7 @@ mod inspect;
 mod limits;
 mod msgpack;
 mod packed;
+mod planes;
 mod readable;
 mod reader;
 mod serial;
@@ -185,7 +186,6 @@ pub(crate) fn encode_state(type_name: &str, parts: &Parts) -> Vec<u8> {
     Envelope::seal(EnvelopeKind::State, &writer::write_state(type_name, parts))
 }
 
-/// The slices of a state, cut near where it was cut `before`, with the first dot of each.
 /// A part of a state, whose events follow on one another, as one slice.
 pub(crate) fn encode_slice(parts: &Parts) -> Vec<u8> {
     let mut slice = Vec::new();
@@ -193,6 +193,7 @@ pub(crate) fn encode_slice(parts: &Parts) -> Vec<u8> {
     slice
 }
 
+/// The slices of a state, cut near where it was cut `before`, with the first dot of each.
 pub(crate) fn encode_slices(parts: &Parts, before: &[Dot]) -> Vec<(Dot, Vec<u8>)> {
     let mut slices = Vec::new();
     Slices::of(parts).near(before).write_each(|start, body| slices.push((start, body.to_vec())));

@@ -45,7 +45,11 @@ impl<'b> Reader<'b> {
     /// The bits that the head of a message may have.
     pub(super) fn features(&self) -> u8 {
         let all = head::ONE | head::DEPS | head::IN_ORDER | head::SHARED;
-        if self.format.is_some_and(|format| format < 3) { all } else { all | head::RUNS }
+        match self.format {
+            Some(..3) => all,
+            Some(3) => all | head::RUNS,
+            _ => all | head::RUNS | head::PLANES,
+        }
     }
 
     pub(super) fn finish(&self) -> Result<(), DecodeError> {

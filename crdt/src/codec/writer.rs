@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use super::compress::compress;
 use super::msgpack::{write_array_len, write_bin, write_str, write_uint};
 use super::packed::{Expected, number, number_len};
+use super::planes;
 use super::slices::Slices;
 use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
 use crate::delta::{Parts, Span};
@@ -32,6 +33,8 @@ pub(super) mod head {
     pub(crate) const SHARED: u8 = 8;
     /// Lengths of contents are told as runs of equal ones.
     pub(crate) const RUNS: u8 = 16;
+    /// Contents of some nodes are told by planes.
+    pub(crate) const PLANES: u8 = 32;
 }
 
 /// The two lowest bits of a node's first number.
@@ -210,6 +213,8 @@ pub(super) struct Columns<'p> {
     /// Of all nodes but the root.
     pub(super) keys: SmallVec<[&'p [u8]; 4]>,
     contents: Vec<u8>,
+    /// Some of it is told by planes.
+    has_planes: bool,
 }
 
 impl<'p> Columns<'p> {
@@ -227,6 +232,7 @@ impl<'p> Columns<'p> {
             lengths: Lengths::default(),
             keys: SmallVec::new(),
             contents: Vec::with_capacity(contents),
+            has_planes: false,
         }
     }
 
@@ -251,8 +257,12 @@ impl<'p> Columns<'p> {
                 carried.iter().for_each(|span| self.lengths.add(span.each() as u64, span.count));
             }
         }
-        for span in carried {
-            self.dots(span);
+        carried.iter().for_each(|span| self.dots(span));
+        if planes::pays(carried.iter().map(|span| (span.each() as u64, span.count))) {
+            planes::write(carried.iter().map(|span| (span.each(), span.contents)), &mut self.contents);
+            self.has_planes = true;
+        } else {
+            carried.iter().for_each(|span| self.contents.extend_from_slice(span.contents));
         }
         for &(row, first, last) in covers {
             self.expected_cover.write(&mut self.covers, row.into(), first, last);
@@ -263,6 +273,7 @@ impl<'p> Columns<'p> {
     pub(super) fn item(&mut self, dot: LocalDot, content: &[u8]) {
         number(&mut self.shape, (content.len() as u64) << 2 | shape::ITEM);
         self.dots(&Span { first: dot, count: 1, contents: content });
+        self.contents.extend_from_slice(content);
     }
 
     fn dots(&mut self, span: &Span<&[u8]>) {
@@ -275,7 +286,6 @@ impl<'p> Columns<'p> {
                 self.run = Some((row, first, end));
             }
         }
-        self.contents.extend_from_slice(span.contents);
     }
 
     fn end_run(&mut self) {
@@ -309,7 +319,8 @@ impl<'p> Columns<'p> {
                 | flag(!deps.is_empty(), head::DEPS)
                 | flag(in_order, head::IN_ORDER)
                 | flag(shared.is_some(), head::SHARED)
-                | flag(in_runs, head::RUNS),
+                | flag(in_runs, head::RUNS)
+                | flag(self.has_planes, head::PLANES),
         );
         if let (true, [(_, first, _)]) = (one, events) {
             number(&mut out, *first);

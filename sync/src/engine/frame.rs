@@ -13,8 +13,9 @@ use super::versions::Digest;
 use crate::{DocId, PeerId};
 
 /// The protocol this program speaks, and the oldest it still understands. In protocol 1 nothing was compressed, and
-/// replica ids had no numbers; in 2 who was far behind was sent whole states; in 3 lengths of contents were told one by one.
-pub const PROTOCOL: u16 = 4;
+/// replica ids had no numbers; in 2 who was far behind was sent whole states; in 3 lengths of contents were told one by one;
+/// in 4 contents one after the other.
+pub const PROTOCOL: u16 = 5;
 /// Among the features of a [`Hello`]: `Tell` is understood.
 pub const TELLS: u64 = 1;
 /// Among the features of a [`Hello`]: `Alike`, `States` and `Diverged` are understood, and `Beyond` as content.

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, EncodedState,
-    FORMAT, GCounter, GMap, GSet, Limits, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister,
-    MvRegister, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, TwoPhaseSet, Version,
+    FORMAT, GCounter, GMap, GSet, Limits, List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister,
+    MovableList, MvRegister, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, Tree,
+    TwoPhaseSet, Version,
 };
 
 #[derive(Crdt)]
@@ -227,6 +228,32 @@ fn messages_of_types_that_came_later() {
         let kind = kinds[usize::from(round)].clone();
         text.mark(usize::from(round)..text.len() - 1, kind, i64::from(round)).unwrap();
         text.unmark(0..2, MarkKind::BOLD).unwrap();
+    });
+    // Numbers of several lengths, told by planes, inserted at the front one by one: so are the positions.
+    sample_since::<List<i64>>(4, "list", |list, round| {
+        for nth in 0..24_i64 {
+            list.insert(0, (nth - 3) * 1_000_003_i64.pow(u32::from(round).min(2))).unwrap();
+        }
+        list.delete(1..3).unwrap();
+    });
+    sample_since::<MovableList<LwwRegister<String>>>(4, "movable", |list, round| {
+        list.push().set(format!("step {round}"));
+        list.push().set("go on");
+        list.move_to(list.len() - 1, 0).unwrap();
+        if round == 2 {
+            list.delete(1..2).unwrap();
+        }
+    });
+    sample_since::<Tree<MvRegister<String>>>(4, "tree", |tree, round| {
+        let (folder, mut name) = tree.push(None).unwrap();
+        name.set(format!("folder {round}"));
+        let (file, mut name) = tree.push(Some(folder)).unwrap();
+        name.set("file");
+        if round % 2 == 1 {
+            tree.move_to(file, None, 0).unwrap();
+        } else {
+            tree.delete(file).unwrap();
+        }
     });
     sample_since::<Doc>(2, "doc_of_more", |doc, round| {
         doc.disable_wins_flag("all").enable();

@@ -9,6 +9,7 @@ use super::{Children, Reader};
 use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
 use crate::codec::DecodeError;
 use crate::codec::packed::Expected;
+use crate::codec::planes;
 use crate::codec::writer::{Lengths, Shared, head, shape};
 use crate::delta::{Bytes, Counted, DeltaTree, Parts, Run};
 use crate::store::MAX_DEPTH;
@@ -73,7 +74,7 @@ impl Reader<'_> {
         let keys = self.take(own)?;
         let contents = self.take(self.left())?;
         self.spend(2 * contents.len())?;
-        let columns = Columns {
+        let mut columns = Columns {
             shapes: &shapes,
             dots: &dots,
             covers: &covers,
@@ -82,6 +83,16 @@ impl Reader<'_> {
             keys,
             contents,
         };
+        let plain;
+        if flags & head::PLANES != 0 {
+            // Beside what it is read from, until it is read.
+            self.spend(contents.len())?;
+            plain = columns.plain().ok_or_else(|| self.malformed("contents told by planes"))?;
+            columns.contents = &plain;
+            self.memory += contents.len();
+        } else if self.format.is_some_and(|format| format > 3) && columns.pay_by_planes() {
+            return Err(self.malformed("contents told by planes, where that pays"));
+        }
         let (tree, shared) = columns.tree(order).map_err(|expected| self.malformed(expected))?;
         parts.tree = tree;
         let told = || shared.lengths.iter().eq(key_lengths.iter().map(|(shared, _)| shared));
@@ -395,6 +406,37 @@ impl Columns<'_> {
     fn spans(&self) -> Cuts<'_> {
         let nothing = LocalDot::from_bits(0);
         Cuts { dots: self.dots.iter(), lengths: self.lengths.iter(), dot: (nothing, 0), length: (0, 0) }
+    }
+
+    /// Whether some contents are told by planes.
+    fn pay_by_planes(&self) -> bool {
+        let mut spans = self.spans();
+        self.shapes
+            .iter()
+            .any(|shape| planes::pays(spans.of(shape).map(|(_, count, length)| (length, count))))
+    }
+
+    /// The contents, of which some are told by planes, one after the other; `None` if there are not as many, or none are told like that.
+    fn plain(&self) -> Option<Vec<u8>> {
+        let mut plain = Vec::with_capacity(self.contents.len());
+        let (mut spans, mut rest, mut has_planes) = (self.spans(), self.contents, false);
+        let mut runs: Vec<(u64, u32)> = Vec::new();
+        for shape in self.shapes {
+            runs.clear();
+            runs.extend(spans.of(shape).map(|(_, count, length)| (length, count)));
+            if planes::pays(runs.iter().copied()) {
+                rest = planes::read(runs.iter().copied(), rest, &mut plain)?;
+                has_planes = true;
+            } else {
+                let len = |&(length, count): &(u64, u32)| length.saturating_mul(count.into());
+                let len = runs.iter().map(len).fold(0, u64::saturating_add);
+                let own;
+                (own, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+                plain.extend_from_slice(own);
+            }
+        }
+        plain.extend_from_slice(rest);
+        has_planes.then_some(plain)
     }
 
     /// Puts the tree together. An error says what was expected.
