@@ -1,10 +1,12 @@
 //! The documents of a simulation: what they are, what is written to them, and what is read.
 
+mod ordered;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{
-    AddWinsSet, Crdt, Doc, LwwRegister, Mut, MvRegister, PnCounter, RemoveWinsSet, Replica, Scalar, Stamp,
-    Text,
+    AddWinsSet, Crdt, Doc, List, LwwRegister, MovableList, Mut, MvRegister, PnCounter, RemoveWinsSet,
+    Replica, Scalar, Stamp, Text, Tree,
 };
 use tombolo_sync::DocId;
 use tombolo_sync::engine::{BatchId, Engine, Now, OpenError, UpdateError};
@@ -38,8 +40,14 @@ pub enum Kind {
     Board,
     /// A `RemoveWinsSet<String>`.
     Guests,
-    /// A `Text`, whose lines are the elements of a set.
+    /// A `Text`, whose lines are the elements of a set; with marks.
     Page,
+    /// A `List<String>`, whose items are the elements of a set.
+    Queue,
+    /// A `MovableList<LwwRegister<String>>`, whose items are the elements of a set; they are moved as well.
+    Steps,
+    /// A `Tree<LwwRegister<String>>` of folders, whose other nodes are the elements of a set; folders are moved as well.
+    Outline,
 }
 
 /// One thing done within a transaction, to a field of the document; documents without fields have one that is `""`.
@@ -77,7 +85,7 @@ pub type Reading = BTreeMap<&'static str, Value>;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Counter,
         Self::Set,
         Self::Multi,
@@ -86,6 +94,9 @@ impl Kind {
         Self::Board,
         Self::Guests,
         Self::Page,
+        Self::Queue,
+        Self::Steps,
+        Self::Outline,
     ];
 
     /// The type's name in the directory.
@@ -100,6 +111,9 @@ impl Kind {
             Self::Board => Board::type_name(),
             Self::Guests => RemoveWinsSet::<String>::type_name(),
             Self::Page => Text::type_name(),
+            Self::Queue => List::<String>::type_name(),
+            Self::Steps => MovableList::<LwwRegister<String>>::type_name(),
+            Self::Outline => Tree::<LwwRegister<String>>::type_name(),
         }
         .into_owned()
     }
@@ -121,7 +135,7 @@ impl Kind {
             Self::Doc => [&["hits"], &["labels"], &["note"], &[], &[]],
             Self::Board => [&["votes"], &["tags"], &[], &["title"], &[]],
             Self::Guests => [&[], &[], &[], &[], &[""]],
-            Self::Page => [&[], &[""], &[], &[], &[]],
+            Self::Page | Self::Queue | Self::Steps | Self::Outline => [&[], &[""], &[], &[], &[]],
         }
     }
 
@@ -141,6 +155,9 @@ impl Kind {
             Self::Board => engine.open::<Board>(now, name, create),
             Self::Guests => engine.open::<RemoveWinsSet<String>>(now, name, create),
             Self::Page => engine.open::<Text>(now, name, create),
+            Self::Queue => engine.open::<List<String>>(now, name, create),
+            Self::Steps => engine.open::<MovableList<LwwRegister<String>>>(now, name, create),
+            Self::Outline => engine.open::<Tree<LwwRegister<String>>>(now, name, create),
         }
     }
 
@@ -205,7 +222,19 @@ impl Kind {
                 end
             }),
             Self::Page => engine.update::<Text, _, _>(now, doc, |text| {
-                ops.iter().for_each(|op| write_lines(text, op));
+                ops.iter().for_each(|op| ordered::write_lines(text, op));
+                end
+            }),
+            Self::Queue => engine.update::<List<String>, _, _>(now, doc, |list| {
+                ops.iter().for_each(|op| ordered::write_queue(list, op));
+                end
+            }),
+            Self::Steps => engine.update::<MovableList<LwwRegister<String>>, _, _>(now, doc, |list| {
+                ops.iter().for_each(|op| ordered::write_steps(list, op));
+                end
+            }),
+            Self::Outline => engine.update::<Tree<LwwRegister<String>>, _, _>(now, doc, |tree| {
+                ops.iter().for_each(|op| ordered::write_outline(tree, op));
                 end
             }),
         };
@@ -258,6 +287,18 @@ impl Kind {
                 let text = engine.document::<Text>(doc)?.to_string();
                 vec![("", Value::Elements(text.lines().map(str::to_owned).collect()))]
             }
+            Self::Queue => {
+                let list = engine.document::<List<String>>(doc)?;
+                vec![("", Value::Elements(list.iter().cloned().collect()))]
+            }
+            Self::Steps => {
+                let list = engine.document::<MovableList<LwwRegister<String>>>(doc)?;
+                vec![("", Value::Elements(list.iter().filter_map(|step| step.value().cloned()).collect()))]
+            }
+            Self::Outline => {
+                let tree = engine.document::<Tree<LwwRegister<String>>>(doc)?;
+                vec![("", Value::Elements(ordered::leaves(tree).map(|(_, name)| name).collect()))]
+            }
         };
         Some(reading.into_iter().collect())
     }
@@ -297,33 +338,6 @@ impl Kind {
             Self::Board => engine.document::<Board>(doc)?.title.stamp(),
             _ => None,
         }
-    }
-}
-
-/// A line is put somewhere between others, and taken out wherever it stands.
-fn write_lines(text: &mut Mut<'_, Text>, op: &Op) {
-    match op {
-        Op::Insert(_, element) => {
-            let read = text.to_string();
-            let starts: Vec<usize> = read.split_inclusive('\n').map(|line| line.chars().count()).collect();
-            let before = element.bytes().map(usize::from).sum::<usize>() % (starts.len() + 1);
-            let at: usize = starts[..before].iter().sum();
-            text.insert(at, &format!("{element}\n")).expect("there is such a place");
-        }
-        Op::Remove(_, element) => {
-            let read = text.to_string();
-            let lines: Vec<&str> = read.split_inclusive('\n').collect();
-            let mut end = read.chars().count();
-            for line in lines.into_iter().rev() {
-                let start = end - line.chars().count();
-                if line.trim_end_matches('\n') == element {
-                    text.delete(start..end).expect("there is such a line");
-                }
-                end = start;
-            }
-        }
-        Op::Clear(_) => text.clear(),
-        _ => {}
     }
 }
 
