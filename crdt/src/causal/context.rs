@@ -162,7 +162,8 @@ impl CausalContext {
     /// The union of these intervals, whatever their order.
     pub(crate) fn from_intervals(all: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let mut all: SmallVec<[(u64, u64); 4]> = all.into_iter().collect();
-        all.sort_unstable();
+        // As a rule these are a few parts that ascend each, which this sort puts together.
+        all.sort();
         let mut union = Self::default();
         for (first, last) in all {
             union.insert_bits(first, last);

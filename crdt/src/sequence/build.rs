@@ -56,6 +56,8 @@ struct Layout<'s, C: Items + ?Sized> {
     ends: Vec<u32>,
     tasks: Vec<Task>,
     out: Vec<Piece>,
+    /// Of each piece, which of the runs of its row it belongs to, as in [`Part`].
+    out_runs: Vec<u32>,
 }
 
 impl<C: Items + ?Sized> Sequence<C> {
@@ -78,20 +80,31 @@ impl<C: Items + ?Sized> Sequence<C> {
             ends: Vec::new(),
             tasks: Vec::new(),
             out: Vec::new(),
+            out_runs: Vec::new(),
             sequence: self,
         };
         layout.divide();
         layout.loosen();
         layout.hang();
         layout.lay_out();
-        let pieces = layout.out;
+        let (pieces, runs) = (layout.out, layout.out_runs);
         self.is_stale = false;
-        self.pack(&pieces);
+        self.pack_with(&pieces, &runs);
     }
 
     /// Has the tree consist of these pieces, which it does already but for how they are packed.
     pub(super) fn pack(&mut self, pieces: &[Piece]) {
-        let (mut packed, is_tight) = self.joined(pieces);
+        let run = |piece: &Piece| {
+            let row = &self.rows.rows[piece.first().replica() as usize];
+            row.runs_before(piece.first().counter()) as u32
+        };
+        let runs: Vec<u32> = pieces.iter().map(run).collect();
+        self.pack_with(pieces, &runs);
+    }
+
+    /// As `pack`; `runs` says of each piece how many runs begin before it.
+    fn pack_with(&mut self, pieces: &[Piece], runs: &[u32]) {
+        let (mut packed, mut runs, is_tight) = self.joined(pieces, runs);
         if !is_tight {
             let mut contents = Contents::default();
             let mut moved = |piece: &Piece| {
@@ -103,33 +116,31 @@ impl<C: Items + ?Sized> Sequence<C> {
             };
             let pieces: Vec<Piece> = packed.iter().map(&mut moved).collect();
             self.contents = contents;
-            packed = self.joined(&pieces).0;
+            (packed, runs, _) = self.joined(&pieces, &runs);
         }
         let contents = &self.contents;
         self.tree = Tree::packed(&packed, |pieces| contents.width(pieces));
         self.cursor = Cursor::NOWHERE;
         self.rows.rows.iter_mut().for_each(Row::unplace_all);
-        let mut first = self.tree.first();
-        while let Some(place) = first {
-            for piece in self.tree.pieces(place.leaf) {
-                self.rows.row(piece.first().replica()).index(piece.first().counter(), place.leaf);
-            }
-            first = self.tree.here(super::Place { at: self.tree.pieces(place.leaf).len(), ..place });
+        for ((place, piece), run) in self.tree.iter_from(self.tree.first()).zip(runs) {
+            let row = self.rows.row(piece.first().replica());
+            row.index_in(run as usize, piece.first().counter(), place.leaf);
         }
     }
 
     /// These pieces, with those put together that go on with one another. Says whether what they hold lies together as they do,
     /// with nothing else.
-    fn joined(&self, pieces: &[Piece]) -> (Vec<Piece>, bool) {
+    fn joined(&self, pieces: &[Piece], runs: &[u32]) -> (Vec<Piece>, Vec<u32>, bool) {
         let mut packed: Vec<Piece> = Vec::with_capacity(pieces.len());
+        let mut packed_runs = Vec::with_capacity(pieces.len());
         let mut is_tight = true;
         let mut bytes = 0;
-        for &piece in pieces {
+        for (&piece, &run) in pieces.iter().zip(runs) {
             bytes += piece.bytes();
             if let Some(last) = packed.last_mut()
                 && after(last.last(), 1) == piece.first()
                 && last.is_live() == piece.is_live()
-                && self.follows(before(piece.first()), piece.first())
+                && packed_runs.last() == Some(&run)
             {
                 is_tight &= !piece.is_live() || last.start() + last.bytes() == piece.start();
                 if let Some(joined) = last.joined(piece) {
@@ -138,8 +149,9 @@ impl<C: Items + ?Sized> Sequence<C> {
                 }
             }
             packed.push(piece);
+            packed_runs.push(run);
         }
-        (packed, is_tight && bytes == self.contents.len())
+        (packed, packed_runs, is_tight && bytes == self.contents.len())
     }
 }
 
@@ -352,6 +364,11 @@ impl<C: Items + ?Sized> Layout<'_, C> {
         }
     }
 
+    fn put(&mut self, part: Part, piece: Piece) {
+        self.out.push(piece);
+        self.out_runs.push(part.nth);
+    }
+
     /// Lays out elements of a run on which nothing hangs, but behind the last and before the first.
     fn emit(&mut self, part: Part, first: u64, last: u64, mut live: u32) -> u32 {
         let mut next = first;
@@ -363,22 +380,22 @@ impl<C: Items + ?Sized> Layout<'_, C> {
                 .copied()
                 .filter(|piece| piece.first().replica() == part.row && piece.first().counter() <= last);
             let Some(piece) = piece else {
-                self.out.push(Piece::ghost(dot, last - next + 1));
+                self.put(part, Piece::ghost(dot, last - next + 1));
                 break;
             };
             if piece.first() > dot {
-                self.out.push(Piece::ghost(dot, piece.first().bits() - dot.bits()));
+                self.put(part, Piece::ghost(dot, piece.first().bits() - dot.bits()));
             }
             next = piece.last().counter() + 1;
             if next > last + 1 {
                 // The rest of it comes later.
                 let len = last + 1 - piece.first().counter();
                 let bytes = self.sequence.contents.bytes_of(piece, len);
-                self.out.push(piece.head(len, bytes));
+                self.put(part, piece.head(len, bytes));
                 self.live[live as usize] = piece.tail(len, bytes);
                 return live;
             }
-            self.out.push(piece);
+            self.put(part, piece);
             live += 1;
         }
         live

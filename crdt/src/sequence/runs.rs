@@ -147,7 +147,11 @@ impl Row {
 
     /// From this element on up to the next of which it was said, elements stand in this leaf.
     pub(super) fn index(&mut self, counter: u64, leaf: u32) {
-        let at = self.runs_before(counter);
+        self.index_in(self.runs_before(counter), counter, leaf);
+    }
+
+    /// As `index`, of an element before which so many runs begin.
+    pub(super) fn index_in(&mut self, at: usize, counter: u64, leaf: u32) {
         match at.checked_sub(1).map(|at| &mut self.runs[at]) {
             Some(run) if run.head + 1 == counter => run.leaf = leaf,
             run => {
