@@ -64,9 +64,13 @@ pub(super) fn read<'t>(
             out.extend_from_slice(own);
             continue;
         };
-        if length > 0 {
-            for at in next[length]..next[length] + count {
-                out.extend(planes.iter().skip(at).step_by(counts[length]));
+        if length > 0 && count > 0 {
+            let start = out.len();
+            out.resize(start + length * count, 0);
+            for (plane, bytes) in planes.chunks_exact(counts[length]).enumerate() {
+                let bytes = &bytes[next[length]..next[length] + count];
+                let places = out[start + plane..].iter_mut().step_by(length);
+                places.zip(bytes).for_each(|(place, byte)| *place = *byte);
             }
             next[length] += count;
         }

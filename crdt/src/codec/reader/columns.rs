@@ -423,7 +423,12 @@ impl Columns<'_> {
         let mut runs: Vec<(u64, u32)> = Vec::new();
         for shape in self.shapes {
             runs.clear();
-            runs.extend(spans.of(shape).map(|(_, count, length)| (length, count)));
+            for (_, count, length) in spans.of(shape) {
+                match runs.last_mut() {
+                    Some((last, more)) if *last == length => *more += count,
+                    _ => runs.push((length, count)),
+                }
+            }
             if planes::pays(runs.iter().copied()) {
                 rest = planes::read(runs.iter().copied(), rest, &mut plain)?;
                 has_planes = true;
