@@ -41,6 +41,9 @@ use crate::store::{
 /// # Ok::<(), tombolo_crdt::Refused>(())
 /// ```
 ///
+/// Elements are plain values. Those of replicated types, which are written to in place, stand in a
+/// [`MovableList`](crate::MovableList), whether they are moved or not.
+///
 /// An element never changes: to put another in its place is to delete it and insert one, so two who do that at once leave two.
 ///
 /// Writing near what was written last costs the same however long the list is, elsewhere time with its logarithm. In memory it takes the
@@ -107,8 +110,16 @@ impl<T: Value> List<T> {
     }
 
     /// The elements in their order.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.body.sequence.pieces().flatten().map(|element| &**element)
+    ///
+    /// ```
+    /// # use tombolo_crdt::{List, Replica, ReplicaId};
+    /// let mut list = Replica::<List<char>>::new(ReplicaId::from_bytes([1; 16]));
+    /// let _ = list.update(|list| list.extend(['a', 'b', 'c']));
+    /// assert_eq!(list.iter().len(), 3);
+    /// assert!(list.iter().rev().eq(&['c', 'b', 'a']));
+    /// ```
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> + DoubleEndedIterator {
+        self.body.sequence.each().map(|element| &**element)
     }
 
     /// The elements of a part. O(log n) and the part.

@@ -16,6 +16,7 @@
 
 mod build;
 mod contents;
+mod each;
 mod fade;
 mod find;
 mod items;

@@ -192,6 +192,18 @@ impl Tree {
         Some(Place { leaf: at, at: 0 })
     }
 
+    /// The gap behind the last piece.
+    pub(super) fn end(&self) -> Option<Place> {
+        let mut node = self.nodes.get(self.root as usize)?;
+        loop {
+            let last = node.children[node.len as usize - 1];
+            if node.is_lowest {
+                return Some(Place { leaf: last, at: self.leaves[last as usize].len as usize });
+            }
+            node = &self.nodes[last as usize];
+        }
+    }
+
     /// The piece at a place or, if its leaf has none there, the first of the next leaf.
     #[inline]
     pub(super) fn here(&self, place: Place) -> Option<Place> {

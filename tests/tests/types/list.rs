@@ -96,6 +96,18 @@ proptest! {
             let (text, list) = (&texts[*by], &lists[*by]);
             let read: Vec<char> = text.to_string().chars().collect();
             prop_assert!(list.iter().eq(&read) && list.len() == read.len());
+            // From both ends, which meet in the middle of a piece or between two.
+            let (mut each, mut rest) = (list.iter(), &read[..]);
+            for nth in 0.. {
+                prop_assert_eq!(each.len(), rest.len());
+                let Some(((first, behind), (last, before))) = rest.split_first().zip(rest.split_last()) else { break };
+                let (item, expected, others) =
+                    if nth % 3 == 0 { (each.next_back(), last, before) } else { (each.next(), first, behind) };
+                prop_assert_eq!(item, Some(expected));
+                rest = others;
+            }
+            prop_assert_eq!((each.next(), each.next_back()), (None, None));
+            prop_assert!(list.iter().rev().eq(read.iter().rev()));
             prop_assert_eq!(list.version(), text.version());
             for (at, letter) in read.iter().enumerate().step_by(3) {
                 prop_assert_eq!(list.get(at), Some(letter));
