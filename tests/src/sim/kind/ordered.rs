@@ -108,8 +108,11 @@ pub(super) fn write_outline(tree: &mut Mut<'_, Tree<LwwRegister<String>>>, op: &
         name.set(element.clone());
         if let [first, .., last] = folders[..] {
             // Not into what lies in it.
-            let _ =
-                if at % 2 == 0 { tree.move_to(first, Some(last), 0) } else { tree.move_to(last, None, 0) };
+            let _ = if at.is_multiple_of(2) {
+                tree.move_to(first, Some(last), 0)
+            } else {
+                tree.move_to(last, None, 0)
+            };
         }
     }
     let gone: Vec<(NodeId, String)> = leaves(tree).filter(|(_, name)| is_meant(name)).collect();
