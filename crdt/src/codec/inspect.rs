@@ -267,6 +267,7 @@ impl InspectedBody {
             (head::IN_ORDER, "IN ORDER"),
             (head::SHARED, "SHARED"),
             (head::RUNS, "RUNS"),
+            (head::PLANES, "PLANES"),
         ];
         let flags = self.head.unwrap_or_default();
         let name = |bit: u32| match known.iter().find(|(flag, _)| *flag == 1 << bit) {

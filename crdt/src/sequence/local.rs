@@ -235,7 +235,9 @@ impl<C: Items + ?Sized> Sequence<C> {
             }
             if piece.first() < next {
                 self.tree.set(place, piece.head(before + 1 - (last.bits() + 1 - next.bits()), 0));
-                self.rows.row(next.replica()).last = next.counter() - 1;
+                let row = self.rows.row(next.replica());
+                row.unplace(next.counter(), last.counter());
+                row.last = next.counter() - 1;
             }
         }
     }

@@ -288,6 +288,7 @@ impl<C: Items + ?Sized> Sequence<C> {
                 self.tree.set(place, head);
                 let ghost = Piece::ghost(gone.first(), len + next.len());
                 self.tree.set(Place { at: at + 1, ..place }, ghost);
+                self.unindex(next.first());
             }
             (None, None, _, Some(next)) => {
                 self.tree.set(place, Piece::ghost(gone.first(), len + next.len()));

@@ -403,8 +403,9 @@ impl<C: Items + ?Sized> Sequence<C> {
             let last = self.tree.pieces(place.leaf)[place.at].last().counter();
             from == 0 && last == end && self.drop_alone(place)
         });
-        self.is_stale |= !is_gone;
-        self.rows.row(head.replica()).runs.remove(at);
+        let run = self.rows.row(head.replica()).runs.remove(at);
+        // Of a circle: the others may hang where they were said to, now.
+        self.is_stale |= !is_gone || run.is_loose;
     }
 
     /// Takes out a piece of ghosts on which nothing hangs, so that it might as well have no place. Says whether it is one.

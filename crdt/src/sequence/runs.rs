@@ -31,6 +31,11 @@ pub(crate) struct Origin {
 /// The origin of what was written without one, or whose origin has been forgotten.
 pub(super) const AT_START: Origin = Origin { parent: START, side: Side::Right };
 
+/// More runs than this do not all lie near in memory.
+const MANY: usize = if cfg!(test) { 16 } else { 256 };
+/// So far from where a run would be it is looked for first.
+const NEAR: usize = 8;
+
 /// Elements of one replica of which each follows on the one before: those behind the dot of the head, up to the next head. 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
@@ -111,35 +116,29 @@ impl Row {
         }
     }
 
-    /// As `runs_before`, of an element between the first run and the last: from where it would be if all runs were equally long, in steps
-    /// that double. Who types makes runs that are alike in the long run, so it takes less than to halve the list, most of which is far.
+    /// As `runs_before`, of an element between the first run and the last. Among many it is looked for first near where it would be if all runs
+    /// were equally long: who types makes runs that are alike in the long run, and most of a long list is far away.
     fn search(&self, counter: u64) -> usize {
         let runs = &self.runs[..];
-        let (first, last) = (runs[0].head, runs[runs.len() - 1].head);
-        let share = (counter - first) as f64 / (last - first) as f64;
-        let guess = ((share * (runs.len() - 1) as f64) as usize).min(runs.len() - 1);
         let is_before = |run: &Run| run.head < counter;
         // INVARIANT: all runs before `low` begin before the element, and none from `high` on.
-        let (mut low, mut high, mut step) = (0, runs.len(), 1);
-        if is_before(&runs[guess]) {
-            low = guess + 1;
-            while low + step <= high {
-                let probe = low + step - 1;
-                if !is_before(&runs[probe]) {
+        let (mut low, mut high) = (0, runs.len());
+        if runs.len() > MANY {
+            let (first, last) = (runs[0].head, runs[runs.len() - 1].head);
+            let share = (counter - first) as f64 / (last - first) as f64;
+            let guess = ((share * (runs.len() - 1) as f64) as usize).min(runs.len() - 1);
+            if is_before(&runs[guess]) {
+                low = guess + 1;
+                if let Some(probe) =
+                    runs.get(guess + NEAR).filter(|run| !is_before(run)).map(|_| guess + NEAR)
+                {
                     high = probe;
-                    break;
                 }
-                (low, step) = (probe + 1, step * 2);
-            }
-        } else {
-            high = guess;
-            while low + step <= high {
-                let probe = high - step;
-                if is_before(&runs[probe]) {
+            } else {
+                high = guess;
+                if let Some(probe) = guess.checked_sub(NEAR).filter(|probe| is_before(&runs[*probe])) {
                     low = probe + 1;
-                    break;
                 }
-                (high, step) = (probe, step * 2);
             }
         }
         low + runs[low..high].partition_point(is_before)

@@ -6,12 +6,15 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tombolo_crdt::{
-    AddWinsMap, BadPosition, Delta, Limits, Position, Replica, ReplicaId, SessionNames, Since, Text, What,
+    AddWinsMap, BadPosition, Delta, Doc, Limits, Mut, Position, Replica, ReplicaId, SessionNames, Since,
+    Text, What,
 };
+use tombolo_tests::model::cases;
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
@@ -74,7 +77,7 @@ fn made_up(edits: usize) -> Trace {
     Trace { end_content: text.into_iter().collect(), num_agents: 1, txns }
 }
 
-fn write(text: &mut tombolo_crdt::Mut<'_, Text>, patches: &[Patch]) {
+fn write(text: &mut Mut<'_, Text>, patches: &[Patch]) {
     for (at, count, insert) in patches {
         text.replace(*at..at + count, insert).expect("a recording fits its text");
     }
@@ -264,4 +267,64 @@ fn scenario_08_what_was_deleted_while_somebody_was_away_is_still_hung_on() {
     dan.merge(other).unwrap();
     bob.merge(more).unwrap();
     assert_eq!((dan.to_string(), dan.encode()), (bob.to_string(), bob.encode()));
+}
+
+/// Long enough for texts of several leaves of the tree within.
+fn edits() -> impl Strategy<Value = Vec<(bool, u8, prop::sample::Index, usize)>> {
+    prop::collection::vec((any::<bool>(), 0..16_u8, any::<prop::sample::Index>(), 1..6_usize), 200..400)
+}
+
+proptest! {
+    #![proptest_config(cases(16))]
+
+    /// Transactions that fail among others that do not; something else is written between, so that dots of letters do not follow on one another.
+    #[test]
+    fn what_is_undone_leaves_no_trace_in_long_texts(edits in edits()) {
+        let mut both = [Replica::<Doc>::new(id(1)), Replica::<Doc>::new(id(2))];
+        let read = |doc: &Replica<Doc>| doc.get("t").and_then(|entry| entry.text()).map(Text::to_string);
+        let mut on_the_way: [Vec<_>; 2] = [vec![], vec![]];
+        let mut here = 0;
+        for (nth, (by, what, at, len)) in edits.iter().enumerate() {
+            let by = usize::from(*by);
+            let mut edit = |doc: &mut Mut<'_, Doc>, shift: usize| {
+                if (nth + shift).is_multiple_of(4) {
+                    doc.counter("n").inc(1);
+                }
+                let mut text = doc.text("t");
+                // Most is done where something was done last.
+                let near = here.min(text.len());
+                let start = if (nth + len).is_multiple_of(3) { at.index(text.len() + 1) } else { near };
+                if (what + shift as u8).is_multiple_of(3) && start > 0 {
+                    let from = start.saturating_sub(*len % 3 + 1);
+                    text.delete(from..start).unwrap();
+                    here = from;
+                } else {
+                    text.insert(start, &"abcdef"[..*len]).unwrap();
+                    here = start + len;
+                }
+            };
+            match what {
+                0..6 => {
+                    let before = read(&both[by]);
+                    let undone = both[by].try_update(|doc| {
+                        (0..3 * len).for_each(|shift| edit(doc, shift));
+                        Err::<(), _>(())
+                    });
+                    prop_assert!(undone.is_err() && read(&both[by]) == before);
+                }
+                6..8 => {
+                    for delta in on_the_way[1 - by].drain(..) {
+                        both[by].merge(delta).unwrap();
+                    }
+                }
+                _ => on_the_way[by].push(both[by].update(|doc| edit(doc, nth % 2)).1),
+            }
+        }
+        for by in 0..2 {
+            on_the_way[1 - by].drain(..).for_each(|delta| drop(both[by].merge(delta).unwrap()));
+        }
+        let anew = Replica::<Doc>::decode(id(3), &both[0].encode(), &Limits::default()).unwrap();
+        prop_assert_eq!(read(&both[0]), read(&both[1]));
+        prop_assert_eq!(read(&both[0]), read(&anew));
+    }
 }

@@ -111,6 +111,13 @@ fn a_state_of_many_slices_is_shown_up_to_some_nodes_unless_all_are_wanted() {
 }
 
 #[test]
+fn every_flag_that_is_read_has_a_name() {
+    let body = InspectedBody::of_delta(&[0x92, 0x90, 0xc4, 1, 0x3f], &Limits::default());
+    assert_eq!(body.flags(), ["ONE", "DEPS", "IN ORDER", "SHARED", "RUNS", "PLANES"]);
+    assert_eq!(Reader::new(&[], &Limits::default()).features(), 0x3f);
+}
+
+#[test]
 fn what_is_not_known_is_named() {
     let state = replica::<Doc>(1).encode();
     let with = |at: usize, byte: u8| {

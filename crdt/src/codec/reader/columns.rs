@@ -69,7 +69,7 @@ impl Reader<'_> {
         if sum > u64::from(u32::MAX) {
             return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
         }
-        let lengths = self.lengths(&shapes, flags & head::RUNS != 0)?;
+        let lengths = self.lengths(&shapes, flags)?;
         let own: usize = key_lengths.iter().map(|(_, own)| *own as usize).sum();
         let keys = self.take(own)?;
         let contents = self.take(self.left())?;
@@ -224,7 +224,8 @@ impl Reader<'_> {
     }
 
     /// The lengths of contents whose shape does not say it.
-    fn lengths(&mut self, shapes: &[Shape], in_runs: bool) -> Result<Lengths, DecodeError> {
+    fn lengths(&mut self, shapes: &[Shape], flags: u8) -> Result<Lengths, DecodeError> {
+        let in_runs = flags & head::RUNS != 0;
         let told = shapes.iter().filter(|shape| shape.content.is_none());
         let mut left: u64 = told.map(|shape| u64::from(shape.carried)).sum();
         let mut lengths = Lengths::default();
@@ -240,7 +241,9 @@ impl Reader<'_> {
             lengths.add(length, count as u32);
             left -= count;
         }
-        let is_old = self.format.is_none_or(|format| format < 3) && !in_runs;
+        // Who tells contents by planes tells lengths as runs, where that pays.
+        let has_planes = flags & head::PLANES != 0;
+        let is_old = self.format.is_none_or(|format| format < 3) && !in_runs && !has_planes;
         if lengths.pays() != in_runs && !is_old {
             return Err(self.malformed("lengths told as runs, where that pays"));
         }

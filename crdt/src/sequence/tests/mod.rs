@@ -164,6 +164,28 @@ fn corrections_belong_to_the_run_that_was_being_typed() {
     assert_eq!(world.sequence(0).runs().count(), 1);
 }
 
+/// Two runs hang on one another, so both stand at the start; once one of them is gone, the other hangs on it as it was said to.
+#[test]
+fn what_hung_on_itself_hangs_where_it_was_said_to_once_it_no_longer_does() {
+    let mut sequence = Sequence::<str>::default();
+    let rows = [1, 2, 3].map(|number| sequence.row(ReplicaId::from_bytes([number; 16])));
+    let behind = |row, counter| Origin { parent: LocalDot::new(row, counter), side: Side::Right };
+    let [low, middle, high] = rows;
+    sequence.add_run(LocalDot::new(low, 1), behind(high, 2));
+    sequence.add_run(LocalDot::new(high, 1), behind(low, 2));
+    sequence.add_run(LocalDot::new(middle, 1), Origin { parent: START, side: Side::Right });
+    sequence.add(LocalDot::new(high, 2), "b");
+    sequence.add(LocalDot::new(middle, 2), "m");
+    sequence.settle();
+    assert_eq!(read(&sequence), "mb");
+    sequence.remove_run(LocalDot::new(low, 1));
+    sequence.settle();
+    let mut anew = sequence.clone();
+    anew.is_stale = true;
+    anew.settle();
+    assert_eq!((read(&sequence), read(&anew)), ("bm".into(), "bm".into()));
+}
+
 #[test]
 fn a_text_of_many_pieces_is_that_of_a_string() {
     let mut world = World::new(2);

@@ -1,7 +1,10 @@
 //! Replicas that write and hear of one another in causal order, each with the plain tree beside it.
 
+use alloc::collections::BTreeMap;
+
 use proptest::prelude::*;
 
+use super::super::piece::after;
 use super::super::{Origin, START, Sequence, Side};
 use super::plain::{Id, Plain};
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable};
@@ -231,6 +234,25 @@ impl Replica {
         }
         self.sequence.settle();
         assert_eq!(self.sequence.pieces().collect::<String>(), before);
+        self.sequence.assert_found();
+    }
+}
+
+impl Sequence {
+    /// Every element that has a place is found there by its dot, and nothing behind the last of a replica.
+    fn assert_found(&self) {
+        let mut last = BTreeMap::new();
+        for (place, piece) in self.tree.iter_from(self.tree.first()) {
+            let known = last.entry(piece.first().replica()).or_insert(0);
+            *known = piece.last().counter().max(*known);
+            for nth in 0..piece.len() {
+                assert_eq!(self.place_of(after(piece.first(), nth)), Some((place, nth)), "{piece:?}");
+            }
+        }
+        for (row, known) in (0..).zip(&self.rows.rows) {
+            assert_eq!(known.last, last.get(&row).copied().unwrap_or(0));
+            assert_eq!(self.place_of(LocalDot::new(row, known.last + 1)), None);
+        }
     }
 }
 
@@ -254,6 +276,7 @@ impl World {
             self.replicas[by].known[by] += 1;
             let replica = &self.replicas[by];
             assert_eq!(replica.sequence.pieces().collect::<String>(), replica.plain.read());
+            replica.sequence.assert_found();
         }
     }
 
