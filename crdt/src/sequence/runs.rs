@@ -197,13 +197,9 @@ impl Row {
             return self.leaves.range(..=counter).next_back().map(|(_, &leaf)| leaf);
         };
         let run = &self.runs[at];
-        let cut = if run.is_cut {
-            self.leaves.range(run.head + 2..=counter.max(run.head + 2)).next_back()
-        } else {
-            None
-        };
+        let cut = if run.is_cut { self.leaves.range(..=counter).next_back() } else { None };
         match cut {
-            Some((&from, &leaf)) if from <= counter => Some(leaf),
+            Some((&from, &leaf)) if from > run.head => Some(leaf),
             _ => Some(run.leaf).filter(|leaf| *leaf != NONE),
         }
     }
