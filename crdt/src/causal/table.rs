@@ -151,9 +151,13 @@ impl ReplicaTable {
     }
 
     fn starts_with(&self, other: &Self) -> bool {
-        let first = other.oldest();
-        if first.is_none() || first != self.oldest() || other.len() > self.len() {
-            return first.is_none();
+        // As most that come: a block has at least as many ids as can stand behind the last.
+        if other.blocks.is_empty() {
+            let first = self.blocks.first().map_or(&self.last[..], |block| &block.ids);
+            return first.starts_with(&other.last);
+        }
+        if other.oldest() != self.oldest() || other.len() > self.len() {
+            return false;
         }
         let both = self.blocks.iter().zip(&other.blocks);
         let shared = both

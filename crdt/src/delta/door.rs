@@ -207,6 +207,8 @@ mod tests {
         assert!(short(5, &[0x80, 0]).is_err());
         assert!(short(5, &[7, 1, 0]).is_err());
         assert!(short(5, &[0, 0]).is_err());
-        assert_eq!(short(0x25, &[0]).unwrap_err(), DecodeError::Feature { bits: 0x20 });
+        // Contents by planes, where there are none.
+        assert!(matches!(short(0x25, &[0]).unwrap_err(), DecodeError::Malformed { .. }));
+        assert_eq!(short(0x45, &[0]).unwrap_err(), DecodeError::Feature { bits: 0x40 });
     }
 }

@@ -48,7 +48,6 @@ impl Draft {
             for (at, &place) in (0_u32..).zip(order) {
                 position[place as usize] = at;
             }
-            self.puts.sort_by_key(|put| position[put.place as usize]);
             self.covers.sort_by_key(|covered| position[covered.place as usize]);
         }
         // A key whose writing was broken off leaves a gap between its neighbours.
@@ -157,17 +156,16 @@ impl Draft {
                 self.contents.len(),
             ]);
         }
-        let (mut puts, mut covers) = (&self.puts[..], &self.covers[..]);
+        let by_place = ByPlace::of(&self.puts, self.places.len());
+        let mut covers = &self.covers[..];
         self.walk(
             writer,
             order,
             |place| counts[place as usize] != (0, 0),
             |writer, place| {
                 let covered = covers.iter().take_while(|covered| covered.place == place).count();
-                let carried = puts.iter().take_while(|put| put.place == place).count();
                 let own_covers = covers.split_off(..covered).unwrap_or_default();
-                let own_puts = puts.split_off(..carried).unwrap_or_default();
-                write_own(writer, own_covers, own_puts, &self.contents);
+                write_own(writer, own_covers, by_place.at(place, &self.puts), &self.contents);
             },
         );
     }
@@ -224,6 +222,35 @@ impl Draft {
     }
 }
 
+/// What was written at each place, in order: so that what was written here and there in turns need not be sorted, which would take as much
+/// memory again.
+struct ByPlace {
+    /// By place: the first; [`NONE`] if there is none.
+    first: SmallVec<[u32; 8]>,
+    /// By put: the next at the same place.
+    next: SmallVec<[u32; 8]>,
+}
+
+impl ByPlace {
+    fn of(puts: &[Put], places: usize) -> Self {
+        let (mut first, mut next) =
+            (SmallVec::from_elem(NONE, places), SmallVec::from_elem(NONE, puts.len()));
+        for (at, put) in puts.iter().enumerate().rev() {
+            next[at] = core::mem::replace(&mut first[put.place as usize], offset(at));
+        }
+        Self { first, next }
+    }
+
+    fn at<'p>(&self, place: PlaceId, puts: &'p [Put]) -> impl Iterator<Item = &'p Put> {
+        let mut next = self.first[place as usize];
+        core::iter::from_fn(move || {
+            let put = puts.get(next as usize)?;
+            next = self.next[next as usize];
+            Some(put)
+        })
+    }
+}
+
 /// What is in a list that is not used any more: the list itself if it is a large one, which is not kept for the next
 /// transaction anyway, and as long as it must be.
 fn taken(list: &mut Bytes) -> Bytes {
@@ -237,7 +264,12 @@ fn taken(list: &mut Bytes) -> Bytes {
 }
 
 /// Writes what one place covers and carries.
-fn write_own(writer: &mut TreeWriter<'_>, covers: &[Covered], puts: &[Put], contents: &[u8]) {
+fn write_own<'p>(
+    writer: &mut TreeWriter<'_>,
+    covers: &[Covered],
+    puts: impl IntoIterator<Item = &'p Put>,
+    contents: &[u8],
+) {
     add_covers(covers, |runs| writer.cover(Dots::new(runs)));
     for put in puts {
         let contents = &contents[put.content.0 as usize..put.content.1 as usize];
