@@ -129,10 +129,8 @@ impl Row {
             let guess = ((share * (runs.len() - 1) as f64) as usize).min(runs.len() - 1);
             if is_before(&runs[guess]) {
                 low = guess + 1;
-                if let Some(probe) =
-                    runs.get(guess + NEAR).filter(|run| !is_before(run)).map(|_| guess + NEAR)
-                {
-                    high = probe;
+                if runs.get(guess + NEAR).is_some_and(|run| !is_before(run)) {
+                    high = guess + NEAR;
                 }
             } else {
                 high = guess;

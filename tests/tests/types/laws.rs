@@ -1,6 +1,6 @@
 //! The laws of joining, for every type: one line of `laws!` each.
 //!
-//! A failing case is printed, shrunk, and its seed is kept in `laws.proptest-regressions`. To try more of them, set
+//! A failing case is printed, shrunk, and its seed is kept in `tests/tests/proptest-regressions/laws.txt`. To try more of them, set
 //! `TOMBOLO_CASES` to how many times as many.
 
 use proptest::collection::vec;

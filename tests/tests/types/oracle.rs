@@ -1,7 +1,7 @@
 //! Random executions against the definitions of the types: at every replica, at every step, the value that is read is
 //! the one that follows from the events the replica has seen and what had happened before what.
 //!
-//! A failing case is printed, shrunk, and its seed is kept in `oracle.proptest-regressions`.
+//! A failing case is printed, shrunk, and its seed is kept in `tests/tests/proptest-regressions/oracle.txt`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
