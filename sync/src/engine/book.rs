@@ -24,8 +24,6 @@ const SHORT_PAUSE: u64 = 2_000;
 const SHORT_ABSENCE: u64 = 5 * 60 * 1_000;
 /// The longest pause.
 const LONG_PAUSE: u64 = 60_000;
-/// The pause after a peer turned out not to belong to the space.
-const STRANGER_PAUSE: u64 = 60_000;
 /// How many addresses are kept of one peer, first-hand and hearsay each.
 const MAX_ADDRESSES: usize = 8;
 /// The longest address that is kept, in bytes.
@@ -67,6 +65,20 @@ impl Redial {
     }
 }
 
+/// The pause after a session was refused, by either side. It grows until one comes to something: who is of another space may be
+/// dialled seldom, but a greeting that was damaged on its way looks the same, and is put right by the next.
+#[derive(Debug, Clone, Default)]
+struct Refusals {
+    pause: u64,
+}
+
+impl Refusals {
+    fn one_more(&mut self) -> u64 {
+        self.pause = (self.pause * 2).clamp(SHORT_PAUSE, LONG_PAUSE);
+        self.pause
+    }
+}
+
 fn jittered(pause: u64, rng: &mut impl Rng) -> u64 {
     pause * rng.random_range(75..=125) / 100
 }
@@ -87,6 +99,7 @@ pub(crate) struct Known {
     /// Whether all we know of it is what others said.
     rumour: bool,
     redial: Redial,
+    refusals: Refusals,
 }
 
 impl Known {
@@ -159,6 +172,7 @@ pub(crate) fn invitation(inviter: PeerId, addresses: &[String]) -> Write {
 #[derive(Debug, Clone, Default)]
 struct Anonymous {
     redial: Redial,
+    refusals: Refusals,
     /// Whom we found there last.
     peer: Option<PeerId>,
 }
@@ -296,14 +310,18 @@ impl Book {
         }
     }
 
-    /// Notes that somebody does not belong to the space.
+    /// Notes that somebody may not belong to the space: it is dialled again after a pause.
     pub(crate) fn stranger(&mut self, peer: PeerId, now: u64) {
         if let Some(known) = self.peers.get_mut(&peer) {
-            known.redial.next = now + STRANGER_PAUSE;
+            known.redial.next = now + known.refusals.one_more();
         }
-        for anonymous in self.anonymous.values_mut().filter(|anonymous| anonymous.peer == Some(peer)) {
-            anonymous.redial.next = now + STRANGER_PAUSE;
+        for anonymous in self.found_at(peer) {
+            anonymous.redial.next = now + anonymous.refusals.one_more();
         }
+    }
+
+    fn found_at(&mut self, peer: PeerId) -> impl Iterator<Item = &mut Anonymous> {
+        self.anonymous.values_mut().filter(move |anonymous| anonymous.peer == Some(peer))
     }
 
     /// Notes that a session ended; `eager` says whether it is our part to dial first, `proved` whether it had come to
@@ -314,6 +332,10 @@ impl Book {
             let pause = if eager { FIRST_PAUSE } else { FIRST_PAUSE * 4 };
             let next = known.redial.next.max(now + jittered(pause, rng));
             known.redial = Redial { next, pause: 0, absent_since: Some(now) };
+            if known.refused.is_none() {
+                known.refusals = Refusals::default();
+                self.found_at(peer).for_each(|anonymous| anonymous.refusals = Refusals::default());
+            }
         } else {
             let next = known.redial.next;
             known.redial.failed(now, rng);
@@ -381,7 +403,7 @@ impl Book {
                 due.push((Some(peer), known.addresses().cloned().collect()));
             }
         }
-        for (address, Anonymous { redial, peer }) in &mut self.anonymous {
+        for (address, Anonymous { redial, peer, .. }) in &mut self.anonymous {
             let wanted = peer.is_none_or(|peer| !is_connected(peer));
             if wanted && redial.next <= now {
                 redial.failed(now, rng);
@@ -404,6 +426,9 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     #[test]
@@ -416,6 +441,31 @@ mod tests {
         assert!(!book.load(&key, &value[1..]) && !book.load(RECORDS, &value));
         assert!(book.load(&key, &value));
         assert_eq!(book.get(peer).unwrap().addresses().collect::<Vec<_>>(), ["/memory/1"]);
+    }
+
+    #[test]
+    fn who_is_refused_is_dialled_less_and_less_often_until_a_session_comes_to_something() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let [us, peer] = [1, 2].map(|id| PeerId::from_bytes([id; 32]));
+        let mut book = Book::default();
+        book.learn(us, Some(peer), &["/memory/1".into()], Source::FirstHand);
+        let next = |book: &Book| book.next_due(|_| false).unwrap();
+        let mut refused = |book: &mut Book, now, proved| {
+            if proved {
+                book.proved(peer);
+            }
+            book.refused(peer, "it sent what cannot be understood".into());
+            book.stranger(peer, now);
+            book.gone(peer, now, true, proved, &mut rng);
+            next(book) - now
+        };
+        let pauses: Vec<_> = (0..7).map(|n| refused(&mut book, n * 100_000, n % 2 == 1)).collect();
+        assert_eq!(pauses, [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+
+        book.proved(peer);
+        book.gone(peer, 1_000_000, true, true, &mut ChaCha8Rng::seed_from_u64(1));
+        assert!(next(&book) < 1_000_200);
+        assert_eq!(refused(&mut book, 2_000_000, true), 2_000);
     }
 
     #[test]
