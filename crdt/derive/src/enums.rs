@@ -201,8 +201,8 @@ fn store(choice: &Choice) -> Tokens {
                 #(#krate::DotStore::settle(&mut self.#fields);)*
             }
 
-            fn rename(&mut self, renamed: &dyn ::core::ops::Fn(#krate::Dot) -> #krate::Dot) {
-                #(#krate::DotStore::rename(&mut self.#fields, renamed);)*
+            fn rename(&mut self, renaming: &#krate::Renaming) {
+                #(#krate::DotStore::rename(&mut self.#fields, renaming);)*
             }
 
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {

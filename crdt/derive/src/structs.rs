@@ -213,8 +213,8 @@ fn store(schema: &Schema) -> Tokens {
                 #(#krate::DotStore::settle(&mut self.#members);)*
             }
 
-            fn rename(&mut self, renamed: &dyn ::core::ops::Fn(#krate::Dot) -> #krate::Dot) {
-                #(#krate::DotStore::rename(&mut self.#members, renamed);)*
+            fn rename(&mut self, renaming: &#krate::Renaming) {
+                #(#krate::DotStore::rename(&mut self.#members, renaming);)*
             }
 
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {

@@ -14,7 +14,7 @@ use crate::causal::ReplicaId;
 use crate::doc::Kind;
 use crate::store::{Crdt as _, FADING};
 use crate::text;
-use crate::{Doc, DocEntry, List};
+use crate::{Doc, DocEntry, GCounter, List, PnCounter};
 
 /// Longer texts are cut: a tree is read line by line.
 const LONGEST: usize = 160;
@@ -78,6 +78,9 @@ pub(super) fn key(of: &str, key: &[u8]) -> String {
             Err(_) if key == FADING => "marks, and runs that nothing is left of".to_owned(),
             Err(_) => "runs at the start".to_owned(),
         };
+    }
+    if key == FADING && (of == PnCounter::type_name() || of == GCounter::type_name()) {
+        return "sums of what all know".to_owned();
     }
     if of.starts_with("MovableList<") || of.starts_with("Tree<") {
         return match key {

@@ -7,8 +7,9 @@ use alloc::borrow::Cow;
 
 use serde::Serializer;
 
+use super::pieces::{Pieces, pieces_store};
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, leaf_store};
+use crate::store::{Crdt, DotStore, Gathered, Join, Look, Mut, Seen};
 
 /// A counter that only goes up.
 ///
@@ -29,14 +30,14 @@ use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, leaf_s
 /// A replica's own sum stops at `u64::MAX`, and so does [`value`](Self::value).
 #[derive(Clone, Default, Debug)]
 pub struct GCounter {
-    pieces: Leaf<u64>,
+    pieces: Pieces<u64>,
 }
 
 impl GCounter {
     /// The sum. O(pieces).
     #[must_use]
     pub fn value(&self) -> u64 {
-        self.pieces.iter().fold(0, |sum, &amount| sum.saturating_add(amount))
+        self.pieces.value().clamp(0, u64::MAX.into()) as u64
     }
 }
 
@@ -48,8 +49,7 @@ impl Mut<'_, GCounter> {
             return;
         }
         let removable = self.removable;
-        let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
-        pieces.amend(&by, place, tx, removable);
+        self.state.pieces.add(&by, self.place, self.tx, removable);
     }
 }
 
@@ -64,10 +64,10 @@ impl Crdt for GCounter {
 
 impl DotStore for GCounter {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.pieces.take_in(node, join, |_, _, _| {});
+        self.pieces.take_in(node, join);
     }
 
-    leaf_store!(pieces: u64);
+    pieces_store!(u64);
 
     fn look(&self, _: Look<'_>) -> Seen {
         Seen::count(self.value())

@@ -2,15 +2,17 @@
 //!
 //! *Merge rule*: the value is the sum of everything any replica added. *Concurrent pair*: both count.
 //! *Metadata*: where nothing above can be removed one cumulative amount a replica; below a map entry one amount a
-//! transaction, because removing the entry must take exactly the increments it saw. *Lost on conflict*: nothing.
+//! transaction, because removing the entry must take exactly the increments it saw, until a sweep sums up what all know (`pieces`).
+//! *Lost on conflict*: nothing.
 //! *Source*: Shapiro et al. 2011, as dots after Almeida, Shoker, Baquero 2018; pieces after Baquero, Almeida, Lerche 2016.
 
 use alloc::borrow::Cow;
 
 use serde::Serializer;
 
+use super::pieces::{Pieces, pieces_store};
 use crate::delta::Node;
-use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, leaf_store};
+use crate::store::{Crdt, DotStore, Gathered, Join, Look, Mut, Seen};
 
 /// A counter that goes up and down.
 ///
@@ -32,15 +34,14 @@ use crate::store::{Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen, leaf_s
 /// leaves them keeps a second amount, and another one for each time that it goes as far again, until it comes back.
 #[derive(Clone, Default, Debug)]
 pub struct PnCounter {
-    pieces: Leaf<i64>,
+    pieces: Pieces<i64>,
 }
 
 impl PnCounter {
     /// The sum. O(pieces).
     #[must_use]
     pub fn value(&self) -> i64 {
-        let sum: i128 = self.pieces.iter().map(|&amount| i128::from(amount)).sum();
-        sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+        self.pieces.value().clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 }
 
@@ -64,8 +65,7 @@ impl Mut<'_, PnCounter> {
             return;
         }
         let removable = self.removable;
-        let (pieces, place, tx) = Leaf::parts(self, |counter| &mut counter.pieces);
-        pieces.amend(&by, place, tx, removable);
+        self.state.pieces.add(&by, self.place, self.tx, removable);
     }
 }
 
@@ -80,10 +80,10 @@ impl Crdt for PnCounter {
 
 impl DotStore for PnCounter {
     fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        self.pieces.take_in(node, join, |_, _, _| {});
+        self.pieces.take_in(node, join);
     }
 
-    leaf_store!(pieces: i64);
+    pieces_store!(i64);
 
     fn look(&self, _: Look<'_>) -> Seen {
         Seen::count(self.value())

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use super::{Doc, Scalar};
-use crate::causal::{Dot, LocalDot};
+use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 use crate::map::reset;
 use crate::store::{
-    Claim, Crdt, Disputes, DotStore, FADING, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, Sweep,
-    View, What, deeper,
+    Claim, Crdt, Disputes, DotStore, FADING, Gathered, Join, Look, Mut, Opaque, Plain, Renaming, Seen, Sight,
+    Sweep, View, What, deeper,
 };
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister, MaxRegister,
@@ -304,8 +304,8 @@ impl DotStore for DocEntry {
         self.typed.iter_mut().for_each(|typed| each!(typed, value => value.settle()));
     }
 
-    fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
-        self.typed.iter_mut().for_each(|typed| each!(typed, value => value.rename(renamed)));
+    fn rename(&mut self, renaming: &Renaming) {
+        self.typed.iter_mut().for_each(|typed| each!(typed, value => value.rename(renaming)));
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

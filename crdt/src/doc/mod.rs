@@ -15,9 +15,9 @@ use alloc::string::String;
 
 use serde::Serializer;
 
-use crate::causal::{Dot, LocalDot};
+use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
-use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen, Sweep};
+use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Renaming, Seen, Sweep};
 use crate::{
     AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister,
     MaxRegister, MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet, Text, Tree, TwoPhaseSet,
@@ -249,8 +249,8 @@ impl DotStore for Doc {
         self.entries.settle();
     }
 
-    fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
-        self.entries.rename(renamed);
+    fn rename(&mut self, renaming: &Renaming) {
+        self.entries.rename(renaming);
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

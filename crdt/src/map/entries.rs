@@ -219,8 +219,8 @@ macro_rules! impl_entries {
                 self.entries.settle();
             }
 
-            fn rename(&mut self, renamed: &dyn Fn($crate::causal::Dot) -> $crate::causal::Dot) {
-                self.entries.values_mut().for_each(|value| value.rename(renamed));
+            fn rename(&mut self, renaming: &$crate::store::Renaming) {
+                self.entries.values_mut().for_each(|value| value.rename(renaming));
             }
 
             fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

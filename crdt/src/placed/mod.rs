@@ -155,8 +155,8 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
 /// What a [`DotStore`] walks beside what [`Ordered`] does, of which all is in the field `body`.
 macro_rules! walks {
     () => {
-        fn rename(&mut self, renamed: &dyn Fn($crate::causal::Dot) -> $crate::causal::Dot) {
-            self.body.rename(renamed);
+        fn rename(&mut self, renaming: &$crate::store::Renaming) {
+            self.body.rename(renaming);
         }
 
         fn prune(&mut self, node: $crate::delta::Node<'_>) {

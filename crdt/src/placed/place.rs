@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 use crate::causal::{BadCounter, Dot, ReplicaId, Stamp};
-use crate::store::Value;
+use crate::store::{Renaming, Value};
 
 /// The name of an element: the dot of the place at which it was made. Encoded as an array: replica id, counter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub(crate) trait Placing: Value {
     }
 
     /// As it is where elements have other names; `None` if it names none that has.
-    fn renamed(&self, renamed: &dyn Fn(Dot) -> Dot) -> Option<Self>;
+    fn renamed(&self, renaming: &Renaming) -> Option<Self>;
 }
 
 /// A place in a list. Encoded as nothing where an element was made, else as an array: time, logical count, name.
@@ -75,9 +75,9 @@ impl Placing for ListPlace {
         self.0.map(|(millis, logical, name)| (Stamp { millis, logical }, name))
     }
 
-    fn renamed(&self, renamed: &dyn Fn(Dot) -> Dot) -> Option<Self> {
+    fn renamed(&self, renaming: &Renaming) -> Option<Self> {
         let (at, name) = self.moved()?;
-        let other = Name(renamed(name.0));
+        let other = Name(renaming.dot(name.0));
         (other != name).then(|| Self::moved(at, other))
     }
 }
@@ -127,14 +127,14 @@ impl Placing for TreePlace {
         below(self.1.as_ref().and_then(|moved| moved.3))
     }
 
-    fn renamed(&self, renamed: &dyn Fn(Dot) -> Dot) -> Option<Self> {
+    fn renamed(&self, renaming: &Renaming) -> Option<Self> {
         let mut other = self.clone();
         let mut is_other = false;
         let moved = other.1.as_deref_mut();
         let of_moved =
             moved.into_iter().flat_map(|TreeMove(_, _, name, before, _)| before.iter_mut().chain([name]));
         for name in other.0.iter_mut().chain(of_moved) {
-            let new = Name(renamed(name.0));
+            let new = Name(renaming.dot(name.0));
             is_other |= new != *name;
             *name = new;
         }

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use super::index::{Seat, owner};
 use super::{Element, Name, Placed, Placing};
-use crate::causal::{Dot, Dots, LocalDot};
+use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::ordered::Ordered;
-use crate::store::{Content, Crdt, Disputes, DotStore, Join, Plain, Sweep, Written, decode_key};
+use crate::store::{Content, Crdt, Disputes, DotStore, Join, Plain, Renaming, Sweep, Written, decode_key};
 use crate::{AddWinsMap, Claim};
 
 /// The key of the node that holds the places.
@@ -223,14 +223,14 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
         }
     }
 
-    pub(crate) fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
+    pub(crate) fn rename(&mut self, renaming: &Renaming) {
         self.places.sequence.each_mut(|place| {
-            if let Some(other) = place.renamed(renamed) {
+            if let Some(other) = place.renamed(renaming) {
                 *place = other.into();
             }
         });
-        self.values.rename_keys(|Name(dot)| Name(renamed(*dot)));
-        self.values.rename(renamed);
+        self.values.rename_keys(|Name(dot)| Name(renaming.dot(*dot)));
+        self.values.rename(renaming);
         self.refresh(None);
     }
 }

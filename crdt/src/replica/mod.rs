@@ -18,9 +18,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::causal::{Dot, LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
+use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::{Parts, Run};
-use crate::store::{Conflict, Crdt, Disputes, DotStore, Plain, View};
+use crate::store::{Conflict, Crdt, Disputes, DotStore, Plain, Renaming, View};
 use pending::Pending;
 use ring::Ring;
 
@@ -137,10 +137,8 @@ impl<T: Crdt> Replica<T> {
         let mut fork = Self::with_hash_seed(id, self.tx.seed);
         fork.tx.clock = self.tx.clock.at_same_time();
         fork.adopt(&state);
-        fork.state.rename(&|dot| {
-            let is_disowned = dot.replica == of && dot.counter > after;
-            if is_disowned { Dot { replica: id, counter: dot.counter - after } } else { dot }
-        });
+        let row = fork.tx.table.row(id).unwrap_or(new);
+        fork.state.rename(&Renaming { of, after, id, row });
         fork.ring.restart(&fork.known);
         fork
     }

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use super::update::Attempt;
 use super::{Replica, row_in};
 use crate::causal::{Dot, MAX_COUNTER, Tx, Version};
+use crate::counter::sum_up;
 use crate::delta::{Delta, DeltaTree, Node, PlaceId, ROOT, TreeWriter};
-use crate::store::{Crdt, DotStore, FADING, Named, Sweep, write_key};
+use crate::store::{Crdt, DotStore, FADING, Named, Sweep, Swept, write_key};
 
 /// How much a [`Replica`] keeps, and how much of it only remembers what is gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,7 +16,8 @@ use crate::store::{Crdt, DotStore, FADING, Named, Sweep, write_key};
 pub struct Garbage {
     /// How many items there are, each with a dot: what is read, and what remembers removals.
     pub items: usize,
-    /// How many of them only remember that something was removed, and go by [`sweep`](Replica::sweep) once all know of it. Those that
+    /// How many of them only remember that something was removed, or are amounts below a key that one sum can stand for, and go by
+    /// [`sweep`](Replica::sweep) once all know of it. Those that
     /// stay, for a key of a map is there by them, do not count.
     pub removals: usize,
     /// How many of the items are letters of texts, which take little more than their bytes.
@@ -32,10 +34,11 @@ impl<T: Crdt> Replica<T> {
     /// What is kept here beside what is read. Costs two walks over the state.
     #[must_use]
     pub fn garbage(&self) -> Garbage {
-        let mut all = Sweep::new(&self.known, &self.tx.table).knowing(&self.known);
+        let mut all =
+            Sweep::new(&self.known, &self.tx.table).knowing(&self.known).keeping(self.me, self.tx.kept);
         self.state.remembered(&mut all);
         let letters = all.count_letters();
-        let (gone, fading) = all.finish();
+        let Swept { gone, fading, .. } = all.finish();
         Garbage {
             letters,
             items: super::count(&self.state),
@@ -81,6 +84,9 @@ impl<T: Crdt> Replica<T> {
     /// Of a [`MovableList`](crate::MovableList) and a [`Tree`](crate::Tree) it forgets the same of places, places that lost to others given at the same time, and, once `stable` is all
     /// that is known here, what is left of elements that were deleted while others moved them or wrote to them.
     ///
+    /// Of [counters](crate::PnCounter) below keys it puts one amount for those of a replica that lie within `stable`, but the last. If somebody did
+    /// not know all of them after all, and removed the key, then what he did know is not removed.
+    ///
     /// Costs a walk over the state, here and where the change is merged; so forget many at once.
     ///
     /// ```
@@ -98,15 +104,16 @@ impl<T: Crdt> Replica<T> {
     /// ```
     pub fn sweep(&mut self, stable: &Version) -> Delta<T> {
         let known = self.by_row(stable);
-        let mut sweep = Sweep::new(&known, &self.tx.table).knowing(&self.known);
+        let mut sweep =
+            Sweep::new(&known, &self.tx.table).knowing(&self.known).keeping(self.me, self.tx.kept);
         self.state.remembered(&mut sweep);
-        let (gone, fading) = sweep.finish();
+        let Swept { gone, fading, sums } = sweep.finish();
         let me = self.me.unwrap_or_else(|| self.intern(self.id));
         self.tx.begin(me, self.known[me as usize]);
         let attempt = Attempt::new(self);
         // Without a dot left nothing is forgotten: a write would be refused, and this is none that anybody asked for.
         let dots_left = MAX_COUNTER - attempt.replica.known[me as usize];
-        if gone.len() + fading.len() > 0 && dots_left > fading.len() as u64 {
+        if gone.len() + fading.len() > 0 && dots_left > (fading.len() + sums.len()) as u64 {
             let replica = &mut *attempt.replica;
             replica.me = Some(me);
             let named = replica.tree_of(|dot| fading.binary_search(&dot).is_ok());
@@ -114,6 +121,12 @@ impl<T: Crdt> Replica<T> {
                 name_fading(named.root(), ROOT, &mut replica.tx, writer);
             });
             replica.rejoin(&named);
+            let is_anchor = |dot| sums.binary_search_by_key(&dot, |(anchor, _)| *anchor).is_ok();
+            let anchors = replica.tree_of(is_anchor);
+            let summed = DeltaTree::written(|writer| {
+                sum_up(anchors.root(), ROOT, &sums, &mut replica.tx, writer);
+            });
+            replica.rejoin(&summed);
             for &dot in &gone {
                 replica.tx.cover(ROOT, dot);
             }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
-use crate::causal::{LocalDot, ReplicaId, ReplicaTable};
+use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable};
 
 /// The key of an item that names what is fading beside it. Nothing else can have it: no value in MessagePack begins like that, no name in UTF-8,
 /// and no type of a `Doc`'s values has that code. So who does not know the type knows what shows nothing.
@@ -22,10 +22,13 @@ pub struct Sweep<'s> {
     table: &'s ReplicaTable,
     groups: Vec<SmallVec<[LocalDot; 2]>>,
     fading: Vec<LocalDot>,
+    sums: Vec<(LocalDot, i128)>,
     gone: Vec<LocalDot>,
     letters: usize,
     naming: Vec<LocalDot>,
     is_all_stable: bool,
+    /// The last event of this replica beyond which amounts are summed up by themselves.
+    kept: LocalDot,
 }
 
 impl<'s> Sweep<'s> {
@@ -35,10 +38,12 @@ impl<'s> Sweep<'s> {
             table,
             groups: Vec::new(),
             fading: Vec::new(),
+            sums: Vec::new(),
             gone: Vec::new(),
             letters: 0,
             naming: Vec::new(),
             is_all_stable: false,
+            kept: LocalDot::from_bits(0),
         }
     }
 
@@ -47,6 +52,18 @@ impl<'s> Sweep<'s> {
         let last = |row: usize| self.stable.get(row).copied().unwrap_or(0);
         let is_all_stable = known.iter().enumerate().all(|(row, known)| *known <= last(row));
         Self { is_all_stable, ..self }
+    }
+
+    /// With what is left as it is of what this replica wrote ([`keep_counters`](crate::Replica::keep_counters)).
+    pub(crate) fn keeping(self, me: Option<ReplicaIndex>, kept: u64) -> Self {
+        let kept = me.map_or(self.kept, |me| LocalDot::new(me, kept));
+        Self { kept, ..self }
+    }
+
+    /// Whether one sum may stand for both of these amounts of one replica.
+    pub(crate) fn may_join(&self, before: LocalDot, after: LocalDot) -> bool {
+        before.replica() == after.replica()
+            && !(before.replica() == self.kept.replica() && before <= self.kept && after > self.kept)
     }
 
     /// Whether all know all that is known here, and nothing can come any more that was written without that: for what was removed and
@@ -64,6 +81,11 @@ impl<'s> Sweep<'s> {
     /// key [`FADING`]. By such an item no key of a map is in ([`DotStore::shows`](super::DotStore::shows)).
     pub(crate) fn fade(&mut self, dots: impl Iterator<Item = LocalDot>) {
         self.fading.extend(dots);
+    }
+
+    /// A sum of amounts that are let go, which is to stand beside its anchor: under the key [`FADING`], for by it no key of a map is in.
+    pub(crate) fn sum_up(&mut self, anchor: LocalDot, amount: i128) {
+        self.sums.push((anchor, amount));
     }
 
     /// Dots of items that name what is fading.
@@ -116,13 +138,24 @@ impl<'s> Sweep<'s> {
         }
     }
 
-    /// What need not be remembered, and what is fading; both ascending.
-    pub(crate) fn finish(self) -> (Vec<LocalDot>, Vec<LocalDot>) {
-        let (mut gone, mut fading) = (self.gone, self.fading);
+    /// What came of it.
+    pub(crate) fn finish(self) -> Swept {
+        let (mut gone, mut fading, mut sums) = (self.gone, self.fading, self.sums);
         gone.extend(self.groups.into_iter().flatten());
         gone.sort_unstable();
         gone.dedup();
         fading.sort_unstable();
-        (gone, fading)
+        sums.sort_unstable();
+        Swept { gone, fading, sums }
     }
+}
+
+/// Dots, ascending; the sums by anchor.
+pub(crate) struct Swept {
+    /// Of what need not be remembered.
+    pub(crate) gone: Vec<LocalDot>,
+    /// Of what is fading.
+    pub(crate) fading: Vec<LocalDot>,
+    /// Anchors, each with the sum that is to stand beside it.
+    pub(crate) sums: Vec<(LocalDot, i128)>,
 }

@@ -4,8 +4,8 @@ use alloc::borrow::Cow;
 
 use serde::Serializer;
 
-use super::{Disputes, Gathered, Join, Look, Mut, Plain, Seen, Sweep, View};
-use crate::causal::{Dot, Dots, LocalDot};
+use super::{Disputes, Gathered, Join, Look, Mut, Plain, Renaming, Seen, Sweep, View};
+use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 
 /// A replicated type: what a [`Replica`](crate::Replica) can hold and an [`AddWinsMap`](crate::AddWinsMap) can nest.
@@ -73,8 +73,8 @@ pub trait DotStore: Default + Send + Sync + 'static {
     fn settle(&mut self) {}
 
     /// Has what is named by dots have other names, here and below: their dots are called otherwise from now on.
-    fn rename(&mut self, renamed: &dyn Fn(Dot) -> Dot) {
-        let _ = renamed;
+    fn rename(&mut self, renaming: &Renaming) {
+        let _ = renaming;
     }
 
     /// Drops map entries below `node` that a transaction opened and left empty.

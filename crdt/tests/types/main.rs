@@ -6,3 +6,4 @@ mod extremes;
 mod merging;
 mod remembering;
 mod schemas;
+mod sums;

@@ -1,6 +1,6 @@
 //! Forgetting removals: only what all members know, and nothing that is read changes.
 
-use tombolo_crdt::{RemoveWinsSet, Text};
+use tombolo_crdt::{AddWinsMap, PnCounter, RemoveWinsSet, Text};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::{BatchId, Forgetting, Membership, Mistake, Written};
 use tombolo_tests::sim::{LinkState, NodeOptions, World};
@@ -96,6 +96,35 @@ fn where_deleted_text_stood_is_forgotten_once_all_know_and_nothing_moves() {
         let text = world.read::<Text, _>(node, notes, |text| text.to_string());
         assert_eq!(text, format!("The tide falls.{}", "!".repeat(20)));
     }
+}
+
+#[test]
+fn a_counter_below_a_key_holds_as_much_after_a_thousand_increments_as_after_a_hundred() {
+    type Likes = AddWinsMap<String, PnCounter>;
+    let options = NodeOptions { forgetting: FORGETTING, ..NodeOptions::default() };
+    let mut world = World::with_options((0..3).map(|_| options.clone()), 57);
+    world.connect_all();
+    let likes = world.open::<Likes>(0, "likes");
+    (1..3).for_each(|node| _ = world.open::<Likes>(node, "likes"));
+    let mut count = |world: &mut World, increments: usize| {
+        for number in 0..increments {
+            world.update::<Likes, _>(number % 3, likes, |likes| likes.at("post").inc(1));
+            world.run_for(50);
+        }
+        world.run_for(5_000);
+        world.run_until_agreed(10_000);
+        world.read::<Likes, _>(2, likes, |likes| likes.encode().len())
+    };
+    let hundred = count(&mut world, 102);
+    let thousand = count(&mut world, 900);
+    assert_eq!(world.read::<Likes, _>(1, likes, |likes| likes.get("post").unwrap().value()), 1_002);
+    // A few amounts that are not worth a sum yet, and longer numbers.
+    assert!(thousand < hundred + 150, "{hundred}, {thousand}");
+    assert!(world.engine(0).garbage(likes).unwrap().items <= 3 * 6);
+    // Whoever removes it leaves nothing.
+    world.update::<Likes, _>(1, likes, |likes| likes.remove("post"));
+    world.run_until_agreed(10_000);
+    assert_eq!(world.engine(2).garbage(likes).unwrap().items, 0);
 }
 
 #[test]
