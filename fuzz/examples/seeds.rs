@@ -191,6 +191,10 @@ fn frames() -> Seeds {
             Frame::Pull { doc, version: version(), kept: None, alive: Some(Alive::Runs(vec![1, 2, 3])) },
         ),
         (
+            "pull_sums",
+            Frame::Pull { doc, version: version(), kept: None, alive: Some(Alive::Sums(vec![9; 20])) },
+        ),
+        (
             "pull_cells",
             Frame::Pull {
                 doc,

@@ -472,6 +472,7 @@ impl Stage {
                     Some(true) => Alive::Runs(bytes.clone()),
                     Some(false) => Alive::Cells { key: [7, 0], cells: bytes.clone() },
                     None if bytes.is_empty() => Alive::Unsaid,
+                    None if bytes[0] % 2 == 0 => Alive::Sums(bytes[1..].to_vec()),
                     None => Alive::Staged(bytes.len() as u64 - 1),
                 };
                 Frame::Pull { doc, version, kept: None, alive: Some(alive) }

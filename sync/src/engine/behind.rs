@@ -2,7 +2,7 @@
 //!
 //! What was added is seen from the versions alone. What was removed is what only the other still has alive of the dots that both
 //! know. So who is asked for a document from a version that is forgotten answers with what it takes to guess how many those are
-//! ([`Behind`]); the asker, which sees by that what is shorter, tells what it has alive ([`Alive`]), as runs or in cells; and the
+//! ([`Behind`]); the asker, which sees by that what is shorter, tells what it has alive ([`Alive`]), as runs, in sums or in cells; and the
 //! answer is exactly what it lacks. Two round trips, and bytes that follow the difference, for any type.
 //!
 //! Nobody remembers anything in between: each question says all it takes to answer it, from whatever the state is then. Both
@@ -20,8 +20,9 @@ use tombolo_crdt::Version;
 
 use super::document::{self, Document, Since};
 use super::frame::{Alive, ContentKind, Frame, MAX_FRAME, bytes};
+use super::powers::Field;
 use super::sketch::{self, Differences, Key};
-use super::{Engine, Mistake, runs};
+use super::{Engine, Mistake, frame, powers, runs};
 use crate::{DocId, PeerId};
 
 /// Who has fewer dots alive below the base is sent the state: it is not longer than finding out what differs.
@@ -32,7 +33,7 @@ const MOST_ROUNDS: u32 = 4;
 /// of the truth. One in about twenty sketches is too short, and made again.
 const CELLS_PERCENT: usize = 160;
 /// Where runs take fewer bytes than this here, they are asked for without an estimate.
-const SHORT_RUNS: usize = sketch::COUNTERS;
+const SHORT_RUNS: usize = 256;
 /// How many cells it takes besides, where differences are few.
 const CELLS_MORE: usize = 12;
 /// How much of a frame is kept for what is not what is alive.
@@ -51,7 +52,7 @@ pub struct Behind {
     /// what is gained.
     #[serde(with = "bytes")]
     pub counters: Vec<u8>,
-    /// A sketch of so many cells did not tell.
+    /// So many cells, or sums, did not tell.
     pub tried: u32,
 }
 
@@ -59,7 +60,7 @@ impl Behind {
     /// In bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("it consists of what MessagePack can say")
+        frame::written(self)
     }
 
     /// Reads what [`encode`](Self::encode) wrote; `None` if it is not that.
@@ -87,7 +88,16 @@ impl Behind {
             true => runs.len(),
             false => sketch::estimate(&sketch::counters(live.iter().copied(), self.key), &self.counters),
         };
-        let cells = differences.max(least).saturating_mul(CELLS_PERCENT) / 100 + CELLS_MORE;
+        let differences = differences.max(least);
+        let sums = Field::of(events(&self.base)).filter(|_| self.tried == 0).and_then(|field| {
+            let count = powers::sums_for(differences, live.len().max(self.live as usize))?;
+            (powers::bytes_of(count, field) < runs.len()).then_some((count, field))
+        });
+        if let Some((count, field)) = sums {
+            let sums = powers::sums(live.iter().copied(), count, field);
+            return Alive::Sums(powers::write(&sums, field));
+        }
+        let cells = differences.saturating_mul(CELLS_PERCENT) / 100 + CELLS_MORE;
         let cells = cells.max((self.tried as usize).saturating_mul(2));
         let bits = bits_of(&self.base);
         let most = (MAX_FRAME - FRAME_REST).saturating_sub(self.base.len() * 32);
@@ -116,10 +126,23 @@ fn bits_of(base: &Version) -> u32 {
 enum Apart {
     /// What is alive there only, and what is alive here only.
     Found { theirs: Vec<Range<u64>>, ours: Vec<Range<u64>> },
-    /// So many cells do not tell.
+    /// So many cells, or sums, do not tell.
     Unclear(usize),
     /// It says nothing, or nothing that makes sense.
     Untold,
+}
+
+impl Apart {
+    /// What comes of so many cells or sums.
+    fn of(differences: Differences, count: usize) -> Self {
+        match differences {
+            Differences::Found { theirs, ours } => {
+                Self::Found { theirs: runs::ranges(theirs), ours: runs::ranges(ours) }
+            }
+            Differences::More => Self::Unclear(count),
+            Differences::Nonsense => Self::Untold,
+        }
+    }
 }
 
 /// In what the other's differs from what is alive here of what both know, `live`.
@@ -130,17 +153,18 @@ fn apart(live: &[u64], base: &Version, alive: &Alive) -> Apart {
             Some(all) => Apart::Found { theirs: runs::without(&all, live), ours: runs::outside(live, &all) },
             None => Apart::Untold,
         },
+        Alive::Sums(sums) => {
+            let events = events(base);
+            let told = Field::of(events).and_then(|field| Some((powers::read(sums, field)?, field)));
+            let told = told.filter(|(sums, _)| powers::are_worth_it(sums.len(), live.len()));
+            let Some((sums, field)) = told else { return Apart::Untold };
+            Apart::of(powers::differences(live, &sums, events, field), sums.len())
+        }
         Alive::Cells { key, cells } => {
             let bits = bits_of(base);
             let Some(cells) = sketch::read(cells, bits) else { return Apart::Untold };
             let count = cells.len();
-            match sketch::differences(live, cells, *key, bits) {
-                Differences::Found { theirs, ours } => {
-                    Apart::Found { theirs: runs::ranges(theirs), ours: runs::ranges(ours) }
-                }
-                Differences::More => Apart::Unclear(count),
-                Differences::Nonsense => Apart::Untold,
-            }
+            Apart::of(sketch::differences(live, cells, *key, bits), count)
         }
     }
 }

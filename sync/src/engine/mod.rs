@@ -40,6 +40,7 @@ mod memory;
 mod part;
 mod passed_on;
 mod peer;
+mod powers;
 mod pulls;
 mod repair;
 mod runs;

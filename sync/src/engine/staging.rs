@@ -45,7 +45,7 @@ impl Piece {
     /// In bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("it consists of what MessagePack can say")
+        super::frame::written(self)
     }
 
     /// Reads what [`encode`](Self::encode) wrote; `None` if it is not that.

@@ -286,6 +286,7 @@ impl World {
             }
             Some(Frame::Pull { alive: Some(alive), .. }) => match alive {
                 Alive::Runs(_) => self.stats.count(Branch::Runs),
+                Alive::Sums(_) => self.stats.count(Branch::Sums),
                 Alive::Cells { .. } => self.stats.count(Branch::Cells),
                 Alive::Staged(_) => self.stats.count(Branch::Pieces),
                 Alive::Unsaid => {}

@@ -24,6 +24,8 @@ pub enum Branch {
     Behind,
     /// It told as runs what it had alive.
     Runs,
+    /// It told that in sums of powers.
+    Sums,
     /// It told that in cells of a sketch.
     Cells,
     /// A whole state was sent.
@@ -63,7 +65,7 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 25] = [
+const BRANCHES: [(Branch, &str); 26] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -71,6 +73,7 @@ const BRANCHES: [(Branch, &str); 25] = [
     (Branch::SlowPeer, "slow peers"),
     (Branch::Behind, "far behind"),
     (Branch::Runs, "told in runs"),
+    (Branch::Sums, "told in sums"),
     (Branch::Cells, "told in cells"),
     (Branch::State, "whole states"),
     (Branch::Pieces, "pieces"),

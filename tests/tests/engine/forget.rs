@@ -106,7 +106,7 @@ fn a_counter_below_a_key_holds_as_much_after_a_thousand_increments_as_after_a_hu
     world.connect_all();
     let likes = world.open::<Likes>(0, "likes");
     (1..3).for_each(|node| _ = world.open::<Likes>(node, "likes"));
-    let mut count = |world: &mut World, increments: usize| {
+    let count = |world: &mut World, increments: usize| {
         for number in 0..increments {
             world.update::<Likes, _>(number % 3, likes, |likes| likes.at("post").inc(1));
             world.run_for(50);

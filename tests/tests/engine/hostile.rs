@@ -339,7 +339,8 @@ fn whatever_one_says_is_alive_harms_nobody() {
                 let bytes = vec![fill; length];
                 let cells = Alive::Cells { key: [1, 2], cells: bytes.clone() };
                 let pieces = Alive::Staged((length as u64).rotate_left(u32::from(fill)));
-                for alive in [Alive::Runs(bytes), cells, pieces, Alive::Unsaid] {
+                let sums = Alive::Sums(bytes.clone());
+                for alive in [Alive::Runs(bytes), sums, cells, pieces, Alive::Unsaid] {
                     let pull = Frame::Pull { doc, version: base.clone(), kept: None, alive: Some(alive) };
                     world.forge_frame(2, 0, &pull);
                 }

@@ -64,6 +64,7 @@ impl Names {
             Frame::Pull { doc, version, alive: Some(alive), .. } => {
                 let alive = match alive {
                     Alive::Runs(runs) => format!("runs of {} bytes", runs.len()),
+                    Alive::Sums(sums) => format!("sums of {} bytes", sums.len()),
                     Alive::Cells { cells, .. } => format!("cells of {} bytes", cells.len()),
                     Alive::Unsaid => "too much to tell".into(),
                     Alive::Staged(from) => format!("what is numbered below {from}"),
