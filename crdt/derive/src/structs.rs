@@ -141,14 +141,20 @@ fn store(schema: &Schema) -> Tokens {
     let types: Vec<_> = schema.fields.iter().map(state_type).collect();
     let (mut alias_members, mut alias_named, mut alias_fields, mut alias_types) =
         (vec![], vec![], vec![], vec![]);
-    let mut carried = Vec::new();
+    let (mut carried, mut remembered) = (Vec::new(), Vec::new());
     for field in &schema.fields {
         let (member, name) = (&field.member, &field.name);
         let of_field: Vec<_> = aliases(schema, field).collect();
         let olds: Vec<_> = of_field.iter().map(|(alias, _)| alias.clone()).collect();
         if olds.is_empty() {
             carried.push(quote!(writer.field(#name, &self.#member, wanted);));
+            remembered.push(quote!(#krate::DotStore::remembered(&self.#member, sweep);));
         } else {
+            remembered.push(quote! {
+                sweep.renamed([#(&self.#olds),*], |sweep| {
+                    #krate::DotStore::remembered(&self.#member, sweep);
+                });
+            });
             carried.push(quote! {
                 writer.field(#name, &self.#member, &|dot| wanted(dot) #(&& !self.#olds.has(dot))*);
             });
@@ -263,7 +269,7 @@ fn store(schema: &Schema) -> Tokens {
             }
 
             fn remembered(&self, sweep: &mut #krate::Sweep<'_>) {
-                #(#krate::DotStore::remembered(&self.#members, sweep);)*
+                #(#remembered)*
             }
 
             fn conflicts(&self, disputes: &mut #krate::Disputes<'_>) {

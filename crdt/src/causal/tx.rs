@@ -95,6 +95,11 @@ impl Tx {
         self.before < dot && dot <= self.last
     }
 
+    /// The dot before those minted in this transaction, and the last of them.
+    pub(crate) fn minted_dots(&self) -> (LocalDot, LocalDot) {
+        (self.before, self.last)
+    }
+
     /// Whether `dot` is of this replica, of this or an earlier transaction.
     pub(crate) fn own(&self, dot: LocalDot) -> bool {
         dot.replica() == self.replica

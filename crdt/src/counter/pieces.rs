@@ -3,24 +3,24 @@
 //! Below a key each transaction adds an amount of its own, so that removing the key takes exactly what it saw. Once all know them, a sweep
 //! ([`Replica::sweep`](crate::Replica::sweep)) puts one *sum* for the amounts of a replica but the last, its *anchor*, which stays. A sum counts only as
 //! long as its anchor is there. So a removal that had seen the amounts and not their sum takes the sum with them: it has seen the anchor.
-//! Of several sums with one anchor, by replicas that swept at the same time, one counts.
+//! Of several sums with one anchor, by replicas that swept at the same time, the one that goes back the farthest counts: it stands for all that the others do.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::borrow::Borrow;
+use core::cmp::Reverse;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
-use crate::causal::{Dot, Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex, ReplicaTable, Tx};
+use crate::causal::{Dot, Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaTable, Tx};
 use crate::delta::{Bytes, Mismatch, Node, PlaceId, TreeWriter, leaf};
-use crate::store::{Amount, FADING, Join, Leaf, Renaming, Sweep, decode_value, write_value};
+use crate::store::{Amount, FADING, Join, Leaf, Renaming, SumUp, Sweep, decode_value, write_value};
 
 /// Fewer amounts of a replica than so many are left as they are: a sum takes as much as some of them.
 const WORTH_A_SUM: usize = 5;
-/// The row of a replica id that is not known here.
-const ABSENT: ReplicaIndex = ReplicaIndex::MAX;
+/// The anchor of a sum of whom is not known here; no event is called so.
+const NOWHERE: LocalDot = LocalDot::from_bits(0);
 
 /// What can be counted.
 pub(crate) trait Number:
@@ -31,8 +31,8 @@ pub(crate) trait Number:
 impl Number for i64 {}
 impl Number for u64 {}
 
-/// What a sum says: whose amounts, the anchor, how much.
-type Told<C> = (ReplicaId, u64, C);
+/// What a sum says: whose amounts, from which of its events to which, the anchor, and how much.
+type Told<C> = (ReplicaId, u64, u64, C);
 
 /// # Errors
 /// When this is no sum, or not in its one form.
@@ -41,7 +41,8 @@ fn read<C: Number>(content: &[u8]) -> Result<Told<C>, Mismatch> {
     let told: Told<C> = decode_value(content).map_err(wrong)?;
     let mut one_form = Bytes::new();
     write_value(&told, &mut one_form);
-    if (1..=MAX_COUNTER).contains(&told.1) && one_form[..] == *content {
+    let (_, from, anchor, _) = told;
+    if (1..anchor).contains(&from) && anchor <= MAX_COUNTER && one_form[..] == *content {
         Ok(told)
     } else {
         Err(wrong("it is no sum of amounts".into()))
@@ -50,27 +51,51 @@ fn read<C: Number>(content: &[u8]) -> Result<Told<C>, Mismatch> {
 
 #[derive(Clone, Debug)]
 struct Sum<C> {
+    /// [`NOWHERE`] as long as its owner is not known here.
     anchor: LocalDot,
     dot: LocalDot,
-    amount: C,
-    owner: ReplicaId,
+    told: Told<C>,
+}
+
+impl<C: Number> Sum<C> {
+    fn amount(&self) -> i128 {
+        self.told.3.into()
+    }
+
+    /// Of those with one anchor the highest counts.
+    fn rank(&self) -> (Reverse<u64>, C) {
+        let (_, from, _, amount) = self.told;
+        (Reverse(from), amount)
+    }
+
+    fn find_anchor(&mut self, table: &ReplicaTable) {
+        let (owner, _, anchor, _) = self.told;
+        if let Some(row) = table.row(owner).filter(|_| self.anchor == NOWHERE) {
+            self.anchor = LocalDot::new(row, anchor);
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
 struct Sums<C> {
-    /// INVARIANT: by anchor, then amount: of those with one anchor the last counts.
+    /// INVARIANT: by anchor, then rank.
     items: Vec<Sum<C>>,
     /// INVARIANT: what those come to that count.
     counted: i128,
 }
 
-/// The sums that count: of those of one anchor the last, if the anchor is there.
-fn counting<'s, C: 's, S: Borrow<Sum<C>>>(
-    sums: &'s [S],
-    is_there: impl Fn(LocalDot) -> bool,
-) -> impl Iterator<Item = &'s Sum<C>> {
-    let of_one = sums.chunk_by(|a, b| a.borrow().anchor == b.borrow().anchor);
-    of_one.filter_map(move |sums| sums.last().map(Borrow::borrow).filter(|sum| is_there(sum.anchor)))
+impl<C: Number> Sums<C> {
+    /// Whether one that has its anchor among these events, of one replica, is here.
+    fn is_anchored(&self, after: LocalDot, last: LocalDot) -> bool {
+        let at = self.items.partition_point(|sum| sum.anchor <= after);
+        self.items.get(at).is_some_and(|sum| sum.anchor <= last)
+    }
+
+    fn find_anchors(&mut self, table: &ReplicaTable) -> bool {
+        let unknown = self.items.partition_point(|sum| sum.anchor == NOWHERE);
+        self.items[..unknown].iter_mut().for_each(|sum| sum.find_anchor(table));
+        self.items[..unknown].iter().any(|sum| sum.anchor != NOWHERE)
+    }
 }
 
 /// Amounts and sums.
@@ -105,25 +130,12 @@ impl<C: Number> Pieces<C> {
 
     #[cold]
     fn added(&mut self, tx: &Tx, removable: bool) {
-        self.find_anchors(tx.table());
-        let is_about = |sum: &Sum<C>| tx.minted(sum.anchor);
         // What a replica with honest peers never sees: a sum where no key is above, or of what was not there yet.
-        if !removable || self.sums.as_ref().is_some_and(|sums| sums.items.iter().any(is_about)) {
-            self.count();
-        }
-    }
-
-    /// Finds the anchors of whom was not known when the sum came.
-    fn find_anchors(&mut self, table: &ReplicaTable) {
-        let Some(sums) = &mut self.sums else { return };
-        let mut found = false;
-        for sum in sums.items.iter_mut().filter(|sum| sum.anchor.replica() == ABSENT) {
-            if let Some(row) = table.row(sum.owner) {
-                sum.anchor = LocalDot::new(row, sum.anchor.counter());
-                found = true;
-            }
-        }
-        if found {
+        let is_about = |sums: &mut Box<Sums<C>>| {
+            let (before, last) = tx.minted_dots();
+            sums.find_anchors(tx.table()) || sums.is_anchored(before, last)
+        };
+        if !removable || self.sums.as_mut().is_some_and(is_about) {
             self.count();
         }
     }
@@ -132,61 +144,71 @@ impl<C: Number> Pieces<C> {
     fn count(&mut self) {
         self.sums.take_if(|sums| sums.items.is_empty());
         let Some(sums) = &mut self.sums else { return };
-        sums.items.sort_unstable_by_key(|sum| (sum.anchor, sum.amount, sum.dot));
+        sums.items.sort_unstable_by_key(|sum| (sum.anchor, sum.rank()));
         let mut there: Vec<LocalDot> = self.amounts.iter_dots().map(|(dot, _)| dot).collect();
         there.sort_unstable();
-        let counting = counting(&sums.items, |anchor| there.binary_search(&anchor).is_ok());
-        sums.counted = counting.map(|sum| sum.amount.into()).sum();
+        let of_one = sums.items.chunk_by(|a, b| a.anchor == b.anchor);
+        let counting = of_one.filter_map(|sums| sums.last());
+        let counting = counting.filter(|sum| there.binary_search(&sum.anchor).is_ok());
+        sums.counted = counting.map(Sum::amount).sum();
     }
 
     pub(crate) fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+        // Hostile or not, what is read is a function of what is here, and so not of what came first.
+        let mut is_other = self.sums.as_mut().is_some_and(|sums| sums.find_anchors(join.table()));
         let sums = &self.sums;
-        let mut is_anchor = false;
         self.amounts.take_in(node, join, |dot, _, _| {
-            let anchored = |sum: &Sum<C>| sum.anchor == dot;
-            is_anchor |= sums.as_ref().is_some_and(|sums| sums.items.iter().any(anchored));
+            let before = LocalDot::from_bits(dot.bits() - 1);
+            is_other |= sums.as_ref().is_some_and(|sums| sums.is_anchored(before, dot));
         });
-        if is_anchor {
-            self.count();
-        }
         for (_, child) in node.children().filter(|(key, _)| *key == FADING) {
-            self.take_in_sums(child, join);
+            is_other |= self.drop_sums(|dot| join.stands(child.cover(), dot));
+            is_other |= self.take_in_sums(child, join);
         }
-        if self.sums.is_some() {
-            self.find_anchors(join.table());
+        if is_other {
+            self.count();
         }
     }
 
-    fn take_in_sums(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        if let Some(sums) = &mut self.sums {
-            sums.items.retain(|sum| join.stands(node.cover(), sum.dot));
-        }
+    /// Says whether there were any.
+    fn take_in_sums(&mut self, node: Node<'_>, join: &mut Join<'_>) -> bool {
+        let mut is_other = false;
         for (dot, content) in node.carried() {
             let Some(dot) = join.admit(dot) else { continue };
-            let Some((owner, counter, amount)) = join.right(read(content)) else { return };
+            let Some(told) = join.right(read(content)) else { return is_other };
             join.took(1);
-            let anchor = LocalDot::new(join.table().row(owner).unwrap_or(ABSENT), counter);
+            let mut sum = Sum { anchor: NOWHERE, dot, told };
+            sum.find_anchor(join.table());
             let sums = self.sums.get_or_insert_with(|| Box::new(Sums { items: Vec::new(), counted: 0 }));
-            sums.items.push(Sum { anchor, dot, amount, owner });
+            sums.items.push(sum);
+            is_other = true;
         }
-        self.count();
+        is_other
     }
 
-    fn retain_sums(&mut self, mut keep: impl FnMut(LocalDot) -> bool) {
-        if let Some(sums) = &mut self.sums {
+    /// Says whether any had to go. They are to be counted then.
+    fn drop_sums(&mut self, mut keep: impl FnMut(LocalDot) -> bool) -> bool {
+        self.sums.as_mut().is_some_and(|sums| {
+            let before = sums.items.len();
             sums.items.retain(|sum| keep(sum.dot));
-            self.count();
-        }
+            sums.items.len() < before
+        })
     }
 
     pub(crate) fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+        let before = self.amounts.len();
         self.amounts.retain(keep);
-        self.retain_sums(keep);
+        if self.drop_sums(keep) || self.amounts.len() < before {
+            self.count();
+        }
     }
 
     pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
+        let before = self.amounts.len();
         self.amounts.drop_covered(cover, join);
-        self.retain_sums(|dot| join.stands(cover, dot));
+        if self.drop_sums(|dot| join.stands(cover, dot)) || self.amounts.len() < before {
+            self.count();
+        }
     }
 
     pub(crate) fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
@@ -205,8 +227,7 @@ impl<C: Number> Pieces<C> {
         wanted.sort_unstable_by_key(|sum| sum.dot);
         let write = |below: &mut TreeWriter<'_>| {
             for sum in wanted {
-                let told: Told<C> = (sum.owner, sum.anchor.counter(), sum.amount);
-                below.carry_with(sum.dot, |out| write_value(&told, out));
+                below.carry_with(sum.dot, |out| write_value(&sum.told, out));
             }
         };
         writer.child(|key| key.extend_from_slice(FADING), write);
@@ -224,9 +245,13 @@ impl<C: Number> Pieces<C> {
     pub(crate) fn rename(&mut self, renaming: &Renaming) {
         let Some(sums) = &mut self.sums else { return };
         for sum in &mut sums.items {
-            let anchor = Dot { replica: sum.owner, counter: sum.anchor.counter() };
-            sum.owner = renaming.dot(anchor).replica;
-            sum.anchor = renaming.local(anchor, sum.anchor);
+            let (owner, from, anchor, amount) = sum.told;
+            let dot = Dot { replica: owner, counter: anchor };
+            sum.anchor = renaming.local(dot, sum.anchor);
+            let (dot, from) = (renaming.dot(dot), renaming.dot(Dot { replica: owner, counter: from }));
+            // What it had before it was another's is none of this replica's events: it begins with the first.
+            let from = if from.replica == dot.replica { from.counter } else { 1 };
+            sum.told = (dot.replica, from.min(dot.counter - 1).max(1), dot.counter, amount);
         }
         self.count();
     }
@@ -255,9 +280,19 @@ impl<C: Number> Pieces<C> {
             self.amounts.iter_dots().map(|(dot, &amount)| (dot, amount.into())).collect();
         let mut there: Vec<LocalDot> = amounts.iter().map(|(dot, _)| *dot).collect();
         there.sort_unstable();
-        let (there, void): (Vec<&Sum<C>>, Vec<_>) =
-            sums.iter().partition(|sum| there.binary_search(&sum.anchor).is_ok());
-        sweep.let_go(void.into_iter().map(|sum| sum.dot));
+        // SUBTLE: of those of one anchor the last stays, in an order that is the same everywhere: another may be about to let go the
+        // others, and nobody lets go that one.
+        let mut counting: Vec<&Sum<C>> = Vec::new();
+        for sums in sums.chunk_by(|a, b| a.anchor == b.anchor) {
+            let is_there = there.binary_search(&sums[0].anchor).is_ok();
+            let stays = sums.iter().filter(|_| is_there).max_by_key(|sum| (sum.rank(), sweep.dot(sum.dot)));
+            counting.extend(stays);
+            let is_other = |sum: &&Sum<C>| stays.is_none_or(|stays| stays.dot != sum.dot);
+            sweep.let_go(sums.iter().filter(is_other).map(|sum| sum.dot));
+        }
+        if !sweep.is_removable() {
+            return;
+        }
         let groups: Vec<_> = amounts.chunk_by(|(a, _), (b, _)| sweep.may_join(*a, *b)).collect();
         for of_one in groups {
             let stable = of_one.partition_point(|(dot, _)| sweep.is_stable(*dot));
@@ -265,16 +300,16 @@ impl<C: Number> Pieces<C> {
                 continue;
             }
             let ((anchor, _), before) = of_one[..stable].split_last().expect("there are some");
+            let first = of_one[0].0;
             // All of what was summed up before, whether all know it or not: it counts by anchors that go.
-            let summed: Vec<&Sum<C>> = there
-                .iter()
-                .copied()
-                .filter(|sum| sum.anchor <= *anchor && sum.anchor >= of_one[0].0)
-                .collect();
-            let amounts: i128 = before.iter().map(|(_, amount)| amount).sum();
-            let sums: i128 = counting(&summed, |_| true).map(|sum| sum.amount.into()).sum();
-            if C::try_from(amounts + sums).is_ok() {
-                sweep.sum_up(*anchor, amounts + sums);
+            let range = counting.partition_point(|sum| sum.anchor < first)
+                ..counting.partition_point(|sum| sum.anchor <= *anchor);
+            let summed = &counting[range];
+            let all = before.iter().map(|(_, amount)| *amount).sum::<i128>()
+                + summed.iter().map(|sum| sum.amount()).sum::<i128>();
+            let from = summed.iter().map(|sum| sum.told.1).chain([first.counter()]).min().unwrap_or(1);
+            if C::try_from(all).is_ok() {
+                sweep.sum_up(*anchor, from, all);
                 sweep.let_go(before.iter().map(|(dot, _)| *dot).chain(summed.iter().map(|sum| sum.dot)));
             }
         }
@@ -332,26 +367,22 @@ pub(super) use pieces_store;
 pub(crate) fn sum_up(
     node: Node<'_>,
     place: PlaceId,
-    sums: &[(LocalDot, i128)],
+    sums: &[SumUp],
     tx: &mut Tx,
     writer: &mut TreeWriter<'_>,
 ) {
-    let sum = |anchor: LocalDot| {
-        sums.binary_search_by_key(&anchor, |(anchor, _)| *anchor).ok().map(|at| sums[at].1)
-    };
-    let anchors: SmallVec<[(LocalDot, i128); 2]> =
-        node.carried().filter_map(|(dot, _)| Some((dot, sum(dot)?))).collect();
-    if !anchors.is_empty() {
+    let sum =
+        |(dot, _): (LocalDot, _)| sums.binary_search_by_key(&dot, |sum| sum.anchor).ok().map(|at| &sums[at]);
+    let anchored: SmallVec<[&SumUp; 2]> = node.carried().filter_map(sum).collect();
+    if !anchored.is_empty() {
         let below = tx.draft.child(place, |out| out.extend_from_slice(FADING));
         let open = writer.open(FADING);
-        for (anchor, amount) in anchors {
-            let (owner, dot) = (tx.table.id(anchor.replica()), tx.dot());
-            let write = |out: &mut Bytes| {
-                // A number has one form, whatever its type.
-                match u64::try_from(amount) {
-                    Ok(amount) => write_value(&(owner, anchor.counter(), amount), out),
-                    Err(_) => write_value(&(owner, anchor.counter(), amount as i64), out),
-                }
+        for &SumUp { anchor, from, amount } in anchored {
+            let (owner, anchor, dot) = (tx.table.id(anchor.replica()), anchor.counter(), tx.dot());
+            // A number has one form, whatever its type.
+            let write = |out: &mut Bytes| match u64::try_from(amount) {
+                Ok(amount) => write_value(&(owner, from, anchor, amount), out),
+                Err(_) => write_value(&(owner, from, anchor, amount as i64), out),
             };
             tx.draft.put(below, dot, write);
             writer.carry_with(dot, write);

@@ -119,7 +119,7 @@ impl<K: Clone + Ord + Hash, S: DotStore> Entries<K, S> {
 
 /// Reading and joining a map that keeps its values in `entries`.
 macro_rules! impl_entries {
-    ($map:ident) => {
+    ($map:ident, $within:ident) => {
         impl<K: Key, V: Crdt> Default for $map<K, V> {
             fn default() -> Self {
                 Self { entries: Entries::default() }
@@ -270,9 +270,11 @@ macro_rules! impl_entries {
             }
 
             fn remembered(&self, sweep: &mut Sweep<'_>) {
-                for (_, value) in self.entries.all() {
-                    sweep.entry(|sweep| value.remembered(sweep));
-                }
+                sweep.$within(|sweep| {
+                    for (_, value) in self.entries.all() {
+                        sweep.entry(|sweep| value.remembered(sweep));
+                    }
+                });
             }
 
             fn plain(&self) -> Plain {

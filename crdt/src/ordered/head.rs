@@ -69,6 +69,16 @@ impl Told {
         }
     }
 
+    /// Whether a head that stands under such a key, and has this origin by what it says, is told as [`of`](Self::of) tells it, nothing kept:
+    /// content has one form, so it is about whose elements are told by how far they are.
+    pub(super) fn is_usual(key: &[u8], head: LocalDot, origin: Origin) -> bool {
+        let Origin { parent, .. } = origin;
+        match key.len() {
+            16 => parent.replica() != head.replica() || parent >= head,
+            _ => (parent == START) == (key == AT_START),
+        }
+    }
+
     /// # Errors
     /// When this says nothing of a head.
     pub(super) fn check(key: &[u8], content: &[u8]) -> Result<(), Mismatch> {
@@ -133,6 +143,11 @@ mod tests {
                     (Ok(()), Ok(()))
                 );
                 assert_eq!(Told::origin(&told.key, &told.content, head, row), origin);
+                assert!(Told::is_usual(&told.key, head, origin));
+                // Those of one's own as those of others.
+                let kept = Told::of(head, origin, MAX_COUNTER, id);
+                assert_eq!(Told::is_usual(&kept.key, head, origin), kept == told);
+                assert_eq!(Told::origin(&kept.key, &kept.content, head, row), origin);
             }
         }
         assert!(Told::check_key(&[1]).is_err() && Told::check(&[], &[]).is_err());

@@ -45,9 +45,9 @@ impl<C: Elements + ?Sized> Ordered<C> {
     }
 
     /// Keeps what was told of a head if this program would tell it otherwise.
-    pub(super) fn note(&mut self, head: LocalDot, origin: Origin, told: Told) {
-        if Told::of(head, origin, 0, |row| self.sequence.ids().id(row)) != told {
-            self.odd.insert(head, told);
+    pub(super) fn note(&mut self, head: LocalDot, origin: Origin, key: &[u8], content: &[u8]) {
+        if !Told::is_usual(key, head, origin) {
+            self.odd.insert(head, Told { key: Bytes::from_slice(key), content: content.into() });
         }
     }
 
@@ -67,7 +67,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
             let row = self.rows.open(dot.replica(), join.table(), &mut self.sequence);
             let head = LocalDot::new(row, dot.counter());
             let origin = Told::origin(key, content, head, |id| self.sequence.row(id));
-            self.note(head, origin, Told { key: Bytes::from_slice(key), content: content.into() });
+            self.note(head, origin, key, content);
             self.sequence.add_run(head, origin);
             if self.named.contains(&head) {
                 self.sequence.freeze(head);

@@ -53,7 +53,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
             first
         });
         if let Some((head, origin, told)) = begun.filter(|_| tx.kept > 0) {
-            self.note(head, origin, told);
+            self.note(head, origin, &told.key, &told.content);
         }
         put
     }

@@ -34,8 +34,9 @@ impl<T: Crdt> Replica<T> {
     /// What is kept here beside what is read. Costs two walks over the state.
     #[must_use]
     pub fn garbage(&self) -> Garbage {
-        let mut all =
-            Sweep::new(&self.known, &self.tx.table).knowing(&self.known).keeping(self.me, self.tx.kept);
+        let mut all = Sweep::new(&self.known, &self.tx.table)
+            .knowing(&self.known)
+            .keeping(self.tx.table.row(self.id), self.tx.kept);
         self.state.remembered(&mut all);
         let letters = all.count_letters();
         let Swept { gone, fading, .. } = all.finish();
@@ -104,8 +105,9 @@ impl<T: Crdt> Replica<T> {
     /// ```
     pub fn sweep(&mut self, stable: &Version) -> Delta<T> {
         let known = self.by_row(stable);
-        let mut sweep =
-            Sweep::new(&known, &self.tx.table).knowing(&self.known).keeping(self.me, self.tx.kept);
+        let mut sweep = Sweep::new(&known, &self.tx.table)
+            .knowing(&self.known)
+            .keeping(self.tx.table.row(self.id), self.tx.kept);
         self.state.remembered(&mut sweep);
         let Swept { gone, fading, sums } = sweep.finish();
         let me = self.me.unwrap_or_else(|| self.intern(self.id));
@@ -121,7 +123,7 @@ impl<T: Crdt> Replica<T> {
                 name_fading(named.root(), ROOT, &mut replica.tx, writer);
             });
             replica.rejoin(&named);
-            let is_anchor = |dot| sums.binary_search_by_key(&dot, |(anchor, _)| *anchor).is_ok();
+            let is_anchor = |dot| sums.binary_search_by_key(&dot, |sum| sum.anchor).is_ok();
             let anchors = replica.tree_of(is_anchor);
             let summed = DeltaTree::written(|writer| {
                 sum_up(anchors.root(), ROOT, &sums, &mut replica.tx, writer);

@@ -43,7 +43,7 @@ pub use opaque::Opaque;
 pub use plain::Plain;
 pub use renaming::Renaming;
 pub use sweep::Sweep;
-pub(crate) use sweep::{FADING, Named, Swept};
+pub(crate) use sweep::{FADING, Named, SumUp, Swept};
 pub use traits::{Crdt, DotStore};
 pub use unknown::UnknownFields;
 use value::try_encode_value;

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
-use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable};
+use super::Alias;
+use crate::causal::{Dot, LocalDot, ReplicaId, ReplicaIndex, ReplicaTable};
 
 /// The key of an item that names what is fading beside it. Nothing else can have it: no value in MessagePack begins like that, no name in UTF-8,
 /// and no type of a `Doc`'s values has that code. So who does not know the type knows what shows nothing.
@@ -22,13 +23,15 @@ pub struct Sweep<'s> {
     table: &'s ReplicaTable,
     groups: Vec<SmallVec<[LocalDot; 2]>>,
     fading: Vec<LocalDot>,
-    sums: Vec<(LocalDot, i128)>,
+    sums: Vec<SumUp>,
     gone: Vec<LocalDot>,
     letters: usize,
     naming: Vec<LocalDot>,
     is_all_stable: bool,
     /// The last event of this replica beyond which amounts are summed up by themselves.
     kept: LocalDot,
+    is_removable: bool,
+    aliases: Vec<Alias>,
 }
 
 impl<'s> Sweep<'s> {
@@ -44,6 +47,8 @@ impl<'s> Sweep<'s> {
             naming: Vec::new(),
             is_all_stable: false,
             kept: LocalDot::from_bits(0),
+            is_removable: false,
+            aliases: Vec::new(),
         }
     }
 
@@ -60,10 +65,11 @@ impl<'s> Sweep<'s> {
         Self { kept, ..self }
     }
 
-    /// Whether one sum may stand for both of these amounts of one replica.
+    /// Whether one sum may stand for both of these amounts: of one replica, under one name, and both or neither to be left as they are.
     pub(crate) fn may_join(&self, before: LocalDot, after: LocalDot) -> bool {
         before.replica() == after.replica()
             && !(before.replica() == self.kept.replica() && before <= self.kept && after > self.kept)
+            && self.aliases.iter().all(|alias| alias.has(before) == alias.has(after))
     }
 
     /// Whether all know all that is known here, and nothing can come any more that was written without that: for what was removed and
@@ -84,8 +90,37 @@ impl<'s> Sweep<'s> {
     }
 
     /// A sum of amounts that are let go, which is to stand beside its anchor: under the key [`FADING`], for by it no key of a map is in.
-    pub(crate) fn sum_up(&mut self, anchor: LocalDot, amount: i128) {
-        self.sums.push((anchor, amount));
+    pub(crate) fn sum_up(&mut self, anchor: LocalDot, from: u64, amount: i128) {
+        self.sums.push(SumUp { anchor, from, amount });
+    }
+
+    /// A dot as it is called everywhere.
+    pub(crate) fn dot(&self, dot: LocalDot) -> Dot {
+        self.table.dot(dot)
+    }
+
+    /// Whether a key is above that can be removed.
+    pub(crate) fn is_removable(&self) -> bool {
+        self.is_removable
+    }
+
+    /// What is below a key that can be removed.
+    pub(crate) fn removable(&mut self, below: impl FnOnce(&mut Self)) {
+        let before = core::mem::replace(&mut self.is_removable, true);
+        below(self);
+        self.is_removable = before;
+    }
+
+    /// What is below a key that cannot be removed: all of it can if something above can.
+    pub(crate) fn as_above(&mut self, below: impl FnOnce(&mut Self)) {
+        below(self);
+    }
+
+    /// What is below a field, of which some dots stand under older names. What `#[derive(Crdt)]` calls.
+    pub fn renamed<const N: usize>(&mut self, aliases: [&Alias; N], below: impl FnOnce(&mut Self)) {
+        self.aliases.extend(aliases.into_iter().cloned());
+        below(self);
+        self.aliases.truncate(self.aliases.len() - N);
     }
 
     /// Dots of items that name what is fading.
@@ -145,9 +180,17 @@ impl<'s> Sweep<'s> {
         gone.sort_unstable();
         gone.dedup();
         fading.sort_unstable();
-        sums.sort_unstable();
+        sums.sort_unstable_by_key(|sum| sum.anchor);
         Swept { gone, fading, sums }
     }
+}
+
+/// A sum of amounts that are let go: those of the anchor's replica from an event on, but the anchor.
+#[derive(Debug)]
+pub(crate) struct SumUp {
+    pub(crate) anchor: LocalDot,
+    pub(crate) from: u64,
+    pub(crate) amount: i128,
 }
 
 /// Dots, ascending; the sums by anchor.
@@ -156,6 +199,6 @@ pub(crate) struct Swept {
     pub(crate) gone: Vec<LocalDot>,
     /// Of what is fading.
     pub(crate) fading: Vec<LocalDot>,
-    /// Anchors, each with the sum that is to stand beside it.
-    pub(crate) sums: Vec<(LocalDot, i128)>,
+    /// What sums are to stand beside anchors.
+    pub(crate) sums: Vec<SumUp>,
 }

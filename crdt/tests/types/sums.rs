@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, Crdt, Delta, Doc, GCounter, Limits, Merged, PnCounter, Replica, ReplicaId, Version,
+    AddWinsMap, Crdt, Decoding, Delta, Doc, GCounter, GMap, Limits, Merged, PnCounter, Replica, ReplicaId,
+    Version,
 };
 
 type Posts = AddWinsMap<String, PnCounter>;
@@ -21,6 +22,10 @@ fn like(replica: &mut Replica<Posts>, by: i64) -> Delta<Posts> {
 
 fn likes(replica: &Replica<Posts>) -> Option<i64> {
     replica.get("post").map(PnCounter::value)
+}
+
+fn read_again<T: Crdt>(replica: &Replica<T>, id: ReplicaId) -> Replica<T> {
+    Replica::decode(id, &replica.encode(), &Limits::default()).unwrap()
 }
 
 fn level<T: Crdt>(a: &mut Replica<T>, b: &mut Replica<T>) {
@@ -51,7 +56,7 @@ fn what_all_know_takes_one_amount_a_replica_and_its_sum() {
     assert_eq!(bob.merge(ann.sweep(&bob.version())), Ok(Merged::Applied));
     assert_eq!((likes(&bob), bob.garbage().items), (Some(150), 4));
     // After a restart as well.
-    let restarted = Replica::<Posts>::decode(id(9), &ann.encode(), &Limits::default()).unwrap();
+    let restarted = read_again(&ann, id(9));
     assert_eq!((likes(&restarted), restarted.encode()), (Some(150), ann.encode()));
 }
 
@@ -178,7 +183,7 @@ fn what_is_disowned_takes_its_sums_along() {
     }
     let _ = ann.sweep(&ann.version());
     let copied = ann.version().get(id(1));
-    let mut copy = Replica::<Posts>::decode(id(1), &ann.encode(), &Limits::default()).unwrap();
+    let mut copy = read_again(&ann, id(1));
     // As a store does that may have been copied.
     let _ = (ann.keep_counters(copied), copy.keep_counters(copied));
     for _ in 0..10 {
@@ -188,6 +193,145 @@ fn what_is_disowned_takes_its_sums_along() {
     let mut copy = copy.disown(id(1), copied, id(7));
     level(&mut ann, &mut copy);
     assert_eq!(likes(&ann), Some(10 + 10 + 1_000));
+}
+
+#[test]
+fn what_a_restarted_store_may_disown_is_not_summed_up_with_what_others_have() {
+    let (mut ann, mut bob) = (posts(1), posts(2));
+    for _ in 0..10 {
+        let _ = like(&mut ann, 1);
+    }
+    let copied = ann.reached(id(1));
+    let mut copy = read_again(&ann, id(1));
+    ann.keep_counters(copied);
+    copy.keep_counters(copied);
+    for _ in 0..10 {
+        let _ = (like(&mut ann, 1), like(&mut copy, 100));
+    }
+    copy = read_again(&copy, id(1));
+    copy.keep_counters(copied);
+    let _ = copy.sweep(&copy.version());
+    level(&mut ann, &mut bob);
+    let _ = ann.merge(bob.sweep(&ann.version())).unwrap();
+    let mut copy = copy.disown(id(1), copied, id(7));
+    level(&mut ann, &mut copy);
+    assert_eq!(likes(&ann), Some(10 + 10 + 1_000));
+}
+
+#[test]
+fn of_two_sums_with_one_anchor_that_one_counts_which_goes_back_farther() {
+    let (mut ann, mut bob) = (posts(1), posts(2));
+    for _ in 0..5 {
+        let _ = like(&mut ann, -1);
+    }
+    // Ann leaves apart what she may have to disown, and nobody else knows that.
+    ann.keep_counters(ann.reached(id(1)));
+    for _ in 0..5 {
+        let _ = like(&mut ann, 1);
+    }
+    level(&mut ann, &mut bob);
+    let stable = ann.version();
+    let (hers, his) = (ann.sweep(&stable), bob.sweep(&stable));
+    let _ = (ann.merge(his).unwrap(), bob.merge(hers).unwrap());
+    level(&mut ann, &mut bob);
+    assert_eq!(likes(&ann), Some(0));
+    // Those that do not count are let go.
+    let _ = bob.merge(ann.sweep(&bob.version())).unwrap();
+    level(&mut ann, &mut bob);
+    assert_eq!((likes(&bob), bob.garbage().items), (Some(0), 2));
+}
+
+#[test]
+fn where_nothing_can_be_removed_nothing_is_summed_up() {
+    let mut ann = Replica::<PnCounter>::new(id(1));
+    let mut bob = Replica::<GMap<u8, PnCounter>>::new(id(2));
+    for _ in 0..6 {
+        let _ = (ann.update(|count| count.inc(1)), bob.update(|counts| counts.at(1).inc(1)));
+        // As a store does that nobody has seen yet.
+        ann.keep_counters(ann.reached(id(1)));
+        bob.keep_counters(bob.reached(id(2)));
+    }
+    assert!(ann.sweep(&ann.version()).is_empty() && bob.sweep(&bob.version()).is_empty());
+    ann.keep_counters(0);
+    bob.keep_counters(0);
+    let _ = (ann.update(|count| count.inc(1)), bob.update(|counts| counts.at(1).inc(1)));
+    assert_eq!((ann.value(), bob.get(&1).map(PnCounter::value)), (7, Some(7)));
+    assert_eq!((ann.garbage().items, bob.garbage().items), (1, 1));
+}
+
+#[test]
+fn a_sum_may_be_read_before_it_is_known_whose_it_is() {
+    type Counts = AddWinsMap<u32, PnCounter>;
+    let (mut ann, mut bob) = (Replica::<Counts>::new(id(1)), Replica::<Counts>::new(id(2)));
+    for by in 1..=10 {
+        let _ = bob.update(|counts| (0..3_u32).for_each(|count| counts.at(count).add(by)));
+    }
+    level(&mut ann, &mut bob);
+    let _ = bob.merge(ann.sweep(&bob.version())).unwrap();
+    // An event at a time: the sums first, for they are of the lower id.
+    let known = ann.version();
+    let events: u64 = known.iter().map(|(_, last)| last).sum();
+    let mut decoding = Decoding::new(Replica::<Counts>::new(id(3)), &Limits::default());
+    for event in 0..events {
+        decoding.take(&ann.slice_below(&known, event..event + 1).unwrap()[..]).unwrap();
+    }
+    let read = decoding.finish();
+    assert_eq!((read.get(&0).map(PnCounter::value), read.encode()), (Some(55), ann.encode()));
+}
+
+mod named_before {
+    #[derive(tombolo_crdt::Crdt)]
+    #[crdt(name = "Post")]
+    pub struct Post {
+        pub likes: tombolo_crdt::PnCounter,
+    }
+}
+
+mod renamed {
+    #[derive(tombolo_crdt::Crdt)]
+    #[crdt(name = "Post")]
+    pub struct Post {
+        #[crdt(alias = "likes")]
+        pub votes: tombolo_crdt::PnCounter,
+    }
+}
+
+mod named_since {
+    #[derive(tombolo_crdt::Crdt)]
+    #[crdt(name = "Post")]
+    pub struct Post {
+        pub votes: tombolo_crdt::PnCounter,
+    }
+}
+
+#[test]
+fn what_stands_under_different_names_is_not_summed_up_to_one() {
+    type Before = AddWinsMap<u8, named_before::Post>;
+    type Renamed = AddWinsMap<u8, renamed::Post>;
+    type Since = AddWinsMap<u8, named_since::Post>;
+    fn told<T: Crdt>(delta: &[u8]) -> Delta<T> {
+        Delta::decode(delta, &Limits::default()).unwrap()
+    }
+
+    let mut before = Replica::<Before>::new(id(1));
+    for _ in 0..6 {
+        let _ = before.update(|posts| posts.at(1).likes().add(-1));
+    }
+    // The program is updated, and goes on under the same id.
+    let mut ann = Replica::<Renamed>::decode(id(1), &before.encode(), &Limits::default()).unwrap();
+    for _ in 0..6 {
+        let _ = ann.update(|posts| posts.at(1).votes().add(2));
+    }
+    let stable = ann.version();
+    let mut since = Replica::<Since>::decode(id(2), &ann.encode(), &Limits::default()).unwrap();
+    let mut before = Replica::<Before>::decode(id(3), &ann.encode(), &Limits::default()).unwrap();
+    // Those who know one name only, and the one that knows both, at the same time.
+    let (hers, its, theirs) = (ann.sweep(&stable), since.sweep(&stable), before.sweep(&stable));
+    let _ = (ann.merge(told(&its.encode())).unwrap(), ann.merge(told(&theirs.encode())).unwrap());
+    let _ = (since.merge(told(&hers.encode())).unwrap(), before.merge(told(&hers.encode())).unwrap());
+    assert_eq!(ann.get(&1).unwrap().votes.value(), 6);
+    assert_eq!(since.get(&1).unwrap().votes.value(), 12);
+    assert_eq!(before.get(&1).unwrap().likes.value(), -6);
 }
 
 #[test]
@@ -248,10 +392,8 @@ proptest! {
                 }
                 Step::Tell(from, to) => {
                     heard[from][from] = swept[from].version();
-                    for whose in 0..3 {
-                        let more = heard[from][whose].clone();
-                        heard[to][whose].join(&more);
-                    }
+                    let more = heard[from].clone();
+                    heard[to].iter_mut().zip(&more).for_each(|(heard, more)| heard.join(more));
                     let state = swept[from].state();
                     let _ = swept[to].merge(state).unwrap();
                     let state = plain[from].state();

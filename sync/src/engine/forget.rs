@@ -76,12 +76,13 @@ impl Engine {
         if slot.looks <= before_us {
             return;
         }
-        let stable = self.stable(doc);
+        let (stable, kept) = (self.stable(doc), self.kept_apart(doc));
         let Some(slot) = self.documents.get_mut(&doc).filter(|slot| slot.is_writable()) else { return };
         // It costs a walk.
         if stable.is_empty() || slot.swept_at.as_ref() == Some(&stable) {
             return;
         }
+        slot.body.keep_counters(kept);
         let swept = slot.body.sweep(&stable);
         slot.swept_at = Some(stable);
         if let Some((record, delta)) = swept {

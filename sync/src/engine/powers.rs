@@ -218,9 +218,8 @@ impl Field {
     fn locator(&self, odd: &[u64]) -> Option<Polynomial> {
         let mut sums = vec![0; 2 * odd.len()];
         for at in 0..sums.len() {
-            // The power sum of a square is the square of the power sum.
-            let half = |at: usize| (at + 1) / 2 - 1;
-            sums[at] = if at % 2 == 0 { odd[at / 2] } else { self.times(sums[half(at)], sums[half(at)]) };
+            // The sum of the squares of powers is the square of their sum.
+            sums[at] = if at % 2 == 0 { odd[at / 2] } else { self.times(sums[at / 2], sums[at / 2]) };
         }
         let (mut locator, mut before) = (vec![1], vec![1]);
         let (mut length, mut shift, mut missed) = (0, 1, 1);
@@ -349,7 +348,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
-    use rand::{RngExt as _, SeedableRng as _};
+    use rand::SeedableRng as _;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
