@@ -69,19 +69,19 @@ impl Behind {
         rmp_serde::from_slice(bytes).ok()
     }
 
-    /// Says so of a document; `None` if its state is the shorter answer.
-    fn of(document: &dyn Document, base: Version, key: Key, tried: usize) -> Option<Self> {
+    /// Says so of a document; `None` if its state is the shorter answer. Runs of fewer bytes than `short` need no estimate.
+    fn of(document: &dyn Document, base: Version, key: Key, tried: usize, short: usize) -> Option<Self> {
         let live = document.live_below(&base).filter(|live| live.len() >= WORTH_IT)?;
         let runs = runs::write(&runs::ranges(live.iter().copied()));
-        let counters = match runs.len() < SHORT_RUNS {
+        let counters = match runs.len() < short {
             true => Vec::new(),
             false => sketch::counters(live.iter().copied(), key),
         };
         Some(Self { base, live: live.len() as u64, key, counters, tried: u32::try_from(tried).ok()? })
     }
 
-    /// Tells what is alive of `live`, in the shorter way; the whole state is wanted if that is too long for a frame.
-    fn answered(&self, live: &[u64], key: Key) -> Alive {
+    /// Tells what is alive of `live`, in the shortest way, perhaps in `sums`; the whole state is wanted if that is too long for a frame.
+    fn answered(&self, live: &[u64], key: Key, sums: bool) -> Alive {
         let runs = runs::write(&runs::ranges(live.iter().copied()));
         let least = usize::try_from(self.live.abs_diff(live.len() as u64)).unwrap_or(usize::MAX);
         let differences = match self.counters.is_empty() {
@@ -89,7 +89,7 @@ impl Behind {
             false => sketch::estimate(&sketch::counters(live.iter().copied(), self.key), &self.counters),
         };
         let differences = differences.max(least);
-        let sums = Field::of(events(&self.base)).filter(|_| self.tried == 0).and_then(|field| {
+        let sums = Field::of(events(&self.base)).filter(|_| sums && self.tried == 0).and_then(|field| {
             let count = powers::sums_for(differences, live.len().max(self.live as usize))?;
             (powers::bytes_of(count, field) < runs.len()).then_some((count, field))
         });
@@ -224,7 +224,9 @@ impl Engine {
         if self.config.mistake == Some(Mistake::RemovalsUntold) {
             return slot.body.beyond(&version.meet(&known), &[], names);
         }
-        match Behind::of(&*slot.body, version.meet(&known), key, tried) {
+        let is_older = self.config.mistake == Some(Mistake::KnowsNoSums);
+        let short = if is_older { sketch::COUNTERS } else { SHORT_RUNS };
+        match Behind::of(&*slot.body, version.meet(&known), key, tried, short) {
             Some(behind) => Some((ContentKind::Behind, behind.encode())),
             None => self.whole(doc),
         }
@@ -244,7 +246,8 @@ impl Engine {
         let key = self.rng.random();
         let rounds = self.pulls.another_round(doc, self.now.millis);
         let Some(live) = self.live_below(doc, &behind.base) else { return false };
-        let alive = if rounds < MOST_ROUNDS { behind.answered(&live, key) } else { Alive::Unsaid };
+        let sums = self.config.mistake != Some(Mistake::KnowsNoSums);
+        let alive = if rounds < MOST_ROUNDS { behind.answered(&live, key, sums) } else { Alive::Unsaid };
         let kept = self.pulls.kept(doc);
         let version = self.documents.get(&doc).map(|slot| slot.body.version()).unwrap_or_default();
         self.pulls.asked(doc, alive.question(&behind.base), version);

@@ -2,7 +2,7 @@
 //! or a member changed what it holds. Nothing else would show that: whoever holds the same version has nothing to ask for.
 //!
 //! So peers compare the fingerprints of what they hold in the same version: once in a session of all documents, as one sum, and from
-//! then on of those that changed. What is not the same is joined no further, for a join of two states of one version keeps what both
+//! then on of those that changed, if they are many as one sum over all again. What is not the same is joined no further, for a join of two states of one version keeps what both
 //! have and loses the rest: the two exchange nothing of that document any more, and the application is told.
 //!
 //! Who is far behind another holds another version than it, and what both have alive of what both know is compared before anything is
@@ -27,6 +27,10 @@ use crate::{DocId, PeerId};
 
 /// Of how many documents one frame speaks at most.
 const MOST: usize = 256;
+/// More that are due are compared as one sum.
+const MANY: usize = 16;
+/// How often that is tried: who never holds the same versions at the same time does not answer.
+const MOST_TRIES: u32 = 4;
 /// How long after a change a document is compared, in milliseconds: what keeps changing is compared no more often.
 const PAUSE: u64 = 5_000;
 /// Of documents of about how many bytes fingerprints are made in a second. What is larger is made up for.
@@ -43,6 +47,10 @@ const DIVERGED: &str = "diverged/";
 pub(crate) struct Comparing {
     /// Whether all documents were compared in this session, but those that are due.
     has_begun: bool,
+    /// Whether one sum over what is due was not the same, or not answered, so that each is told by itself.
+    one_by_one: bool,
+    /// How often that sum was told since it was last answered.
+    asked: u32,
     /// Which, and from when on.
     due: BTreeMap<DocId, u64>,
 }
@@ -119,7 +127,13 @@ impl Engine {
         let now = self.now.millis;
         let Some((ready, told)) = self.comparable(peer) else { return };
         let is_same = |doc: DocId| ready.have.get(doc) == self.durable.get(doc);
-        if !ready.comparing.has_begun {
+        let comparing = &ready.comparing;
+        let due = comparing.due.iter().filter(|(doc, at)| **at <= now && is_same(**doc));
+        // The oldest first.
+        let mut due: Vec<(u64, DocId)> = due.map(|(doc, at)| (*at, *doc)).collect();
+        let is_one_sum = due.len() > MANY && !comparing.one_by_one && comparing.asked < MOST_TRIES;
+        let has_begun = comparing.has_begun;
+        if !has_begun || is_one_sum {
             let changing = ready.comparing.due.iter().filter(|(_, at)| **at > now);
             let mut but: Vec<DocId> = changing.map(|(doc, _)| *doc).collect();
             if ready.have.digest() != told.digest() {
@@ -127,19 +141,18 @@ impl Engine {
                 but.sort_unstable();
                 but.dedup();
             }
+            let docs: Vec<DocId> =
+                if has_begun { Vec::new() } else { told.iter().map(|(doc, _)| doc).collect() };
+            let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
             if but.len() <= MOST {
+                ready.comparing.asked += 1;
                 return self.send_alike(peer, but, true);
             }
             // Too many to be named: each by itself.
-            let docs: Vec<DocId> = told.iter().map(|(doc, _)| doc).collect();
-            if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
-                ready.comparing.begin(docs, now);
-            }
+            ready.comparing.one_by_one = true;
+            ready.comparing.begin(docs, now);
             return;
         }
-        let due = ready.comparing.due.iter().filter(|(doc, at)| **at <= now && is_same(**doc));
-        // The oldest first.
-        let mut due: Vec<(u64, DocId)> = due.map(|(doc, at)| (*at, *doc)).collect();
         due.sort_unstable();
         let due: Vec<DocId> = due.into_iter().map(|(_, doc)| doc).take(MOST).collect();
         let entries: Vec<_> = due.into_iter().filter_map(|doc| self.state_of(doc)).collect();
@@ -148,6 +161,9 @@ impl Engine {
         }
         if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
             entries.iter().for_each(|(doc, ..)| _ = ready.comparing.due.remove(doc));
+            if ready.comparing.due.is_empty() {
+                (ready.comparing.one_by_one, ready.comparing.asked) = (false, 0);
+            }
         }
         self.send(peer, &Frame::States(entries));
     }
@@ -233,10 +249,12 @@ impl Engine {
         };
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         let comparing = &mut ready.comparing;
+        comparing.asked = 0;
+        comparing.one_by_one |= !is_same;
+        if is_same {
+            comparing.due.retain(|doc, _| but.binary_search(doc).is_ok());
+        }
         if !comparing.has_begun {
-            if is_same {
-                comparing.due.retain(|doc, _| but.binary_search(doc).is_ok());
-            }
             comparing.begin(due, now);
         }
         if is_same {

@@ -162,6 +162,8 @@ pub enum Mistake {
     AcknowledgedIsStable,
     /// Of nodes that hold a part of a space only nothing is known, as in an earlier program.
     KnowsNoParts,
+    /// Few differences are told in cells as many are, as in an earlier program.
+    KnowsNoSums,
     /// What is not subscribed to any more is dropped at once, whoever else holds it.
     DropsAtOnce,
 }

@@ -129,7 +129,7 @@ fn a_thousand_documents_idle_at_the_cost_of_one() {
         }
         world.run_until_agreed(20_000);
         // The same time in both, for a beat tells it.
-        world.run_for(100_000 - world.now());
+        world.run_for(30_000 - world.now());
         world.record();
         world.run_for(10_000);
         world.sent().iter().map(|sent| sent.bytes).sum::<usize>()

@@ -28,9 +28,12 @@ fn random_schedules_lose_nothing_and_end_in_agreement() {
     }
 }
 
-/// What happens only where disks are set back, or where nodes hold parts of the space.
+/// What these do not come by: what needs another mode, or more schedules (`costs` has the ways in which large documents are compared).
 fn of_other_modes(branch: Branch) -> bool {
-    matches!(branch, Branch::SetBack | Branch::Copied | Branch::Renamed | Branch::Dropped)
+    matches!(
+        branch,
+        Branch::SetBack | Branch::Copied | Branch::Renamed | Branch::Dropped | Branch::Sums | Branch::Cells
+    )
 }
 
 #[test]
