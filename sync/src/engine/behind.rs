@@ -90,7 +90,7 @@ impl Behind {
         };
         let differences = differences.max(least);
         let sums = Field::of(events(&self.base)).filter(|_| sums && self.tried == 0).and_then(|field| {
-            let count = powers::sums_for(differences, live.len().max(self.live as usize))?;
+            let count = powers::sums_for(differences, live.len().max(self.live as usize), field)?;
             (powers::bytes_of(count, field) < runs.len()).then_some((count, field))
         });
         if let Some((count, field)) = sums {
@@ -156,7 +156,7 @@ fn apart(live: &[u64], base: &Version, alive: &Alive) -> Apart {
         Alive::Sums(sums) => {
             let events = events(base);
             let told = Field::of(events).and_then(|field| Some((powers::read(sums, field)?, field)));
-            let told = told.filter(|(sums, _)| powers::are_worth_it(sums.len(), live.len()));
+            let told = told.filter(|(sums, field)| powers::are_worth_it(sums.len(), live.len(), *field));
             let Some((sums, field)) = told else { return Apart::Untold };
             Apart::of(powers::differences(live, &sums, events, field), sums.len())
         }

@@ -15,9 +15,11 @@ use super::sketch::Differences;
 pub(crate) const LEAST: usize = 12;
 /// More take too long to take apart: time grows with their square.
 pub(crate) const MOST: usize = 256;
-/// How many multiplications making them may take: some tenths of a second.
-const MOST_WORK: usize = 1 << 25;
-/// As many more as the other may have fewer elements.
+/// How many multiplications making them may take: a tenth of a second.
+const MOST_WORK: usize = 1 << 24;
+/// About how many it may take to take them apart: some hundredths.
+const MOST_APART: usize = 1 << 21;
+/// Who makes them has fewer elements than who takes them apart, but not by more.
 const SLACK: usize = 2;
 /// The smallest field, in which sums are not shorter than their bytes, and the largest.
 const BITS: std::ops::RangeInclusive<u32> = 8..=56;
@@ -133,10 +135,13 @@ impl Times {
 }
 
 /// How many sums it takes to find `differences`, where that is a guess; `None` if there are too many, or too many elements.
-pub(crate) fn sums_for(differences: usize, elements: usize) -> Option<usize> {
-    let count = (differences + differences * 3 / 10 + 4).max(LEAST);
-    let is_worth_it = count <= MOST && count.saturating_mul(elements) <= MOST_WORK;
-    is_worth_it.then_some(count)
+pub(crate) fn sums_for(differences: usize, elements: usize, field: Field) -> Option<usize> {
+    let count = differences.saturating_add(differences / 10 * 3 + 4).max(LEAST);
+    (elements.saturating_mul(count) <= MOST_WORK && is_taken_apart(count, field)).then_some(count)
+}
+
+fn is_taken_apart(count: usize, field: Field) -> bool {
+    count <= MOST && count * count * field.bits as usize <= MOST_APART
 }
 
 /// The sums of the first `count` odd powers of the elements, each of them below the number for which the field was made. Costs a
@@ -177,8 +182,8 @@ pub(crate) fn read(bytes: &[u8], field: Field) -> Option<Vec<u64>> {
 }
 
 /// Whether so many sums, which the other made of its elements, may be made of ours.
-pub(crate) fn are_worth_it(sums: usize, elements: usize) -> bool {
-    sums.saturating_mul(elements) <= MOST_WORK * SLACK
+pub(crate) fn are_worth_it(sums: usize, elements: usize, field: Field) -> bool {
+    elements.saturating_mul(sums) <= MOST_WORK * SLACK && is_taken_apart(sums, field)
 }
 
 /// What our elements, ascending and below `events`, differ in from those of which another made these sums. Costs what making them costs, and
