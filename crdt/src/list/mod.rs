@@ -219,8 +219,8 @@ impl<T: Value> DotStore for List<T> {
         self.body.remembered(sweep, &BTreeSet::new(), &BTreeSet::new());
     }
 
-    fn look(&self, _: Look<'_>) -> Seen {
-        self.body.look()
+    fn look(&self, look: Look<'_>) -> Seen {
+        self.body.look(look)
     }
 
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {

@@ -79,6 +79,11 @@ impl Told {
         }
     }
 
+    /// Whose element a run hangs on, and which, if that is told by its id.
+    pub(super) fn parent(key: &[u8], content: &[u8]) -> Option<(ReplicaId, u64)> {
+        Some((ReplicaId::from_bytes(key.try_into().ok()?), read(content)? >> 1))
+    }
+
     /// # Errors
     /// When this says nothing of a head.
     pub(super) fn check(key: &[u8], content: &[u8]) -> Result<(), Mismatch> {

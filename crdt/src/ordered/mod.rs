@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
 use crate::delta::Bytes;
 use crate::sequence::{Items, Sequence};
-pub(crate) use changes::Stretch;
+pub(crate) use changes::Order;
 pub(crate) use content::Elements;
 pub(crate) use cursor::Letter;
 pub use cursor::{Bias, Cursor};

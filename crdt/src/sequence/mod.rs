@@ -122,6 +122,11 @@ impl<C: Items + ?Sized> Sequence<C> {
         &self.rows
     }
 
+    /// Whether elements that stay keep their order, whatever of what honest replicas write comes or goes.
+    pub(crate) fn is_orderly(&self) -> bool {
+        !self.is_stale && !self.is_odd && self.unplaced.is_empty()
+    }
+
     /// How often all has been built anew: what is read may stand in another order since.
     pub(crate) fn built(&self) -> usize {
         self.built

@@ -255,6 +255,11 @@ impl Rows {
         self.by_id.get(&id).copied()
     }
 
+    /// The counter of the last element of a replica that has a place; 0 if none has.
+    pub(crate) fn last_of(&self, id: ReplicaId) -> u64 {
+        self.find(id).map_or(0, |row| self.rows[row as usize].last)
+    }
+
     /// Whose row it is.
     pub(crate) fn id(&self, row: ReplicaIndex) -> ReplicaId {
         self.rows[row as usize].id

@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::{DotStore, Key, Plain, Rows, decode_key, write_key};
-use crate::causal::{Dots, ReplicaId};
+use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Node};
-use crate::ordered::Stretch;
+use crate::ordered::Order;
 use crate::placed::Row;
 use crate::text::Laid;
 
@@ -185,6 +185,8 @@ impl Change {
 pub struct Look<'l> {
     /// What a delta says of the place; `None` if anything may change.
     node: Option<Node<'l>>,
+    /// The same, also where what is there goes by a cover of the place itself.
+    told: Option<Node<'l>>,
     /// What is known, by our rows; from the delta's rows to ours.
     known: &'l [u64],
     rows: &'l Rows,
@@ -192,16 +194,38 @@ pub struct Look<'l> {
 
 impl<'l> Look<'l> {
     pub(crate) fn new(node: Option<Node<'l>>, known: &'l [u64], rows: &'l Rows) -> Self {
-        Self { node, known, rows }.narrowed(node)
+        Self { node, told: node, known, rows }.narrowed(node)
     }
 
     /// Where a child of the place stands.
     fn narrowed(self, node: Option<Node<'l>>) -> Self {
-        Self { node: node.filter(|node| !self.takes_something(node.cover())), ..self }
+        Self { node: node.filter(|node| !self.takes_something(node.cover())), told: node, ..self }
+    }
+
+    /// What a delta says of the place itself; `None` if anything may change by what it says elsewhere.
+    pub(crate) fn told(self) -> Option<Node<'l>> {
+        self.told
+    }
+
+    /// A run of dots of the delta, as far as it is known here.
+    pub(crate) fn known(self, row: ReplicaIndex, first: u64, last: u64) -> Option<(LocalDot, u64)> {
+        let row = self.rows.present(row)?;
+        // What one's own transaction covers was there.
+        let known =
+            if self.known.is_empty() { u64::MAX } else { self.known.get(row as usize).copied().unwrap_or(0) };
+        let last = last.min(known);
+        (first <= last).then(|| (LocalDot::new(row, first), last - first + 1))
+    }
+
+    /// A dot of the delta as it is called here; `None` if nothing of its replica is known.
+    pub(crate) fn here(self, dot: LocalDot) -> Option<LocalDot> {
+        let row = self.rows.present(dot.replica())?;
+        let is_here = self.known.is_empty() || (row as usize) < self.known.len();
+        is_here.then(|| LocalDot::new(row, dot.counter()))
     }
 
     /// Whether a cover names what may be there.
-    fn takes_something(self, cover: Dots<'_>) -> bool {
+    pub(crate) fn takes_something(self, cover: Dots<'_>) -> bool {
         cover.runs().any(|(row, first, _)| {
             self.known.is_empty()
                 || self.known.get(self.rows.row(row) as usize).is_some_and(|known| *known >= first)
@@ -217,7 +241,7 @@ impl<'l> Look<'l> {
     /// Everything at a place.
     #[must_use]
     pub fn all(self) -> Self {
-        Self { node: None, ..self }
+        Self { node: None, told: None, ..self }
     }
 }
 
@@ -237,9 +261,9 @@ pub(crate) enum Sight {
     /// Fields by name.
     Fields(Vec<(&'static str, Seen)>),
     /// Elements in their order, by their names.
-    Order(Vec<Stretch>),
-    /// Letters in their order, by their names, and the parts that had marks.
-    Text(Vec<Stretch>, Laid),
+    Order(Order),
+    /// Letters in their order, by their names, and the parts that had marks, if letters that stay may come to have others.
+    Text(Order, Option<Laid>),
     /// Elements that can be moved, with what they held.
     Rows(Vec<Row>, Box<Seen>),
     /// What the variant that is shown holds, with the variant's name, if nothing else can change; with nothing if that cannot either.

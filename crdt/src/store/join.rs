@@ -33,6 +33,11 @@ impl Rows {
         Self(foreign.ids().map(|&id| table.row(id).unwrap_or(ABSENT)).collect())
     }
 
+    /// Where a row is, if it is anywhere.
+    pub(crate) fn present(&self, row: ReplicaIndex) -> Option<ReplicaIndex> {
+        Some(self.row(row)).filter(|row| *row != ABSENT)
+    }
+
     /// Where a row is. One that is absent lies behind all others.
     pub(crate) fn row(&self, row: ReplicaIndex) -> ReplicaIndex {
         if self.0.is_empty() { row } else { self.0[row as usize] }

@@ -65,7 +65,7 @@ pub use snapshot::{TextEdit, TextSnapshot};
 /// itself and 16 to 32 bytes for each piece that was typed in one go.
 #[derive(Clone, Default)]
 pub struct Text {
-    body: Body,
+    pub(crate) body: Body,
     /// INVARIANT: not empty.
     marks: Option<Box<Marks>>,
 }
@@ -279,19 +279,28 @@ impl DotStore for Text {
         self.body.remembered(sweep, &BTreeSet::new(), &needed);
     }
 
-    fn look(&self, _: Look<'_>) -> Seen {
-        let laid = self.marks.as_ref().map(|marks| marks.laid(&self.body));
-        Seen(Sight::Text(self.body.stretches(), laid.unwrap_or_default()))
+    fn look(&self, look: Look<'_>) -> Seen {
+        let order = self.body.order(look);
+        let below = look.told().and_then(|node| node.children().find(|(key, _)| *key == FADING));
+        let are_touched = !order.is_touched() || below.is_some_and(|(_, below)| below.has_children());
+        let laid = || self.marks.as_ref().map(|marks| marks.laid(&self.body)).unwrap_or_default();
+        Seen(Sight::Text(order, are_touched.then(laid)))
     }
 
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
-        let Sight::Text(stretches, laid) = &before.0 else { return };
-        let spliced = self.body.spliced(stretches);
-        let marked = if self.marks.is_some() || !laid.is_empty() {
-            let now = self.marks.as_ref().map(|marks| marks.laid(&self.body)).unwrap_or_default();
-            Marks::changed(laid, &kept(&spliced, self.len()), &now)
-        } else {
-            Vec::new()
+        let Sight::Text(order, laid) = &before.0 else { return };
+        let spliced = self.body.spliced(order);
+        let now = || self.marks.as_ref().map(|marks| marks.laid(&self.body)).unwrap_or_default();
+        let marked = match laid {
+            Some(laid) if self.marks.is_some() || !laid.is_empty() => {
+                Marks::changed(laid, &kept(&spliced, self.len()), &now())
+            }
+            // Of what came all that marks say.
+            None if self.marks.is_some() && spliced.iter().any(|(.., came)| !came.is_empty()) => {
+                let came = spliced.iter().map(|(.., came)| came.clone());
+                Marks::changed(&Laid::new(), &[], &Marks::within(now(), came))
+            }
+            _ => Vec::new(),
         };
         let splice = |(at, deleted, Range { start, end }): (usize, usize, Range<usize>)| {
             let inserted = self.body.sequence.slice(start, end).collect();

@@ -133,6 +133,18 @@ impl Marks {
             .collect()
     }
 
+    /// What of it lies within these parts, which ascend.
+    pub(in super::super) fn within(laid: Laid, parts: impl Iterator<Item = Range<usize>> + Clone) -> Laid {
+        let clip = |(part, value): &(Range<usize>, Scalar)| {
+            let (part, value) = (part.clone(), value.clone());
+            let clipped = parts.clone().map(move |of| of.start.max(part.start)..of.end.min(part.end));
+            let clipped: Parts<Scalar> =
+                clipped.filter(|part| part.start < part.end).map(|part| (part, value.clone())).collect();
+            clipped
+        };
+        laid.into_iter().map(|(name, all)| (name, all.iter().flat_map(clip).collect())).collect()
+    }
+
     /// What became of it: what is read otherwise, where letters stayed that stood there `before` and those that came had no marks. `kept` says
     /// where letters stayed: where they stood, where they stand, and how many.
     pub(in super::super) fn changed(
