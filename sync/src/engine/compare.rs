@@ -29,6 +29,8 @@ use crate::{DocId, PeerId};
 const MOST: usize = 256;
 /// More that are due are compared as one sum.
 const MANY: usize = 16;
+/// How long after that did not help each is told by itself, in milliseconds.
+const ONE_BY_ONE: u64 = 60_000;
 /// How often that is tried: who never holds the same versions at the same time does not answer.
 const MOST_TRIES: u32 = 4;
 /// How long after a change a document is compared, in milliseconds: what keeps changing is compared no more often.
@@ -47,8 +49,8 @@ const DIVERGED: &str = "diverged/";
 pub(crate) struct Comparing {
     /// Whether all documents were compared in this session, but those that are due.
     has_begun: bool,
-    /// Whether one sum over what is due was not the same, or not answered, so that each is told by itself.
-    one_by_one: bool,
+    /// Until when each is told by itself: one sum over what is due was not the same, or not answered.
+    one_by_one: u64,
     /// How often that sum was told since it was last answered.
     asked: u32,
     /// Which, and from when on.
@@ -70,6 +72,10 @@ impl Comparing {
     fn begin(&mut self, due: Vec<DocId>, now: u64) {
         self.has_begun = true;
         due.into_iter().for_each(|doc| _ = self.due.entry(doc).or_insert(now));
+    }
+
+    fn go_one_by_one(&mut self, now: u64) {
+        (self.one_by_one, self.asked) = (now + ONE_BY_ONE, 0);
     }
 
     /// A document is gone.
@@ -131,26 +137,31 @@ impl Engine {
         let due = comparing.due.iter().filter(|(doc, at)| **at <= now && is_same(**doc));
         // The oldest first.
         let mut due: Vec<(u64, DocId)> = due.map(|(doc, at)| (*at, *doc)).collect();
-        let is_one_sum = due.len() > MANY && !comparing.one_by_one && comparing.asked < MOST_TRIES;
+        let is_one_sum = due.len() > MANY && comparing.one_by_one <= now;
         let has_begun = comparing.has_begun;
         if !has_begun || is_one_sum {
             let changing = ready.comparing.due.iter().filter(|(_, at)| **at > now);
             let mut but: Vec<DocId> = changing.map(|(doc, _)| *doc).collect();
             if ready.have.digest() != told.digest() {
                 but.extend(told.iter().map(|(doc, _)| doc).filter(|doc| !is_same(*doc)));
-                but.sort_unstable();
-                but.dedup();
             }
+            // These are known to be something else.
+            but.extend(self.diverged_at(peer).into_iter().filter(|doc| told.get(*doc).is_some()));
+            but.sort_unstable();
+            but.dedup();
             let docs: Vec<DocId> =
                 if has_begun { Vec::new() } else { told.iter().map(|(doc, _)| doc).collect() };
+            let is_told = but.len() <= MOST && self.send_alike(peer, but.clone(), true);
             let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
-            if but.len() <= MOST {
-                ready.comparing.asked += 1;
-                return self.send_alike(peer, but, true);
+            let comparing = &mut ready.comparing;
+            comparing.asked += u32::from(is_told);
+            if but.len() > MOST {
+                // Too many to be named: each by itself.
+                comparing.go_one_by_one(now);
+                comparing.begin(docs, now);
+            } else if has_begun && comparing.asked >= MOST_TRIES {
+                comparing.go_one_by_one(now);
             }
-            // Too many to be named: each by itself.
-            ready.comparing.one_by_one = true;
-            ready.comparing.begin(docs, now);
             return;
         }
         due.sort_unstable();
@@ -161,9 +172,6 @@ impl Engine {
         }
         if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
             entries.iter().for_each(|(doc, ..)| _ = ready.comparing.due.remove(doc));
-            if ready.comparing.due.is_empty() {
-                (ready.comparing.one_by_one, ready.comparing.asked) = (false, 0);
-            }
         }
         self.send(peer, &Frame::States(entries));
     }
@@ -176,10 +184,13 @@ impl Engine {
         ready.filter(|_| understands && !self.lines.is_apart()).zip(self.told(peer))
     }
 
-    fn send_alike(&mut self, peer: PeerId, but: Vec<DocId>, asks: bool) {
-        if let Some((versions, states)) = self.all_but(peer, &but) {
+    /// Says whether it could be told.
+    fn send_alike(&mut self, peer: PeerId, but: Vec<DocId>, asks: bool) -> bool {
+        let all = self.all_but(peer, &but);
+        if let Some((versions, states)) = all {
             self.send(peer, &Frame::Alike { but, versions, states, asks });
         }
+        all.is_some()
     }
 
     /// What we hold of all documents that a peer is told of, but some; `None` if that cannot be told yet.
@@ -249,12 +260,15 @@ impl Engine {
         };
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         let comparing = &mut ready.comparing;
-        comparing.asked = 0;
-        comparing.one_by_one |= !is_same;
+        let asked = std::mem::take(&mut comparing.asked) > 0;
         if is_same {
-            comparing.due.retain(|doc, _| but.binary_search(doc).is_ok());
+            let is_done =
+                |doc: &DocId| compared.binary_search(doc).is_ok() && but.binary_search(doc).is_err();
+            comparing.due.retain(|doc, _| !is_done(doc));
+        } else {
+            comparing.go_one_by_one(now);
         }
-        if !comparing.has_begun {
+        if !comparing.has_begun || (asked && !is_same) {
             comparing.begin(due, now);
         }
         if is_same {
@@ -262,7 +276,7 @@ impl Engine {
             self.alike_again(peer, is_same);
         }
         if asks {
-            self.send_alike(peer, but, false);
+            let _ = self.send_alike(peer, but, false);
         }
     }
 

@@ -6,13 +6,21 @@
 //! costs as many bits as an element has, where a cell of a [`sketch`](super::sketch) has some hundred. But every sum costs a multiplication
 //! for every element: where many differ, cells are made faster.
 //!
-//! Elements are numbers from 0. Nothing is hashed, so there is nothing to choose that hides something else.
+//! Elements are numbers from 0. So many sums are those of no other set of as few elements; but those of a larger one may be, and of sets that
+//! lie together in few numbers they are as a rule: the sums of all numbers that begin with the same bits are 0 up to half as many. So a checksum
+//! goes with them.
+
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
 
 use super::bits::{BitReader, BitWriter};
 use super::sketch::Differences;
 
-/// Fewer are not worth the doubt: what is no sum of so few elements could look like one.
+/// How many sums are told at least.
 pub(crate) const LEAST: usize = 12;
+/// How many bits the checksum has.
+const CHECK_BITS: u32 = 32;
 /// More take too long to take apart: time grows with their square.
 pub(crate) const MOST: usize = 256;
 /// How many multiplications making them may take: a tenth of a second.
@@ -144,12 +152,33 @@ fn is_taken_apart(count: usize, field: Field) -> bool {
     count <= MOST && count * count * field.bits as usize <= MOST_APART
 }
 
+/// Sums of powers, and what they are checked by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sums {
+    powers: Vec<u64>,
+    check: u32,
+}
+
+impl Sums {
+    pub(crate) fn len(&self) -> usize {
+        self.powers.len()
+    }
+}
+
+/// A hash of an element. Nobody has anything from choosing elements whose hashes add up to nothing, but a question asked in vain.
+fn check(element: u64) -> u32 {
+    let mut hasher = SipHasher13::new();
+    hasher.write_u64(element);
+    hasher.finish() as u32
+}
+
 /// The sums of the first `count` odd powers of the elements, each of them below the number for which the field was made. Costs a
 /// multiplication for each sum and element.
-pub(crate) fn sums(elements: impl IntoIterator<Item = u64>, count: usize, field: Field) -> Vec<u64> {
-    let mut sums = vec![0; count];
+pub(crate) fn sums(elements: impl IntoIterator<Item = u64>, count: usize, field: Field) -> Sums {
+    let (mut sums, mut checked) = (vec![0; count], 0);
     let mut by_square = Times::new(field);
     for element in elements {
+        checked ^= check(element);
         let mut power = element + 1;
         by_square.set(field.times(power, power), field);
         for sum in &mut sums {
@@ -157,28 +186,30 @@ pub(crate) fn sums(elements: impl IntoIterator<Item = u64>, count: usize, field:
             power = by_square.times(power);
         }
     }
-    sums
+    Sums { powers: sums, check: checked }
 }
 
 /// How many bytes so many sums take.
 pub(crate) fn bytes_of(count: usize, field: Field) -> usize {
-    (count * field.bits as usize).div_ceil(8)
+    (count * field.bits as usize + CHECK_BITS as usize).div_ceil(8)
 }
 
 /// Writes sums, each in as many bits as it takes.
-pub(crate) fn write(sums: &[u64], field: Field) -> Vec<u8> {
+pub(crate) fn write(sums: &Sums, field: Field) -> Vec<u8> {
     let mut out = BitWriter::default();
-    sums.iter().for_each(|sum| out.put(*sum, field.bits));
+    out.put(sums.check.into(), CHECK_BITS);
+    sums.powers.iter().for_each(|sum| out.put(*sum, field.bits));
     out.finish()
 }
 
 /// Reads what [`write`] wrote; `None` if it cannot have.
-pub(crate) fn read(bytes: &[u8], field: Field) -> Option<Vec<u64>> {
-    let count = bytes.len() * 8 / field.bits as usize;
+pub(crate) fn read(bytes: &[u8], field: Field) -> Option<Sums> {
+    let count = (bytes.len() * 8).checked_sub(CHECK_BITS as usize)? / field.bits as usize;
     let mut reader = BitReader::new(bytes);
-    let sums = (LEAST..=MOST).contains(&count).then(|| (0..count).map(|_| reader.take(field.bits)))?;
-    let sums = sums.collect::<Option<Vec<u64>>>()?;
-    reader.is_done().then_some(sums)
+    let check = reader.take(CHECK_BITS)? as u32;
+    let powers = (LEAST..=MOST).contains(&count).then(|| (0..count).map(|_| reader.take(field.bits)))?;
+    let powers = powers.collect::<Option<Vec<u64>>>()?;
+    reader.is_done().then_some(Sums { powers, check })
 }
 
 /// Whether so many sums, which the other made of its elements, may be made of ours.
@@ -188,12 +219,14 @@ pub(crate) fn are_worth_it(sums: usize, elements: usize, field: Field) -> bool {
 
 /// What our elements, ascending and below `events`, differ in from those of which another made these sums. Costs what making them costs, and
 /// the square of their number.
-pub(crate) fn differences(ours: &[u64], theirs: &[u64], events: u64, field: Field) -> Differences {
+pub(crate) fn differences(ours: &[u64], theirs: &Sums, events: u64, field: Field) -> Differences {
     let sums = sums(ours.iter().copied(), theirs.len(), field);
-    let sums: Vec<u64> = sums.iter().zip(theirs).map(|(ours, theirs)| ours ^ theirs).collect();
-    let Some(found) = field.summed(&sums) else { return Differences::More };
+    let powers: Vec<u64> =
+        sums.powers.iter().zip(&theirs.powers).map(|(ours, theirs)| ours ^ theirs).collect();
+    let Some(found) = field.summed(&powers) else { return Differences::More };
     let mut found: Vec<u64> = found.into_iter().map(|element| element.wrapping_sub(1)).collect();
-    if found.iter().any(|element| *element >= events) {
+    let checked = found.iter().fold(sums.check ^ theirs.check, |left, element| left ^ check(*element));
+    if checked != 0 || found.iter().any(|element| *element >= events) {
         return Differences::More;
     }
     found.sort_unstable();
@@ -243,6 +276,9 @@ impl Field {
             }
             if 2 * length <= at {
                 (length, before, missed, shift) = (at + 1 - length, locator, miss, 1);
+                if length > odd.len() {
+                    return None;
+                }
             } else {
                 shift += 1;
             }
@@ -259,35 +295,38 @@ impl Field {
         let degree = polynomial.len() - 1;
         // To the power of how many elements the field has, an element is itself, and nothing else is.
         let x = self.remainder(vec![0, 1], &polynomial);
-        let mut power = x.clone();
+        let mut powers = vec![x.clone()];
         for _ in 0..self.bits {
-            power = self.squared(&power, &polynomial);
+            let next = self.squared(&powers[powers.len() - 1], &polynomial);
+            powers.push(next);
         }
-        if power != x {
+        if powers.pop() != Some(x) {
             return None;
         }
-        let mut parts = vec![(polynomial, 0)];
-        while let Some((part, bit)) = parts.pop() {
+        // Each part with x to the power of 1, 2, 4 and so on.
+        let mut parts = vec![(polynomial, powers, 0)];
+        while let Some((part, powers, bit)) = parts.pop() {
             if part.len() <= 2 {
                 roots.extend(part.first().filter(|_| part.len() == 2));
                 continue;
             }
             // Half of the elements have a trace of 0; for two that differ, so do their traces after a multiplication by some bit.
-            let by = (bit < self.bits).then_some(1 << bit)?;
-            let mut power = self.remainder(vec![0, by], &part);
-            let mut trace = power.clone();
-            for _ in 1..self.bits {
-                power = self.squared(&power, &part);
-                trace.resize(trace.len().max(power.len()), 0);
-                trace.iter_mut().zip(&power).for_each(|(sum, more)| *sum ^= more);
+            let mut by = (bit < self.bits).then_some(1 << bit)?;
+            let (mut trace, mut multiplied) = (vec![0; part.len() - 1], Times::new(*self));
+            for power in &powers {
+                multiplied.set(by, *self);
+                trace.iter_mut().zip(power).for_each(|(sum, factor)| *sum ^= multiplied.times(*factor));
+                by = self.times(by, by);
             }
             let one = self.common(part.clone(), trimmed(trace));
             if one.len() > 1 && one.len() < part.len() {
                 let other = self.quotient(part, &one);
-                parts.push((other, bit + 1));
-                parts.push((one, bit + 1));
+                for part in [other, one] {
+                    let powers = powers.iter().map(|power| self.remainder(power.clone(), &part)).collect();
+                    parts.push((part, powers, bit + 1));
+                }
             } else {
-                parts.push((part, bit + 1));
+                parts.push((part, powers, bit + 1));
             }
         }
         (roots.len() == degree).then_some(roots)
@@ -414,6 +453,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_lies_together_is_not_taken_for_what_lies_beside_it() {
+        // Of a block of numbers the sums of powers are nothing, so those of a part of it are those of the rest.
+        for (ours, theirs, sums) in [(63..80, 80..96, 31), (127..150, 150..192, 63), (0..1, 4_000..4_095, 40)]
+        {
+            let (ours, theirs) = (ours.collect::<Vec<u64>>(), theirs.collect::<Vec<u64>>());
+            assert_eq!(found(&ours, &theirs, sums, 5_000), Differences::More);
+            let all = Differences::Found { ours: ours.clone(), theirs: theirs.clone() };
+            assert_eq!(found(&ours, &theirs, ours.len() + theirs.len(), 5_000), all);
+        }
+    }
+
     proptest! {
         #[test]
         fn what_nobody_summed_up_is_not_found(
@@ -423,7 +474,7 @@ mod tests {
             let field = Field::of(5_000).unwrap();
             let ours: Vec<u64> = ours.into_iter().collect();
             if let Some(sums) = read(&bytes, field) {
-                // Random sums are those of as many elements one time in the faculty of their number.
+                // Random sums are those of as many elements one time in the faculty of their number, and then there is the checksum.
                 prop_assert_eq!(differences(&ours, &sums, 5_000, field), Differences::More);
             }
         }
