@@ -307,7 +307,7 @@ impl<const MIN: i64> Mut<'_, BoundedCounter<MIN>> {
         let (ledgers, place, tx) = Leaf::parts(self, |counter| &mut counter.ledgers);
         let mut more = Ledger::default();
         change(&mut more);
-        ledgers.amend(&more.into(), place, tx, false);
+        let _ = ledgers.amend(&more.into(), place, tx, false);
     }
 }
 

@@ -122,8 +122,7 @@ impl<C: Number> Pieces<C> {
     /// Adds to what this replica added; beside it where it may be removed above.
     #[inline]
     pub(crate) fn add(&mut self, by: &C, place: PlaceId, tx: &mut Tx, removable: bool) {
-        self.amounts.amend(by, place, tx, removable);
-        if self.sums.is_some() {
+        if self.amounts.amend(by, place, tx, removable) && self.sums.is_some() {
             self.added(tx, removable);
         }
     }

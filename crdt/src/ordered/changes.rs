@@ -235,7 +235,7 @@ mod tests {
                     Step::Delete(who, at, len) => (who, at, len, String::new()),
                     Step::Replace(who, at, len, typed) => (who, at, len, typed),
                     Step::Tell(from, to) => {
-                        for delta in written[from][told[from][to]..].to_vec() {
+                        for delta in written[from][told[from][to]..].iter().cloned() {
                             let before = Order::All(all[to].body.stretches());
                             let (merged, changes) = all[to].merge_changes(delta).unwrap();
                             // What one waits for came by nobody: the rest is told another time.

@@ -171,18 +171,19 @@ impl<C: Content> Leaf<C> {
 impl<C: Amount> Leaf<C> {
     /// Adds to what this replica wrote: to its newest piece, in place while that is of this transaction, otherwise as a new one
     /// that covers those before it. It stands beside them where they must be `left`, and where one piece cannot hold it all:
-    /// pieces are exact.
+    /// pieces are exact. Says whether dots came or went.
     #[inline]
-    pub(crate) fn amend(&mut self, more: &C, place: PlaceId, tx: &mut Tx, left: bool) {
+    pub(crate) fn amend(&mut self, more: &C, place: PlaceId, tx: &mut Tx, left: bool) -> bool {
         if let Some((dot, content)) = self.items.last_mut()
             && tx.minted(*dot)
             && let Some(all) = content.plus(more)
         {
             *content = all;
             content.put(&mut tx.draft, place, *dot);
-            return;
+            return false;
         }
         self.amend_any(more, place, tx, left);
+        true
     }
 
     /// As `amend`, wherever the piece stands.

@@ -169,7 +169,7 @@ impl Player {
         let mistake = match schedule.sabotage {
             Some(Sabotage::Engine(mistake)) => Some(mistake),
             // Some go the way that only many differences take otherwise.
-            None if schedule.seed % 2 == 0 => Some(Mistake::KnowsNoSums),
+            None if schedule.seed.is_multiple_of(2) => Some(Mistake::KnowsNoSums),
             _ => None,
         };
         // With hardly any memory, documents go as soon as they may, and are read again and again.
