@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::content::{Elements, Scratch};
 use super::head::Told;
 use super::{ABSENT, Ordered};
-use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId};
+use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
 use crate::sequence::Origin;
 use crate::store::{FADING, Join, Named, Sweep, checked_key, decode_key};
@@ -144,14 +144,38 @@ impl<C: Elements + ?Sized> Ordered<C> {
         if cover.is_empty() {
             return;
         }
-        let gone: Vec<LocalDot> = self
-            .heads()
-            .filter(|(head, _)| !join.stands(cover, self.rows.outer(*head)))
-            .filter(|&(head, origin)| *self.told(head, origin).key == *key)
-            .map(|(head, _)| head)
-            .collect();
+        let is_here = |(head, origin): &(LocalDot, Origin)| *self.told(*head, *origin).key == *key;
+        let gone: Vec<LocalDot> = if named(cover) > FEW {
+            let heads = self.heads().filter(|(head, _)| !join.stands(cover, self.rows.outer(*head)));
+            heads.filter(is_here).map(|(head, _)| head).collect()
+        } else {
+            let heads = self.covered(cover, join);
+            let heads = heads.filter_map(|head| Some((head, self.sequence.origin_of(head)?)));
+            heads.filter(is_here).map(|(head, _)| head).collect()
+        };
         gone.into_iter().for_each(|head| self.remove_head(head));
     }
+
+    /// The dots of what is here, as the sequence calls them, that `cover` names and the delta does not carry, whether there is anything under them or not.
+    fn covered<'j>(&'j self, cover: Dots<'j>, join: &'j Join<'_>) -> impl Iterator<Item = LocalDot> + 'j {
+        join.runs_here(cover).flat_map(move |(there, first, last)| {
+            let row = self.rows.inner.get(first.replica() as usize).copied().filter(|row| *row != ABSENT);
+            let counters = row
+                .into_iter()
+                .flat_map(move |row| (first.counter()..=last.counter()).map(move |counter| (row, counter)));
+            let is_gone =
+                move |&(_, counter): &(ReplicaIndex, u64)| !join.carries(LocalDot::new(there, counter));
+            counters.filter(is_gone).map(|(row, counter)| LocalDot::new(row, counter))
+        })
+    }
+}
+
+/// So few dots are looked for one by one.
+const FEW: u64 = 64;
+
+/// How many dots a cover names.
+fn named(cover: Dots<'_>) -> u64 {
+    cover.runs().map(|(_, first, last)| last - first + 1).sum()
 }
 
 /// What a [`DotStore`](crate::store::DotStore) walks, and so does one that is nothing else beside.
@@ -201,23 +225,12 @@ impl<C: Elements + ?Sized> Ordered<C> {
     }
 
     pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
-        let named: u64 = cover.runs().map(|(_, first, last)| last - first + 1).sum();
-        if named > 64 {
+        if named(cover) > FEW {
             return self.retain(&mut |dot| join.stands(cover, dot));
         }
         self.retain_frozen(|dot| join.stands(cover, dot));
-        let mut gone: SmallVec<[LocalDot; 4]> = SmallVec::new();
-        for (there, first, last) in join.runs_here(cover) {
-            let row = self.rows.inner.get(first.replica() as usize).copied();
-            let Some(row) = row.filter(|row| *row != ABSENT) else { continue };
-            for counter in first.counter()..=last.counter() {
-                if !join.carries(LocalDot::new(there, counter)) {
-                    let dot = LocalDot::new(row, counter);
-                    self.sequence.remove(dot, dot);
-                    gone.push(dot);
-                }
-            }
-        }
+        let gone: SmallVec<[LocalDot; 4]> = self.covered(cover, join).collect();
+        gone.iter().for_each(|dot| self.sequence.remove(*dot, *dot));
         // Afterwards, for it may be that all must be built anew then.
         gone.into_iter().for_each(|dot| self.remove_head(dot));
         self.sequence.settle();

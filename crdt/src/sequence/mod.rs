@@ -161,6 +161,13 @@ impl<C: Items + ?Sized> Sequence<C> {
         })
     }
 
+    /// Where a run hangs, if this is the dot of one.
+    pub(crate) fn origin_of(&self, head: LocalDot) -> Option<Origin> {
+        let row = self.rows.get(head.replica())?;
+        let run = row.runs.get(row.runs_before(head.counter()))?;
+        (run.head == head.counter()).then(|| run.origin())
+    }
+
     /// Where an element stands that has a place, and how many elements of its piece stand before it.
     fn place_of(&self, element: LocalDot) -> Option<(Place, u64)> {
         let row = self.rows.get(element.replica())?;

@@ -279,6 +279,7 @@ fn a_sum_may_be_read_before_it_is_known_whose_it_is() {
     assert_eq!((read.get(&0).map(PnCounter::value), read.encode()), (Some(55), ann.encode()));
 }
 
+#[cfg(feature = "derive")]
 mod named_before {
     #[derive(tombolo_crdt::Crdt)]
     #[crdt(name = "Post")]
@@ -287,6 +288,7 @@ mod named_before {
     }
 }
 
+#[cfg(feature = "derive")]
 mod renamed {
     #[derive(tombolo_crdt::Crdt)]
     #[crdt(name = "Post")]
@@ -296,6 +298,7 @@ mod renamed {
     }
 }
 
+#[cfg(feature = "derive")]
 mod named_since {
     #[derive(tombolo_crdt::Crdt)]
     #[crdt(name = "Post")]
@@ -304,6 +307,7 @@ mod named_since {
     }
 }
 
+#[cfg(feature = "derive")]
 #[test]
 fn what_stands_under_different_names_is_not_summed_up_to_one() {
     type Before = AddWinsMap<u8, named_before::Post>;
