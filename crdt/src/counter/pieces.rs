@@ -42,7 +42,7 @@ fn read<C: Number>(content: &[u8]) -> Result<Told<C>, Mismatch> {
     let mut one_form = Bytes::new();
     write_value(&told, &mut one_form);
     let (_, from, anchor, _) = told;
-    if (1..anchor).contains(&from) && anchor <= MAX_COUNTER && one_form[..] == *content {
+    if (1..=anchor).contains(&from) && anchor <= MAX_COUNTER && one_form[..] == *content {
         Ok(told)
     } else {
         Err(wrong("it is no sum of amounts".into()))
@@ -76,7 +76,7 @@ impl<C: Number> Sum<C> {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Sums<C> {
     /// INVARIANT: by anchor, then rank.
     items: Vec<Sum<C>>,
@@ -250,7 +250,7 @@ impl<C: Number> Pieces<C> {
             let (dot, from) = (renaming.dot(dot), renaming.dot(Dot { replica: owner, counter: from }));
             // What it had before it was another's is none of this replica's events: it begins with the first.
             let from = if from.replica == dot.replica { from.counter } else { 1 };
-            sum.told = (dot.replica, from.min(dot.counter - 1).max(1), dot.counter, amount);
+            sum.told = (dot.replica, from, dot.counter, amount);
         }
         self.count();
     }

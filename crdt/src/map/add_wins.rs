@@ -51,7 +51,7 @@ pub struct AddWinsMap<K: Key, V: Crdt> {
     entries: Entries<K, V::State>,
 }
 
-impl_entries!(AddWinsMap, removable);
+impl_entries!(AddWinsMap, removable: true);
 
 impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     /// Write access to the value under `key`; the handle on the map is used up, so that the new one can be kept in a

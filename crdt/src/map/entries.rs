@@ -119,7 +119,7 @@ impl<K: Clone + Ord + Hash, S: DotStore> Entries<K, S> {
 
 /// Reading and joining a map that keeps its values in `entries`.
 macro_rules! impl_entries {
-    ($map:ident, $within:ident) => {
+    ($map:ident, removable: $removable:literal) => {
         impl<K: Key, V: Crdt> Default for $map<K, V> {
             fn default() -> Self {
                 Self { entries: Entries::default() }
@@ -270,7 +270,7 @@ macro_rules! impl_entries {
             }
 
             fn remembered(&self, sweep: &mut Sweep<'_>) {
-                sweep.$within(|sweep| {
+                sweep.keyed($removable, |sweep| {
                     for (_, value) in self.entries.all() {
                         sweep.entry(|sweep| value.remembered(sweep));
                     }

@@ -50,7 +50,7 @@ pub struct GMap<K: Key, V: Crdt> {
     entries: Entries<K, V::State>,
 }
 
-impl_entries!(GMap, as_above);
+impl_entries!(GMap, removable: false);
 
 impl<'a, K: Key, V: Crdt> Mut<'a, GMap<K, V>> {
     /// Write access to the value under `key`; the handle on the map is used up, so that the new one can be kept in a

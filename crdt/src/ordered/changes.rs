@@ -236,14 +236,14 @@ mod tests {
                     Step::Replace(who, at, len, typed) => (who, at, len, typed),
                     Step::Tell(from, to) => {
                         for delta in written[from][told[from][to]..].iter().cloned() {
-                            let before = Order::All(all[to].body.stretches());
+                            let before = Order::All(all[to].body().stretches());
                             let (merged, changes) = all[to].merge_changes(delta).unwrap();
                             // What one waits for came by nobody: the rest is told another time.
                             if matches!(merged, crate::Merged::Pending(_)) {
                                 continue;
                             }
                             if changes.len() == 1 {
-                                let body = &all[to].body;
+                                let body = all[to].body();
                                 let expected = body.spliced(&before).into_iter();
                                 let expected: Vec<_> = expected
                                     .map(|(at, deleted, new)| (at, deleted, body.sequence.slice(new.start, new.end).collect::<String>()))
@@ -260,12 +260,12 @@ mod tests {
                         continue;
                     }
                 };
-                let before = Order::All(all[who].body.stretches());
+                let before = Order::All(all[who].body().stretches());
                 let (_, delta, changes) = all[who].update_changes(|text| {
                     let (at, end) = (at % (text.len() + 1), (at % (text.len() + 1) + len).min(text.len()));
                     text.replace(at..end, &typed).unwrap();
                 });
-                let body = &all[who].body;
+                let body = all[who].body();
                 let expected: Vec<_> =
                     body.spliced(&before).into_iter().map(|(at, deleted, new)| (at, deleted, new.len())).collect();
                 let said = changes.changes.iter().flat_map(|change| match &change.what {

@@ -104,16 +104,12 @@ impl<'s> Sweep<'s> {
         self.is_removable
     }
 
-    /// What is below a key that can be removed.
-    pub(crate) fn removable(&mut self, below: impl FnOnce(&mut Self)) {
-        let before = core::mem::replace(&mut self.is_removable, true);
+    /// What is below keys, which can be removed themselves or not; all of it can if something above can.
+    pub(crate) fn keyed(&mut self, removable: bool, below: impl FnOnce(&mut Self)) {
+        let before = self.is_removable;
+        self.is_removable |= removable;
         below(self);
         self.is_removable = before;
-    }
-
-    /// What is below a key that cannot be removed: all of it can if something above can.
-    pub(crate) fn as_above(&mut self, below: impl FnOnce(&mut Self)) {
-        below(self);
     }
 
     /// What is below a field, of which some dots stand under older names. What `#[derive(Crdt)]` calls.

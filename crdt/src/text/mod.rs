@@ -65,7 +65,7 @@ pub use snapshot::{TextEdit, TextSnapshot};
 /// itself and 16 to 32 bytes for each piece that was typed in one go.
 #[derive(Clone, Default)]
 pub struct Text {
-    pub(crate) body: Body,
+    body: Body,
     /// INVARIANT: not empty.
     marks: Option<Box<Marks>>,
 }
@@ -201,6 +201,12 @@ impl Crdt for Text {
 }
 
 impl Text {
+    /// For tests of what a text is made of.
+    #[cfg(test)]
+    pub(crate) fn body(&self) -> &Body {
+        &self.body
+    }
+
     /// Has a look at the marks again after something came or went.
     fn changed_below(&mut self) {
         self.marks = self.marks.take().filter(|marks| !marks.is_empty());

@@ -219,6 +219,20 @@ fn what_a_restarted_store_may_disown_is_not_summed_up_with_what_others_have() {
 }
 
 #[test]
+fn a_sum_whose_anchor_alone_is_disowned_can_be_told() {
+    let (mut ann, mut bob) = (posts(1), posts(2));
+    for _ in 0..10 {
+        let _ = like(&mut ann, 1);
+    }
+    let _ = ann.sweep(&ann.version());
+    // Nobody told it to keep anything apart: what was added before goes along with its anchor.
+    let mut fork = ann.disown(id(1), 9, id(7));
+    assert_eq!((likes(&fork), fork.encode()), (Some(10), read_again(&fork, id(8)).encode()));
+    level(&mut fork, &mut bob);
+    assert_eq!(likes(&bob), Some(10));
+}
+
+#[test]
 fn of_two_sums_with_one_anchor_that_one_counts_which_goes_back_farther() {
     let (mut ann, mut bob) = (posts(1), posts(2));
     for _ in 0..5 {

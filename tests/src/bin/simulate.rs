@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use tombolo_tests::sim::{Mode, Outcome, Played, Scenario, Schedule, Stats};
+use tombolo_tests::sim::{Branch, Mode, Outcome, Played, Scenario, Schedule, Stats};
 
 /// Plays random schedules of writes, cuts, crashes and full disks, and checks that nothing is lost and all agree.
 #[derive(Parser)]
@@ -33,6 +33,9 @@ struct Arguments {
     /// backups and tampered (which the engine does not promise to withstand).
     #[arg(long, default_value = "faults", value_parser = mode)]
     mode: Mode,
+    /// Fail also if the schedules did not come by everything that the mode comes by: faults, and ways of repair. It takes some thousand.
+    #[arg(long, conflicts_with_all = ["seed", "scenario"])]
+    all_branches: bool,
 }
 
 fn mode(name: &str) -> Result<Mode, String> {
@@ -154,5 +157,11 @@ fn play_all(arguments: &Arguments) -> ExitCode {
         arguments.seeds as f64 / seconds.max(0.001)
     );
     println!("{} schedules, {} violations", arguments.seeds, failed.len());
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let never: Vec<Branch> = Branch::all()
+        .filter(|branch| arguments.all_branches && branch.is_of(arguments.mode) && stats.branch(*branch) == 0)
+        .collect();
+    if !never.is_empty() {
+        println!("never seen: {never:?}");
+    }
+    if failed.is_empty() && never.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -161,6 +161,16 @@ impl Branch {
     pub fn all() -> impl Iterator<Item = Self> {
         BRANCHES.into_iter().map(|(branch, _)| branch)
     }
+
+    /// Whether schedules of a mode come by it, if there are many. Disks are set back, and parts of a space held, in modes of their own.
+    #[must_use]
+    pub fn is_of(self, mode: Mode) -> bool {
+        match self {
+            Self::SetBack | Self::Copied | Self::Renamed => mode == Mode::Backups,
+            Self::Dropped => mode == Mode::Parts,
+            _ => true,
+        }
+    }
 }
 
 impl AddAssign for Stats {

@@ -28,12 +28,9 @@ fn random_schedules_lose_nothing_and_end_in_agreement() {
     }
 }
 
-/// What these do not come by: what needs another mode, or more schedules (`costs` has the ways in which large documents are compared).
-fn of_other_modes(branch: Branch) -> bool {
-    matches!(
-        branch,
-        Branch::SetBack | Branch::Copied | Branch::Renamed | Branch::Dropped | Branch::Sums | Branch::Cells
-    )
+/// What needs some thousand schedules: `.ci/run` plays as many, and has `simulate` fail that does not come by these as well.
+fn is_rare(branch: Branch) -> bool {
+    matches!(branch, Branch::Sums | Branch::Cells)
 }
 
 #[test]
@@ -93,7 +90,10 @@ fn random_schedules_come_by_every_fault_and_every_way_of_repair() {
     let mut stats = Stats::default();
     for seed in 1..=400 {
         stats += Schedule::new(seed).run().stats;
-        if Branch::all().filter(|branch| !of_other_modes(*branch)).all(|branch| stats.branch(branch) > 0) {
+        if Branch::all()
+            .filter(|branch| branch.is_of(Mode::Faults) && !is_rare(*branch))
+            .all(|branch| stats.branch(branch) > 0)
+        {
             return;
         }
     }
