@@ -15,7 +15,7 @@ const MAGIC: [u8; 4] = *b"TMBL";
 pub(super) const HEADER: usize = 14;
 
 /// The format this program writes, and the newest it reads.
-pub const FORMAT: u8 = 4;
+pub const FORMAT: u8 = 5;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -268,6 +268,7 @@ impl InspectedBody {
             (head::SHARED, "SHARED"),
             (head::RUNS, "RUNS"),
             (head::PLANES, "PLANES"),
+            (head::HEADS, "HEADS"),
         ];
         let flags = self.head.unwrap_or_default();
         let name = |bit: u32| match known.iter().find(|(flag, _)| *flag == 1 << bit) {

@@ -48,7 +48,8 @@ impl<'b> Reader<'b> {
         match self.format {
             Some(..3) => all,
             Some(3) => all | head::RUNS,
-            _ => all | head::RUNS | head::PLANES,
+            Some(4) => all | head::RUNS | head::PLANES,
+            _ => all | head::RUNS | head::PLANES | head::HEADS,
         }
     }
 

@@ -11,12 +11,14 @@
 //! state, and what it carries, stand in the order of their first dots.
 
 use alloc::vec::Vec;
+use core::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::compress::compress;
 use super::msgpack::{write_array_len, write_bin, write_str, write_uint};
 use super::packed::{Expected, number, number_len};
-use super::planes;
+use super::planes::{self, Heads, Longer};
 use super::slices::Slices;
 use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
 use crate::delta::{Parts, Span};
@@ -35,6 +37,8 @@ pub(super) mod head {
     pub(crate) const RUNS: u8 = 16;
     /// Contents of some nodes are told by planes.
     pub(crate) const PLANES: u8 = 32;
+    /// Contents of all other nodes are told by planes together, the longer ones by their heads.
+    pub(crate) const HEADS: u8 = 64;
 }
 
 /// The two lowest bits of a node's first number.
@@ -213,8 +217,11 @@ pub(super) struct Columns<'p> {
     /// Of all nodes but the root.
     pub(super) keys: SmallVec<[&'p [u8]; 4]>,
     contents: Vec<u8>,
-    /// Some of it is told by planes.
-    has_planes: bool,
+    /// Which of them are of nodes that are told by planes.
+    in_planes: Vec<Range<usize>>,
+    /// How long the others are that have bytes, one after the other.
+    loose: SmallVec<[(u32, u32); 2]>,
+    heads: Heads,
 }
 
 impl<'p> Columns<'p> {
@@ -232,7 +239,9 @@ impl<'p> Columns<'p> {
             lengths: Lengths::default(),
             keys: SmallVec::new(),
             contents: Vec::with_capacity(contents),
-            has_planes: false,
+            in_planes: Vec::new(),
+            loose: SmallVec::new(),
+            heads: Heads::default(),
         }
     }
 
@@ -259,10 +268,12 @@ impl<'p> Columns<'p> {
         }
         carried.iter().for_each(|span| self.dots(span));
         if planes::pays(carried.iter().map(|span| (span.each() as u64, span.count))) {
-            planes::write(carried.iter().map(|span| (span.each(), span.contents)), &mut self.contents);
-            self.has_planes = true;
+            let start = self.contents.len();
+            let runs = carried.iter().map(|span| (span.each(), span.contents));
+            planes::write(runs, Longer::Whole, &mut self.contents);
+            self.in_planes.push(start..self.contents.len());
         } else {
-            carried.iter().for_each(|span| self.contents.extend_from_slice(span.contents));
+            carried.iter().for_each(|span| self.loose(span.each(), span.count, span.contents));
         }
         for &(row, first, last) in covers {
             self.expected_cover.write(&mut self.covers, row.into(), first, last);
@@ -273,7 +284,35 @@ impl<'p> Columns<'p> {
     pub(super) fn item(&mut self, dot: LocalDot, content: &[u8]) {
         number(&mut self.shape, (content.len() as u64) << 2 | shape::ITEM);
         self.dots(&Span { first: dot, count: 1, contents: content });
-        self.contents.extend_from_slice(content);
+        self.loose(content.len(), 1, content);
+    }
+
+    /// Contents of a node that is not told by planes.
+    fn loose(&mut self, each: usize, count: u32, contents: &[u8]) {
+        if each > 0 {
+            self.loose.push((each as u32, count));
+            self.heads.add(each, contents);
+            self.contents.extend_from_slice(contents);
+        }
+    }
+
+    /// Contents: with heads first those of all nodes that are not told by planes.
+    fn contents(&self, by_head: bool, out: &mut Vec<u8>) {
+        if !by_head {
+            return out.extend_from_slice(&self.contents);
+        }
+        let mut planes = self.in_planes.iter().peekable();
+        let mut at = 0;
+        let runs = self.loose.iter().map(|&(each, count)| {
+            let length = each as usize * count as usize;
+            while let Some(skipped) = planes.next_if(|range| range.start == at) {
+                at = skipped.end;
+            }
+            at += length;
+            (each as usize, &self.contents[at - length..at])
+        });
+        planes::write(runs, Longer::ByHead, out);
+        self.in_planes.iter().for_each(|range| out.extend_from_slice(&self.contents[range.clone()]));
     }
 
     fn dots(&mut self, span: &Span<&[u8]>) {
@@ -310,6 +349,7 @@ impl<'p> Columns<'p> {
         let one = matches!(events, [(0, first, last)] if first == last);
         let key_bytes: usize = self.keys.iter().map(|key| key.len() + 1).sum();
         let in_runs = self.lengths.pays();
+        let by_head = self.heads.pay();
         let rest = self.shape.len() + self.dots.len() + self.covers.len() + 2 * self.lengths.runs().len();
 
         let mut out = Vec::with_capacity(16 + rest + key_bytes + self.contents.len());
@@ -320,7 +360,8 @@ impl<'p> Columns<'p> {
                 | flag(in_order, head::IN_ORDER)
                 | flag(shared.is_some(), head::SHARED)
                 | flag(in_runs, head::RUNS)
-                | flag(self.has_planes, head::PLANES),
+                | flag(!self.in_planes.is_empty(), head::PLANES)
+                | flag(by_head, head::HEADS),
         );
         if let (true, [(_, first, _)]) = (one, events) {
             number(&mut out, *first);
@@ -354,7 +395,7 @@ impl<'p> Columns<'p> {
         for (at, key) in self.keys.iter().enumerate() {
             out.extend_from_slice(&key[shares(at)..]);
         }
-        out.extend_from_slice(&self.contents);
+        self.contents(by_head, &mut out);
         out
     }
 }

@@ -207,8 +207,9 @@ mod tests {
         assert!(short(5, &[0x80, 0]).is_err());
         assert!(short(5, &[7, 1, 0]).is_err());
         assert!(short(5, &[0, 0]).is_err());
-        // Contents by planes, where there are none.
+        // Contents by planes and by heads, where there are none.
         assert!(matches!(short(0x25, &[0]).unwrap_err(), DecodeError::Malformed { .. }));
-        assert_eq!(short(0x45, &[0]).unwrap_err(), DecodeError::Feature { bits: 0x40 });
+        assert!(matches!(short(0x45, &[0]).unwrap_err(), DecodeError::Malformed { .. }));
+        assert_eq!(short(0x85, &[0]).unwrap_err(), DecodeError::Feature { bits: 0x80 });
     }
 }

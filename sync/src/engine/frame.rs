@@ -15,9 +15,8 @@ use crate::{DocId, PeerId};
 
 /// The protocol this program speaks, and the oldest it still understands. In protocol 1 nothing was compressed, and
 /// replica ids had no numbers; in 2 who was far behind was sent whole states; in 3 lengths of contents were told one by one;
-/// in 4 contents one after the other; in 5 ids were told as lists of
-/// numbers.
-pub const PROTOCOL: u16 = 6;
+/// in 4 contents one after the other; in 5 ids were told as lists of numbers; in 6 times stood before each content that has one.
+pub const PROTOCOL: u16 = 7;
 /// Among the features of a [`Hello`]: `Tell` is understood.
 pub const TELLS: u64 = 1;
 /// Among the features of a [`Hello`]: `Alike`, `States` and `Diverged` are understood, and `Beyond` as content.

@@ -192,11 +192,11 @@ fn a_store_of_a_newer_program_is_refused() {
         transaction.open_table(meta).unwrap().insert("format", format).unwrap().unwrap();
         transaction.commit().unwrap();
     };
-    set_format(5);
-    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 5, known: 4 })));
+    set_format(6);
+    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 6, known: 5 })));
     set_format(0);
     assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Damaged(_))));
-    for known in [2, 3, 4] {
+    for known in [2, 3, 4, 5] {
         set_format(known);
         drop(RedbStore::open(folder.path()).unwrap());
     }

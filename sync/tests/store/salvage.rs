@@ -128,7 +128,7 @@ fn a_store_without_damage_is_described_and_saved_as_it_is() {
     let before = fs::read(&file).unwrap();
     let found = InspectedStore::open(&file).unwrap();
     assert!(found.is_sound() && found.opened == Opened::AsItIs, "{:?}", found.problems);
-    assert_eq!((found.documents.len(), found.records.len(), found.format), (5, 60, Some(4)));
+    assert_eq!((found.documents.len(), found.records.len(), found.format), (5, 60, Some(5)));
     assert!(found.documents[&doc(1)].slices.len() > 1);
     assert_eq!(found.documents[&doc(3)].log.len(), 40);
     assert_eq!(found.documents[&doc(2)].version(), histories[1].been.last().unwrap().0);

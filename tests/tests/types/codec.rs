@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, Crdt, DecodeError, Delta, Doc, Dot, Envelope, EnvelopeKind, FORMAT, InspectedRun,
-    Inspection, Kind, Limits, LwwRegister, MAX_COUNTER, MAX_DEPTH, Merged, Mismatch, MvRegister, NoRights,
-    Opaque, Plain, PnCounter, Refused, Replica, ReplicaId, Scalar, Since, Stamp, Version,
+    Inspection, Kind, Limits, List, LwwRegister, MAX_COUNTER, MAX_DEPTH, Merged, Mismatch, MvRegister,
+    NoRights, Opaque, Plain, PnCounter, Refused, Replica, ReplicaId, Scalar, Since, Stamp, Version,
 };
 use tombolo_tests::model::cases;
 use tombolo_tests::model::wire::{Message, Node};
@@ -143,6 +143,55 @@ fn every_changed_byte_of_a_state_is_refused_or_understood() {
                 assert_eq!(replica.encode(), changed, "another encoding of the same state was taken");
             }
         }
+    }
+}
+
+#[derive(Crdt)]
+struct Ledger {
+    names: AddWinsMap<u8, LwwRegister<String>>,
+    amounts: List<i64>,
+    votes: AddWinsMap<u8, MvRegister<u64>>,
+}
+
+/// Contents by planes, a node's own and those of all others together: times, and what has none.
+#[test]
+fn every_changed_byte_of_contents_told_by_planes_is_refused_or_understood() {
+    let mut ann = Replica::<Ledger>::new(id(100));
+    ann.set_time(1_700_000_000_000);
+    let (_, delta) = ann.update(|ledger| {
+        for n in 0..18_u8 {
+            let name = "x".repeat(usize::from(n % 7) * 3);
+            ledger.names().at(n).set(format!("{name}{n}"));
+            ledger.amounts().push(i64::from(n) * 1_000_003);
+        }
+        (0..8).for_each(|n| ledger.votes().at(n).set(u64::from(n) << (8 * n)));
+    });
+    for (bytes, kind) in [(delta.encode(), EnvelopeKind::Delta), (ann.encode(), EnvelopeKind::State)] {
+        let flags = Inspection::of(&bytes, &limits()).unwrap().bodies[0].flags();
+        assert!(["PLANES", "HEADS"].iter().all(|flag| flags.iter().any(|set| set == flag)), "{flags:?}");
+        let again = |bytes: &[u8]| {
+            if kind == EnvelopeKind::Delta {
+                return Delta::<Ledger>::decode(bytes, &limits()).map(|delta| delta.encode());
+            }
+            Replica::<Ledger>::decode(id(1), bytes, &limits()).map(|all| all.encode())
+        };
+        assert_eq!(again(&bytes).unwrap(), bytes);
+        let (mut refused, mut understood) = (0, 0);
+        for at in 14..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                let changed = Envelope::repair(kind, &changed);
+                match again(&changed) {
+                    Ok(again) => {
+                        understood += 1;
+                        assert_eq!(again, changed, "another encoding of the same was taken");
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(refused > 500 && understood > 500, "{refused} and {understood}");
     }
 }
 

@@ -255,6 +255,13 @@ fn messages_of_types_that_came_later() {
             tree.delete(file).unwrap();
         }
     });
+    // Times, told by planes with what else stands alone.
+    sample_since::<AddWinsMap<u8, LwwRegister<String>>>(5, "times", |map, round| {
+        for key in 0..10_u8 {
+            map.at(key + 5 * round).set("The tide falls. ".repeat(usize::from(key) / 4) + "Ebb.");
+        }
+        map.remove(&(round + 1));
+    });
     sample_since::<Doc>(2, "doc_of_more", |doc, round| {
         doc.disable_wins_flag("all").enable();
         doc.max("all").set(i64::from(round));

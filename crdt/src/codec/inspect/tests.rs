@@ -25,7 +25,7 @@ fn the_example_of_the_encoding_page_reads_as_it_says() {
     assert!(found.is_sound());
     reads(
         &found,
-        "a delta of 31 bytes in format 4
+        "a delta of 31 bytes in format 5
          replicas  07070707-0707-0707-0707-070707070707
          columns   9 bytes
          flags     ONE, IN ORDER
@@ -47,7 +47,7 @@ fn documents_and_stamps_are_shown_by_what_they_are() {
     let (_, change) = doc.update(|doc| doc.map("view").counter("visits").inc(1));
     reads(
         &inspect(&doc.encode()),
-        "a state of 89 bytes in format 4
+        "a state of 89 bytes in format 5
          type      Doc
          slice 1 of 1, at byte 19, 84 bytes
          replicas  01010101-0101-0101-0101-010101010101
@@ -81,7 +81,7 @@ fn texts_are_shown_by_what_was_typed_in_one_go() {
     let _ = other.update(|text| text.insert(4, "é").unwrap());
     reads(
         &inspect(&other.encode()),
-        "a state of 110 bytes in format 4
+        "a state of 110 bytes in format 5
          type      Text
          slice 1 of 1, at byte 20, 104 bytes
          replicas  01010101-0101-0101-0101-010101010101, 02020202-0202-0202-0202-020202020202
@@ -112,9 +112,9 @@ fn a_state_of_many_slices_is_shown_up_to_some_nodes_unless_all_are_wanted() {
 
 #[test]
 fn every_flag_that_is_read_has_a_name() {
-    let body = InspectedBody::of_delta(&[0x92, 0x90, 0xc4, 1, 0x3f], &Limits::default());
-    assert_eq!(body.flags(), ["ONE", "DEPS", "IN ORDER", "SHARED", "RUNS", "PLANES"]);
-    assert_eq!(Reader::new(&[], &Limits::default()).features(), 0x3f);
+    let body = InspectedBody::of_delta(&[0x92, 0x90, 0xc4, 1, 0x7f], &Limits::default());
+    assert_eq!(body.flags(), ["ONE", "DEPS", "IN ORDER", "SHARED", "RUNS", "PLANES", "HEADS"]);
+    assert_eq!(Reader::new(&[], &Limits::default()).features(), 0x7f);
 }
 
 #[test]
@@ -126,16 +126,16 @@ fn what_is_not_known_is_named() {
         inspect(&bytes).problems.join("\n")
     };
     assert!(with(5, 9).contains("kind 9 is not known to this program, which knows 1, state, and 2, delta"));
-    assert!(with(4, 77).contains("format 77 is not known to this program, which knows 1 to 4"));
+    assert!(with(4, 77).contains("format 77 is not known to this program, which knows 1 to 5"));
     assert_eq!(Inspection::of(b"TMB", &Limits::default()).unwrap_err(), DecodeError::NotOurs);
     let (_, delta) = replica::<AddWinsSet<String>>(7).update(|set| set.add("fig"));
     let mut body = delta.encode_body();
     let head = body.len() - 9;
-    body[head] |= 0x40;
+    body[head] |= 0x80;
     let found = inspect(&Envelope::seal(EnvelopeKind::Delta, &body));
     let problem = found.bodies[0].problem.as_deref().unwrap();
-    assert!(problem.contains("the features 0x40, which are not known"), "{problem}");
-    assert!(found.bodies[0].flags().contains(&"bit 6, which is not known to this program".to_owned()));
+    assert!(problem.contains("the features 0x80, which are not known"), "{problem}");
+    assert!(found.bodies[0].flags().contains(&"bit 7, which is not known to this program".to_owned()));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn whatever_the_bytes_say_it_is_described() {
 fn what_decodes_is_sound_and_nothing_else_is() {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
     let mut seen = 0;
-    for folder in ["v1", "v2", "v3", "v4"] {
+    for folder in ["v1", "v2", "v3", "v4", "v5"] {
         for file in std::fs::read_dir(format!("{golden}/{folder}")).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "json") {

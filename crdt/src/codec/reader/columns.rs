@@ -9,7 +9,7 @@ use super::{Children, Reader};
 use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
 use crate::codec::DecodeError;
 use crate::codec::packed::Expected;
-use crate::codec::planes;
+use crate::codec::planes::{self, Heads, Longer};
 use crate::codec::writer::{Lengths, Shared, head, shape};
 use crate::delta::{Bytes, Counted, DeltaTree, Parts, Run};
 use crate::store::MAX_DEPTH;
@@ -84,14 +84,25 @@ impl Reader<'_> {
             contents,
         };
         let plain;
-        if flags & head::PLANES != 0 {
-            // Beside what it is read from, until it is read.
-            self.spend(contents.len())?;
-            plain = columns.plain().ok_or_else(|| self.malformed("contents told by planes"))?;
+        if flags & (head::PLANES | head::HEADS) != 0 {
+            // Beside what it is read from, until it is read; and once more what is told by heads.
+            let beside = if flags & head::HEADS == 0 { contents.len() } else { 2 * contents.len() };
+            self.spend(beside)?;
+            let by_head = flags & head::HEADS != 0;
+            plain = columns.plain(by_head).ok_or_else(|| self.malformed("contents told by planes"))?;
             columns.contents = &plain;
-            self.memory += contents.len();
-        } else if self.format.is_some_and(|format| format > 3) && columns.pay_by_planes() {
-            return Err(self.malformed("contents told by planes, where that pays"));
+            self.memory += beside;
+        }
+        let judged = match self.format {
+            Some(..4) => 0,
+            Some(4) => head::PLANES,
+            Some(_) => head::PLANES | head::HEADS,
+            // Of what format it is, its bits say.
+            None if flags & head::HEADS != 0 => head::PLANES | head::HEADS,
+            None => flags & head::PLANES,
+        };
+        if judged != 0 && columns.due(carried) & judged != flags & judged {
+            return Err(self.malformed("contents told by planes, where that pays and nowhere else"));
         }
         let (tree, shared) = columns.tree(order).map_err(|expected| self.malformed(expected))?;
         parts.tree = tree;
@@ -242,7 +253,7 @@ impl Reader<'_> {
             left -= count;
         }
         // Who tells contents by planes tells lengths as runs, where that pays.
-        let has_planes = flags & head::PLANES != 0;
+        let has_planes = flags & (head::PLANES | head::HEADS) != 0;
         let is_old = self.format.is_none_or(|format| format < 3) && !in_runs && !has_planes;
         if lengths.pays() != in_runs && !is_old {
             return Err(self.malformed("lengths told as runs, where that pays"));
@@ -411,18 +422,53 @@ impl Columns<'_> {
         Cuts { dots: self.dots.iter(), lengths: self.lengths.iter(), dot: (nothing, 0), length: (0, 0) }
     }
 
-    /// Whether some contents are told by planes.
-    fn pay_by_planes(&self) -> bool {
-        let mut spans = self.spans();
-        self.shapes
-            .iter()
-            .any(|shape| planes::pays(spans.of(shape).map(|(_, count, length)| (length, count))))
+    /// How these contents, one after the other, are to be told: the bits of the head. `carried` is how many there are.
+    fn due(&self, carried: u64) -> u8 {
+        if carried < planes::LEAST || (self.contents.len() as u64) < 2 * planes::LEAST {
+            return 0;
+        }
+        let (mut spans, mut rest, mut flags) = (self.spans(), self.contents, 0);
+        let mut heads = Heads::default();
+        let mut own: Vec<(u64, u32)> = Vec::new();
+        for shape in self.shapes {
+            own.clear();
+            own.extend(spans.of(shape).map(|(_, count, length)| (length, count)));
+            let in_planes = shape.carried > 1 && planes::pays(own.iter().copied());
+            if in_planes {
+                flags |= head::PLANES;
+            }
+            for &(length, count) in &own {
+                let all = usize::try_from(length.saturating_mul(count.into())).unwrap_or(usize::MAX);
+                // Who puts the tree together finds out that there is not as much.
+                let Some((contents, behind)) = rest.split_at_checked(all) else { return flags };
+                rest = behind;
+                if !in_planes {
+                    heads.add(length as usize, contents);
+                }
+            }
+        }
+        flags | if heads.pay() { head::HEADS } else { 0 }
     }
 
-    /// The contents, of which some are told by planes, one after the other; `None` if there are not as many, or none are told like that.
-    fn plain(&self) -> Option<Vec<u8>> {
+    /// The contents, of which some are told by planes, one after the other; `None` if there are not as many.
+    fn plain(&self, by_head: bool) -> Option<Vec<u8>> {
+        let mut rest = self.contents;
+        let mut loose = Vec::new();
+        if by_head {
+            let mut runs: Vec<(u64, u32)> = Vec::new();
+            let mut spans = self.spans();
+            for shape in self.shapes {
+                let start = runs.len();
+                runs.extend(spans.of(shape).map(|(_, count, length)| (length, count)));
+                if planes::pays(runs[start..].iter().copied()) {
+                    runs.truncate(start);
+                }
+            }
+            rest = planes::read(runs.iter().copied(), Longer::ByHead, rest, &mut loose)?;
+        }
+        let mut loose = &loose[..];
         let mut plain = Vec::with_capacity(self.contents.len());
-        let (mut spans, mut rest, mut has_planes) = (self.spans(), self.contents, false);
+        let mut spans = self.spans();
         let mut runs: Vec<(u64, u32)> = Vec::new();
         for shape in self.shapes {
             runs.clear();
@@ -433,18 +479,18 @@ impl Columns<'_> {
                 }
             }
             if planes::pays(runs.iter().copied()) {
-                rest = planes::read(runs.iter().copied(), rest, &mut plain)?;
-                has_planes = true;
-            } else {
-                let len = |&(length, count): &(u64, u32)| length.saturating_mul(count.into());
-                let len = runs.iter().map(len).fold(0, u64::saturating_add);
-                let own;
-                (own, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
-                plain.extend_from_slice(own);
+                rest = planes::read(runs.iter().copied(), Longer::Whole, rest, &mut plain)?;
+                continue;
             }
+            let len = |&(length, count): &(u64, u32)| length.saturating_mul(count.into());
+            let len = usize::try_from(runs.iter().map(len).fold(0, u64::saturating_add)).ok()?;
+            let from = if by_head { &mut loose } else { &mut rest };
+            let own;
+            (own, *from) = from.split_at_checked(len)?;
+            plain.extend_from_slice(own);
         }
         plain.extend_from_slice(rest);
-        has_planes.then_some(plain)
+        Some(plain)
     }
 
     /// Puts the tree together. An error says what was expected.

@@ -17,7 +17,7 @@ use crate::DocId;
 use crate::store::{StoreError, Stored, WHOLE, Write};
 
 /// The newest format this program reads, and the one it writes. A store of an older one becomes one of this when it is opened.
-pub(super) const FORMAT: u32 = 4;
+pub(super) const FORMAT: u32 = 5;
 
 /// Numbers about the store.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -124,7 +124,7 @@ pub(super) fn create_or_check(database: &Database) -> Result<(), StoreError> {
 }
 
 /// Makes a store of an older format one of this format. Of format 1: what was one value becomes one slice, until it is written anew.
-/// Of formats 2 and 3: its slices and deltas stay as they are, which are read; those that are written from now on an older program could not read.
+/// Of formats 2 to 4: its slices and deltas stay as they are, which are read; those that are written from now on an older program could not read.
 fn migrate(transaction: &WriteTransaction, format: u32) -> Result<(), StoreError> {
     if format == 1 {
         let snapshots = transaction.open_table(SNAPSHOTS).map_err(refusal)?;
