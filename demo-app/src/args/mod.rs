@@ -185,6 +185,11 @@ pub struct UpArgs {
     /// May be given several times. What is not wanted any more is dropped when a peer that wants it is known to hold it.
     #[arg(long, value_name = "PREFIX")]
     pub only: Vec<String>,
+    /// After how many days of silence nobody waits for a member any more before removals are forgotten, or `never` [default: 30]
+    ///
+    /// Counts while this node runs and hears most others. Who says the fewest days decides for all.
+    #[arg(long, value_name = "DAYS", value_parser = retention)]
+    pub retention: Option<Retention>,
     /// Answer scrapes of the node's numbers in Prometheus' format at http://ADDR/metrics; a port alone is one of this machine's own
     #[arg(long, value_name = "ADDR", value_parser = metrics_address)]
     pub metrics: Option<SocketAddr>,
@@ -471,6 +476,25 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     loopback.or_else(|_| text.parse()).map_err(|_| "expected 9464 or 127.0.0.1:9464".to_owned())
 }
 
+/// For how long a silent member is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// For so long.
+    For(Duration),
+    /// Until somebody releases it.
+    Never,
+}
+
+/// Reads a number of days, or that it is never.
+fn retention(text: &str) -> Result<Retention, String> {
+    if text == "never" {
+        return Ok(Retention::Never);
+    }
+    let days = text.parse().ok().filter(|days| (1..=36_500).contains(days));
+    let days: u64 = days.ok_or("expected a number of days from 1 to 36500, or `never`")?;
+    Ok(Retention::For(Duration::from_secs(days * 24 * 60 * 60)))
+}
+
 /// Reads a number of seconds, which may have a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 =
@@ -487,6 +511,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn members_are_waited_for_some_days_or_for_ever() {
+        let read = |days| Cli::try_parse_from(["tombolo", "up", "--retention", days]);
+        for (days, wanted) in [("7", Retention::For(Duration::from_secs(7 * 24 * 60 * 60))), ("never", Retention::Never)] {
+            let Verb::Up(up) = read(days).unwrap().verb else { panic!("another verb") };
+            assert_eq!(up.retention, Some(wanted));
+        }
+        for wrong in ["0", "-1", "1.5", "36501", "always"] {
+            let why = read(wrong).unwrap_err().to_string();
+            assert!(why.contains("days from 1 to 36500, or `never`"), "{why}");
+        }
     }
 
     #[test]

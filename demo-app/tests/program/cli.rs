@@ -645,32 +645,6 @@ fn a_status_that_is_watched_shows_the_node_come_and_go() {
 }
 
 #[test]
-fn documents_say_what_they_keep_and_a_member_is_released_by_hand() {
-    let homes = Homes::new();
-    let ann = homes.created("ann");
-    let bob = homes.joined("bob", &ann);
-    let node = ann.up();
-    let _other = bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
-    ann.json(&["set", "add", "labels", "x"]);
-    ann.json(&["counter", "inc", "visits"]);
-    ann.json(&["wait"]);
-    let documents = ann.json(&["status", "--documents"]);
-    let of =
-        |name: &str| documents.as_array().unwrap().iter().find(|document| document["name"] == name).unwrap();
-    assert_eq!(
-        (&of("labels")["items"], &of("labels")["removals"], &of("labels")["type"]),
-        (&json!(1), &json!(0), &json!("set"))
-    );
-    assert_eq!((&of("visits")["pending"], &of("visits")["diverged"]), (&json!(0), &json!([])));
-    assert!(ann.text(&["status", "--documents"]).contains("DOCUMENT"));
-    // As long as nobody remembers many removals, nobody is waited for.
-    assert_eq!(ann.json(&["status"])["peers"][0]["membership"], Value::Null);
-    // It can be released all the same; and answers, for it is there.
-    assert_eq!(ann.json(&["release", "bob"])["changed"], true);
-    assert_eq!(ann.refused(&["release", "cem"], 1), "unknown_peer");
-}
-
-#[test]
 fn the_prompt_takes_the_same_verbs() {
     let homes = Homes::new();
     let home = homes.created("ann");

@@ -5,6 +5,7 @@ mod cli;
 #[allow(dead_code)]
 #[path = "../common/mod.rs"]
 mod common;
+mod documents;
 mod full_disk;
 mod inspect;
 mod leave;

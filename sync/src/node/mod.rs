@@ -232,7 +232,7 @@ impl Node {
     /// Says that nobody need wait for a member of the space any more: its device is lost, or will not be back for long. Says whether
     /// it was waited for; [`PeerStatus::membership`](crate::engine::PeerStatus::membership) tells who is.
     ///
-    /// Removals are remembered until every member knows of them. A member that is silent is released by itself after 30 days; this
+    /// Removals are remembered until every member knows of them. A member that is silent is released by itself after 30 days, or [what was said](NodeBuilder::retention); this
     /// is for who does not want to keep them so long. One word suffices, at any node: the others hear of it.
     ///
     /// It takes nobody's access away: a member that was released and is back is a member again, and what it wrote meanwhile comes
