@@ -79,8 +79,9 @@ impl Refusals {
     }
 }
 
+/// Not all at the same time, and none later than after the pause.
 fn jittered(pause: u64, rng: &mut impl Rng) -> u64 {
-    pause * rng.random_range(75..=125) / 100
+    pause * rng.random_range(60..=100) / 100
 }
 
 /// What is known of one peer.
@@ -466,6 +467,33 @@ mod tests {
         book.gone(peer, 1_000_000, true, true, &mut ChaCha8Rng::seed_from_u64(1));
         assert!(next(&book) < 1_000_200);
         assert_eq!(refused(&mut book, 2_000_000, true), 2_000);
+    }
+
+    #[test]
+    fn who_is_absent_is_dialled_every_two_seconds_for_five_minutes_and_every_minute_for_ever() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let [us, peer] = [1, 2].map(|id| PeerId::from_bytes([id; 32]));
+        let mut book = Book::default();
+        book.learn(us, Some(peer), &["/memory/1".into()], Source::FirstHand);
+        let mut dials = |book: &mut Book, from: u64, end: u64| {
+            let mut dials = Vec::new();
+            while let Some(now) = book.next_due(|_| false).map(|due| due.max(from)).filter(|now| *now < end) {
+                dials.extend(book.due(now, |_| false, &mut rng).iter().map(|_| now));
+            }
+            dials
+        };
+        let apart = |dials: &[u64]| dials.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        let short = dials(&mut book, 0, SHORT_ABSENCE);
+        assert!(apart(&short) <= 2_000 && short.len() > 150, "{} apart, {} times", apart(&short), short.len());
+        // Ever less often, and every minute by and by.
+        let _ = dials(&mut book, SHORT_ABSENCE, 2 * SHORT_ABSENCE);
+        let month = 30 * 24 * 60 * 60 * 1_000;
+        let long = dials(&mut book, 2 * SHORT_ABSENCE, month);
+        assert!((50_000..=60_000).contains(&apart(&long)) && month - long[long.len() - 1] <= 60_000);
+        // A network that changed is another chance.
+        book.hurry();
+        let again = dials(&mut book, month, month + 10_000);
+        assert!(again[0] == month && apart(&again) <= 2_000);
     }
 
     #[test]

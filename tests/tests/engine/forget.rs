@@ -255,6 +255,67 @@ fn let_in_by_another(later: u64) {
 }
 
 #[test]
+fn scenario_14_who_joins_while_others_leave_is_waited_for_and_who_left_is_not() {
+    // On one side of a partition somebody leaves, on the other somebody joins, and a third joins by who has just joined.
+    let options = NodeOptions { forgetting: FORGETTING, ..NodeOptions::default() };
+    let mut world = World::with_options((0..6).map(|_| options.clone()), 54);
+    let [left, right, new] = [[0, 1], [2, 3], [4, 5]];
+    for (node, known) in [(1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (3, 2)] {
+        world.befriend(node, known);
+    }
+    let set = |world: &mut World, state| {
+        for (a, b) in left.iter().flat_map(|a| right.iter().chain(&new).map(move |b| (*a, *b))) {
+            world.set_link(a, b, state);
+        }
+    };
+    for (a, b) in left.iter().chain(&right).flat_map(|a| new.map(|b| (*a, b))) {
+        world.set_link(a, b, LinkState::Cut);
+    }
+    world.set_link(4, 5, LinkState::Cut);
+    let guests = world.open::<Guests>(0, "guests");
+    world.update::<Guests, _>(0, guests, |guests| guests.extend(names(0..40)));
+    world.run_for(3_000);
+    open(&mut world);
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(10_000);
+    assert_eq!(remembered(&world, 3, guests), 0, "four members know of it");
+
+    set(&mut world, LinkState::Cut);
+    world.call(1, |engine, now| engine.leave(now));
+    world.set_link(2, 4, LinkState::Up);
+    world.befriend(4, 2);
+    world.run_for(3_000);
+    // The right side loses a member too, after it let somebody in.
+    world.call(3, |engine, now| engine.leave(now));
+    world.set_link(4, 5, LinkState::Up);
+    world.befriend(5, 4);
+    world.run_for(3_000);
+    for node in [4, 5] {
+        world.open::<Guests>(node, "guests");
+        world.update::<Guests, _>(node, guests, |guests| guests.extend(names(20..30)));
+    }
+    remove(&mut world, 0, guests, 20..30);
+    world.run_for(30_000);
+    assert_eq!(remembered(&world, 0, guests), 10, "the other side has not heard of it");
+
+    [1, 3].into_iter().for_each(|gone| world.crash(gone, true, 0));
+    set(&mut world, LinkState::Up);
+    for (a, b) in [(4, 0), (5, 0), (5, 2)] {
+        world.set_link(b, a, LinkState::Up);
+        world.befriend(a, b);
+    }
+    world.run_until_agreed(60_000);
+    world.run_for(60_000);
+    for node in [0, 2, 4, 5] {
+        let of = |other| world.engine(node).membership(world.peer(other));
+        assert_eq!([1, 3].map(of), [Some(Membership::Released); 2], "n{node}");
+        assert!([0, 2, 4, 5].map(of).iter().all(|state| *state == Some(Membership::Member)), "n{node}");
+        assert_eq!(remembered(&world, node, guests), 0, "n{node}");
+        assert!(names(20..30).all(|name| !has(&world, node, guests, &name)), "a removal wins at n{node}");
+    }
+}
+
+#[test]
 fn what_members_have_acknowledged_is_known_after_a_restart() {
     let (mut world, guests) = world(2, FORGETTING);
     remove(&mut world, 0, guests, 0..5);

@@ -119,7 +119,7 @@ fn after_a_short_partition_what_is_lacked_goes_in_one_round_trip_and_hardly_long
 }
 
 #[test]
-fn a_thousand_documents_idle_at_the_cost_of_one() {
+fn thousands_of_documents_idle_at_the_cost_of_one() {
     let idle = |count: usize| {
         let mut world = World::new(2, 62);
         world.connect_all();
@@ -135,5 +135,5 @@ fn a_thousand_documents_idle_at_the_cost_of_one() {
         world.sent().iter().map(|sent| sent.bytes).sum::<usize>()
     };
     // But for a beat that falls within the time or beside it.
-    assert!(idle(1_000).abs_diff(idle(1)) <= 64);
+    assert!(idle(3_000).abs_diff(idle(1)) <= 64);
 }
