@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use common::history::{Gate, Written, check, summary, work};
 use common::system::{Network, skipped};
-use common::{Home, Homes, Running, number, seed, text_of};
+use common::{Home, Homes, Running, number, seed, tell, text_of};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
@@ -29,8 +29,10 @@ use rustix::process::Signal;
 const NODES: usize = 5;
 const CHAOS_SECONDS: u64 = 20;
 const CUT_SECONDS: u64 = 10;
-/// How long healing may take. What it does take is printed: a few seconds.
+/// How long healing may take after chaos. What it does take is printed.
 const HEALING: Duration = Duration::from_secs(30);
+/// How long it may take after a cut or a kill, on a machine that does other things as well: one or two seconds as a rule.
+const SOON: Duration = Duration::from_secs(10);
 /// How far each node's clock is ahead, in milliseconds: an hour, a day and a bit.
 const CLOCKS: [i64; NODES] = [0, 3_600_000, -86_400_000, 700, 0];
 
@@ -189,7 +191,8 @@ fn measure(listen: Listen) {
     figures.push(("hears after kill -9 and restart".to_owned(), hosts.heard(4, wanted, killed)));
     figures.push(("all equal after kill -9 and restart".to_owned(), hosts.all_equal(killed)));
     for (what, took) in figures {
-        println!("| {listen:?} | {what} | {:.2} s |", took.as_secs_f64());
+        tell(&format!("| {listen:?} | {what} | {:.2} s |", took.as_secs_f64()));
+        assert!(took < SOON, "{what}");
     }
 }
 
@@ -335,7 +338,7 @@ fn what_was_acknowledged_survives_cut_cables_kills_pauses_and_homes_set_back_and
     let took = hosts.all_equal(healing);
     println!("in the end {}", hosts.transports());
     println!("{}; {set_back} homes set back", summary(&written));
-    println!("| mixed | all equal after chaos | {:.2} s |", took.as_secs_f64());
+    tell(&format!("| mixed | all equal after chaos | {:.2} s |", took.as_secs_f64()));
     let acknowledged: u32 = written.iter().map(|written| written.acknowledged).sum();
     assert!(acknowledged > 50, "nothing much was tested");
     for home in &homes {

@@ -4,7 +4,7 @@ pub mod history;
 #[cfg(target_os = "linux")]
 pub mod system;
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +14,11 @@ use serde_json::Value;
 /// How long anything may take that should happen soon.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
+
+/// Says what was measured. Not by `println!`, which is shown only where a test fails.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// A number that is set from outside.
 pub fn number(variable: &str) -> Option<u64> {
