@@ -57,6 +57,9 @@ pub enum Mismatch {
 
 /// Checks what does not depend on the type: scenario 4 of the design review. O(n log n) in the size of the delta.
 pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
+    if is_one_that_fits(parts) {
+        return Ok(());
+    }
     // By row: the first event, and how far the delta's past and its events reach.
     let mut first: SmallVec<[u64; 4]> = SmallVec::from_elem(u64::MAX, parts.table.len());
     let mut past: SmallVec<[u64; 4]> = SmallVec::from_elem(0, parts.table.len());
@@ -105,6 +108,18 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
         return Err(Mismatch::CoversItself);
     }
     Ok(())
+}
+
+/// Whether it is one event of the only replica it names that says something at the root alone, and nothing is wrong with it: a key pressed.
+fn is_one_that_fits(parts: &Parts) -> bool {
+    let (&[run], [], 1) = (&parts.events[..], &parts.deps[..], parts.table.len()) else { return false };
+    let Some((carried, cover)) = parts.tree.root_alone() else { return false };
+    let event = LocalDot::new(run.replica, run.first);
+    run.first > 0
+        && run.first == run.last
+        && carried.is_none_or(|(dot, _)| dot == event)
+        // It is covered and carried, or lies in nobody's past.
+        && cover.is_none_or(|(_, last)| last < event.bits())
 }
 
 /// Whether a key occurs twice below one node.

@@ -93,6 +93,28 @@ impl DeltaTree {
         self.contents = content;
     }
 
+    /// Has the root of this tree, in which there is nothing yet, cover one run.
+    #[inline]
+    pub(crate) fn fill_cover(&mut self, covered: (u64, u64)) {
+        self.places[0] = Place { end: 1, key_end: 0, carried_end: 0, cover_end: 1 };
+        self.covers.push(covered);
+    }
+
+    /// What the root says, if there is no other node and it carries and covers one run at most, what it carries with its content.
+    #[inline]
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn root_alone(&self) -> Option<(Option<(LocalDot, &[u8])>, Option<(u64, u64)>)> {
+        if self.places.len() > 1 || self.covers.len() > 1 {
+            return None;
+        }
+        let carried = match self.carried[..] {
+            [] => None,
+            [Carried { first, count: 1, .. }] => Some((first, &self.contents[..])),
+            _ => return None,
+        };
+        Some((carried, self.covers.first().copied()))
+    }
+
     /// Takes out all there is.
     pub(crate) fn clear(&mut self) {
         self.places.truncate(1);

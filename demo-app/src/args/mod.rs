@@ -516,7 +516,9 @@ mod tests {
     #[test]
     fn members_are_waited_for_some_days_or_for_ever() {
         let read = |days| Cli::try_parse_from(["tombolo", "up", "--retention", days]);
-        for (days, wanted) in [("7", Retention::For(Duration::from_secs(7 * 24 * 60 * 60))), ("never", Retention::Never)] {
+        for (days, wanted) in
+            [("7", Retention::For(Duration::from_secs(7 * 24 * 60 * 60))), ("never", Retention::Never)]
+        {
             let Verb::Up(up) = read(days).unwrap().verb else { panic!("another verb") };
             assert_eq!(up.retention, Some(wanted));
         }

@@ -484,7 +484,12 @@ mod tests {
         };
         let apart = |dials: &[u64]| dials.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
         let short = dials(&mut book, 0, SHORT_ABSENCE);
-        assert!(apart(&short) <= 2_000 && short.len() > 150, "{} apart, {} times", apart(&short), short.len());
+        assert!(
+            apart(&short) <= 2_000 && short.len() > 150,
+            "{} apart, {} times",
+            apart(&short),
+            short.len()
+        );
         // Ever less often, and every minute by and by.
         let _ = dials(&mut book, SHORT_ABSENCE, 2 * SHORT_ABSENCE);
         let month = 30 * 24 * 60 * 60 * 1_000;

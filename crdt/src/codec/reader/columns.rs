@@ -32,7 +32,14 @@ struct Shape {
     content: Option<u32>,
 }
 
-impl Reader<'_> {
+/// One event that says something at the root alone.
+struct One<'b> {
+    event: u64,
+    content: Option<&'b [u8]>,
+    cover: Option<(u64, u64)>,
+}
+
+impl<'b> Reader<'b> {
     pub(super) fn columns(
         &mut self,
         table: ReplicaTable,
@@ -44,6 +51,22 @@ impl Reader<'_> {
         if unknown != 0 {
             return Err(DecodeError::Feature { bits: unknown });
         }
+        let start = (self.at, self.memory);
+        if let Some(one) = self.one(flags, used.len()) {
+            used[0] = true;
+            let mut parts = Parts::empty(Arc::new(table));
+            parts.events.push(Run { replica: 0, first: one.event, last: one.event });
+            match (one.content, one.cover) {
+                (Some(content), cover) => {
+                    parts.tree.fill_one(LocalDot::new(0, one.event), Bytes::from_slice(content), cover);
+                }
+                (None, Some(cover)) => parts.tree.fill_cover(cover),
+                (None, None) => {}
+            }
+            return Ok(parts);
+        }
+        // It is something else, or wrong: then what follows says how.
+        (self.at, self.memory) = start;
         let mut parts = Parts::empty(Arc::new(table));
         self.events(&mut parts, flags, used)?;
         if flags & head::DEPS != 0 {
@@ -111,6 +134,35 @@ impl Reader<'_> {
             return Err(self.malformed("keys told by all that they share, where that pays"));
         }
         Ok(parts)
+    }
+
+    /// What is told of one event of the first replica that says something at the root alone: a key pressed. Of messages this is the most
+    /// frequent by far.
+    fn one(&mut self, flags: u8, replicas: usize) -> Option<One<'b>> {
+        if flags & !head::IN_ORDER != head::ONE || replicas == 0 {
+            return None;
+        }
+        let event = self.counter().ok()?;
+        let told = self.number("the shape of a node").ok()?;
+        let (length, covers) = match (told & 3, told >> 2, flags & head::IN_ORDER != 0) {
+            (shape::ITEM, length, true) => (Some(length), false),
+            (shape::ITEM_AND_COVER, length, true) => (Some(length), true),
+            (shape::ANY, shape::COVERS, false) if self.number("how many runs").ok()? == 1 => (None, true),
+            _ => return None,
+        };
+        let items = if length.is_some() { ITEM_BYTES } else { 0 };
+        self.spend(NODE_BYTES + items + if covers { COVER_BYTES } else { 0 }).ok()?;
+        let cover = if covers {
+            let mut expected = Expected { row: 0, counter: event - 1 };
+            let (replica, first, last, _) = self.run(&mut expected, &mut [false]).ok()?;
+            Some((LocalDot::new(replica, first).bits(), LocalDot::new(replica, last).bits()))
+        } else {
+            None
+        };
+        let content =
+            self.take(self.left()).ok().filter(|content| content.len() as u64 == length.unwrap_or(0))?;
+        self.spend(2 * content.len()).ok()?;
+        Some(One { event, content: length.map(|_| content), cover })
     }
 
     fn events(&mut self, parts: &mut Parts, flags: u8, used: &mut [bool]) -> Result<(), DecodeError> {
