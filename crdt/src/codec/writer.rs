@@ -200,44 +200,52 @@ pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
     columns.finish(&events, &deps)
 }
 
-/// The only row that is used, if what there is stands at the root alone.
+/// The only row that is used, if what there is is said of one place alone.
 fn only_row(parts: &Parts) -> Option<ReplicaIndex> {
     let (&[run], []) = (&parts.events[..], &parts.deps[..]) else { return None };
-    let (carried, cover) = parts.tree.root_alone()?;
+    let said = parts.tree.path()?;
     let is_same = |dot: LocalDot| dot.replica() == run.replica;
-    let is_only = carried.is_none_or(|(dot, _)| is_same(dot))
-        && cover.is_none_or(|(first, last)| {
+    let is_only = said.carried.is_none_or(|(dot, _)| is_same(dot))
+        && said.cover.is_none_or(|(first, last)| {
             is_same(LocalDot::from_bits(first)) && is_same(LocalDot::from_bits(last))
         });
     is_only.then_some(run.replica)
 }
 
-/// The columns of one event of one replica that says something at the root alone: a key pressed. They are what they would be otherwise, in
-/// a fraction of the time.
+/// The columns of one event of one replica that says something of one place alone: a key pressed. They are what they would be otherwise, in a
+/// fraction of the time.
 fn columns_of_one(rows: &Rows, parts: &Parts) -> Option<Vec<u8>> {
     let (&[run], [_]) = (&parts.events[..], &rows.used[..]) else { return None };
-    let (carried, cover) = parts.tree.root_alone().filter(|_| !parts.is_state && parts.deps.is_empty())?;
-    if run.first != run.last {
-        return None;
+    let said = parts.tree.path().filter(|_| !parts.is_state && parts.deps.is_empty())?;
+    let is_event = |dot| run.first == run.last && dot == LocalDot::new(run.replica, run.first);
+    let in_order = match said.carried {
+        Some((dot, _)) if is_event(dot) => head::IN_ORDER,
+        None if run.first == run.last && said.cover.is_some() => 0,
+        _ => return None,
+    };
+    let tree = parts.tree.flat();
+    let keys = || (1..tree.nodes() as u32).map(|node| tree.key(node));
+    let mut shared = Shared::default();
+    let mut previous: &[u8] = &[];
+    for key in keys() {
+        shared.add(previous.iter().zip(key).take_while(|(a, b)| a == b).count());
+        previous = key;
     }
-    let length = carried.map_or(0, |(_, content)| content.len());
-    let mut out = Vec::with_capacity(24 + length);
-    match carried {
-        Some((dot, _)) if dot == LocalDot::new(run.replica, run.first) => {
-            out.push(head::ONE | head::IN_ORDER);
-            number(&mut out, run.first);
-            let kind = if cover.is_some() { shape::ITEM_AND_COVER } else { shape::ITEM };
-            number(&mut out, (length as u64) << 2 | kind);
-        }
-        None if cover.is_some() => {
-            out.push(head::ONE);
-            number(&mut out, run.first);
+    let shares = shared.pays();
+    let content = said.carried.map_or(&[][..], |(_, content)| content);
+    let mut out = Vec::with_capacity(24 + 4 * tree.nodes() + tree.key_bytes() + content.len());
+    out.push(head::ONE | in_order | if shares { head::SHARED } else { 0 });
+    number(&mut out, run.first);
+    keys().for_each(|_| number(&mut out, 1 << 2 | shape::CHILDREN));
+    match (said.carried, said.cover) {
+        (Some(_), None) => number(&mut out, (content.len() as u64) << 2 | shape::ITEM),
+        (Some(_), Some(_)) => number(&mut out, (content.len() as u64) << 2 | shape::ITEM_AND_COVER),
+        _ => {
             number(&mut out, shape::COVERS << 2 | shape::ANY);
             number(&mut out, 1);
         }
-        _ => return None,
     }
-    if let Some((first, last)) = cover {
+    if let Some((first, last)) = said.cover {
         let mut expected = Expected { row: 0, counter: run.first - 1 };
         expected.write(
             &mut out,
@@ -246,7 +254,15 @@ fn columns_of_one(rows: &Rows, parts: &Parts) -> Option<Vec<u8>> {
             LocalDot::from_bits(last).counter(),
         );
     }
-    out.extend_from_slice(carried.map_or(&[], |(_, content)| content));
+    let own = |at: usize| if shares { shared.lengths[at] as usize } else { 0 };
+    for (at, key) in keys().enumerate() {
+        if shares {
+            number(&mut out, own(at) as u64);
+        }
+        number(&mut out, (key.len() - own(at)) as u64);
+    }
+    keys().enumerate().for_each(|(at, key)| out.extend_from_slice(&key[own(at)..]));
+    out.extend_from_slice(content);
     Some(out)
 }
 

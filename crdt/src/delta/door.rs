@@ -110,16 +110,16 @@ pub(crate) fn check_tree(parts: &Parts) -> Result<(), Mismatch> {
     Ok(())
 }
 
-/// Whether it is one event of the only replica it names that says something at the root alone, and nothing is wrong with it: a key pressed.
+/// Whether it is one event of the only replica it names that says something of one place alone, and nothing is wrong with it: a key pressed.
 fn is_one_that_fits(parts: &Parts) -> bool {
     let (&[run], [], 1) = (&parts.events[..], &parts.deps[..], parts.table.len()) else { return false };
-    let Some((carried, cover)) = parts.tree.root_alone() else { return false };
+    let Some(said) = parts.tree.path() else { return false };
     let event = LocalDot::new(run.replica, run.first);
     run.first > 0
         && run.first == run.last
-        && carried.is_none_or(|(dot, _)| dot == event)
+        && said.carried.is_none_or(|(dot, _)| dot == event)
         // It is covered and carried, or lies in nobody's past.
-        && cover.is_none_or(|(_, last)| last < event.bits())
+        && said.cover.is_none_or(|(_, last)| last < event.bits())
 }
 
 /// Whether a key occurs twice below one node.

@@ -55,6 +55,15 @@ pub struct DeltaTree {
     contents: Bytes,
 }
 
+/// What one node says, if that is little.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'t> {
+    /// The dot that it carries, with its content.
+    pub(crate) carried: Option<(LocalDot, &'t [u8])>,
+    /// The run that it covers.
+    pub(crate) cover: Option<(u64, u64)>,
+}
+
 impl Default for DeltaTree {
     fn default() -> Self {
         Self {
@@ -93,18 +102,34 @@ impl DeltaTree {
         self.contents = content;
     }
 
-    /// Has the root of this tree, in which there is nothing yet, cover one run.
-    #[inline]
-    pub(crate) fn fill_cover(&mut self, covered: (u64, u64)) {
-        self.places[0] = Place { end: 1, key_end: 0, carried_end: 0, cover_end: 1 };
-        self.covers.push(covered);
+    /// The tree of one place: nodes that are each the only child of the one before, of which the last says something. `key_ends` says where
+    /// in `keys` those of all but the root end.
+    pub(crate) fn of_path(keys: Bytes, key_ends: &[u32], said: Said<'_>) -> Self {
+        let nodes = offset(key_ends.len() + 1);
+        let above = |key_end: u32| Place { end: nodes, key_end, carried_end: 0, cover_end: 0 };
+        let mut tree = Self::default();
+        tree.places[0].end = nodes;
+        tree.places.extend(key_ends.iter().map(|key_end| above(*key_end)));
+        let last = tree.places.last_mut().expect("there is a root");
+        (last.carried_end, last.cover_end) =
+            (u32::from(said.carried.is_some()), u32::from(said.cover.is_some()));
+        if let Some((first, content)) = said.carried {
+            tree.carried.push(Carried { first, end: offset(content.len()), count: 1 });
+            tree.contents = Bytes::from_slice(content);
+        }
+        tree.covers.extend(said.cover);
+        tree.keys = keys;
+        tree
     }
 
-    /// What the root says, if there is no other node and it carries and covers one run at most, what it carries with its content.
+    /// What is said, if it is said of one place alone: all nodes but the last have one child, and that carries one dot and covers one run
+    /// at most.
     #[inline]
-    #[allow(clippy::type_complexity)]
-    pub(crate) fn root_alone(&self) -> Option<(Option<(LocalDot, &[u8])>, Option<(u64, u64)>)> {
-        if self.places.len() > 1 || self.covers.len() > 1 {
+    pub(crate) fn path(&self) -> Option<Said<'_>> {
+        let (_, above) = self.places.split_last()?;
+        let nodes = self.places.len() as u32;
+        let is_above = |place: &Place| place.end == nodes && place.carried_end == 0 && place.cover_end == 0;
+        if self.covers.len() > 1 || !above.iter().all(is_above) {
             return None;
         }
         let carried = match self.carried[..] {
@@ -112,7 +137,7 @@ impl DeltaTree {
             [Carried { first, count: 1, .. }] => Some((first, &self.contents[..])),
             _ => return None,
         };
-        Some((carried, self.covers.first().copied()))
+        Some(Said { carried, cover: self.covers.first().copied() })
     }
 
     /// Takes out all there is.

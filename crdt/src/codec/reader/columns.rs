@@ -11,7 +11,7 @@ use crate::codec::DecodeError;
 use crate::codec::packed::Expected;
 use crate::codec::planes::{self, Heads, Longer};
 use crate::codec::writer::{Lengths, Shared, head, shape};
-use crate::delta::{Bytes, Counted, DeltaTree, Parts, Run};
+use crate::delta::{Bytes, Counted, DeltaTree, Parts, Run, Said};
 use crate::store::MAX_DEPTH;
 
 /// What a node takes: in a tree, and while it is read. Lists may have grown to twice what they hold.
@@ -32,12 +32,8 @@ struct Shape {
     content: Option<u32>,
 }
 
-/// One event that says something at the root alone.
-struct One<'b> {
-    event: u64,
-    content: Option<&'b [u8]>,
-    cover: Option<(u64, u64)>,
-}
+/// Of keys: how much each shares with the one before, and how long its own part is.
+type KeyLengths = SmallVec<[(u32, u32); 4]>;
 
 impl<'b> Reader<'b> {
     pub(super) fn columns(
@@ -52,17 +48,11 @@ impl<'b> Reader<'b> {
             return Err(DecodeError::Feature { bits: unknown });
         }
         let start = (self.at, self.memory);
-        if let Some(one) = self.one(flags, used.len()) {
+        if let Some((event, tree)) = self.one(flags, used.len()) {
             used[0] = true;
             let mut parts = Parts::empty(Arc::new(table));
-            parts.events.push(Run { replica: 0, first: one.event, last: one.event });
-            match (one.content, one.cover) {
-                (Some(content), cover) => {
-                    parts.tree.fill_one(LocalDot::new(0, one.event), Bytes::from_slice(content), cover);
-                }
-                (None, Some(cover)) => parts.tree.fill_cover(cover),
-                (None, None) => {}
-            }
+            parts.events.push(Run { replica: 0, first: event, last: event });
+            parts.tree = tree;
             return Ok(parts);
         }
         // It is something else, or wrong: then what follows says how.
@@ -76,24 +66,8 @@ impl<'b> Reader<'b> {
         let carried = shapes.iter().map(|shape| u64::from(shape.carried)).sum();
         let dots = self.dots(carried, flags, &parts.events, used)?;
         let covers = self.covers(&shapes, &parts.events, used)?;
-        let mut key_lengths: SmallVec<[(u32, u32); 4]> = SmallVec::with_capacity(shapes.len() - 1);
-        let (mut previous, mut sum) = (0, 0);
-        for _ in 1..shapes.len() {
-            let shared = if flags & head::SHARED == 0 { 0 } else { self.number("how much keys share")? };
-            let own = self.count("the length of a key")?;
-            if shared > previous as u64 {
-                return Err(self.malformed("no more shared than there is"));
-            }
-            previous = shared as usize + own;
-            self.spend(2 * previous)?;
-            sum += previous as u64;
-            key_lengths.push((shared as u32, own as u32));
-        }
-        if sum > u64::from(u32::MAX) {
-            return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
-        }
+        let (key_lengths, own) = self.key_lengths(shapes.len() - 1, flags)?;
         let lengths = self.lengths(&shapes, flags)?;
-        let own: usize = key_lengths.iter().map(|(_, own)| *own as usize).sum();
         let keys = self.take(own)?;
         let contents = self.take(self.left())?;
         self.spend(2 * contents.len())?;
@@ -129,21 +103,24 @@ impl<'b> Reader<'b> {
         }
         let (tree, shared) = columns.tree(order).map_err(|expected| self.malformed(expected))?;
         parts.tree = tree;
-        let told = || shared.lengths.iter().eq(key_lengths.iter().map(|(shared, _)| shared));
-        if shared.pays() != (flags & head::SHARED != 0) || (shared.pays() && !told()) {
+        if !are_told_so(&shared, &key_lengths, flags) {
             return Err(self.malformed("keys told by all that they share, where that pays"));
         }
         Ok(parts)
     }
 
-    /// What is told of one event of the first replica that says something at the root alone: a key pressed. Of messages this is the most
-    /// frequent by far.
-    fn one(&mut self, flags: u8, replicas: usize) -> Option<One<'b>> {
-        if flags & !head::IN_ORDER != head::ONE || replicas == 0 {
+    /// One event of the first replica that says something of one place alone, and what it says: a key pressed. Of messages this is the
+    /// most frequent by far. `None` if it is something else, or wrong.
+    fn one(&mut self, flags: u8, replicas: usize) -> Option<(u64, DeltaTree)> {
+        if flags & !(head::IN_ORDER | head::SHARED) != head::ONE || replicas == 0 {
             return None;
         }
         let event = self.counter().ok()?;
-        let told = self.number("the shape of a node").ok()?;
+        let (mut told, mut depth) = (self.number("the shape of a node").ok()?, 0);
+        while told == 1 << 2 | shape::CHILDREN && depth < MAX_DEPTH {
+            self.spend(NODE_BYTES).ok()?;
+            (told, depth) = (self.number("the shape of a node").ok()?, depth + 1);
+        }
         let (length, covers) = match (told & 3, told >> 2, flags & head::IN_ORDER != 0) {
             (shape::ITEM, length, true) => (Some(length), false),
             (shape::ITEM_AND_COVER, length, true) => (Some(length), true),
@@ -159,10 +136,50 @@ impl<'b> Reader<'b> {
         } else {
             None
         };
-        let content =
-            self.take(self.left()).ok().filter(|content| content.len() as u64 == length.unwrap_or(0))?;
+        let (mut keys, mut ends) = (Bytes::new(), SmallVec::<[u32; 4]>::new());
+        if depth > 0 {
+            let (lengths, own) = self.key_lengths(depth, flags).ok()?;
+            let mut told = Keys::new(self.take(own).ok()?, &lengths);
+            for nth in 0..depth {
+                told.next(nth);
+                ends.push(told.end);
+            }
+            if !are_told_so(&told.shared, &lengths, flags) {
+                return None;
+            }
+            keys = Bytes::from_vec(told.all);
+        } else if flags & head::SHARED != 0 {
+            return None;
+        }
+        let content = self.take(self.left()).ok()?;
+        if content.len() as u64 != length.unwrap_or(0) {
+            return None;
+        }
         self.spend(2 * content.len()).ok()?;
-        Some(One { event, content: length.map(|_| content), cover })
+        let carried = length.map(|_| (LocalDot::new(0, event), content));
+        Some((event, DeltaTree::of_path(keys, &ends, Said { carried, cover })))
+    }
+
+    /// How much of each key of so many is shared with the one before, and how long what is left is; and how long that is in all.
+    fn key_lengths(&mut self, keys: usize, flags: u8) -> Result<(KeyLengths, usize), DecodeError> {
+        let mut lengths = KeyLengths::with_capacity(keys);
+        let (mut previous, mut sum, mut all_own) = (0, 0, 0);
+        for _ in 0..keys {
+            let shared = if flags & head::SHARED == 0 { 0 } else { self.number("how much keys share")? };
+            let own = self.count("the length of a key")?;
+            if shared > previous as u64 {
+                return Err(self.malformed("no more shared than there is"));
+            }
+            previous = shared as usize + own;
+            self.spend(2 * previous)?;
+            sum += previous as u64;
+            all_own += own;
+            lengths.push((shared as u32, own as u32));
+        }
+        if sum > u64::from(u32::MAX) {
+            return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
+        }
+        Ok((lengths, all_own))
     }
 
     fn events(&mut self, parts: &mut Parts, flags: u8, used: &mut [bool]) -> Result<(), DecodeError> {
@@ -606,6 +623,12 @@ impl Columns<'_> {
         let (covers, contents) = (SmallVec::from_slice(self.covers), Bytes::from_slice(self.contents));
         Ok((counted.finish(Bytes::from_vec(keys.all), covers, contents), keys.shared))
     }
+}
+
+/// Whether keys are told by what they share where that pays and nowhere else, and then by all of it.
+fn are_told_so(shared: &Shared, told: &[(u32, u32)], flags: u8) -> bool {
+    let all = || shared.lengths.iter().eq(told.iter().map(|(shared, _)| shared));
+    shared.pays() == (flags & head::SHARED != 0) && (!shared.pays() || all())
 }
 
 /// Keys, each told by what it shares with the one before.

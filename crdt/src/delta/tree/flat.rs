@@ -75,6 +75,11 @@ impl<'t> Flat<'t> {
         Dots::new(&self.covers[start as usize..self.places[node as usize].cover_end as usize])
     }
 
+    /// How many bytes all keys take.
+    pub(crate) fn key_bytes(self) -> usize {
+        self.keys.len()
+    }
+
     /// How many bytes all contents take.
     pub(crate) fn content_bytes(self) -> usize {
         self.contents.len()
