@@ -198,14 +198,17 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
         // Nothing is read of these: places that were given at the same time as those that are meant; and what is left of elements that
         // were deleted while others moved them or wrote to them.
         //
-        // SUBTLE: a deletion leaves no dot. So what is left goes once all know everything that is known here, and the deletion with it.
+        // SUBTLE: a deletion leaves no dot. So what is left goes once all know everything that is known here, and the deletion with it. The key
+        // of a map may be there by it: so it goes as what else is remembered below one does.
         let mut going = BTreeSet::new();
         for (element, seat) in self.index.seats() {
             let holds = Self::holds(&self.values, &self.places, self.index.name(element));
             let idle = &seat.places()[usize::from(holds)..];
-            let is_stable = |place: &LocalDot| sweep.is_stable(self.places.outer(*place));
-            if (holds || sweep.is_all_stable()) && idle.iter().all(is_stable) {
-                sweep.let_go(idle.iter().map(|place| self.places.outer(*place)));
+            let dots = || idle.iter().map(|place| self.places.outer(*place));
+            if !holds && sweep.is_all_stable() {
+                sweep.group(dots());
+            } else if holds && dots().all(|place| sweep.is_stable(place)) {
+                sweep.let_go(dots());
                 going.extend(idle);
             }
         }
@@ -217,7 +220,7 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
                 if element.is_none_or(|element| self.index.seat(element).is_none()) {
                     let mut idle = Vec::new();
                     value.dots(&mut |dot| idle.push(dot));
-                    sweep.let_go(idle.into_iter());
+                    sweep.group(idle.into_iter());
                 }
             }
         }

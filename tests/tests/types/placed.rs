@@ -512,3 +512,56 @@ proptest! {
         })?;
     }
 }
+
+/// What is left of elements that were deleted is all by which the key above them is there.
+#[test]
+fn forgetting_what_is_left_of_elements_takes_no_key_with_it() {
+    type Lists = AddWinsMap<String, MovableList<MvRegister<u8>>>;
+    type Trees = AddWinsMap<String, Tree<MvRegister<u8>>>;
+    fn level<T: Crdt>(ann: &mut Replica<T>, bob: &mut Replica<T>) {
+        ann.merge(bob.state()).unwrap();
+        bob.merge(ann.state()).unwrap();
+    }
+    /// Until there is nothing more to forget.
+    fn forgotten<T: Crdt>(ann: &mut Replica<T>, bob: &mut Replica<T>) {
+        level(ann, bob);
+        let before = ann.plain();
+        for _ in 0..4 {
+            let swept = ann.sweep(&bob.version());
+            bob.merge(swept).unwrap();
+            assert_eq!((ann.plain(), bob.plain()), (before.clone(), before.clone()));
+            level(ann, bob);
+        }
+        assert_eq!(ann.encode(), bob.encode());
+    }
+    for moves in [false, true] {
+        let (mut ann, mut bob) = (Replica::<Lists>::new(id(1)), Replica::<Lists>::new(id(2)));
+        let _ = ann.update(|lists| (1..3).for_each(|n: u8| lists.at("b").push().set(n)));
+        level(&mut ann, &mut bob);
+        let _ = ann.update(|lists| {
+            let mut list = lists.at("b");
+            if moves { list.move_to(0, 1).unwrap() } else { list.at(0).unwrap().set(9) }
+        });
+        let _ = bob.update(|lists| lists.remove("b"));
+        level(&mut ann, &mut bob);
+        assert!(ann.contains_key("b") && ann.get("b").unwrap().is_empty());
+        forgotten(&mut ann, &mut bob);
+        assert!(ann.contains_key("b") && bob.contains_key("b"));
+        // What is removed after that is gone, and nothing of it is left.
+        let _ = bob.update(|lists| lists.remove("b"));
+        forgotten(&mut ann, &mut bob);
+        assert!(!ann.contains_key("b") && ann.garbage().items == 0);
+    }
+    let (mut ann, mut bob) = (Replica::<Trees>::new(id(1)), Replica::<Trees>::new(id(2)));
+    let (node, _) = ann.update(|trees| {
+        let mut tree = trees.at("b");
+        let (node, mut value) = tree.push(None).unwrap();
+        value.set(1);
+        node
+    });
+    level(&mut ann, &mut bob);
+    let _ = ann.update(|trees| trees.at("b").at(node).unwrap().set(9));
+    let _ = bob.update(|trees| trees.remove("b"));
+    forgotten(&mut ann, &mut bob);
+    assert!(ann.contains_key("b") && ann.get("b").unwrap().is_empty());
+}
