@@ -62,6 +62,62 @@ pub enum Shape {
     Square(PnCounter),
 }
 
+/// A struct of everything that has an order, some of it below keys.
+#[derive(Crdt)]
+pub struct Sheet {
+    /// Letters.
+    pub body: Text,
+    /// An element for each letter.
+    pub items: List<u8>,
+    /// Made at the end, and moved there.
+    pub steps: MovableList<EnableWinsFlag>,
+    /// Made below the last one, and moved to the top.
+    pub parts: Tree<EnableWinsFlag>,
+    /// Letters below keys.
+    pub notes: AddWinsMap<u8, Text>,
+}
+
+/// What is done to a [`Sheet`].
+#[derive(Debug, Clone, Copy)]
+pub enum Jot {
+    /// A letter, an element, and a letter below a key.
+    Type,
+    /// All of these go, with the key.
+    Erase,
+    /// A step and a part are made, or moved where there are two.
+    Arrange,
+}
+
+impl Jot {
+    fn apply(self, sheet: &mut SheetMut<'_>) {
+        match self {
+            Self::Type => {
+                sheet.body().push("a");
+                sheet.items().push(0);
+                sheet.notes().at(0).push("a");
+            }
+            Self::Erase => {
+                sheet.body().clear();
+                sheet.items().clear();
+                sheet.notes().remove(&0);
+            }
+            Self::Arrange => {
+                let mut steps = sheet.steps();
+                match steps.len() {
+                    0 | 1 => steps.push().enable(),
+                    len => steps.move_to(0, len - 1).expect("there are such steps"),
+                }
+                let mut parts = sheet.parts();
+                let nodes: Vec<_> = parts.iter().map(|(id, _)| id).collect();
+                match nodes[..] {
+                    [.., _, last] => parts.move_to(last, None, 0).expect("it is below nothing of its own"),
+                    _ => parts.push(nodes.last().copied()).expect("it is there").1.enable(),
+                }
+            }
+        }
+    }
+}
+
 /// What is done to a [`Shape`].
 #[derive(Debug, Clone, Copy)]
 pub enum Draw {
@@ -646,6 +702,34 @@ pub fn all() -> Vec<Named> {
                 let owners: Vec<_> =
                     card.map(|card| card.owner.values().map(u8::to_string).collect()).unwrap_or_default();
                 assert_eq!(owners, values(history, visible).remove(&at(&[0, 1])).unwrap_or_default());
+            },
+        },
+    );
+    add(
+        &mut all,
+        Scope::<Sheet, Jot> {
+            name: "a struct of ordered fields",
+            operations: &[Jot::Type, Jot::Erase, Jot::Arrange],
+            element: nothing_alike,
+            apply: |sheet, op| op.apply(sheet),
+            deed: |op, _| match *op {
+                Jot::Type => Deed::Add(at(&[0])),
+                Jot::Erase => Deed::Remove(at(&[0])),
+                // What is there is not told by it.
+                Jot::Arrange => Deed::Remove(at(&[1])),
+            },
+            check: |history, visible, sheet| {
+                let letters = sheet.body.len();
+                assert_eq!(letters > 0, !added(history, visible).is_empty());
+                let note = sheet.notes.get(&0).map_or(0, Text::len);
+                assert_eq!((sheet.items.len(), note), (letters, letters));
+                let steps: BTreeSet<_> =
+                    (0..sheet.steps.len()).filter_map(|at| sheet.steps.id_at(at)).collect();
+                assert_eq!(steps.len(), sheet.steps.len());
+                let parts: BTreeSet<_> = sheet.parts.iter().map(|(id, _)| id).collect();
+                assert_eq!(parts.len(), sheet.parts.iter().count());
+                // Both are made together and never deleted.
+                assert_eq!(steps.len(), parts.len());
             },
         },
     );

@@ -344,8 +344,11 @@ impl<T: Crdt, O: Clone> World<T, O> {
         assert_eq!(garbage.items - garbage.removals, after.items - after.removals);
         if !delta.is_empty() {
             assert!(garbage.removals > 0, "what is forgotten was counted");
-            // Or what is fading has been named, which goes with it.
-            if ["MovableList", "Tree", "Text", "Doc"].iter().any(|name| T::type_name().contains(name)) {
+            // Or what is fading has been named, which goes with it. An outline holds all of these.
+            if ["MovableList", "Tree", "Text", "Doc", "Outline"]
+                .iter()
+                .any(|name| T::type_name().contains(name))
+            {
                 // Where elements are moved or marked, as much may be named as goes. It comes to an end, where all know all.
                 let mut alone = taking_in([&replica.state()]);
                 let ends = |_| alone.sweep(&alone.version()).is_empty();

@@ -836,3 +836,5 @@ laws!(map_of_derived_enums, AddWinsMap<u8, Shape>, map_op(shape_op()), |map, op|
 laws!(derived_generic_tuple, Pair<Shape>, (any::<bool>(), small(), shape_op()), |pair, (first, key, op)| {
     if *first { on_shape(&mut pair.field_0(), op) } else { on_shape(&mut pair.field_1().at(*key), op) }
 });
+
+mod outline;
