@@ -243,6 +243,8 @@ mod set;
 mod store;
 #[cfg(feature = "proptest")]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tree;
 

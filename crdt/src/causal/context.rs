@@ -287,6 +287,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn a_context_is_a_set_of_dots(one in runs(), other in runs()) {
             let (a, b) = (context(&one), context(&other));

@@ -163,6 +163,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn a_version_is_the_set_of_dots_up_to_its_entries(one in entries(), other in entries()) {
             let (a, b) = (version(&one), version(&other));

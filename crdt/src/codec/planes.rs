@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::tests::cases(256) })]
 
         #[test]
         fn what_is_told_by_planes_is_read_back(

@@ -210,6 +210,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn spans_hold_the_last_content_of_each_dot(spans in spans()) {
             let expected: BTreeMap<LocalDot, Vec<u8>> = items(&spans).into_iter().collect();

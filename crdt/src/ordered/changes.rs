@@ -222,7 +222,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::tests::cases(256) })]
 
         #[test]
         fn what_a_delta_touches_is_what_became_different(steps in proptest::collection::vec(step(), 1..60)) {

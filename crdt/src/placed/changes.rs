@@ -116,6 +116,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn what_is_kept_is_the_longest_common_part(
             old in Just((0..7_u8).collect::<Vec<_>>()).prop_shuffle(), new in Just((3..10_u8).collect::<Vec<_>>()).prop_shuffle(),

@@ -103,6 +103,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn it_is_a_vector(ops in proptest::collection::vec((any::<bool>(), any::<usize>()), 0..80)) {
             let (mut siblings, mut plain) = (Siblings::default(), Vec::new());

@@ -351,7 +351,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::tests::cases(128) })]
 
         #[test]
         fn runs_are_found_as_by_halving(heads in heads(), others in proptest::collection::vec(1..=MAX_COUNTER, 9)) {

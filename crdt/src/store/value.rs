@@ -234,6 +234,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn common_values_are_written_as_serde_writes_them(
             signed in any::<i64>(), unsigned in any::<u64>(), shift in 0..64_u32, text in ".{0,300}",

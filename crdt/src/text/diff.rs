@@ -102,6 +102,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn splices_lead_from_any_text_to_any(old in "([ab \n\u{1f426}]|the ){0,30}", new in "([ab \n\u{1f426}]|the ){0,30}") {
             prop_assert_eq!(spliced(&old, &splices(&old, &new)), new);

@@ -281,6 +281,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn an_edit_does_what_it_would_have_done_at_once_and_beside_others_has_all_of_both(
             old in "([ab \n\u{1f426}]|the ){0,20}",

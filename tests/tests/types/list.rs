@@ -8,6 +8,7 @@ use tombolo_crdt::{
     AddWinsMap, BadIndex, Bias, Crdt, Delta, Doc, ElementId, EncodedState, Limits, List, Mut, Plain, Replica,
     ReplicaId, Scalar, Text, What,
 };
+use tombolo_tests::model::cases;
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
@@ -47,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// The same done to a text and a list of its letters leaves the same, to the names of the letters.
     #[test]
     fn a_list_of_letters_is_a_text(steps in prop::collection::vec(step(), 1..60)) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tombolo_crdt::{Delta, Expand, Limits, MarkKind, Mut, Replica, Scalar, Text, What};
+use tombolo_tests::model::cases;
 use tombolo_tests::model::two::{self, again, id, two};
 
 /// What both write at the same time, merged.
@@ -475,7 +476,7 @@ fn read(text: &Text) -> Vec<BTreeMap<&str, &Scalar>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 400 } else { 4000 }))]
+    #![proptest_config(cases(if cfg!(debug_assertions) { 400 } else { 4000 }))]
 
     #[test]
     fn marks_are_read_as_the_essay_has_them(steps in prop::collection::vec(step(), 1..60)) {

@@ -8,6 +8,7 @@ use tombolo_crdt::{
     AddWinsMap, BadIndex, BadNode, Crdt, Delta, Limits, LwwRegister, MAX_TREE_DEPTH, MovableList, Mut,
     MvRegister, NodeId, Plain, PnCounter, Replica, ReplicaId, Tree, Version,
 };
+use tombolo_tests::model::cases;
 
 type Cards = MovableList<LwwRegister<String>>;
 type Files = Tree<LwwRegister<String>>;
@@ -491,7 +492,7 @@ fn is_a_function_of_its_bytes<T: Crdt, R: PartialEq + std::fmt::Debug>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 64 } else { 1_000 }))]
+    #![proptest_config(cases(if cfg!(debug_assertions) { 64 } else { 1_000 }))]
 
     #[test]
     fn a_tree_is_a_function_of_its_bytes_and_holds_each_node_once(steps in vec(any::<Step>(), 0..60)) {

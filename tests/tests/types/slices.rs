@@ -6,6 +6,7 @@ use tombolo_crdt::{
     AddWinsMap, AddWinsSet, Crdt, DecodeError, Decoding, Delta, Doc, Dot, EncodedState, Limits, LwwRegister,
     Mismatch, MvRegister, Opaque, Replica, ReplicaId, Scalar, Slice,
 };
+use tombolo_tests::model::cases;
 use tombolo_tests::model::wire::{Message, Node, state};
 
 type Notes = AddWinsMap<String, MvRegister<String>>;
@@ -266,7 +267,7 @@ fn what_is_compressed_may_lie_about_its_length() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(cases(12))]
 
     /// Whatever the cuts were before, also such as were never made: the slices make up the state.
     #[test]

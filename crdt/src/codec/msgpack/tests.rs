@@ -158,6 +158,8 @@ fn is_read_as_by_rmp<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
 }
 
 proptest! {
+    #![proptest_config(crate::tests::cases(256))]
+
     #[test]
     fn values_are_written_as_rmp_serde_writes_them_and_come_back(tree in trees()) {
         let bytes = written(&tree);

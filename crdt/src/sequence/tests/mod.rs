@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::{Origin, START, Sequence, Side, Unit, Width};
 use crate::causal::{LocalDot, ReplicaId};
+use crate::tests::cases;
 use plain::Plain;
 use world::{Action, World, actions};
 
@@ -16,6 +17,7 @@ fn read(sequence: &Sequence) -> String {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
 
     #[test]
     fn every_execution_reads_as_the_plain_tree_says(actions in vec(actions(3), 1..60)) {

@@ -234,7 +234,7 @@ fn run_all(steps: &[Step], keys: u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::tests::cases(96) })]
 
     #[test]
     fn few_keys_are_as_in_a_sorted_map(steps in prop::collection::vec(step(14), 1..120)) {

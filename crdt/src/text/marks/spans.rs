@@ -76,6 +76,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn they_are_found_as_one_by_one(steps in prop::collection::vec((0..20_usize, 0..6_usize, any::<bool>()), 0..30)) {
             let (mut spans, mut all) = (Spans::new(Vec::new()), Vec::new());

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use tombolo_crdt::{BlockKind, MarkKind, Replica, Scalar, Text};
+use tombolo_tests::model::cases;
 
 use super::{TASK, blocks, id, two};
 
@@ -244,7 +245,7 @@ fn letters(text: &Text) -> Vec<(char, BTreeMap<&str, &Scalar>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 400 } else { 20_000 }))]
+    #![proptest_config(cases(if cfg!(debug_assertions) { 400 } else { 20_000 }))]
 
     /// Without white space at the ends of what is marked all is read as it was.
     #[test]

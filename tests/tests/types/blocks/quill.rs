@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tombolo_crdt::{
     BadQuill, BlockKind, MarkKind, QuillAttributes, QuillDelta, QuillOp, Replica, Scalar, Text,
 };
+use tombolo_tests::model::cases;
 
 use super::{blocks, id, two};
 
@@ -251,7 +252,7 @@ fn made(document: &[(char, Has)], steps: &[Step]) -> QuillDelta {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 400 } else { 4000 }))]
+    #![proptest_config(cases(if cfg!(debug_assertions) { 400 } else { 4000 }))]
 
     #[test]
     fn deltas_are_composed_as_quill_does(all in steps()) {
