@@ -1,5 +1,7 @@
 //! Forgetting where deleted text stood: it moves nothing that is read, and leaves little.
 
+mod cursors;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -7,6 +9,7 @@ use tombolo_crdt::{
     AddWinsMap, Bias, Crdt, Delta, Doc, Expand, Kind, Limits, MarkKind, Merged, Mut, MvRegister, Replica,
     ReplicaId, Scalar, Text, Version,
 };
+use tombolo_tests::model::cases;
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
@@ -262,6 +265,8 @@ fn run<P: Place>(steps: &[Step]) -> World<P> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Forgetting where deleted text stood moves nothing, whatever is written at the same time: what is frozen is hung on by nobody who knows
     /// it, and goes once all know.
     #[test]
