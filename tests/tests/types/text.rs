@@ -1,15 +1,8 @@
-//! Text: recorded editing sessions of people, what it costs, and the cases that are easily got wrong.
-//!
-//! The recordings lie beside the repository, in `../shared/traces`, or where `TOMBOLO_TRACES` says. Where they are not, one that is made up
-//! takes their place, and the test says so.
+//! Text: what it costs, and the cases that are easily got wrong.
 
-use std::fs::File;
-use std::path::PathBuf;
+mod recordings;
 
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use serde::Deserialize;
 use tombolo_crdt::{
     AddWinsMap, BadPosition, Delta, Doc, Limits, Mut, Position, Replica, ReplicaId, SessionNames, Since,
     Text, What,
@@ -18,135 +11,6 @@ use tombolo_tests::model::cases;
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::from_bytes([number; 16])
-}
-
-/// At a place, so many scalars are deleted and a text is inserted.
-type Patch = (usize, usize, String);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Trace {
-    end_content: String,
-    #[serde(default = "one")]
-    num_agents: usize,
-    txns: Vec<Transaction>,
-}
-
-#[derive(Deserialize)]
-struct Transaction {
-    #[serde(default)]
-    parents: Vec<usize>,
-    #[serde(default)]
-    agent: usize,
-    patches: Vec<Patch>,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn trace(name: &str) -> Option<Trace> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces");
-    let folder = std::env::var_os("TOMBOLO_TRACES").map_or_else(beside, PathBuf::from);
-    let Ok(file) = File::open(folder.join(format!("{name}.json.gz"))) else {
-        println!("skipped: there is no recording {name} in {}", folder.display());
-        return None;
-    };
-    Some(serde_json::from_reader(flate2::read::GzDecoder::new(file)).expect("a recording is JSON"))
-}
-
-/// Somebody who types, goes back, corrects and deletes, without having existed.
-fn made_up(edits: usize) -> Trace {
-    let mut random = ChaCha8Rng::seed_from_u64(1);
-    let (mut text, mut at): (Vec<char>, usize) = (Vec::new(), 0);
-    let mut txns = Vec::new();
-    for _ in 0..edits {
-        let patch: Patch = match random.random_range(0..40) {
-            0 => {
-                at = random.random_range(0..=text.len());
-                (at, 0, "A ".into())
-            }
-            1..6 if at > 0 => (at - 1, 1, String::new()),
-            6 if text.len() > 50 => (random.random_range(0..text.len() - 20), 20, "new".into()),
-            _ => (at, 0, char::from(b'a' + random.random_range(0..26_u8)).to_string()),
-        };
-        text.splice(patch.0..patch.0 + patch.1, patch.2.chars());
-        at = patch.0 + patch.2.chars().count();
-        txns.push(Transaction { parents: Vec::new(), agent: 0, patches: vec![patch] });
-    }
-    Trace { end_content: text.into_iter().collect(), num_agents: 1, txns }
-}
-
-fn write(text: &mut Mut<'_, Text>, patches: &[Patch]) {
-    for (at, count, insert) in patches {
-        text.replace(*at..at + count, insert).expect("a recording fits its text");
-    }
-}
-
-fn replays(trace: &Trace) {
-    // In one transaction.
-    let mut ann = Replica::<Text>::new(id(1));
-    let (_, all) = ann.update(|text| trace.txns.iter().for_each(|txn| write(text, &txn.patches)));
-    assert_eq!(ann.to_string(), trace.end_content);
-    let mut bob = Replica::<Text>::new(id(2));
-    bob.merge(all).unwrap();
-    assert_eq!(bob.encode(), ann.encode());
-    assert_eq!(bob.to_string(), trace.end_content);
-
-    // In one each, and from bytes.
-    let mut ann = Replica::<Text>::new(id(1));
-    let mut bob = Replica::<Text>::new(id(2));
-    for txn in &trace.txns {
-        bob.merge(ann.update(|text| write(text, &txn.patches)).1).unwrap();
-    }
-    assert_eq!((ann.to_string(), bob.to_string()), (trace.end_content.clone(), trace.end_content.clone()));
-    let read = Replica::<Text>::decode(id(3), &ann.encode(), &Limits::default()).unwrap();
-    assert_eq!((read.to_string(), read.encode()), (trace.end_content.clone(), bob.encode()));
-}
-
-#[test]
-fn what_one_person_typed_ends_as_it_ended() {
-    replays(&trace("sveltecomponent").unwrap_or_else(|| made_up(20_000)));
-}
-
-#[test]
-fn what_two_people_typed_ends_everywhere_as_it_ended() {
-    let Some(trace) = trace("friendsforever") else { return };
-    let mut agents: Vec<Replica<Text>> =
-        (0..trace.num_agents).map(|agent| Replica::new(id(agent as u8 + 1))).collect();
-    let mut known = vec![vec![false; trace.txns.len()]; agents.len()];
-    let mut deltas: Vec<Delta<Text>> = Vec::new();
-    for (nth, txn) in trace.txns.iter().enumerate() {
-        // Everything that it was made on, in order.
-        let (mut lacking, mut way) = (Vec::new(), txn.parents.clone());
-        while let Some(at) = way.pop() {
-            if !std::mem::replace(&mut known[txn.agent][at], true) {
-                lacking.push(at);
-                way.extend(&trace.txns[at].parents);
-            }
-        }
-        lacking.sort_unstable();
-        for at in lacking {
-            agents[txn.agent].merge(deltas[at].clone()).unwrap();
-        }
-        deltas.push(agents[txn.agent].update(|text| write(text, &txn.patches)).1);
-        known[txn.agent][nth] = true;
-    }
-    let all = |order: &mut dyn Iterator<Item = &Delta<Text>>| {
-        let mut reader = Replica::<Text>::new(id(9));
-        let (mut waiting, mut left): (Vec<&Delta<Text>>, _) = (order.collect(), usize::MAX);
-        while waiting.len() < left {
-            left = waiting.len();
-            waiting.retain(|delta| reader.merge((*delta).clone()).is_err());
-        }
-        reader
-    };
-    let forwards = all(&mut deltas.iter());
-    assert_eq!(forwards.to_string(), trace.end_content);
-    let (even, odd) = (deltas.iter().step_by(2), deltas.iter().skip(1).step_by(2));
-    let mixed = all(&mut odd.zip(even).flat_map(|(one, other)| [one, other]).chain(deltas.last()));
-    assert_eq!(mixed.to_string(), trace.end_content);
-    assert_eq!(mixed.encode(), forwards.encode());
 }
 
 #[test]

@@ -1,0 +1,236 @@
+//! Recorded editing sessions of people, and some that are made up.
+//!
+//! The recordings lie beside the repository, in `../shared/traces`, or where `TOMBOLO_TRACES` says. Where they are not, one that is made up
+//! takes their place, and the test says so.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::path::PathBuf;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use tombolo_crdt::{Delta, Limits, Mut, Replica, Text};
+
+use super::id;
+
+/// At a place, so many scalars are deleted and a text is inserted.
+type Patch = (usize, usize, String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trace {
+    end_content: String,
+    #[serde(default = "one")]
+    num_agents: usize,
+    txns: Vec<Transaction>,
+}
+
+#[derive(Deserialize)]
+struct Transaction {
+    #[serde(default)]
+    parents: Vec<usize>,
+    #[serde(default)]
+    agent: usize,
+    patches: Vec<Patch>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn trace(name: &str) -> Option<Trace> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces");
+    let folder = std::env::var_os("TOMBOLO_TRACES").map_or_else(beside, PathBuf::from);
+    let Ok(file) = File::open(folder.join(format!("{name}.json.gz"))) else {
+        println!("skipped: there is no recording {name} in {}", folder.display());
+        return None;
+    };
+    Some(serde_json::from_reader(flate2::read::GzDecoder::new(file)).expect("a recording is JSON"))
+}
+
+/// Somebody who types, goes back, corrects and deletes, without having existed.
+fn made_up(edits: usize, seed: u64) -> Trace {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let (mut text, mut at): (Vec<char>, usize) = (Vec::new(), 0);
+    let mut txns = Vec::new();
+    for _ in 0..edits {
+        let patch: Patch = match random.random_range(0..40) {
+            0 => {
+                at = random.random_range(0..=text.len());
+                (at, 0, "A ".into())
+            }
+            1..6 if at > 0 => (at - 1, 1, String::new()),
+            6 if text.len() > 50 => (random.random_range(0..text.len() - 20), 20, "new".into()),
+            _ => (at, 0, char::from(b'a' + random.random_range(0..26_u8)).to_string()),
+        };
+        text.splice(patch.0..patch.0 + patch.1, patch.2.chars());
+        at = patch.0 + patch.2.chars().count();
+        txns.push(Transaction { parents: Vec::new(), agent: 0, patches: vec![patch] });
+    }
+    Trace { end_content: text.into_iter().collect(), num_agents: 1, txns }
+}
+
+fn write(text: &mut Mut<'_, Text>, patches: &[Patch]) {
+    for (at, count, insert) in patches {
+        text.replace(*at..at + count, insert).expect("a recording fits its text");
+    }
+}
+
+fn replays(trace: &Trace) {
+    // In one transaction.
+    let mut ann = Replica::<Text>::new(id(1));
+    let (_, all) = ann.update(|text| trace.txns.iter().for_each(|txn| write(text, &txn.patches)));
+    assert_eq!(ann.to_string(), trace.end_content);
+    let mut bob = Replica::<Text>::new(id(2));
+    bob.merge(all).unwrap();
+    assert_eq!(bob.encode(), ann.encode());
+    assert_eq!(bob.to_string(), trace.end_content);
+
+    // In one each, and from bytes.
+    let mut ann = Replica::<Text>::new(id(1));
+    let mut bob = Replica::<Text>::new(id(2));
+    for txn in &trace.txns {
+        bob.merge(ann.update(|text| write(text, &txn.patches)).1).unwrap();
+    }
+    assert_eq!((ann.to_string(), bob.to_string()), (trace.end_content.clone(), trace.end_content.clone()));
+    let read = Replica::<Text>::decode(id(3), &ann.encode(), &Limits::default()).unwrap();
+    assert_eq!((read.to_string(), read.encode()), (trace.end_content.clone(), bob.encode()));
+}
+
+#[test]
+fn what_one_person_typed_ends_as_it_ended() {
+    replays(&trace("sveltecomponent").unwrap_or_else(|| made_up(20_000, 1)));
+}
+
+#[test]
+fn what_one_person_typed_in_a_long_paper_ends_as_it_ended() {
+    replays(&trace("automerge-paper").unwrap_or_else(|| made_up(40_000, 2)));
+}
+
+/// Several who wrote, some of it at the same time: their replicas as each of them ended, and what they wrote in an order in which it may
+/// have happened.
+struct Session {
+    agents: Vec<Replica<Text>>,
+    deltas: Vec<Delta<Text>>,
+}
+
+impl Session {
+    fn new(agents: usize) -> Self {
+        let agents = (0..agents).map(|agent| Replica::new(id(agent as u8 + 1))).collect();
+        Self { agents, deltas: Vec::new() }
+    }
+
+    /// What was recorded, each transaction on what it was made on.
+    fn of(trace: &Trace) -> Self {
+        let mut session = Self::new(trace.num_agents);
+        let Self { agents, deltas } = &mut session;
+        let mut known = vec![vec![false; trace.txns.len()]; agents.len()];
+        for (nth, txn) in trace.txns.iter().enumerate() {
+            // Everything that it was made on, in order.
+            let (mut lacking, mut way) = (Vec::new(), txn.parents.clone());
+            while let Some(at) = way.pop() {
+                if !std::mem::replace(&mut known[txn.agent][at], true) {
+                    lacking.push(at);
+                    way.extend(&trace.txns[at].parents);
+                }
+            }
+            lacking.sort_unstable();
+            for at in lacking {
+                agents[txn.agent].merge(deltas[at].clone()).unwrap();
+            }
+            deltas.push(agents[txn.agent].update(|text| write(text, &txn.patches)).1);
+            known[txn.agent][nth] = true;
+        }
+        session
+    }
+
+    /// What all read once all have heard of all, who wrote as well as who only reads, in whichever order that heard of it.
+    fn read_by_all(mut self) -> String {
+        let all = |order: &mut dyn Iterator<Item = &Delta<Text>>| {
+            let mut reader = Replica::<Text>::new(id(99));
+            let (mut waiting, mut left): (Vec<&Delta<Text>>, _) = (order.collect(), usize::MAX);
+            while waiting.len() < left {
+                left = waiting.len();
+                waiting.retain(|delta| reader.merge((*delta).clone()).is_err());
+            }
+            reader
+        };
+        let forwards = all(&mut self.deltas.iter());
+        let (even, odd) = (self.deltas.iter().step_by(2), self.deltas.iter().skip(1).step_by(2));
+        let mixed = all(&mut odd.zip(even).flat_map(|(one, other)| [one, other]).chain(self.deltas.last()));
+        let bytes = forwards.encode();
+        let again = Replica::<Text>::decode(id(98), &bytes, &Limits::default()).unwrap();
+        for agent in &mut self.agents {
+            for delta in &self.deltas {
+                agent.merge(delta.clone()).unwrap();
+            }
+        }
+        for replica in self.agents.iter().chain([&mixed, &again]) {
+            assert_eq!((replica.to_string(), replica.pending()), (forwards.to_string(), 0));
+            assert_eq!(replica.encode(), bytes);
+        }
+        forwards.to_string()
+    }
+}
+
+#[test]
+fn what_two_people_typed_ends_everywhere_as_it_ended() {
+    if let Some(trace) = trace("friendsforever") {
+        assert_eq!(Session::of(&trace).read_by_all(), trace.end_content);
+    }
+}
+
+/// Three who never existed type in bursts, correct themselves, go elsewhere and hear of one another now and then. No letter is like another,
+/// so it can be told what must be left, and in which order.
+fn is_level_and_in_order(seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut session = Session::new(3);
+    let (mut at, mut heard) = ([0; 3], [0; 3]);
+    let (mut letters, mut gone, mut views) = (0x4e00.., BTreeSet::<char>::new(), Vec::new());
+    for _ in 0..250 {
+        let by = random.random_range(0..3);
+        let agent = &mut session.agents[by];
+        if random.random_bool(0.4) {
+            let to = random.random_range(heard[by]..=session.deltas.len());
+            for delta in &session.deltas[heard[by]..to] {
+                agent.merge(delta.clone()).unwrap();
+            }
+            heard[by] = to;
+        }
+        at[by] = if random.random_bool(0.3) {
+            random.random_range(0..=agent.len())
+        } else {
+            at[by].min(agent.len())
+        };
+        for _ in 0..random.random_range(1..24) {
+            let text: Vec<char> = agent.to_string().chars().collect();
+            let (deleted, typed) = match random.random_range(0..20) {
+                0..3 => (at[by].saturating_sub(1)..at[by], 0),
+                3 => (at[by]..(at[by] + random.random_range(0..12)).min(text.len()), 2),
+                _ => (at[by]..at[by], 1),
+            };
+            let typed: String = letters.by_ref().take(typed).filter_map(char::from_u32).collect();
+            gone.extend(&text[deleted.clone()]);
+            at[by] = deleted.start + typed.chars().count();
+            let (_, delta) = agent.update(|text| text.replace(deleted, &typed).unwrap());
+            session.deltas.push(delta);
+        }
+        views.push(agent.to_string());
+    }
+    let read = session.read_by_all();
+    let places: HashMap<char, usize> = read.chars().zip(0..).collect();
+    let typed = (0x4e00..letters.start).filter_map(char::from_u32);
+    assert!(typed.clone().all(|letter| places.contains_key(&letter) != gone.contains(&letter)));
+    assert_eq!((places.len(), read.chars().count()), (typed.count() - gone.len(), places.len()));
+    // As somebody read them, so they stand.
+    for view in views {
+        let places: Vec<usize> = view.chars().filter_map(|letter| places.get(&letter).copied()).collect();
+        assert!(places.is_sorted(), "what was read in one order stands in another");
+    }
+}
+
+#[test]
+fn what_three_who_never_existed_typed_is_there_everywhere_in_the_order_in_which_they_read_it() {
+    (1..=3).for_each(is_level_and_in_order);
+}
