@@ -176,8 +176,9 @@ impl Session {
 
 #[test]
 fn what_two_people_typed_ends_everywhere_as_it_ended() {
-    if let Some(trace) = trace("friendsforever") {
-        assert_eq!(Session::of(&trace).read_by_all(), trace.end_content);
+    match trace("friendsforever") {
+        Some(trace) => assert_eq!(Session::of(&trace).read_by_all(), trace.end_content),
+        None => is_level_and_in_order(0),
     }
 }
 
