@@ -178,17 +178,20 @@ pub enum Word {
     States(Vec<(u8, bool)>),
     Diverged(u8),
     AskAcknowledged(Vec<u8>),
-    Acknowledged(Vec<(u8, u64)>, Vec<(u8, u64)>, Vec<(u8, Vec<(u8, u64)>, Vec<u8>)>),
+    Acknowledged(Vec<(u8, u64)>, Vec<(u8, u64)>, Vec<AcknowledgedBy>),
     Wants(u64, Vec<String>, Vec<String>),
     Wanted(u64),
 }
+
+/// A document, what is acknowledged of it, and by whom.
+type AcknowledgedBy = (u8, Vec<(u8, u64)>, Vec<u8>);
 
 /// A line as bytes may say it: of a few marks, and now and then one that no store can have.
 fn line(of: u64) -> Line {
     let step = 1 + of % 2;
     let marks: Vec<(u64, [u8; 8])> =
         (0..of % 5).map(|mark| (mark * step, [(mark * (of % 3)) as u8; 8])).collect();
-    let end = if of % 11 == 0 { of } else { marks.last().map_or(0, |(last, _)| last + 1) };
+    let end = if of.is_multiple_of(11) { of } else { marks.last().map_or(0, |(last, _)| last + 1) };
     let bytes = rmp_serde::to_vec(&(end, marks)).expect("numbers can be written");
     rmp_serde::from_slice(&bytes).expect("a line reads as what it is made of")
 }
