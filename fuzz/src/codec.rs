@@ -135,6 +135,15 @@ fn samples_of<T: Subject>() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         deltas.push(all.encode());
         bob.merge(all).expect("one delta has room");
     }
+    // All operations of every type, on what one name stands for and on what others do.
+    for number in 0..64_u8 {
+        let value = if number % 3 == 0 { Value::Text("a\nb".into()) } else { Value::Int(number.into()) };
+        let (what, depth) = (number.wrapping_mul(37), number % 2 * 4);
+        let op = Op { what, name: number / 8 % 3, under: number, value, depth };
+        deltas.push(ann.update(|value| T::apply(value, &op)).1.encode());
+    }
+    deltas.push(ann.sweep(&ann.version()).encode());
+    states.push(ann.encode());
     for what in [5, 20, 38, 55, 84, 140, 216, 1, 18] {
         let op =
             Op { what, name: what % 3, under: what % 2, value: Value::Text("late".into()), depth: what % 3 };
