@@ -7,7 +7,7 @@ use std::path::Path;
 use tombolo_crdt::{
     Delta, Doc, Dot, Envelope, EnvelopeKind, Kind, Limits, Replica, ReplicaId, Scalar, Stamp, Version,
 };
-use tombolo_fuzz::codec;
+use tombolo_fuzz::{codec, program};
 use tombolo_sync::engine::fuzzing;
 use tombolo_sync::engine::wire::{
     Alive, Contact, ContentKind, Frame, Known, Line, Refusal, Welcome, seal_payload,
@@ -20,6 +20,8 @@ const WIDE: u8 = 11;
 const NESTED: u8 = 9;
 /// How long the seeds of targets are that take any bytes.
 const PLAIN: [usize; 6] = [16, 64, 200, 500, 1_000, 2_000];
+/// How long the seeds of programs are.
+const PROGRAM: usize = 1_200;
 
 type Seeds = BTreeMap<String, Vec<u8>>;
 
@@ -33,7 +35,7 @@ fn main() -> io::Result<()> {
         ("frames", frames()),
         ("ticket", tickets()),
         ("gossip_payload", payloads()),
-        ("programs", plain(1)),
+        ("programs", programs()),
         ("garbage_then_sync", plain(2)),
         ("engine", plain(3)),
         ("handshake", plain(4)),
@@ -99,7 +101,7 @@ fn version() -> Version {
 fn values() -> Seeds {
     let (deltas, states) = codec::samples(10);
     let limits = Limits::default();
-    let delta = Delta::<Doc>::decode(&deltas[1], &limits).expect("a sample");
+    let delta = Delta::<Doc>::decode(&deltas[0], &limits).expect("a sample");
     let replica =
         Replica::<Doc>::decode(ReplicaId::from_bytes([5; 16]), &states[1], &limits).expect("a sample");
     let mut seeds = Seeds::new();
@@ -181,7 +183,7 @@ fn frames() -> Seeds {
         ("wanted", Frame::Wanted { number: 1 }),
         ("states", Frame::States(vec![(doc, [1; 16], [2; 16])])),
         ("diverged", Frame::Diverged { doc }),
-        ("ask acknowledged", Frame::AskAcknowledged { docs: vec![doc] }),
+        ("ask_acknowledged", Frame::AskAcknowledged { docs: vec![doc] }),
         ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),
         ("differences", Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5] }),
         ("too_many", Frame::TooMany { key: [1, 2] }),
@@ -251,7 +253,7 @@ fn tickets() -> Seeds {
 
 fn payloads() -> Seeds {
     let (deltas, _) = codec::samples(10);
-    let delta = &deltas[2][14..];
+    let delta = &deltas[0][14..];
     let sealed = seal_payload(&Secret::from_bytes([7; 32]), DocId::from_bytes([1; 16]), delta, [2; 24]);
     Seeds::from([
         ("sealed".into(), sealed),
@@ -261,13 +263,30 @@ fn payloads() -> Seeds {
 }
 
 /// Bytes that look random and are always the same.
-fn plain(salt: u64) -> Seeds {
+fn random(salt: u64) -> impl FnMut() -> u8 {
     let mut state = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut byte = || {
+    move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         (state >> 32) as u8
-    };
+    }
+}
+
+fn plain(salt: u64) -> Seeds {
+    let mut byte = random(salt);
     PLAIN.iter().map(|&len| (format!("{len:04}"), (0..len).map(|_| byte()).collect())).collect()
+}
+
+/// A program for each type. An odd byte says that one more step or operation follows, so most are odd: of any bytes a program of two
+/// steps would be made.
+fn programs() -> Seeds {
+    let mut seeds = Seeds::new();
+    for subject in 0..program::SUBJECTS {
+        let mut byte = random(100 + u64::from(subject));
+        let mut mostly_odd = || byte() | u8::from(!byte().is_multiple_of(8));
+        let steps = (0..PROGRAM).map(|_| mostly_odd());
+        seeds.insert(format!("{subject:02}"), [subject].into_iter().chain(steps).collect());
+    }
+    seeds
 }

@@ -141,6 +141,10 @@ fn samples_of<T: Subject>() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let (what, depth) = (number.wrapping_mul(37), number % 2 * 4);
         let op = Op { what, name: number / 8 % 3, under: number, value, depth };
         deltas.push(ann.update(|value| T::apply(value, &op)).1.encode());
+        // The next one clears what can be cleared.
+        if number == 31 {
+            states.push(ann.encode());
+        }
     }
     deltas.push(ann.sweep(&ann.version()).encode());
     states.push(ann.encode());
