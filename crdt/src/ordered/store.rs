@@ -11,7 +11,7 @@ use super::head::Told;
 use super::{ABSENT, Ordered};
 use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
-use crate::sequence::Origin;
+use crate::sequence::{Origin, Sequence};
 use crate::store::{FADING, Join, Named, Sweep, checked_key, decode_key};
 
 /// # Errors
@@ -31,6 +31,16 @@ fn check_named(content: &[u8]) -> Result<(), Mismatch> {
 fn heads_named(content: &[u8]) -> impl Iterator<Item = (ReplicaId, u64)> + use<> {
     let named: Named = decode_key(content).unwrap_or_default();
     named.into_iter().flat_map(|(id, heads)| heads.into_iter().map(move |head| (id, head)))
+}
+
+/// Has those runs be frozen that an item names. One after the other: who names the same in many items takes no memory by that.
+fn freeze<C: Elements + ?Sized>(content: &[u8], named: &mut BTreeSet<LocalDot>, sequence: &mut Sequence<C>) {
+    for (id, head) in heads_named(content) {
+        let head = LocalDot::new(sequence.row(id), head);
+        if named.insert(head) {
+            sequence.freeze(head);
+        }
+    }
 }
 
 impl<C: Elements + ?Sized> Ordered<C> {
@@ -83,6 +93,7 @@ impl<C: Elements + ?Sized> Ordered<C> {
                 return;
             }
             join.took(1);
+            freeze(content, &mut self.named, &mut self.sequence);
             self.frozen.insert(dot, Bytes::from_slice(content));
         }
     }
@@ -90,10 +101,10 @@ impl<C: Elements + ?Sized> Ordered<C> {
     /// Has those runs be frozen that are named.
     fn freeze(&mut self) {
         self.sequence.thaw();
-        let named: Vec<(ReplicaId, u64)> =
-            self.frozen.values().flat_map(|content| heads_named(content)).collect();
-        self.named = named.into_iter().map(|(id, head)| LocalDot::new(self.sequence.row(id), head)).collect();
-        self.named.iter().for_each(|head| self.sequence.freeze(*head));
+        self.named.clear();
+        for content in self.frozen.values() {
+            freeze(content, &mut self.named, &mut self.sequence);
+        }
     }
 
     /// Drops what no longer names frozen runs.
@@ -191,7 +202,6 @@ impl<C: Elements + ?Sized> Ordered<C> {
         for (_, child) in node.children().filter(|(key, _)| *key == FADING) {
             self.retain_frozen(|dot| join.stands(child.cover(), dot));
             self.take_in_frozen(child, join);
-            self.freeze();
         }
         self.take_in_elements(node, join);
         if !join.is_slice() {
