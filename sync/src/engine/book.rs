@@ -61,7 +61,8 @@ impl Redial {
         let since = *self.absent_since.get_or_insert(now);
         let longest = if now.saturating_sub(since) < SHORT_ABSENCE { SHORT_PAUSE } else { LONG_PAUSE };
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, longest);
-        self.next = now + jittered(self.pause, rng);
+        // Not all at the same time, and none later than after the longest pause.
+        self.next = now + jittered(self.pause, rng).min(longest);
     }
 }
 
@@ -79,9 +80,8 @@ impl Refusals {
     }
 }
 
-/// Not all at the same time, and none later than after the pause.
 fn jittered(pause: u64, rng: &mut impl Rng) -> u64 {
-    pause * rng.random_range(60..=100) / 100
+    pause * rng.random_range(75..=125) / 100
 }
 
 /// What is known of one peer.
