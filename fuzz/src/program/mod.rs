@@ -202,10 +202,16 @@ impl<T: Subject> World<T> {
 
     fn sweep(&mut self, at: usize) {
         let (stable, before) = (self.stable(at), self.reading(at));
-        let delta = self.replicas[at].sweep(&stable);
-        assert!(before == self.reading(at), "forgetting is seen");
-        assert!(self.replicas[at].sweep(&stable).is_empty(), "what may be forgotten is forgotten at once");
-        self.send(delta, true);
+        // Twice: where places of deleted elements stood is let go only when they are gone themselves.
+        for _ in 0..2 {
+            let delta = self.replicas[at].sweep(&stable);
+            assert!(before == self.reading(at), "forgetting is seen");
+            self.send(delta, true);
+        }
+        assert!(
+            self.replicas[at].sweep(&stable).is_empty(),
+            "what may be forgotten is forgotten in two looks"
+        );
     }
 
     /// Remembers what the replicas know by now, and looks at those that know something new: equal versions mean equal bytes.
