@@ -170,9 +170,10 @@ impl Rows {
 }
 
 pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
-    if let Some(columns) = columns_of_one(rows, parts) {
-        return columns;
-    }
+    columns_of_one(rows, parts).unwrap_or_else(|| columns_of_any(rows, parts))
+}
+
+fn columns_of_any(rows: &Rows, parts: &Parts) -> Vec<u8> {
     let events = rows.runs(parts.event_context().as_dots());
     let mut deps: SmallVec<[_; 4]> =
         parts.deps.iter().map(|&(row, counter)| (rows.wire(row), counter)).collect();
@@ -535,3 +536,6 @@ impl Shared {
         self.sum > 2 * self.lengths.len() as u64
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,9 @@ macro_rules! kinds {
         }
 
         impl Kind {
+            /// All there are.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
             /// The name it goes by in views, and in what serde writes.
             #[must_use]
             pub const fn name(self) -> &'static str {

@@ -10,28 +10,6 @@ use super::subject::name;
 use super::{Op, Subject};
 use crate::types::Board;
 
-/// All that a name of a document can be used as.
-const KINDS: [Kind; 18] = [
-    Kind::Counter,
-    Kind::GrowCounter,
-    Kind::Flag,
-    Kind::Register,
-    Kind::Lww,
-    Kind::Set,
-    Kind::GrowSet,
-    Kind::Map,
-    Kind::DisableWinsFlag,
-    Kind::Max,
-    Kind::Min,
-    Kind::RemoveWinsSet,
-    Kind::TwoPhaseSet,
-    Kind::LwwMap,
-    Kind::Text,
-    Kind::List,
-    Kind::MovableList,
-    Kind::Tree,
-];
-
 impl Subject for Doc {
     fn apply(value: &mut Self::Mut<'_>, op: &Op) {
         if !op.depth.is_multiple_of(4) {
@@ -47,7 +25,7 @@ impl Subject for Doc {
                 value.remove(at);
             }
             3 => {
-                value.remove_kind(at, KINDS[usize::from(op.under) % KINDS.len()]);
+                value.remove_kind(at, Kind::ALL[usize::from(op.under) % Kind::ALL.len()]);
             }
             4 => drop(value.map(at)),
             5 | 6 => PnCounter::apply(&mut value.counter(at), &inner),

@@ -41,27 +41,8 @@ fn every_public_value_goes_through_serde_and_back() {
     same(&Limits::default());
     [EnvelopeKind::State, EnvelopeKind::Delta].iter().for_each(same);
     [Merged::Applied, Merged::AlreadyKnown, Merged::Pending(version)].iter().for_each(same);
-    for kind in [
-        Kind::Counter,
-        Kind::GrowCounter,
-        Kind::Flag,
-        Kind::Register,
-        Kind::Lww,
-        Kind::Set,
-        Kind::GrowSet,
-        Kind::Map,
-        Kind::DisableWinsFlag,
-        Kind::Max,
-        Kind::Min,
-        Kind::RemoveWinsSet,
-        Kind::TwoPhaseSet,
-        Kind::LwwMap,
-        Kind::Text,
-        Kind::List,
-        Kind::MovableList,
-        Kind::Tree,
-    ] {
-        same(&kind);
+    for kind in Kind::ALL {
+        same(kind);
         assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));
     }
     let scalars = [
