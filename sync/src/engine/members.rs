@@ -30,8 +30,8 @@ pub(crate) type Members = LwwMap<String, u8>;
 
 /// What members have acknowledged stands under these names.
 const ACKNOWLEDGED: &str = "acknowledged/";
-/// That we have left stands under this.
-pub(crate) const LEFT: &str = "left";
+/// That this store has left its space stands under this name. It joins again by starting without.
+pub const LEFT_RECORD: &str = "left";
 /// What stands between a member's key and a prefix, and how it stands there that the member holds that.
 const HOLDS: char = '/';
 const HELD: u8 = 1;
@@ -161,7 +161,7 @@ impl Roll {
     }
 
     pub(crate) fn load(store: &dyn Store) -> Result<Self, StartError> {
-        let mut roll = Self { has_left: store.record(LEFT)?.is_some(), ..Self::default() };
+        let mut roll = Self { has_left: store.record(LEFT_RECORD)?.is_some(), ..Self::default() };
         for (key, bytes) in store.records(ACKNOWLEDGED)? {
             let damaged = || StartError::Record(key.clone());
             let peer = key[ACKNOWLEDGED.len()..].parse().map_err(|_| damaged())?;
@@ -510,11 +510,11 @@ impl Engine {
     }
 
     /// Leaves the space: nobody waits for us any more before removals are forgotten. Yields the batch that makes it durable, to be
-    /// told to others before the node ends.
+    /// told to others before the node ends. It is not to be connected after that.
     pub fn leave(&mut self, now: Now) -> BatchId {
         self.now = now;
         self.roll.has_left = true;
-        let left = self.submit_others(vec![Write::Put { key: LEFT.to_owned(), value: vec![1] }]);
+        let left = self.submit_others(vec![Write::Put { key: LEFT_RECORD.to_owned(), value: vec![1] }]);
         let us = BTreeMap::from([(self.config.peer, Membership::Released)]);
         let batch = self.note_members(&us);
         self.handle(now, Input::Tick);
@@ -525,16 +525,6 @@ impl Engine {
     #[must_use]
     pub fn has_left(&self) -> bool {
         self.roll.has_left
-    }
-
-    /// Belongs to the space again after having [left](Self::leave) it.
-    pub fn come_back(&mut self, now: Now) -> BatchId {
-        self.now = now;
-        self.roll.has_left = false;
-        let batch = self.submit_others(vec![Write::Delete { key: LEFT.to_owned() }]);
-        self.tend_members();
-        self.handle(now, Input::Tick);
-        batch
     }
 }
 

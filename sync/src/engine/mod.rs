@@ -93,9 +93,7 @@ pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, T
 pub use frame::{MAX_FRAME, decodes_as_frame};
 pub use gossip::MAX_PAYLOAD;
 pub use incarnation::REPLICA_RECORD;
-#[cfg(feature = "net")]
-pub(crate) use members::LEFT as LEFT_RECORD;
-pub use members::{Forgetting, Membership};
+pub use members::{Forgetting, LEFT_RECORD, Membership};
 #[cfg(feature = "net")]
 pub(crate) use part::last_subscription;
 #[cfg(feature = "net")]

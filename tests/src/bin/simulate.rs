@@ -29,7 +29,7 @@ struct Arguments {
     /// Play the story in this file, and print what happens; with more than a hundred nodes only what came of it.
     #[arg(long, conflicts_with = "seed")]
     scenario: Option<PathBuf>,
-    /// What the schedules are about: faults, liveness, parts, and two of which not all pass:
+    /// What the schedules are about: faults, liveness, parts, members, and two of which not all pass:
     /// backups and tampered (which the engine does not promise to withstand).
     #[arg(long, default_value = "faults", value_parser = mode)]
     mode: Mode,

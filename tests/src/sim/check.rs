@@ -112,6 +112,11 @@ impl World {
                 this.unsettled.remove(&doc);
                 this.dropped.insert(doc);
             }
+            Event::Released { peer } => {
+                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                self.note(|_| format!("n{node} does not wait for n{who} any more"));
+                self.stats.count(if self.is_releasing { Branch::Released } else { Branch::Silent });
+            }
             Event::PeerReady { peer } => {
                 let who = self.index_of(peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} has n{who} ready"));

@@ -62,10 +62,18 @@ pub enum Branch {
     NotLoaded,
     /// A document was dropped that its holder did not want any more.
     Dropped,
+    /// A member left the space.
+    Left,
+    /// A member that had left joined again.
+    Rejoined,
+    /// Somebody said that a member is not waited for any more.
+    Released,
+    /// A member was released for its silence.
+    Silent,
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 26] = [
+const BRANCHES: [(Branch, &str); 30] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -92,6 +100,10 @@ const BRANCHES: [(Branch, &str); 26] = [
     (Branch::Loaded, "loaded"),
     (Branch::NotLoaded, "not loaded"),
     (Branch::Dropped, "dropped"),
+    (Branch::Left, "left"),
+    (Branch::Rejoined, "joined again"),
+    (Branch::Released, "released"),
+    (Branch::Silent, "released for silence"),
 ];
 
 impl Outcome {
@@ -162,12 +174,14 @@ impl Branch {
         BRANCHES.into_iter().map(|(branch, _)| branch)
     }
 
-    /// Whether schedules of a mode come by it, if there are many. Disks are set back, and parts of a space held, in modes of their own.
+    /// Whether schedules of a mode come by it, if there are many. Disks are set back, parts of a space
+    /// held, and members lost in modes of their own.
     #[must_use]
     pub fn is_of(self, mode: Mode) -> bool {
         match self {
             Self::SetBack | Self::Copied | Self::Renamed => mode == Mode::Backups,
             Self::Dropped => mode == Mode::Parts,
+            Self::Left | Self::Rejoined | Self::Released | Self::Silent => mode == Mode::Members,
             _ => true,
         }
     }

@@ -37,6 +37,9 @@ pub enum Mode {
     /// As [`Faults`](Self::Faults), with nodes that hold parts of the space, and other parts from one start to the next. Each two agree
     /// on what both want.
     Parts,
+    /// As [`Faults`](Self::Faults), with members that leave the space and join it again, that others release, and that are released for
+    /// their silence. Who has left and does not come back is not asked to agree.
+    Members,
     /// As [`Faults`](Self::Faults), with frames of any kind damaged: what the authenticated transport keeps away. The engine does
     /// not promise to withstand it.
     Tampered,
@@ -44,7 +47,8 @@ pub enum Mode {
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Faults, Self::Backups, Self::Liveness, Self::Parts, Self::Tampered];
+    pub const ALL: [Self; 6] =
+        [Self::Faults, Self::Backups, Self::Liveness, Self::Parts, Self::Members, Self::Tampered];
 
     /// As it is called on the command line.
     #[must_use]
@@ -54,6 +58,7 @@ impl Mode {
             Self::Backups => "backups",
             Self::Liveness => "liveness",
             Self::Parts => "parts",
+            Self::Members => "members",
             Self::Tampered => "tampered",
         }
     }
@@ -165,7 +170,8 @@ impl Player {
         // What a store acknowledged before it was set back it may write against afterwards; and so may who is said to have acknowledged it.
         let forgets = !matches!(schedule.mode, Mode::Backups | Mode::Tampered);
         let least = if forgets { 1 } else { usize::MAX };
-        let forgetting = Forgetting { least, pause: 300, silence: None };
+        let silence = (schedule.mode == Mode::Members).then(|| rng.random_range(500..20_000));
+        let forgetting = Forgetting { least, pause: 300, silence };
         let mistake = match schedule.sabotage {
             Some(Sabotage::Engine(mistake)) => Some(mistake),
             // Some go the way that only many differences take otherwise.
@@ -217,7 +223,7 @@ impl Player {
                 world.set_bandwidth(node, other, if rng.random_ratio(1, 8) { 200 } else { 10_000 });
             }
             // Everybody can be found by somebody: a tree, and a few more; and where some will not be there for ever, by all.
-            let is_known = matches!(schedule.mode, Mode::Backups | Mode::Liveness | Mode::Parts);
+            let is_known = !matches!(schedule.mode, Mode::Faults | Mode::Tampered);
             (0..node).filter(|_| is_known).for_each(|other| world.befriend(node, other));
             if node > 0 && !is_known {
                 world.befriend(node, rng.random_range(0..node));
@@ -232,8 +238,16 @@ impl Player {
             world.set_accepts(count - 1, false);
         }
         let is_bulky = rng.random_ratio(1, 10);
-        let kinds: &[Kind] = if is_bulky { &[Kind::Set, Kind::Board] } else { &Kind::ALL };
-        let tastes = (0..count).map(|_| kinds.iter().copied().filter(|_| rng.random_ratio(2, 3)).collect());
+        let kinds: &[Kind] = match schedule.sabotage {
+            // The removals that are remembered, and may be forgotten, are those of one kind.
+            Some(Sabotage::Engine(Mistake::ForgetsTooSoon)) => &[Kind::Guests],
+            _ if is_bulky => &[Kind::Set, Kind::Board],
+            _ => &Kind::ALL,
+        };
+        // What who was released wrote meanwhile wins over removals that are forgotten (decision 0025).
+        let may_be = |kind: &Kind| schedule.mode != Mode::Members || *kind != Kind::Guests;
+        let mut taste = || kinds.iter().copied().filter(|_| rng.random_ratio(2, 3)).filter(may_be).collect();
+        let tastes = (0..count).map(|_| taste());
         let tastes = tastes.collect();
         let pause = [5, 30, 100, 400][rng.random_range(0..4)];
         let (actions, faults) = (rng.random_range(40..250), rng.random_range(5..50));
@@ -283,6 +297,9 @@ impl Player {
             }
         }
         self.heal();
+        if self.mode == Mode::Members {
+            self.part_with_who_left();
+        }
         if self.mode == Mode::Liveness {
             self.part_with_two();
         }
@@ -353,6 +370,16 @@ impl Player {
         self.slow(slow);
         self.world.put_on_edge(&[dead, slow]);
         self.world.doubt(&[dead, slow]);
+    }
+
+    /// Who has left and not come back keeps what only it has.
+    fn part_with_who_left(&mut self) {
+        let has_left = |node: &usize| self.world.runs(*node) && self.world.engine(*node).has_left();
+        let left: Vec<usize> = (0..self.world.len()).filter(has_left).collect();
+        if !left.is_empty() {
+            self.world.put_on_edge(&left);
+            self.world.doubt(&left);
+        }
     }
 
     /// Backups are made, disks are set back to them, and copies are started.
@@ -558,6 +585,9 @@ impl Player {
 
     fn fault(&mut self) {
         let (node, other) = (self.node(), self.node());
+        if self.mode == Mode::Members && self.rng.random_ratio(1, 4) {
+            return self.belonging(node, other);
+        }
         match self.rng.random_range(0..31) {
             0 | 1 => self.world.set_link(node, other, LinkState::Cut),
             2 | 3 => self.world.set_link(node, other, LinkState::Silent),
@@ -602,7 +632,7 @@ impl Player {
             }
             22 => {
                 let isolated = self.rng.random();
-                self.world.call(node, |engine, now| engine.isolate(now, isolated));
+                self.world.call(node, |engine, now| engine.isolate(now, isolated || engine.has_left()));
             }
             23 | 24 => {
                 self.world.stats.count(Branch::OneWay);
@@ -624,6 +654,39 @@ impl Player {
                 self.world.call(node, |engine, now| engine.handle(now, Input::NetworkChanged));
             }
         }
+    }
+
+    /// Somebody leaves the space, joins it again, or is released.
+    fn belonging(&mut self, node: usize, other: usize) {
+        let has_left = self.world.runs(node) && self.world.engine(node).has_left();
+        match self.rng.random_range(0..4) {
+            0 | 1 if has_left => self.join_again(node),
+            0 if self.world.runs(node) => {
+                self.world.note(|_| format!("n{node} leaves"));
+                self.world.stats.count(Branch::Left);
+                self.world.call(node, |engine, now| engine.leave(now));
+                // It tells the others, if there is time.
+                let telling = self.rng.random_range(0..2_000);
+                self.world.run_for(telling);
+                self.world.call(node, |engine, now| engine.isolate(now, engine.has_left()));
+            }
+            2 | 3 => {
+                let peer = self.world.peer(other);
+                self.world.note(|_| format!("n{node} releases n{other}"));
+                self.world.is_releasing = true;
+                self.world.call(node, |engine, now| engine.release(now, peer));
+                self.world.is_releasing = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// A member that has left is started with a ticket of the space.
+    fn join_again(&mut self, node: usize) {
+        self.world.stats.count(Branch::Rejoined);
+        self.world.crash(node, true, 0);
+        self.world.join_again(node);
+        self.start(node);
     }
 
     /// Cuts the network in two.
@@ -684,6 +747,8 @@ impl Player {
             self.world.nodes[node].options.subscription = subscription;
         }
         self.world.start(node);
+        // Who has left is started offline.
+        self.world.call(node, |engine, now| engine.isolate(now, engine.has_left()));
     }
 
     /// Everything works again, except that gossip may stay as it is.
@@ -707,7 +772,11 @@ impl Player {
             if self.mode != Mode::Backups || node + 1 < self.world.len() || self.has_copied {
                 self.start_if_down(node);
             }
-            self.world.call(node, |engine, now| engine.isolate(now, false));
+            let may_join = self.world.runs(node) && self.world.engine(node).has_left();
+            if may_join && self.rng.random() {
+                self.join_again(node);
+            }
+            self.world.call(node, |engine, now| engine.isolate(now, engine.has_left()));
             // Who holds a part passes nothing else on.
             let peers =
                 (0..self.world.len()).filter(|_| self.mode == Mode::Parts).map(|node| self.world.peer(node));
@@ -741,7 +810,8 @@ impl Player {
             let waiting: usize = status.map(|status| status.pending).sum();
             // All agree by now, so nobody has what they wait for. It may be with those who are gone, or have been on a disk that was
             // set back.
-            let may_wait = self.mode == Mode::Liveness || self.world.stats().branch(Branch::SetBack) > 0;
+            let may_wait = matches!(self.mode, Mode::Liveness | Mode::Members)
+                || self.world.stats().branch(Branch::SetBack) > 0;
             if waiting > 0 && !may_wait {
                 self.world.violated(format!("{waiting} deltas still wait at n{node}"));
             }

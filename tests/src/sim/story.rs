@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use rand::RngExt as _;
 use tombolo_crdt::{Crdt, Replica, ReplicaId, Version};
 use tombolo_sync::engine::wire::Frame;
-use tombolo_sync::engine::{BatchId, Engine, Input, OpenError, REPLICA_RECORD, UpdateError};
+use tombolo_sync::engine::{BatchId, Engine, Input, LEFT_RECORD, OpenError, REPLICA_RECORD, UpdateError};
 use tombolo_sync::store::{MemoryStore, Store as _, Write};
 use tombolo_sync::testing::machinery::Drive;
 use tombolo_sync::{DocId, PeerId};
 
 use super::kind::{Kind, Op, Reading};
 use super::outcome::Branch;
-use super::world::{Sabotage, Sent, World};
+use super::world::{Sent, World};
 
 impl World {
     /// Introduces every node to every other, and waits until all are connected and agree.
@@ -186,7 +186,7 @@ impl World {
         fails: bool,
     ) -> bool {
         let author = self.author(node);
-        let (now, sabotage) = (self.now_at(node), self.sabotage);
+        let now = self.now_at(node);
         let Some(engine) = self.nodes[node].engine.as_mut() else { return false };
         let (before, directory) = (version(engine, doc), version(engine, DocId::DIRECTORY));
         let last = ops.last().cloned();
@@ -195,11 +195,6 @@ impl World {
         let after = version(engine, doc).get(author.0);
         if after > before.get(author.0) {
             let stamp = kind.stamp(engine, doc);
-            if sabotage == Some(Sabotage::ForgedRemoval)
-                && let Some(Op::Insert(field, element)) = ops.last()
-            {
-                let _ = kind.write(engine, now, doc, &[Op::Remove(field, element.clone())], false);
-            }
             self.ledger.note(doc, author, before, after, ops, stamp);
             self.stats.writes += 1;
         }
@@ -304,6 +299,16 @@ impl World {
         self.start(node);
     }
 
+    /// Has a node that is down belong to the space again when it is started, as with a ticket.
+    ///
+    /// # Panics
+    /// If its disk is full or refuses.
+    pub fn join_again(&mut self, node: usize) {
+        self.note(|_| format!("n{node} joins again"));
+        let joins = [Write::Delete { key: LEFT_RECORD.to_owned() }];
+        self.disk(node).store.commit(&joins).expect("it has room");
+    }
+
     fn begin_branch(&mut self, node: usize) {
         self.branches += 1;
         self.watched[node].branch = self.branches;
@@ -329,6 +334,10 @@ impl World {
     /// Has bytes arrive at a node as if another had sent them in their session.
     pub fn forge(&mut self, from: usize, to: usize, frame: Vec<u8>) {
         self.expect_set_back();
+        self.arrives(from, to, frame);
+    }
+
+    pub(super) fn arrives(&mut self, from: usize, to: usize, frame: Vec<u8>) {
         let Some(&session) = self.nodes[to].sessions.get(&from) else { return };
         let peer: PeerId = self.nodes[from].peer;
         self.call(to, |engine, now| engine.handle(now, Input::Frame { peer, session, frame }));

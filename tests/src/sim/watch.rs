@@ -1,8 +1,9 @@
 //! What a world does with what happens in it: it checks, counts, and makes mistakes if it is told to.
 
-use tombolo_crdt::{Delta, Limits, Opaque};
+use tombolo_crdt::{Delta, Limits, Opaque, Replica, ReplicaId};
+use tombolo_sync::DocId;
 use tombolo_sync::engine::Event;
-use tombolo_sync::engine::wire::{ContentKind, Frame};
+use tombolo_sync::engine::wire::{ContentKind, Frame, content_hash};
 use tombolo_sync::testing::machinery::Host;
 
 use super::outcome::Branch;
@@ -62,7 +63,17 @@ impl Host for World {
         self.perhaps_corrupted(node, other, frame)
     }
 
-    fn receives(&mut self, node: usize, _from: usize, frame: &[u8]) -> bool {
+    fn receives(&mut self, node: usize, from: usize, frame: &[u8]) -> bool {
+        if self.sabotage == Some(Sabotage::OneVersion)
+            && let Some(Frame::Content { doc, kind, part: 0, parts: 1, .. }) = Frame::decode(frame)
+            && matches!(kind, ContentKind::State | ContentKind::Beyond | ContentKind::BeyondNamed)
+            && let Some(bytes) = self.takes_news_for_removed(from, node, doc)
+        {
+            let (hash, kind) = (content_hash(&bytes), ContentKind::Delta);
+            let frame = Frame::Content { doc, hash, kind, part: 0, parts: 1, bytes }.encode();
+            self.arrives(from, node, frame);
+            return false;
+        }
         if self.sabotage == Some(Sabotage::EarlyVersion)
             && let Some(Frame::Content { doc, kind: ContentKind::State, part: 0, parts: 1, bytes, .. }) =
                 Frame::decode(frame)
@@ -80,6 +91,27 @@ impl Host for World {
 }
 
 impl World {
+    /// What one would send another of a document that takes all for removed that only the other has.
+    fn takes_news_for_removed(&self, from: usize, to: usize, doc: DocId) -> Option<Vec<u8>> {
+        let held = |node| {
+            let state = Delta::<Opaque>::decode_state(&self.encoded(node, doc)?, &Limits::trusted()).ok()?;
+            let mut replica = Replica::<Opaque>::new(ReplicaId::from_bytes([0xff; 16]));
+            replica.merge(state).ok()?;
+            Some(replica)
+        };
+        let (mut both, theirs) = (held(from)?, held(to)?);
+        let (known, base) = (both.version(), theirs.version());
+        both.merge(theirs.state()).ok()?;
+        let live = theirs.live_below(&base)?;
+        let (mut gone, mut first) = (Vec::new(), 0);
+        for (id, count) in base.iter() {
+            let news = first + known.get(id)..first + count;
+            gone.extend(live.iter().filter(|number| news.contains(number)).map(|&number| number..number + 1));
+            first += count;
+        }
+        (!gone.is_empty()).then_some(both.delta_beyond(&base, &gone)?.encode_body())
+    }
+
     /// A frame as it leaves the node, or with some of its bytes flipped.
     fn perhaps_corrupted(&mut self, node: usize, other: usize, frame: Vec<u8>) -> Vec<u8> {
         if self.corrupt == 0 || self.random((0, 999)) >= u64::from(self.corrupt) {

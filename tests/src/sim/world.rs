@@ -27,8 +27,9 @@ pub enum Sabotage {
     NoContent,
     /// Content does not arrive, and who should have it says that it has: a version is adopted early.
     EarlyVersion,
-    /// What somebody adds is taken out again at once, which nobody asked for.
-    ForgedRemoval,
+    /// Who answers one that is far behind takes what that has and it has not itself for removed, also where it is news to it. The API
+    /// of the types cannot say so.
+    OneVersion,
     /// The engine breaks a rule of the protocol.
     Engine(Mistake),
 }
@@ -102,6 +103,8 @@ pub struct World {
     pub(super) sabotage: Option<Sabotage>,
     /// Whether all that is written is in the ledger, so that it can be asked who had seen what.
     pub(super) follows_writes: bool,
+    /// Whether the application is releasing somebody, and not the engine.
+    pub(super) is_releasing: bool,
     /// Whether a broken rule is a panic.
     is_strict: bool,
 }
@@ -154,6 +157,7 @@ impl World {
             stats: Stats::default(),
             sabotage: None,
             follows_writes: false,
+            is_releasing: false,
             is_strict: true,
         };
         for node in 0..world.len() {

@@ -445,7 +445,9 @@ fn who_leaves_before_anybody_has_asked_is_not_waited_for_and_may_come_back() {
     world.start(2);
     world.run_for(3_000);
     assert!(world.engine(2).has_left());
-    world.call(2, |engine, now| engine.come_back(now));
+    world.crash(2, true, 0);
+    world.join_again(2);
+    world.start(2);
     world.run_for(3_000);
     assert_eq!(world.engine(0).membership(world.peer(2)), Some(Membership::Member));
 }
