@@ -145,14 +145,16 @@ fn frames() -> Seeds {
         (DocId::from_bytes([1; 16]), Secret::from_bytes([7; 32]), PeerId::from_bytes([3; 32]));
     let frames = [
         ("hello", Frame::Hello(fuzzing::hello(&secret, "fuzz", peer, [9; 32]))),
-        ("proof", Frame::Proof([5; 32])),
+        ("proof", Frame::Proof([5; 16])),
         ("refuse", Frame::Refuse(Refusal::Secret)),
         (
             "welcome",
             Frame::Welcome(Welcome {
                 replica: ReplicaId::from_bytes([1; 16]),
+                id: 0,
                 name: "ann".into(),
                 wall_millis: 1 << 40,
+                first: None,
                 names: vec![ReplicaId::from_bytes([1; 16])],
                 line: Line::default(),
                 asks: true,
@@ -162,10 +164,12 @@ fn frames() -> Seeds {
         (
             "met",
             Frame::Met {
-                replica: ReplicaId::from_bytes([2; 16]),
-                known: Some(Known { line: Line::default(), met: true }),
+                id: 0,
+                known: Some(Known::Line { line: Line::default(), met: true }),
             },
         ),
+        ("met_said", Frame::Met { id: 1, known: Some(Known::Said(3)) }),
+        ("line", Frame::Line { id: 0, line: Line::default(), asks: true }),
         ("beat", Frame::Beat { sent: 1_000, digest: [4; 32] }),
         ("echo", Frame::Echo { sent: 1_000 }),
         (
@@ -220,10 +224,13 @@ fn frames() -> Seeds {
         ("nothing", Frame::Nothing { doc }),
         (
             "peers",
-            Frame::Peers(vec![Contact {
-                peer,
-                addresses: vec!["/ip4/127.0.0.1/tcp/1".into(), String::new()],
-            }]),
+            Frame::Peers {
+                own: vec!["/ip4/127.0.0.1/tcp/2".into()],
+                others: vec![Contact {
+                    peer,
+                    addresses: vec!["/ip4/127.0.0.1/tcp/1".into(), String::new()],
+                }],
+            },
         ),
     ];
     frames.into_iter().map(|(name, frame)| (name.to_owned(), frame.encode())).collect()

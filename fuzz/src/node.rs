@@ -120,7 +120,7 @@ pub enum Step {
     /// It says hello as a member would, and proves itself.
     Join,
     /// It proves itself although it knows no secret: with a proof that we gave, or any.
-    Forge(u8, [u8; 32]),
+    Forge(u8, [u8; 16]),
     /// Any bytes as a frame.
     Raw(Vec<u8>),
     /// A frame that makes sense by itself.
@@ -156,7 +156,7 @@ pub enum Step {
 #[allow(missing_docs)]
 pub enum Word {
     Hello([u16; 2], u64, bool),
-    Proof([u8; 32]),
+    Proof([u8; 16]),
     Refuse(u8),
     Welcome(String, u64),
     Beat(u64, bool),
@@ -168,11 +168,12 @@ pub enum Word {
     Content(u8, u8, u32, u32, Vec<u8>),
     Got(u8, u32),
     Nothing(u8),
-    Peers(Vec<(u8, Vec<String>)>),
+    Peers(Vec<String>, Vec<(u8, Vec<String>)>),
     Sketch(u64, Vec<u8>),
     Differences(u64, Vec<(u8, Vec<(u8, u64)>)>, Vec<u64>),
     TooMany(u64),
     Met(bool, Option<u64>),
+    Line(bool, u64, bool),
     Tell(u8, Vec<(u8, u64)>),
     Alike(Vec<u8>, Option<bool>),
     States(Vec<(u8, bool)>),
@@ -263,7 +264,7 @@ struct Stage {
     /// Our hello of this session, and theirs if it was like a member's.
     hellos: (Option<Hello>, Option<Hello>),
     /// All proofs that we ever gave.
-    proofs: Vec<[u8; 32]>,
+    proofs: Vec<[u8; 16]>,
     /// All that ever came in, in bytes.
     came: usize,
     /// Whether content that hostile peers made may have been taken in.
@@ -408,8 +409,10 @@ impl Stage {
             }),
             Word::Welcome(name, wall_millis) => Frame::Welcome(Welcome {
                 replica: ReplicaId::from_bytes([9; 16]),
+                id: u32::from(wall_millis.is_multiple_of(5)),
                 name: name.clone(),
                 wall_millis: *wall_millis,
+                first: wall_millis.is_multiple_of(3).then_some(ReplicaId::from_bytes([1; 16])),
                 names: vec![ReplicaId::from_bytes([1; 16]), ReplicaId::from_bytes([9; 16])],
                 line: line(*wall_millis),
                 asks: name.len().is_multiple_of(2),
@@ -421,8 +424,16 @@ impl Stage {
                     .collect(),
             }),
             Word::Met(ours, of) => Frame::Met {
-                replica: if *ours { self.us.engine.replica() } else { ReplicaId::from_bytes([9; 16]) },
-                known: of.map(|of| Known { line: line(of), met: of.is_multiple_of(2) }),
+                id: u32::from(!*ours),
+                known: of.map(|of| match of % 3 {
+                    0 => Known::Said(of),
+                    kind => Known::Line { line: line(of), met: kind == 1 },
+                }),
+            },
+            Word::Line(theirs, of, asks) => Frame::Line {
+                id: u32::from(!*theirs),
+                line: line(*of),
+                asks: *asks,
             },
             Word::Beat(sent, right) => {
                 let digest = if *right { self.us.engine.digest() } else { [1; 32] };
@@ -514,12 +525,12 @@ impl Stage {
                     .collect(),
             },
             Word::Diverged(doc) => Frame::Diverged { doc: self.doc(*doc) },
-            Word::Peers(contacts) => {
+            Word::Peers(own, contacts) => {
                 let contact = |(peer, addresses): &(u8, Vec<String>)| Contact {
                     peer: Self::peer(*peer),
                     addresses: addresses.clone(),
                 };
-                Frame::Peers(contacts.iter().map(contact).collect())
+                Frame::Peers { own: own.clone(), others: contacts.iter().map(contact).collect() }
             }
         };
         self.frame(frame.encode());

@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The kinds of frames by name, in the order of [`kind`].
-const KINDS: [&str; 25] = [
+const KINDS: [&str; 26] = [
     "hello",
     "proof",
     "refuse",
@@ -35,6 +35,7 @@ const KINDS: [&str; 25] = [
     "wanted",
     "ask acknowledged",
     "acknowledged",
+    "line",
 ];
 
 /// Where a frame's kind stands in [`KINDS`].
@@ -56,7 +57,7 @@ fn kind(frame: &Frame) -> usize {
         Frame::Content { .. } => 13,
         Frame::Got { .. } => 14,
         Frame::Nothing { .. } => 15,
-        Frame::Peers(_) => 16,
+        Frame::Peers { .. } => 16,
         Frame::Tell { .. } => 17,
         Frame::Alike { .. } => 18,
         Frame::States(_) => 19,
@@ -65,6 +66,7 @@ fn kind(frame: &Frame) -> usize {
         Frame::Wanted { .. } => 22,
         Frame::AskAcknowledged { .. } => 23,
         Frame::Acknowledged { .. } => 24,
+        Frame::Line { .. } => 25,
     }
 }
 

@@ -15,8 +15,9 @@ use crate::{DocId, PeerId};
 
 /// The protocol this program speaks, and the oldest it still understands. In protocol 1 nothing was compressed, and
 /// replica ids had no numbers; in 2 who was far behind was sent whole states; in 3 lengths of contents were told one by one;
-/// in 4 contents one after the other; in 5 ids were told as lists of numbers; in 6 times stood before each content that has one.
-pub const PROTOCOL: u16 = 7;
+/// in 4 contents one after the other; in 5 ids were told as lists of numbers; in 6 times stood before each content that has one; in 7
+/// frames had their names in full, and a greeting told ids and lines twice.
+pub const PROTOCOL: u16 = 8;
 /// Among the features of a [`Hello`]: `Tell` is understood.
 pub const TELLS: u64 = 1;
 /// Among the features of a [`Hello`]: `Alike`, `States` and `Diverged` are understood, and `Beyond` as content.
@@ -49,25 +50,39 @@ pub fn content_hash(bytes: &[u8]) -> Hash {
 /// Names what a [`Frame::Pull`] asks.
 pub(crate) type Question = [u8; 8];
 
-/// One message of a session.
+/// One message of a session. A letter tells which, but for what programs of other protocols must understand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Frame {
     /// The first word of both sides.
     Hello(Hello),
-    /// "I know the secret": a keyed hash over both hellos.
-    Proof([u8; 32]),
+    /// "I know the secret": half of a keyed hash over both hellos.
+    #[serde(rename = "P")]
+    Proof([u8; 16]),
     /// The last word: why the session ends.
     Refuse(Refusal),
     /// The first word between proved peers.
+    #[serde(rename = "W")]
     Welcome(Welcome),
-    /// The answer to `Welcome`: what I know of who goes by your replica id.
+    /// The answer to `Welcome` and `Line`: what I know of who goes by your replica id.
+    #[serde(rename = "M")]
     Met {
-        /// The id.
-        replica: ReplicaId,
+        /// The number of the id.
+        id: u32,
         /// `None` if I have never heard of it.
         known: Option<Known>,
     },
+    /// The line that `Welcome` told is longer by now, under the same id.
+    #[serde(rename = "L")]
+    Line {
+        /// The number of the id.
+        id: u32,
+        /// As there, without the marks that were told in this session.
+        line: Line,
+        /// As there.
+        asks: bool,
+    },
     /// Still here. Answered with `Echo`, and with what follows from the digest.
+    #[serde(rename = "B")]
     Beat {
         /// The sender's own time, echoed for measuring the round trip.
         sent: u64,
@@ -75,13 +90,16 @@ pub enum Frame {
         digest: Digest,
     },
     /// The answer to `Beat`.
+    #[serde(rename = "E")]
     Echo {
         /// As it stood in the beat.
         sent: u64,
     },
     /// What I hold durably, of these documents.
+    #[serde(rename = "V")]
     Versions {
         /// The documents.
+        #[serde(with = "entries")]
         entries: Vec<(DocId, Version)>,
         /// Whether these are the first documents of all that I hold: forget what you believed before.
         first: bool,
@@ -89,8 +107,10 @@ pub enum Frame {
         last: bool,
     },
     /// Your digest is not what I believe: tell me your versions.
+    #[serde(rename = "A")]
     Ask,
     /// As `Ask`, but only of the documents of which we hold different versions: these are cells of what I hold (`sketch`).
+    #[serde(rename = "S")]
     Sketch {
         /// The key of the hashes.
         key: [u64; 2],
@@ -99,20 +119,24 @@ pub enum Frame {
         cells: Vec<u8>,
     },
     /// The answer to `Sketch`: what I hold of the documents in which we differ. More of them may follow as `Versions`.
+    #[serde(rename = "D")]
     Differences {
         /// The key of the sketch.
         key: [u64; 2],
         /// What I hold.
+        #[serde(with = "entries")]
         entries: Vec<(DocId, Version)>,
         /// The hashes of what you hold and I do not, or in another version.
         gone: Vec<u64>,
     },
     /// The answer to `Sketch` if the differences are more than its cells give away.
+    #[serde(rename = "T")]
     TooMany {
         /// The key of the sketch.
         key: [u64; 2],
     },
     /// Send me what I lack of this document.
+    #[serde(rename = "p")]
     Pull {
         /// The document.
         doc: DocId,
@@ -124,6 +148,7 @@ pub enum Frame {
         alive: Option<Alive>,
     },
     /// The answer to `Pull`, whole or in parts: what you lack.
+    #[serde(rename = "C")]
     Content {
         /// The document.
         doc: DocId,
@@ -140,6 +165,7 @@ pub enum Frame {
         bytes: Vec<u8>,
     },
     /// The answer to `Content` of some size, wanted or not: send more.
+    #[serde(rename = "G")]
     Got {
         /// The document.
         doc: DocId,
@@ -149,13 +175,21 @@ pub enum Frame {
         part: u32,
     },
     /// The answer to `Pull` when there is nothing to send.
+    #[serde(rename = "N")]
     Nothing {
         /// The document.
         doc: DocId,
     },
-    /// Where others can be reached.
-    Peers(Vec<Contact>),
+    /// Where somebody can be reached.
+    #[serde(rename = "a")]
+    Peers {
+        /// The sender itself.
+        own: Vec<String>,
+        /// Others.
+        others: Vec<Contact>,
+    },
     /// Say so in `Versions` as soon as you hold this durably: somebody waits for it. Only to who understands [`TELLS`].
+    #[serde(rename = "t")]
     Tell {
         /// The document.
         doc: DocId,
@@ -164,6 +198,7 @@ pub enum Frame {
     },
     /// What I hold of all documents but a few, to be compared with what you hold in the same versions (`compare`). Only to who
     /// understands [`COMPARES`].
+    #[serde(rename = "l")]
     Alike {
         /// Not of these, at most 256.
         but: Vec<DocId>,
@@ -175,19 +210,23 @@ pub enum Frame {
         asks: bool,
     },
     /// The same of some documents, at most 256: each with hashes of its version and its state.
+    #[serde(rename = "s")]
     States(Vec<(DocId, Hash, Hash)>),
     /// I hold something else of this document than you under the same names of events: I give you nothing of it, and take nothing.
     /// Only to who understands [`COMPARES`].
+    #[serde(rename = "d")]
     Diverged {
         /// The document.
         doc: DocId,
     },
     /// What have other members acknowledged of these documents, at most 64? Only to who understands `PASSES_ON`.
+    #[serde(rename = "k")]
     AskAcknowledged {
         /// The documents.
         docs: Vec<DocId>,
     },
     /// The answer to `AskAcknowledged`.
+    #[serde(rename = "K")]
     Acknowledged {
         /// What I know of who belongs to the space.
         members: Version,
@@ -197,6 +236,7 @@ pub enum Frame {
         documents: Vec<(DocId, Holders)>,
     },
     /// Which documents I want. Only to who understands [`SUBSCRIBES`].
+    #[serde(rename = "w")]
     Wants {
         /// Ascending within a session: what comes late does not count.
         number: u64,
@@ -206,6 +246,7 @@ pub enum Frame {
         keeps: Vec<String>,
     },
     /// The answer to `Wants`.
+    #[serde(rename = "x")]
     Wanted {
         /// Its number.
         number: u64,
@@ -232,12 +273,15 @@ pub struct Hello {
 pub struct Welcome {
     /// The sender's incarnation.
     pub replica: ReplicaId,
+    /// How many others it has gone by in this session: the number of this one.
+    pub id: u32,
     /// What its user calls it.
     pub name: String,
     /// Its wall time, in milliseconds since the Unix epoch.
     pub wall_millis: u64,
-    /// What the sender calls by numbers in [`ContentKind::Named`]: at most [`MAX_NAMES`] replica ids, the same whenever
-    /// it says so again in this session.
+    /// What the sender calls by the number 0 in [`ContentKind::Named`], if that is not `replica`: it went by another id before.
+    pub first: Option<ReplicaId>,
+    /// What it calls by the numbers after that: fewer than [`MAX_NAMES`] replica ids. The same whenever it says so again in this session.
     pub names: Vec<ReplicaId>,
     /// The marks the sender's store has left under `replica`, as far as they are durable and what was written under them may be seen.
     pub line: Line,
@@ -250,11 +294,18 @@ pub struct Welcome {
 
 /// What one knows of another that goes by some replica id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// Its line.
-    pub line: Line,
-    /// Whether it told so itself; others may have.
-    pub met: bool,
+pub enum Known {
+    /// What it has just said of itself: so many marks.
+    #[serde(rename = "s")]
+    Said(u64),
+    /// Something else.
+    #[serde(rename = "l")]
+    Line {
+        /// Its line.
+        line: Line,
+        /// Whether it told so itself; others may have.
+        met: bool,
+    },
 }
 
 /// Of how many of its former ids a store tells the line.
@@ -294,19 +345,26 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContentKind {
     /// The body of a delta.
+    #[serde(rename = "D")]
     Delta,
     /// A whole state, in its envelope.
+    #[serde(rename = "S")]
     State,
     /// The body of a delta, with replica ids as the sender numbered them in its [`Welcome`].
+    #[serde(rename = "N")]
     Named,
     /// Not content yet: what was removed since is forgotten, so tell what of it is alive with you ([`Behind`](super::behind::Behind)).
+    #[serde(rename = "B")]
     Behind,
     /// A piece of a large state ([`Piece`](super::staging::Piece)).
+    #[serde(rename = "P")]
     Piece,
     /// What who was [`Behind`](Self::Behind) lacks: the name of the question, 8 bytes, the fingerprint of what both have alive of the
     /// base, 16 bytes, then the body of a delta. Only to who understands [`COMPARES`].
+    #[serde(rename = "Y")]
     Beyond,
     /// The same of a delta as in [`Named`](Self::Named).
+    #[serde(rename = "n")]
     BeyondNamed,
 }
 
@@ -314,10 +372,13 @@ pub enum ContentKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Alive {
     /// The lengths of their runs, and of the gaps between them (`runs`).
+    #[serde(rename = "R")]
     Runs(#[serde(with = "bytes")] Vec<u8>),
     /// Sums of their powers (`powers`).
+    #[serde(rename = "S")]
     Sums(#[serde(with = "bytes")] Vec<u8>),
     /// The first cells of their sketch (`sketch`).
+    #[serde(rename = "C")]
     Cells {
         /// The key of the sketch.
         key: [u64; 2],
@@ -326,8 +387,10 @@ pub enum Alive {
         cells: Vec<u8>,
     },
     /// More than a frame holds: send the state.
+    #[serde(rename = "U")]
     Unsaid,
     /// After [`ContentKind::Piece`]: all below this number is here as you had it. Send what follows, at last what came since.
+    #[serde(rename = "G")]
     Staged(u64),
 }
 
@@ -380,6 +443,59 @@ pub(super) fn written(said: &impl Serialize) -> Vec<u8> {
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_bytes(BytesMode::ForceAll);
     said.serialize(&mut serializer).expect("it consists of what MessagePack can say");
     bytes
+}
+
+/// Versions of documents, with each replica id told once: they have the same authors mostly.
+mod entries {
+    use std::collections::BTreeMap;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use tombolo_crdt::{ReplicaId, Version};
+
+    use crate::DocId;
+
+    /// How many counters there are at most in a frame: more than are written. One takes two bytes, and some fifty in memory.
+    const MOST: usize = 1 << 16;
+
+    /// The ids, and by document how far each is known, by its place among them.
+    type Told = (Vec<ReplicaId>, Vec<(DocId, Vec<(u32, u64)>)>);
+
+    pub(super) fn serialize<S: Serializer>(
+        entries: &[(DocId, Version)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let (mut ids, mut places) = (Vec::new(), BTreeMap::new());
+        let mut place = |id| {
+            *places.entry(id).or_insert_with(|| {
+                ids.push(id);
+                ids.len() as u32 - 1
+            })
+        };
+        let told = |(doc, version): &(DocId, Version)| {
+            (*doc, version.iter().map(|(id, last)| (place(id), last)).collect())
+        };
+        let told: Vec<(DocId, Vec<(u32, u64)>)> = entries.iter().map(told).collect();
+        (ids, told).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(DocId, Version)>, D::Error> {
+        let (ids, told) = Told::deserialize(deserializer)?;
+        if told.iter().map(|(_, counters)| counters.len()).sum::<usize>() > MOST {
+            return Err(D::Error::custom("more counters than a frame may have"));
+        }
+        let counter = |(place, last): (u32, u64)| {
+            let id =
+                ids.get(place as usize).ok_or_else(|| D::Error::custom("a replica id that was not told"))?;
+            Ok((*id, last))
+        };
+        let entry = |(doc, counters): (DocId, Vec<(u32, u64)>)| {
+            Ok((doc, counters.into_iter().map(counter).collect::<Result<Version, _>>()?))
+        };
+        told.into_iter().map(entry).collect()
+    }
 }
 
 /// Byte strings as byte strings, not as arrays of numbers.

@@ -14,7 +14,9 @@ use tombolo_crdt::{ReplicaId, SessionNames};
 use super::Engine;
 use super::effect::Event;
 use super::frame::{Frame, Hello, Known, MAX_FORMER, MAX_NAMES, Refusal, Welcome};
+use super::line::Line;
 use super::peer::{Peer, Phase};
+use super::session::BEAT;
 use crate::{DocId, PeerId};
 
 /// A space with at most this many documents has its versions told right at the start of a session. Of a larger one the digest is,
@@ -50,7 +52,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn heard_proof(&mut self, peer: PeerId, proof: &[u8; 32]) {
+    pub(super) fn heard_proof(&mut self, peer: PeerId, proof: &[u8; 16]) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         // A proof without a hello has overtaken it, and will be said again.
         let Some(theirs) = &known.theirs else { return };
@@ -58,7 +60,7 @@ impl Engine {
             return self.refuse(peer, Refusal::Secret);
         }
         known.phase = Phase::Ready(Box::default());
-        known.next_word = self.now.millis;
+        known.next_word = self.now.millis + BEAT;
         let address = known.address.clone();
         tracing::debug!(%peer, "proved");
         let mut news = self.book.proved(peer);
@@ -99,37 +101,61 @@ impl Engine {
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         let asks = ready.answered != Some(self.config.replica);
         let names = ready.told.get_or_insert_with(|| Arc::new(self.durable.names(self.config.replica)));
+        let us = self.config.replica;
+        let line = self.lines.own();
+        let id = ready.introduced.map_or(0, |(of, id, _)| if of == us { id } else { id.saturating_add(1) });
+        ready.introduced = Some((us, id, line.end()));
+        let (first, names) = names.ids().split_first().expect("it begins with who we were then");
         let welcome = Welcome {
-            replica: self.config.replica,
+            replica: us,
+            id,
             name: self.config.name.clone(),
             wall_millis: self.now.wall_millis,
-            names: names.ids().to_vec(),
-            line: self.lines.own(),
+            first: Some(*first).filter(|first| *first != us),
+            names: names.to_vec(),
+            line,
             asks,
             former: self.lines.former().to_vec(),
         };
         self.send(peer, &Frame::Welcome(welcome));
     }
 
+    /// Tells our line again, which has become another.
+    pub(super) fn tell_line_to(&mut self, peer: PeerId) {
+        let us = self.config.replica;
+        let line = self.lines.own();
+        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
+        let asks = ready.answered != Some(us);
+        match &mut ready.introduced {
+            Some((of, id, told)) if *of == us => {
+                let after = std::mem::replace(told, line.end());
+                let frame = Frame::Line { id: *id, line: line.after(after), asks };
+                self.send(peer, &frame);
+            }
+            _ => self.introduce_ourselves(peer),
+        }
+    }
+
     pub(super) fn heard_welcome(&mut self, peer: PeerId, welcome: Welcome) {
         let ours = i64::try_from(self.now.wall_millis).unwrap_or(i64::MAX);
         let theirs = i64::try_from(welcome.wall_millis).unwrap_or(i64::MAX);
         let lines = welcome.former.iter().map(|(_, line)| line);
-        let is_sane = lines.chain([&welcome.line]).all(super::line::Line::is_sane);
-        if welcome.names.len() > MAX_NAMES || welcome.former.len() > MAX_FORMER || !is_sane {
+        let is_sane = lines.chain([&welcome.line]).all(Line::is_sane);
+        if welcome.names.len() >= MAX_NAMES || welcome.former.len() > MAX_FORMER || !is_sane {
             return self.refuse(peer, Refusal::Malformed);
         }
-        let goes_on = self.judge_line(peer, welcome.replica, welcome.line);
-        if welcome.asks {
-            let known = self.lines.of(peer, welcome.replica);
-            self.send(peer, &Frame::Met { replica: welcome.replica, known });
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+            ready.said = (welcome.id, welcome.line.clone());
         }
-        if !goes_on {
+        if !self.judge_and_answer(peer, welcome.replica, welcome.line, welcome.asks) {
             return;
         }
         self.heard_former(welcome.former);
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
-        ready.names.get_or_insert_with(|| Arc::new(SessionNames::new(welcome.names)));
+        let first = welcome.first.unwrap_or(welcome.replica);
+        ready
+            .names
+            .get_or_insert_with(|| Arc::new(SessionNames::new([first].into_iter().chain(welcome.names))));
         let was_introduced = ready.replica.replace(welcome.replica).is_some();
         // What it told before it said who it is.
         let told: Vec<DocId> =
@@ -146,14 +172,47 @@ impl Engine {
         self.event(Event::Progress);
     }
 
+    /// A peer's line has become another.
+    pub(super) fn heard_line(&mut self, peer: PeerId, id: u32, line: &Line, asks: bool) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
+        // Who has not introduced itself as that does so again, with its line.
+        let Some(replica) = ready.replica.filter(|_| ready.said.0 == id) else { return };
+        let Some(line) = ready.said.1.with(line) else {
+            return self.refuse(peer, Refusal::Malformed);
+        };
+        ready.said.1 = line.clone();
+        if self.judge_and_answer(peer, replica, line, asks) {
+            self.perhaps_seen(peer);
+            self.event(Event::Progress);
+        }
+    }
+
+    /// Judges what a peer says of its line, and says what we know of that, if it asks. Says whether to go on.
+    fn judge_and_answer(&mut self, peer: PeerId, replica: ReplicaId, line: Line, asks: bool) -> bool {
+        let goes_on = self.judge_line(peer, replica, line);
+        let ready = self.peers.get(&peer).and_then(Peer::ready).filter(|_| asks);
+        if let Some((id, said)) = ready.map(|ready| &ready.said) {
+            let known = match self.lines.of(peer, replica) {
+                Some(Known::Line { line, met: true }) if line == *said => Some(Known::Said(said.end())),
+                known => known,
+            };
+            let met = Frame::Met { id: *id, known };
+            self.send(peer, &met);
+        }
+        goes_on
+    }
+
     /// A peer says what it knows of us.
-    pub(super) fn met(&mut self, peer: PeerId, replica: ReplicaId, known: Option<&Known>) {
-        if known.is_some_and(|known| !known.line.is_sane()) {
+    pub(super) fn met(&mut self, peer: PeerId, id: u32, known: Option<&Known>) {
+        if matches!(known, Some(Known::Line { line, .. }) if !line.is_sane()) {
             return self.refuse(peer, Refusal::Malformed);
         }
-        if replica != self.us.replica {
+        let introduced = self.peers.get(&peer).and_then(|peer| peer.ready()?.introduced);
+        let Some((replica, ..)) =
+            introduced.filter(|introduced| (introduced.0, introduced.1) == (self.us.replica, id))
+        else {
             return;
-        }
+        };
         if let Some(known) = known {
             self.judged(peer, known);
         }

@@ -43,17 +43,22 @@ impl Credentials {
     }
 
     /// Our proof towards `peer`.
-    pub(crate) fn proof(&self, ours: &Hello, peer: PeerId, theirs: &Hello) -> [u8; 32] {
+    pub(crate) fn proof(&self, ours: &Hello, peer: PeerId, theirs: &Hello) -> [u8; 16] {
         self.mac(self.peer, ours, peer, theirs)
     }
 
     /// Whether `proof` is the one that `peer` must give.
-    pub(crate) fn verify(&self, proof: &[u8; 32], ours: &Hello, peer: PeerId, theirs: &Hello) -> bool {
+    pub(crate) fn verify(&self, proof: &[u8; 16], ours: &Hello, peer: PeerId, theirs: &Hello) -> bool {
+        let whole = |half: &[u8; 16]| {
+            let mut whole = [0; 32];
+            whole[..16].copy_from_slice(half);
+            blake3::Hash::from_bytes(whole)
+        };
         // Comparing `blake3::Hash`es takes the same time wherever they differ.
-        blake3::Hash::from_bytes(self.mac(peer, theirs, self.peer, ours)) == blake3::Hash::from_bytes(*proof)
+        whole(&self.mac(peer, theirs, self.peer, ours)) == whole(proof)
     }
 
-    fn mac(&self, prover: PeerId, proving: &Hello, verifier: PeerId, verifying: &Hello) -> [u8; 32] {
+    fn mac(&self, prover: PeerId, proving: &Hello, verifier: PeerId, verifying: &Hello) -> [u8; 16] {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         for (peer, hello) in [(prover, proving), (verifier, verifying)] {
             hasher.update(peer.as_bytes());
@@ -61,7 +66,9 @@ impl Credentials {
             hasher.update(&(hello.len() as u64).to_be_bytes());
             hasher.update(&hello);
         }
-        *hasher.finalize().as_bytes()
+        let mut half = [0; 16];
+        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        half
     }
 }
 

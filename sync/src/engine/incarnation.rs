@@ -143,7 +143,7 @@ impl Lines {
             Some(heard) => (heard, false),
             None => (met?, true),
         };
-        Some(Known { line: line.clone(), met })
+        Some(Known::Line { line: line.clone(), met })
     }
 
     /// The ids under which we wrote before.
@@ -327,7 +327,7 @@ impl Engine {
     fn tell_line(&mut self) {
         self.lines.told = self.lines.own.told(self.lines.seen);
         for peer in self.ready_peers() {
-            self.introduce_ourselves(peer);
+            self.tell_line_to(peer);
         }
     }
 
@@ -395,14 +395,25 @@ impl Engine {
 
     /// A peer says what it knows of our line.
     pub(super) fn judged(&mut self, peer: PeerId, known: &Known) {
-        let common = self.lines.own.common(&known.line);
+        let (line, met) = match known {
+            // SUBTLE: not what we would say now: it may not have heard that yet.
+            Known::Said(end) => {
+                let knows = self.lines.told.end().min(*end);
+                if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+                    ready.knows = knows;
+                }
+                return;
+            }
+            Known::Line { line, met } => (line, *met),
+        };
+        let common = self.lines.own.common(line);
         if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
             ready.knows = common;
         }
-        match self.lines.own.relation_to(&known.line) {
+        match self.lines.own.relation_to(line) {
             Relation::Same | Relation::Ahead => {}
             Relation::Behind if !self.lines.may_have_forked() => self.overtaken(peer, false),
-            Relation::Behind | Relation::Forked => self.forked(peer, common, known.met),
+            Relation::Behind | Relation::Forked => self.forked(peer, common, met),
         }
     }
 

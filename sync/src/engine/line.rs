@@ -67,6 +67,24 @@ impl Line {
         told
     }
 
+    /// The marks after so many.
+    pub(crate) fn after(&self, count: u64) -> Self {
+        let marks = self.marks.iter().filter(|(number, _)| *number >= count);
+        Self { end: self.end, marks: marks.copied().collect() }
+    }
+
+    /// What was told, and what is told [after](Self::after) it, which may come twice, or late; `None` if no store tells that.
+    pub(crate) fn with(&self, more: &Self) -> Option<Self> {
+        if !more.is_sane() {
+            return None;
+        }
+        let mut line = self.clone();
+        line.marks.extend(more.marks.iter().filter(|(number, _)| *number >= self.end));
+        line.end = self.end.max(more.end);
+        line.thin(TOLD);
+        line.is_sane().then_some(line)
+    }
+
     /// Whether it is one that a store can tell; others come from those who want harm.
     pub(crate) fn is_sane(&self) -> bool {
         self.marks.len() <= MOST && self.is_line()
@@ -184,6 +202,23 @@ mod tests {
                 assert_eq!(line(0..first).relation_to(&back), Relation::Same);
             }
         }
+    }
+
+    #[test]
+    fn what_is_told_of_a_line_afterwards_makes_it_what_is_told_at_once() {
+        for (first, more) in [(0, 1), (1, 1), (10, 0), (30, 5), (100, 70), (1_000, 3)] {
+            let all = line(0..first + more);
+            let (told, at_once) = (all.told(u64::from(first)), all.told(all.end));
+            let after = at_once.after(u64::from(first));
+            assert!(after.marks.len() as u32 <= more);
+            let with = told.with(&after).unwrap();
+            assert_eq!(with, at_once, "{first} {more}");
+            // Twice, and late.
+            assert_eq!(with.with(&after), Some(with.clone()));
+            assert_eq!(with.with(&told), Some(with.clone()));
+        }
+        let nonsense = Line { end: 2, marks: vec![(7, [0; 8])] };
+        assert_eq!(line(0..1).with(&nonsense), None);
     }
 
     #[test]

@@ -13,23 +13,21 @@ const MAX_OWN_ADDRESSES: usize = 8;
 
 impl Engine {
     /// Where we can be reached ourselves.
-    fn own_contact(&self) -> Option<Contact> {
-        let addresses: Vec<String> = self.listening.iter().take(MAX_OWN_ADDRESSES).cloned().collect();
-        (!addresses.is_empty()).then_some(Contact { peer: self.config.peer, addresses })
+    fn own_addresses(&self) -> Vec<String> {
+        self.listening.iter().take(MAX_OWN_ADDRESSES).cloned().collect()
     }
 
     /// Tells a peer where we and others can be reached.
     pub(super) fn send_contacts(&mut self, peer: PeerId) {
         let others = self.book.contacts().filter(|contact| contact.peer != peer);
-        let contacts: Vec<Contact> =
-            self.own_contact().into_iter().chain(others).take(MAX_CONTACTS).collect();
-        self.send(peer, &Frame::Peers(contacts));
+        let frame = Frame::Peers { own: self.own_addresses(), others: others.take(MAX_CONTACTS).collect() };
+        self.send(peer, &frame);
     }
 
     /// Tells the others where a peer can be reached.
     pub(super) fn introduce(&mut self, peer: PeerId) {
         let Some(contact) = self.book.contact(peer) else { return };
-        let frame = Frame::Peers(vec![contact]);
+        let frame = Frame::Peers { own: Vec::new(), others: vec![contact] };
         for other in self.ready_peers() {
             if other != peer {
                 self.send(other, &frame);
@@ -37,9 +35,12 @@ impl Engine {
         }
     }
 
-    /// A peer told us where somebody can be reached.
-    pub(super) fn heard_of(&mut self, from: PeerId, contacts: Vec<Contact>) {
-        for Contact { peer, addresses } in contacts.into_iter().take(MAX_CONTACTS) {
+    /// A peer told us where it and others can be reached.
+    pub(super) fn heard_of(&mut self, from: PeerId, own: &[String], others: Vec<Contact>) {
+        if !own.is_empty() {
+            self.learn(Some(from), own, Source::FirstHand);
+        }
+        for Contact { peer, addresses } in others.into_iter().take(MAX_CONTACTS) {
             let source = if peer == from { Source::FirstHand } else { Source::Hearsay };
             self.learn(Some(peer), &addresses, source);
         }
@@ -64,8 +65,9 @@ impl Engine {
             return;
         }
         self.listening = addresses;
-        if let Some(contact) = self.own_contact() {
-            let frame = Frame::Peers(vec![contact]);
+        let own = self.own_addresses();
+        if !own.is_empty() {
+            let frame = Frame::Peers { own, others: Vec::new() };
             for peer in self.ready_peers() {
                 self.send(peer, &frame);
             }

@@ -7,6 +7,7 @@ use tombolo_crdt::{ReplicaId, SessionNames, Version};
 use super::compare::Comparing;
 use super::effect::{SessionId, Transport};
 use super::frame::{COMPARES, Hello};
+use super::line::Line;
 use super::part::Wants;
 use super::serve::Serving;
 use super::sketch::Key;
@@ -49,6 +50,10 @@ pub(crate) enum Phase {
 pub(crate) struct Ready {
     /// `None` until it has introduced itself.
     pub(crate) replica: Option<ReplicaId>,
+    /// Under which id we have introduced ourselves last, its number, and how many marks of our line we have told.
+    pub(crate) introduced: Option<(ReplicaId, u32, u64)>,
+    /// The number of the id by which it goes, and the line that it has told.
+    pub(crate) said: (u32, Line),
     /// Under which id of ours it has said what it knows of us.
     pub(crate) answered: Option<ReplicaId>,
     /// How many of the marks of our line it knows.

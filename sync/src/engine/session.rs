@@ -12,7 +12,7 @@ use crate::{DocId, PeerId};
 pub(crate) const REFUSED: &str = "refused";
 
 /// How often we say that we are still here, in milliseconds.
-const BEAT: u64 = 1_000;
+pub(super) const BEAT: u64 = 1_000;
 /// After so long without a word from a peer its connection is taken for dead: two beats missed and a half.
 const SILENCE: u64 = 3_500;
 /// How long a peer may take to prove itself.
@@ -148,7 +148,8 @@ impl Engine {
             // Greeted already.
             Frame::Hello(_) | Frame::Proof(_) | Frame::Refuse(_) => {}
             Frame::Welcome(welcome) => self.heard_welcome(peer, welcome),
-            Frame::Met { replica, known } => self.met(peer, replica, known.as_ref()),
+            Frame::Met { id, known } => self.met(peer, id, known.as_ref()),
+            Frame::Line { id, line, asks } => self.heard_line(peer, id, &line, asks),
             Frame::Beat { sent, digest } => self.beat(peer, sent, &digest),
             Frame::Echo { sent } => {
                 let now = self.now.millis;
@@ -172,7 +173,7 @@ impl Engine {
             }
             Frame::Got { doc, hash, part } => self.got(peer, doc, &hash, part),
             Frame::Nothing { doc } => self.nothing(peer, doc),
-            Frame::Peers(contacts) => self.heard_of(peer, contacts),
+            Frame::Peers { own, others } => self.heard_of(peer, &own, others),
             Frame::Tell { doc, version } => self.asked_to_tell(peer, doc, version),
             Frame::Alike { but, versions, states, asks } => {
                 self.heard_alike(peer, but, (&versions, &states), asks);
@@ -282,6 +283,7 @@ fn about(frame: &Frame) -> Option<Option<Vec<DocId>>> {
         | Frame::Differences { .. }
         | Frame::Beat { .. }
         | Frame::Met { .. }
+        | Frame::Line { .. }
         | Frame::Welcome(_) => Some(None),
         _ => None,
     }

@@ -287,7 +287,9 @@ impl World {
                 }
             }
             Some(Frame::Welcome(welcome)) => {
-                self.watched[node].names.insert(to, SessionNames::new(welcome.names));
+                let first = welcome.first.unwrap_or(welcome.replica);
+                let names = SessionNames::new([first].into_iter().chain(welcome.names));
+                self.watched[node].names.insert(to, names);
             }
             Some(Frame::Pull { alive: Some(alive), .. }) => match alive {
                 Alive::Runs(_) => self.stats.count(Branch::Runs),

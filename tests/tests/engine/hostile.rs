@@ -196,19 +196,23 @@ fn who_says_again_and_again_that_a_store_was_set_back_costs_it_a_few_ids_and_a_s
     let line: Line = rmp_serde::from_slice(&rmp_serde::to_vec(&(1, [(0, [7_u8; 8])])).unwrap()).unwrap();
     let mut ids = std::collections::BTreeSet::from([world.engine(1).replica()]);
     for _ in 0..40 {
-        let ours = world.engine(1).replica();
         let welcome = tombolo_sync::engine::wire::Welcome {
             replica: ReplicaId::from_bytes([3; 16]),
+            id: 0,
             name: "liar".into(),
             wall_millis: 0,
+            first: None,
             names: Vec::new(),
             line: Line::default(),
             asks: true,
             former: Vec::new(),
         };
         world.forge_frame(2, 1, &Frame::Welcome(welcome));
-        let known = Some(Known { line: line.clone(), met: true });
-        world.forge_frame(2, 1, &Frame::Met { replica: ours, known });
+        // Whatever number the id has that it goes by now.
+        for id in 0..10 {
+            let known = Some(Known::Line { line: line.clone(), met: true });
+            world.forge_frame(2, 1, &Frame::Met { id, known });
+        }
         ids.insert(world.engine(1).replica());
         world.run_for(100);
     }
@@ -256,8 +260,10 @@ fn a_wall_clock_at_the_end_of_time_is_only_shown() {
     for wall_millis in [0, u64::MAX, 1 << 63] {
         let welcome = tombolo_sync::engine::wire::Welcome {
             replica: ReplicaId::from_bytes([3; 16]),
+            id: 0,
             name: "n\u{7}2".repeat(1_000),
             wall_millis,
+            first: None,
             names: vec![ReplicaId::from_bytes([3; 16]); 5],
             line: Line::default(),
             asks: false,
@@ -284,7 +290,7 @@ fn a_crowd_of_invented_peers_is_not_dialled_for_ever() {
                 addresses: vec![format!("/memory/{}", 50 + u32::from(number))],
             }
         });
-        world.forge_frame(2, 0, &Frame::Peers(contacts.collect()));
+        world.forge_frame(2, 0, &Frame::Peers { own: Vec::new(), others: contacts.collect() });
     }
     world.run_for(720_000);
     let before = world.trace.lines().len();

@@ -56,13 +56,16 @@ fn members_that_are_dead_and_slow_for_ever_do_not_keep_the_others_from_agreeing(
 #[test]
 fn members_that_leave_join_again_and_are_released_lose_nothing() {
     let mut stats = Stats::default();
-    for seed in 1..=OF_EACH_MODE {
+    let of_it = [Branch::Left, Branch::Rejoined, Branch::Released, Branch::Silent, Branch::Swept];
+    for seed in 1..=200 {
         let outcome = Schedule::new(seed).of_mode(Mode::Members).run();
         assert_eq!(outcome.violation, None, "replay: {}", outcome.replay());
         stats += outcome.stats;
+        if seed >= OF_EACH_MODE && of_it.iter().all(|branch| stats.branch(*branch) > 0) {
+            return;
+        }
     }
-    let of_it = [Branch::Left, Branch::Rejoined, Branch::Released, Branch::Silent, Branch::Swept];
-    assert_eq!(of_it.map(|branch| stats.branch(branch) == 0), [false; 5], "{stats}");
+    panic!("never seen by 200 schedules: {stats}");
 }
 
 #[test]

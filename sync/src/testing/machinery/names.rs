@@ -76,7 +76,7 @@ impl Names {
                 let doc = self.document(*doc);
                 format!("content of {doc}, {kind:?} part {part} of {parts}, {} bytes", bytes.len())
             }
-            Frame::Peers(contacts) => format!("{} contacts", contacts.len()),
+            Frame::Peers { own, others } => format!("{} addresses and {} contacts", own.len(), others.len()),
             other => format!("{other:?}"),
         }
     }
