@@ -38,6 +38,13 @@ pub(crate) struct Touched {
     came: SmallVec<[(LocalDot, u64); 2]>,
 }
 
+impl Touched {
+    /// Where those were that go, in their order.
+    pub(crate) fn gone(&self) -> &[Range<usize>] {
+        &self.gone
+    }
+}
+
 /// Elements that stand one behind the other under consecutive dots, and where the first is. The dots are the replica's: below a key there may be
 /// another sequence by now.
 #[derive(Clone, Copy, Debug)]

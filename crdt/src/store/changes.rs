@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Node};
 use crate::ordered::Order;
 use crate::placed::Row;
-use crate::text::Laid;
+use crate::text::{Laid, Lengths};
 
 /// What one delta changed. How serde writes the values see [`Plain`]: to be applied elsewhere they go by a binary format.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +102,32 @@ impl ItemSplice {
     }
 }
 
-/// A part of a text that was replaced.
+/// A part of a text that was replaced. Of those of one change each is counted in the text in which those before it are done, and they come in the order of the text.
+///
+/// What was deleted is not there any more to be measured. So it is told where it stood in each unit that a user interface may count in, to be
+/// replaced there as it is:
+///
+/// ```
+/// use tombolo_crdt::{Replica, ReplicaId, Text, What};
+///
+/// let mut ann = Replica::<Text>::new(ReplicaId::from_bytes([1; 16]));
+/// let _ = ann.update(|text| text.push("\u{1f426}\u{1f426} fly over the sea."));
+/// let mut bob = ann.fork(ReplicaId::from_bytes([2; 16]));
+/// // Bob's text is shown by something that counts UTF-16 units.
+/// let mut shown: Vec<u16> = bob.to_string().encode_utf16().collect();
+/// // At the same time:
+/// let (_, delta) = ann.try_update(|text| text.replace(1..6, "\u{1f41f} swims")).unwrap();
+/// let (_, _, own) = bob.try_update_changes(|text| text.delete(10..18)).unwrap();
+/// let (_, others) = bob.merge_changes(delta)?;
+/// for change in [own].iter().chain(&others).flat_map(|changes| &changes.changes) {
+///     let What::Spliced(splices) = &change.what else { continue };
+///     for splice in splices {
+///         shown.splice(splice.utf16.clone(), splice.inserted.encode_utf16());
+///     }
+/// }
+/// assert_eq!(String::from_utf16(&shown).unwrap(), bob.to_string());
+/// # Ok::<(), tombolo_crdt::Refused>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Splice {
@@ -111,16 +137,19 @@ pub struct Splice {
     pub deleted: usize,
     /// What came.
     pub inserted: String,
+    /// What went, from `at` on, in UTF-16 units; empty where nothing did.
+    pub utf16: Range<usize>,
+    /// What went, from `at` on, in bytes of UTF-8.
+    pub bytes: Range<usize>,
 }
 
 impl Splice {
     fn apply_to(&self, text: &mut String) -> Option<()> {
-        let place = |scalars: usize| {
-            let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-            ends.clone().nth(scalars)
-        };
-        let (from, to) = (place(self.at)?, place(self.at.checked_add(self.deleted)?)?);
-        text.replace_range(from..to, &self.inserted);
+        let gone = text.get(self.bytes.clone())?;
+        if gone.chars().count() != self.deleted {
+            return None;
+        }
+        text.replace_range(self.bytes.clone(), &self.inserted);
         Some(())
     }
 }
@@ -262,8 +291,8 @@ pub(crate) enum Sight {
     Fields(Vec<(&'static str, Seen)>),
     /// Elements in their order, by their names.
     Order(Order),
-    /// Letters in their order, by their names, and the parts that had marks, if letters that stay may come to have others.
-    Text(Order, Option<Laid>),
+    /// Letters in their order, by their names, how long those were that go, and the parts that had marks, if letters that stay may come to have others.
+    Text(Order, Lengths, Option<Laid>),
     /// Elements that can be moved, with what they held.
     Rows(Vec<Row>, Box<Seen>),
     /// What the variant that is shown holds, with the variant's name, if nothing else can change; with nothing if that cannot either.

@@ -5,10 +5,18 @@ use alloc::vec::Vec;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::store::Splice;
+/// A part of a text that is another one in the other.
+pub(super) struct Differs {
+    /// Where, in scalars, with those before it done.
+    pub(super) at: usize,
+    /// How many scalars go.
+    pub(super) deleted: usize,
+    /// What comes.
+    pub(super) inserted: String,
+}
 
 /// What makes of `old` the text `new`.
-pub(super) fn splices(old: &str, new: &str) -> Vec<Splice> {
+pub(super) fn splices(old: &str, new: &str) -> Vec<Differs> {
     let (old_lines, new_lines): (Vec<&str>, Vec<&str>) =
         (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
     let mut found = Found::default();
@@ -47,7 +55,7 @@ fn words(text: &str) -> Vec<&str> {
 
 #[derive(Default)]
 struct Found {
-    splices: Vec<Splice>,
+    splices: Vec<Differs>,
     /// How far the new text is made, in scalars.
     at: usize,
 }
@@ -72,7 +80,7 @@ impl Found {
                     last.deleted += deleted;
                     last.inserted.push_str(new);
                 }
-                _ => self.splices.push(Splice { at: self.at, deleted, inserted: new.into() }),
+                _ => self.splices.push(Differs { at: self.at, deleted, inserted: new.into() }),
             }
             self.keep(new);
         }
@@ -86,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    fn spliced(old: &str, splices: &[Splice]) -> String {
+    fn spliced(old: &str, splices: &[Differs]) -> String {
         let mut text: Vec<char> = old.chars().collect();
         for splice in splices {
             text.splice(splice.at..splice.at + splice.deleted, splice.inserted.chars());

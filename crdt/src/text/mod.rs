@@ -7,6 +7,7 @@
 //! Kleppmann 2023, over the dot store of this crate: decision 0030. What marks do is in `marks`.
 
 mod diff;
+mod lengths;
 #[cfg(feature = "markdown")]
 mod markdown;
 mod marks;
@@ -32,6 +33,7 @@ use crate::sequence::Unit;
 use crate::store::{
     Crdt, DotStore, FADING, Gathered, Join, Look, Mut, Plain, Seen, Sight, Splice, Sweep, What,
 };
+pub(crate) use lengths::Lengths;
 use marks::Marks;
 pub use marks::{BlockKind, Expand, MarkKind, TextBlock, TextMarks, TextRun};
 pub(crate) use marks::{Laid, readable_mark};
@@ -287,14 +289,15 @@ impl DotStore for Text {
 
     fn look(&self, look: Look<'_>) -> Seen {
         let order = self.body.order(look);
+        let lengths = Lengths::of(&self.body, &order);
         let below = look.told().and_then(|node| node.children().find(|(key, _)| *key == FADING));
         let are_touched = !order.is_touched() || below.is_some_and(|(_, below)| below.has_children());
         let laid = || self.marks.as_ref().map(|marks| marks.laid(&self.body)).unwrap_or_default();
-        Seen(Sight::Text(order, are_touched.then(laid)))
+        Seen(Sight::Text(order, lengths, are_touched.then(laid)))
     }
 
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
-        let Sight::Text(order, laid) = &before.0 else { return };
+        let Sight::Text(order, lengths, laid) = &before.0 else { return };
         let spliced = self.body.spliced(order);
         let now = || self.marks.as_ref().map(|marks| marks.laid(&self.body)).unwrap_or_default();
         let marked = match laid {
@@ -308,9 +311,18 @@ impl DotStore for Text {
             }
             _ => Vec::new(),
         };
-        let splice = |(at, deleted, Range { start, end }): (usize, usize, Range<usize>)| {
-            let inserted = self.body.sequence.slice(start, end).collect();
-            Splice { at, deleted, inserted }
+        let (mut gone, mut end) = (lengths.measure(), 0);
+        let splice = |(at, deleted, came): (usize, usize, Range<usize>)| {
+            let before = self.body.sequence.width_before(at);
+            let gone = gone.next(at - end, deleted);
+            end = came.end;
+            Splice {
+                at,
+                deleted,
+                inserted: self.body.sequence.slice(came.start, came.end).collect(),
+                utf16: before.utf16..before.utf16 + gone.utf16,
+                bytes: before.bytes..before.bytes + gone.bytes,
+            }
         };
         let splices: Vec<Splice> = spliced.into_iter().map(splice).collect();
         if !splices.is_empty() {

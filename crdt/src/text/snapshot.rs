@@ -6,11 +6,11 @@ use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::diff::splices;
+use super::diff::{Differs, splices};
 use super::{Bias, Cursor, Text};
 use crate::causal::{Dot, MAX_COUNTER};
 use crate::ordered::Letter;
-use crate::store::{Mut, Splice};
+use crate::store::Mut;
 
 /// A text as it stood at one moment, which can be taken elsewhere and edited there. It knows its letters by name, so that what was
 /// changed in it can be done to the text as it stands by then.
@@ -107,7 +107,7 @@ impl TextSnapshot {
             .collect();
         // Splices count with those before them done.
         let (mut gone, mut come) = (0, 0);
-        let parts = splices(&self.text, content).into_iter().map(|Splice { at, deleted, inserted }| {
+        let parts = splices(&self.text, content).into_iter().map(|Differs { at, deleted, inserted }| {
             let start = at + gone - come;
             gone += deleted;
             come += inserted.chars().count();

@@ -1,6 +1,7 @@
 //! Text: what it costs, and the cases that are easily got wrong.
 
 mod recordings;
+mod splices;
 
 use proptest::prelude::*;
 use tombolo_crdt::{
