@@ -6,12 +6,14 @@ use std::fmt::Debug;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
     List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList, MvRegister, PnCounter,
-    RemoveWinsSet, ReplicaId, Text, Tree, TwoPhaseSet,
+    RemoveWinsSet, Replica, ReplicaId, Text, Tree, TwoPhaseSet,
 };
 
 use super::definitions::{
     Deed, Place, added, agreed, chosen, counted, escrowed, latest, latest_kept, never_banned, offered, values,
 };
+use super::history::History;
+use super::order::ordered;
 use super::scopes::{Scope, Visited, explore};
 
 /// A type, to be explored with so many replicas, operations and threads.
@@ -26,6 +28,8 @@ pub struct Named {
 type On = (u8, bool);
 
 const ELEMENTS: &[On] = &[(0, true), (1, true), (0, false), (1, false)];
+/// What is inserted at the start, at the end and in the middle; and the first or the last deleted.
+const TYPING: &[On] = &[(0, true), (1, true), (2, true), (0, false), (1, false)];
 const SWITCH: &[bool] = &[true, false];
 
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +45,77 @@ enum Escrow {
     Add(u64),
     Take(u64),
     Pass(u64, u8),
+}
+
+/// What typing at a text or list of this length is.
+fn typed((which, on): On, len: usize) -> Option<Deed> {
+    match (which, on) {
+        (0, true) => Some(Deed::Insert(0, which)),
+        (1, true) => Some(Deed::Insert(len, which)),
+        (_, true) => (len > 1).then(|| Deed::Insert(len.div_ceil(2), which)),
+        (0, false) => (len > 0).then_some(Deed::Delete(0)),
+        (_, false) => len.checked_sub(1).map(Deed::Delete),
+    }
+}
+
+/// What typing was that has left a text or list of this length.
+fn was_typed(op: On, len: usize) -> Deed {
+    let before = if op.1 { len - 1 } else { len + 1 };
+    typed(op, before).expect("something was written")
+}
+
+fn no_names<T: Crdt>(_: &Replica<T>) -> String {
+    String::new()
+}
+
+/// Who wrote which letter, and with which of its dots.
+fn text_names(text: &Replica<Text>) -> String {
+    let snapshot = serde_json::to_value(text.snapshot()).expect("it is plain data");
+    let each = |run: &serde_json::Value| {
+        let (replica, counter) = (run[0]["replica"].clone(), run[0]["counter"].as_u64().expect("a dot"));
+        let count = run[1].as_u64().expect("a number of letters");
+        (0..count).map(move |nth| format!("{} {}", replica.as_str().expect("an id"), counter + nth))
+    };
+    let runs = snapshot["runs"].as_array().expect("the names of its letters");
+    runs.iter().flat_map(each).collect::<Vec<_>>().join(", ")
+}
+
+fn mark_names(text: &Replica<Text>) -> String {
+    text.runs().map(|run| format!("{}{:?}", run.text, run.marks)).collect()
+}
+
+/// As [`text_names`].
+fn list_names(list: &Replica<List<u8>>) -> String {
+    let name = |at| {
+        let dot = serde_json::to_value(list.id_at(at)).expect("it is plain data");
+        format!("{} {}", dot["replica"].as_str().expect("an id"), dot["counter"])
+    };
+    (0..list.len()).map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn movable_names(list: &Replica<MovableList<EnableWinsFlag>>) -> String {
+    format!("{:?}", (0..list.len()).map(|at| list.id_at(at)).collect::<Vec<_>>())
+}
+
+fn tree_names(tree: &Replica<Tree<EnableWinsFlag>>) -> String {
+    format!("{:?} {:?}", tree.iter().collect::<Vec<_>>(), tree.trash().collect::<Vec<_>>())
+}
+
+/// Holds that this is read, and written by those whose names these are, in the order that the definition says.
+fn assert_is_ordered(history: &History<Deed>, visible: &[usize], read: &[u8], names: &str) {
+    let expected = ordered(history, visible);
+    let what = |event: &usize| match history.operation(*event).what {
+        Deed::Insert(_, what) => what,
+        ref other => panic!("{other:?} inserts nothing"),
+    };
+    assert_eq!(read, expected.iter().map(what).collect::<Vec<_>>(), "of {names}, in {history:?}");
+    let author = |event: &usize| {
+        let id = serde_json::to_value(history.operation(*event).author).expect("it is plain data");
+        id.as_str().expect("an id").to_owned()
+    };
+    let authors: Vec<&str> = names.split(", ").filter_map(|name| name.split(' ').next()).collect();
+    let authors: Vec<&str> = authors.into_iter().filter(|author| !author.is_empty()).collect();
+    assert_eq!(authors, expected.iter().map(author).collect::<Vec<_>>(), "in {history:?}");
 }
 
 /// A struct of a flag and a register.
@@ -185,6 +260,7 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |counter, by| counter.inc(*by),
             deed: |by, _| Deed::Count(at(&[]), *by as i64),
+            names: no_names,
             check: |history, visible, counter| {
                 let sum = counted(history, visible).remove(&at(&[])).unwrap_or(0);
                 assert_eq!(counter.value(), sum as u64);
@@ -199,6 +275,7 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |counter, by| counter.add(*by),
             deed: |by, _| Deed::Count(at(&[]), *by),
+            names: no_names,
             check: |history, visible, counter| {
                 assert_eq!(counter.value(), counted(history, visible).remove(&at(&[])).unwrap_or(0));
             },
@@ -220,6 +297,7 @@ pub fn all() -> Vec<Named> {
                 Escrow::Take(by) => Deed::Take(by),
                 Escrow::Pass(by, to) => Deed::Pass(by, receiver(to)),
             },
+            names: no_names,
             check: |history, visible, counter| {
                 assert_eq!(counter.value(), escrowed(history, visible));
                 assert!(counter.value() >= 0);
@@ -234,6 +312,7 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |flag, on| if *on { flag.enable() } else { flag.disable() },
             deed: |on, _| if *on { Deed::Add(at(&[])) } else { Deed::Remove(at(&[])) },
+            names: no_names,
             check: |history, visible, flag| assert_eq!(flag.value(), !added(history, visible).is_empty()),
         },
     );
@@ -245,6 +324,7 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |flag, on| if *on { flag.enable() } else { flag.disable() },
             deed: |on, _| if *on { Deed::Add(at(&[])) } else { Deed::Ban(at(&[])) },
+            names: no_names,
             check: |history, visible, flag| assert_eq!(flag.value(), !agreed(history, visible).is_empty()),
         },
     );
@@ -262,6 +342,7 @@ pub fn all() -> Vec<Named> {
                 Some(value) => Deed::Stamp(at(&[]), author.stamp().unwrap(), value.to_string()),
                 None => Deed::Remove(at(&[])),
             },
+            names: no_names,
             check: |history, visible, register| {
                 let read = register.value().map(|value| (register.stamp().unwrap(), value.to_string()));
                 assert_eq!(read, latest(history, visible).remove(&at(&[])));
@@ -282,6 +363,7 @@ pub fn all() -> Vec<Named> {
                 Some(value) => Deed::Set(at(&[]), value.to_string()),
                 None => Deed::Remove(at(&[])),
             },
+            names: no_names,
             check: |history, visible, register| {
                 let mut read: Vec<_> = register.values().map(u8::to_string).collect();
                 read.sort_unstable();
@@ -297,6 +379,7 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |register, value| register.set(*value),
             deed: |value, _| Deed::Offer(at(&[]), (*value).into()),
+            names: no_names,
             check: |history, visible, register| {
                 let offered = offered(history, visible).remove(&at(&[])).unwrap_or_default();
                 assert_eq!(register.value().map(|value| i64::from(*value)), offered.last().copied());
@@ -311,6 +394,7 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |register, value| register.set(*value),
             deed: |value, _| Deed::Offer(at(&[]), (*value).into()),
+            names: no_names,
             check: |history, visible, register| {
                 let offered = offered(history, visible).remove(&at(&[])).unwrap_or_default();
                 assert_eq!(register.value().map(|value| i64::from(*value)), offered.first().copied());
@@ -325,6 +409,7 @@ pub fn all() -> Vec<Named> {
             element: |element| *element,
             apply: |set, element| set.add(*element),
             deed: |element, _| Deed::Add(at(&[*element])),
+            names: no_names,
             check: |history, visible, set| {
                 let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
                 assert_eq!(read, added(history, visible));
@@ -347,6 +432,7 @@ pub fn all() -> Vec<Named> {
             deed: |(element, on), _| {
                 if *on { Deed::Add(at(&[*element])) } else { Deed::Ban(at(&[*element])) }
             },
+            names: no_names,
             check: |history, visible, set| {
                 let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
                 assert_eq!(read, never_banned(history, visible));
@@ -369,6 +455,7 @@ pub fn all() -> Vec<Named> {
             deed: |(element, on), _| {
                 if *on { Deed::Add(at(&[*element])) } else { Deed::Remove(at(&[*element])) }
             },
+            names: no_names,
             check: |history, visible, set| {
                 let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
                 assert_eq!(read, added(history, visible));
@@ -391,6 +478,7 @@ pub fn all() -> Vec<Named> {
             deed: |(element, on), _| {
                 if *on { Deed::Add(at(&[*element])) } else { Deed::Ban(at(&[*element])) }
             },
+            names: no_names,
             check: |history, visible, set| {
                 let read: BTreeSet<_> = set.iter().map(|element| at(&[*element])).collect();
                 assert_eq!(read, agreed(history, visible));
@@ -401,27 +489,21 @@ pub fn all() -> Vec<Named> {
         &mut all,
         Scope::<Text, On> {
             name: "Text",
-            operations: ELEMENTS,
-            element: |(letter, _)| *letter,
-            apply: |text, (letter, on)| {
-                let letter = char::from(b'a' + *letter);
-                if *on {
-                    // One goes to the start, the other to the end.
-                    let at = if letter == 'a' { 0 } else { text.len() };
+            operations: TYPING,
+            element: nothing_alike,
+            apply: |text, op| match typed(*op, text.len()) {
+                Some(Deed::Insert(at, letter)) => {
+                    let letter = char::from(b'a' + letter);
                     text.insert(at, letter.encode_utf8(&mut [0; 4])).expect("there is such a place");
-                } else {
-                    let read: Vec<char> = text.chunks().flat_map(str::chars).collect();
-                    for at in (0..read.len()).rev().filter(|at| read[*at] == letter) {
-                        text.delete(at..at + 1).expect("there is such a letter");
-                    }
                 }
+                Some(Deed::Delete(at)) => text.delete(at..at + 1).expect("there is such a letter"),
+                _ => {}
             },
-            deed: |(letter, on), _| {
-                if *on { Deed::Add(at(&[*letter])) } else { Deed::Remove(at(&[*letter])) }
-            },
+            deed: |op, text| was_typed(*op, text.len()),
+            names: text_names,
             check: |history, visible, text| {
-                let read: BTreeSet<_> = text.chunks().flat_map(str::bytes).map(|b| at(&[b - b'a'])).collect();
-                assert_eq!(read, added(history, visible));
+                let read: Vec<u8> = text.chunks().flat_map(str::bytes).map(|letter| letter - b'a').collect();
+                assert_is_ordered(history, visible, &read, &text_names(text));
             },
         },
     );
@@ -443,6 +525,7 @@ pub fn all() -> Vec<Named> {
             deed: |(comment, on), _| {
                 if *on { Deed::Add(at(&[*comment])) } else { Deed::Remove(at(&[*comment])) }
             },
+            names: mark_names,
             check: |history, visible, text| {
                 let is_marked = |name: &str| text.runs().any(|run| run.marks.contains_key(name));
                 let read: BTreeSet<_> = [0_u8, 1]
@@ -458,26 +541,18 @@ pub fn all() -> Vec<Named> {
         &mut all,
         Scope::<List<u8>, On> {
             name: "List",
-            operations: ELEMENTS,
-            element: |(element, _)| *element,
-            apply: |list, (element, on)| {
-                if *on {
-                    // One goes to the start, the other to the end.
-                    let at = if *element == 0 { 0 } else { list.len() };
-                    list.insert(at, *element).expect("there is such a place");
-                } else {
-                    let read: Vec<u8> = list.iter().copied().collect();
-                    for at in (0..read.len()).rev().filter(|at| read[*at] == *element) {
-                        list.remove(at).expect("there is such an element");
-                    }
-                }
+            operations: TYPING,
+            element: nothing_alike,
+            apply: |list, op| match typed(*op, list.len()) {
+                Some(Deed::Insert(at, element)) => list.insert(at, element).expect("there is such a place"),
+                Some(Deed::Delete(at)) => list.remove(at).expect("there is such an element"),
+                _ => {}
             },
-            deed: |(element, on), _| {
-                if *on { Deed::Add(at(&[*element])) } else { Deed::Remove(at(&[*element])) }
-            },
+            deed: |op, list| was_typed(*op, list.len()),
+            names: list_names,
             check: |history, visible, list| {
-                let read: BTreeSet<_> = list.iter().map(|element| at(&[*element])).collect();
-                assert_eq!(read, added(history, visible));
+                let read: Vec<u8> = list.iter().copied().collect();
+                assert_is_ordered(history, visible, &read, &list_names(list));
             },
         },
     );
@@ -499,6 +574,7 @@ pub fn all() -> Vec<Named> {
             },
             // What is there is not told by these.
             deed: |(element, _), _| Deed::Remove(at(&[*element])),
+            names: movable_names,
             check: |_, _, list| {
                 let ids: BTreeSet<_> = (0..list.len()).filter_map(|at| list.id_at(at)).collect();
                 assert_eq!(ids.len(), list.len());
@@ -536,6 +612,7 @@ pub fn all() -> Vec<Named> {
             },
             // What is there is not told by these.
             deed: |(element, _), _| Deed::Remove(at(&[*element])),
+            names: tree_names,
             check: |_, _, tree| {
                 let nodes: Vec<_> = tree.iter().map(|(id, _)| id).collect();
                 assert!(nodes.iter().all(|id| tree.contains(*id)));
@@ -553,6 +630,7 @@ pub fn all() -> Vec<Named> {
             element: |key| *key,
             apply: |map, key| map.at(*key).inc(1),
             deed: |key, _| Deed::Count(at(&[*key]), 1),
+            names: no_names,
             check: |history, visible, map| {
                 let read: BTreeMap<_, _> = map.iter().map(|(key, sum)| (at(&[*key]), sum.value())).collect();
                 assert_eq!(read, counted(history, visible));
@@ -579,6 +657,7 @@ pub fn all() -> Vec<Named> {
                     Deed::Unset(at(&[*key]), author.removed_at(key).unwrap())
                 }
             },
+            names: no_names,
             check: |history, visible, map| {
                 let read: BTreeMap<_, _> =
                     map.iter().map(|(key, value)| (at(&[*key]), value.to_string())).collect();
@@ -600,6 +679,7 @@ pub fn all() -> Vec<Named> {
                 }
             },
             deed: |(key, on), _| if *on { Deed::Count(at(&[*key]), 1) } else { Deed::Remove(at(&[*key])) },
+            names: no_names,
             check: |history, visible, map| {
                 let read: BTreeMap<_, _> = map.iter().map(|(key, sum)| (at(&[*key]), sum.value())).collect();
                 assert_eq!(read, counted(history, visible));
@@ -622,6 +702,7 @@ pub fn all() -> Vec<Named> {
                 Below::Remove(key, element) => Deed::Remove(at(&[key, element])),
                 Below::Key(key) => Deed::Remove(at(&[key])),
             },
+            names: no_names,
             check: |history, visible, map| {
                 let elements = |(key, set): (&u8, &AddWinsSet<u8>)| {
                     set.iter().map(|element| at(&[*key, *element])).collect::<Vec<_>>()
@@ -647,6 +728,7 @@ pub fn all() -> Vec<Named> {
                 Below::Remove(key, element) => Deed::Ban(at(&[key, element])),
                 Below::Key(key) => Deed::Remove(at(&[key])),
             },
+            names: no_names,
             check: |history, visible, map| {
                 let elements = |(key, set): (&u8, &RemoveWinsSet<u8>)| {
                     set.iter().map(|element| at(&[*key, *element])).collect::<Vec<_>>()
@@ -670,6 +752,7 @@ pub fn all() -> Vec<Named> {
                 Some(value) => Deed::Offer(at(&[0]), value.into()),
                 None => Deed::Remove(at(&[0])),
             },
+            names: no_names,
             check: |history, visible, map| {
                 let read = map.get(&0).and_then(MaxRegister::value).map(|value| i64::from(*value));
                 let offered = offered(history, visible).remove(&at(&[0])).unwrap_or_default();
@@ -695,6 +778,7 @@ pub fn all() -> Vec<Named> {
                 Below::Remove(key, _) => Deed::Remove(at(&[key, 0])),
                 Below::Key(key) => Deed::Remove(at(&[key])),
             },
+            names: no_names,
             check: |history, visible, map| {
                 let card = map.get(&0);
                 let is_open = card.is_some_and(|card| card.open.value());
@@ -718,6 +802,7 @@ pub fn all() -> Vec<Named> {
                 // What is there is not told by it.
                 Jot::Arrange => Deed::Remove(at(&[1])),
             },
+            names: no_names,
             check: |history, visible, sheet| {
                 let letters = sheet.body.len();
                 assert_eq!(letters > 0, !added(history, visible).is_empty());
@@ -747,6 +832,7 @@ pub fn all() -> Vec<Named> {
                     Deed::Stamp(at(&[]), chosen.stamp().unwrap(), chosen.value().unwrap().clone())
                 }
             },
+            names: no_names,
             check: |history, visible, shape| {
                 let (shown, sums) = chosen(history, visible);
                 let by_definition =
@@ -773,6 +859,7 @@ pub fn all() -> Vec<Named> {
                 Below::Remove(..) => Deed::Remove(at(&[0, 1])),
                 Below::Key(_) => Deed::Remove(at(&[0])),
             },
+            names: no_names,
             check: |history, visible, doc| {
                 let entry = doc.get("it");
                 let count = entry.and_then(|entry| entry.counter()).map(PnCounter::value);

@@ -33,6 +33,10 @@ pub enum Deed {
     Take(u64),
     /// A passing on of rights to such takings.
     Pass(u64, ReplicaId),
+    /// An insertion into a text or list: before which place, and what.
+    Insert(usize, u8),
+    /// A deletion of what stands at a place of a text or list.
+    Delete(usize),
     /// The removal of everything at a place and below: of an element, a key, a name; the disabling of a flag, the clearing
     /// of a register, a set or a map.
     Remove(Place),

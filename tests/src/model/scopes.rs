@@ -2,13 +2,13 @@
 //!
 //! A *history* says who did what and had seen what before. All histories of a scope are built up one operation at a time. For
 //! each, all its *cuts*, the sets of operations a replica can have seen, are reached by every last step there is: the delta of any operation
-//! nothing else in the cut depends on, and states joined either way. They must be the same bytes however they were
-//! reached, and read as the definition of the type has it. A schedule is a way through cuts, so all schedules are covered.
+//! nothing else in the cut depends on, states joined either way, and bytes. They must be the same bytes however they were
+//! reached, read the same, and as the definition of the type has it. A schedule is a way through cuts, so all schedules are covered.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use tombolo_crdt::{Crdt, Delta, Limits, Merged, Replica, ReplicaId, Version};
+use tombolo_crdt::{Crdt, Delta, Limits, Merged, Plain, Replica, ReplicaId, Version};
 
 use super::definitions::Deed;
 use super::history::History;
@@ -27,6 +27,8 @@ pub struct Scope<T: Crdt, O: 'static> {
     pub apply: Apply<T, O>,
     /// What that is in the words of the definitions, given the replica after it.
     pub deed: fn(&O, &Replica<T>) -> Deed,
+    /// What is read beside the plain value, in its order, as the names of elements.
+    pub names: fn(&Replica<T>) -> String,
     /// Compares what a replica reads with the definition.
     pub check: fn(&History<Deed>, &[usize], &Replica<T>),
 }
@@ -72,6 +74,16 @@ struct Event<T: Crdt> {
     delta: Delta<T>,
 }
 
+/// What a replica is that has seen a cut: whatever way it got there.
+struct State {
+    cut: Cut,
+    version: Version,
+    bytes: Vec<u8>,
+    /// What is read, and by which names.
+    plain: Plain,
+    names: String,
+}
+
 /// Histories that begin alike.
 struct Walk<'s, T: Crdt, O: 'static> {
     scope: &'s Scope<T, O>,
@@ -79,8 +91,8 @@ struct Walk<'s, T: Crdt, O: 'static> {
     length: usize,
     events: Vec<Event<T>>,
     operations: Vec<&'s O>,
-    /// The cuts of the history with the state at each: an id that reads, the bytes.
-    cuts: Vec<(Cut, Version, Vec<u8>)>,
+    /// The cuts of the history with the state at each.
+    cuts: Vec<State>,
     visited: Visited,
 }
 
@@ -123,10 +135,16 @@ where
     all
 }
 
+impl State {
+    fn of<T: Crdt>(cut: Cut, replica: &Replica<T>, names: fn(&Replica<T>) -> String) -> Self {
+        let (version, bytes) = (replica.version(), replica.encode());
+        Self { cut, version, bytes, plain: replica.plain(), names: names(replica) }
+    }
+}
+
 impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
     fn new(scope: &'s Scope<T, O>, replicas: usize, length: usize) -> Self {
-        let empty = Replica::<T>::new(reader());
-        let cuts = vec![(0, empty.version(), empty.encode())];
+        let cuts = vec![State::of(0, &Replica::<T>::new(reader()), scope.names)];
         let visited = Visited::default();
         Self { scope, replicas, length, events: Vec::new(), operations: Vec::new(), cuts, visited }
     }
@@ -139,7 +157,7 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
         for author in 0..self.replicas {
             let own = self.mask(|event| event.author == author);
             for at in 0..self.cuts.len() {
-                let base = self.cuts[at].0;
+                let base = self.cuts[at].cut;
                 let last = self.events.len() - 1;
                 // Of two operations in a row of which neither had seen the other, the order says nothing.
                 let is_swapped = base & (1 << last) == 0 && self.events[last].author > author;
@@ -162,7 +180,7 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
         if element(&op) > 0 && self.operations.iter().all(|op| element(op) > 0) {
             return;
         }
-        let base = self.cuts[at].0;
+        let base = self.cuts[at].cut;
         let mut replica = self.replica(id(author), at);
         let (_, delta) = replica.update(|value| (self.scope.apply)(value, op));
         if delta.is_empty() {
@@ -174,7 +192,7 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
         self.visited.histories += 1;
         let history = self.history(&replica);
         for from in 0..before {
-            if self.cuts[from].0 & base == base {
+            if self.cuts[from].cut & base == base {
                 self.reach(from, number, at, &history);
             }
         }
@@ -188,12 +206,13 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
     fn history(&self, author: &Replica<T>) -> History<Deed> {
         let mut history = History::default();
         for (at, event) in self.events.iter().enumerate() {
-            let seen = &self.cuts.iter().find(|(cut, ..)| *cut == event.base).expect("it was reached").1;
+            let seen =
+                &self.cuts.iter().find(|state| state.cut == event.base).expect("it was reached").version;
             let deed = if at + 1 == self.events.len() {
                 (self.scope.deed)(self.operations[at], author)
             } else {
                 let after = event.base | 1 << at;
-                let after = self.cuts.iter().position(|(cut, ..)| *cut == after).expect("it was reached");
+                let after = self.cuts.iter().position(|state| state.cut == after).expect("it was reached");
                 (self.scope.deed)(self.operations[at], &self.replica(id(event.author), after))
             };
             history.record(seen, &event.delta.events(), [deed]);
@@ -202,19 +221,19 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
     }
 
     fn replica(&self, id: ReplicaId, at: usize) -> Replica<T> {
-        Replica::decode(id, &self.cuts[at].2, &Limits::default()).expect("a state decodes")
+        Replica::decode(id, &self.cuts[at].bytes, &Limits::default()).expect("a state decodes")
     }
 
     /// The cut with one operation more than that at `from`, by all last steps there are. `base` is the cut its author had seen.
     fn reach(&mut self, from: usize, number: usize, base: usize, history: &History<Deed>) {
-        let cut = self.cuts[from].0 | 1 << number;
+        let cut = self.cuts[from].cut | 1 << number;
         let mut replica = self.replica(reader(), from);
         self.take(&mut replica, number);
-        let (version, bytes) = (replica.version(), replica.encode());
-        (self.scope.check)(history, &history.visible(&version), &replica);
+        (self.scope.check)(history, &history.visible(&replica.version()), &replica);
         self.visited.states += 1;
-        self.cuts.push((cut, version, bytes));
+        self.cuts.push(State::of(cut, &replica, self.scope.names));
         let here = self.cuts.len() - 1;
+        self.same(&self.replica(reader(), here), here, "from bytes");
         // Another operation comes last.
         for last in 0..number {
             let is_named = self
@@ -223,20 +242,20 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
                 .enumerate()
                 .any(|(at, event)| cut & (1 << at) != 0 && event.base & (1 << last) != 0);
             if cut & (1 << last) != 0 && !is_named {
-                let without = self.cuts.iter().position(|(other, ..)| *other == cut & !(1 << last));
+                let without = self.cuts.iter().position(|other| other.cut == cut & !(1 << last));
                 let mut replica = self.replica(reader(), without.expect("smaller cuts come first"));
                 self.take(&mut replica, last);
                 self.same(&replica, here, "by another delta");
             }
         }
         // The author's state, joined into this one and the other way round.
-        let after = self.cuts.iter().position(|(other, ..)| *other == self.cuts[base].0 | 1 << number);
+        let after = self.cuts.iter().position(|other| other.cut == self.cuts[base].cut | 1 << number);
         let after = after.expect("the author's own cut comes first");
         if after != here {
             for (into, other) in [(from, after), (after, from)] {
                 let mut replica = self.replica(reader(), into);
-                let state =
-                    Delta::decode_state(&self.cuts[other].2, &Limits::default()).expect("a state decodes");
+                let state = Delta::decode_state(&self.cuts[other].bytes, &Limits::default())
+                    .expect("a state decodes");
                 replica.merge(state).expect("a state of the same document");
                 self.same(&replica, here, "by joining states");
             }
@@ -250,7 +269,11 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
 
     fn same(&mut self, replica: &Replica<T>, at: usize, how: &str) {
         self.visited.ways += 1;
-        assert!(replica.encode() == self.cuts[at].2, "{how}, {:b} of {}", self.cuts[at].0, self.tell());
+        let other = &self.cuts[at];
+        assert!(replica.encode() == other.bytes, "{how}, {:b} of {}", other.cut, self.tell());
+        let (plain, names) = (replica.plain(), (self.scope.names)(replica));
+        let is_read = (&plain, &names) == (&other.plain, &other.names);
+        assert!(is_read, "{plain:?} {names}, {how}, {:b} of {}", other.cut, self.tell());
     }
 
     /// The history, for people.
