@@ -409,6 +409,35 @@ fn what_is_read_after_forgetting_too_early_is_still_a_function_of_the_bytes() {
     assert_eq!(cards(&ann), cards(&bob));
 }
 
+/// Two put something at one place where another stood that one of them has moved away. What he puts hangs on where that stood as long as he knows that: who
+/// began anew from bytes or has heard of forgetting does not. So it is decided when it is put which comes first, and the same for all.
+#[test]
+fn which_of_two_comes_first_where_another_stood_depends_on_who_knows_that_and_is_the_same_everywhere() {
+    let read = |between: fn(&mut Replica<Cards>)| {
+        let [mut ann, ..] = board(&["a"]);
+        let _ = ann.try_update(|cards| cards.insert(0).map(|mut card| card.set("c"))).unwrap();
+        let _ = ann.update(|cards| cards.push().set("b"));
+        let _ = ann.try_update(|cards| cards.insert(0).map(|mut card| card.set("d"))).unwrap();
+        let (mut bob, mut cem) = (ann.fork(id(2)), ann.fork(id(3)));
+        let _ = bob.try_update(|cards| cards.move_to(3, 0)).unwrap();
+        between(&mut bob);
+        assert_eq!(cards(&bob), ["b", "d", "c", "a"]);
+        let _ = bob.update(|cards| cards.push().set("y"));
+        let _ = cem.update(|cards| cards.push().set("x"));
+        let mut all = [ann, bob, cem];
+        exchange(&mut all);
+        let read = cards(&all[0]).concat();
+        assert!(all.iter().all(|replica| cards(replica).concat() == read));
+        read
+    };
+    assert_eq!(read(|_| ()), "bdcayx");
+    assert_eq!(
+        read(|bob| *bob = Replica::decode(id(2), &bob.encode(), &Limits::default()).unwrap()),
+        "bdcaxy"
+    );
+    assert_eq!(read(|bob| assert!(!bob.sweep(&Version::new()).is_empty())), "bdcaxy");
+}
+
 /// A deletion leaves no dot, so it is not enough that all know what is left of what was deleted.
 #[test]
 fn what_is_left_of_a_deleted_card_stays_until_all_know_the_deletion() {

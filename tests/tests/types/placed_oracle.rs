@@ -3,7 +3,7 @@
 //!
 //! A failing case is printed, shrunk, and its seed is kept in `placed_oracle/`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -20,6 +20,10 @@ mod tree;
 const CASES: u32 = 250;
 /// How many steps an execution has at most.
 const STEPS: usize = 30;
+/// As many, where much is forgotten.
+const MORE_STEPS: usize = 60;
+/// How often something is forgotten then, beside all that is heard.
+const SWEEPS: u32 = 4;
 
 /// The places in their order: each with the number of the event by which it was given. Whatever is written to what is tested something is
 /// written to this, and both hear of the same things at the same time.
@@ -39,6 +43,9 @@ trait Moved: Crdt<State: Clone + Send> + 'static {
     /// Does it, and says what it means. Whether the transaction can go on.
     fn write(writer: &mut Writer<'_, Self::Id>, value: &mut Self::Mut<'_>, op: &Self::Op) -> bool;
 
+    /// The elements that stand beside one another, in the order in which they are read. `expected` is what is read but for the order.
+    fn beside(state: &Self::State, expected: &Reading, made: &[Self::Id]) -> Vec<Vec<Element>>;
+
     /// Holds that this is what is read.
     fn holds(state: &Self::State, expected: &Reading, of: &World<Self::Id>);
 }
@@ -48,9 +55,50 @@ struct World<I> {
     events: Events,
     /// The names of the elements, in the order in which they were made.
     made: Vec<I>,
-    /// Whether anything has been swept. Then it is not held in which order elements stand beside one another: where the list and
-    /// what is held against it forget different things, what is inserted at the same time may stand in another order.
-    is_swept: bool,
+    /// Whether anything has left its place, or was swept. Up to then the order is that of a list. From then on which of two comes first that are put
+    /// at the same time where others stood may depend on which of those their authors still hang things on, and nobody knows them all: who began anew from
+    /// bytes, undid something or heard of forgetting knows fewer. But it is one order, in which nothing moves that stands: the one
+    /// in which places were read, anywhere at any time (`stood`), and by who knew what (`known`).
+    has_left: bool,
+    stood: BTreeSet<(At, At)>,
+    known: HashMap<Version, Vec<Vec<At>>>,
+}
+
+impl<I> World<I> {
+    /// The places of elements that stand beside one another were read in this order by who knew so much.
+    fn note(&mut self, version: Version, beside: Vec<Vec<At>>) {
+        let pairs = beside.iter().flat_map(|places| places.windows(2)).map(|pair| (pair[0], pair[1]));
+        self.stood.extend(pairs);
+        let known = self.known.entry(version).or_insert_with(|| beside.clone());
+        assert_eq!(*known, beside, "who knows the same reads it in another order");
+    }
+
+    /// Whether places stood in one order, always and everywhere.
+    fn is_one_order(&self) -> bool {
+        let mut before: BTreeMap<At, usize> = BTreeMap::new();
+        for &(one, next) in &self.stood {
+            before.entry(one).or_default();
+            *before.entry(next).or_default() += 1;
+        }
+        let first = before.iter().filter(|(_, count)| **count == 0);
+        let mut free: Vec<At> = first.map(|(place, _)| *place).collect();
+        let mut done = 0;
+        while let Some(one) = free.pop() {
+            done += 1;
+            for &(_, next) in self.stood.range((one, 0)..=(one, At::MAX)) {
+                let count = before.get_mut(&next).expect("it was counted");
+                *count -= 1;
+                free.extend((*count == 0).then_some(next));
+            }
+        }
+        done == before.len()
+    }
+}
+
+/// The places of elements that stand beside one another.
+fn places_beside(beside: &[Vec<Element>], reading: &Reading) -> Vec<Vec<At>> {
+    let place = |element: &Element| reading.standing[element].place();
+    beside.iter().map(|elements| elements.iter().map(place).collect()).collect()
 }
 
 /// Who writes, within a transaction.
@@ -58,6 +106,8 @@ struct Writer<'w, I> {
     world: &'w mut World<I>,
     seen: &'w mut BTreeSet<At>,
     order: Mut<'w, List<u64>>,
+    /// The places of what is read, in their order.
+    shown: Vec<At>,
     author: u8,
     when: When,
 }
@@ -68,7 +118,7 @@ fn places(order: &List<u64>) -> Vec<At> {
 
 impl<I> Writer<'_, I> {
     fn read(&self) -> Reading {
-        self.world.events.read(self.seen, &places(&self.order))
+        self.world.events.read(self.seen, &self.shown)
     }
 
     fn tick(&mut self) -> When {
@@ -93,19 +143,22 @@ impl<I> Writer<'_, I> {
         let reading = self.read();
         let beside: Vec<Element> =
             reading.below(under).iter().copied().filter(|other| *other != element).collect();
-        let order = places(&self.order);
-        let find = |other: Element| {
-            let place = reading.standing[&other].place();
-            order.iter().position(|other| *other == place).expect("it is in the order")
-        };
         // At the end of all if it is the last one, else before the first one or behind the one before it.
-        let to = match at {
-            _ if at >= beside.len() => order.len(),
-            0 => find(beside[0]),
-            _ => find(beside[at - 1]) + 1,
+        let to = |order: &[At]| {
+            let find = |other: Element| {
+                let place = reading.standing[&other].place();
+                order.iter().position(|other| *other == place).expect("it is in the order")
+            };
+            match at {
+                _ if at >= beside.len() => order.len(),
+                0 => find(beside[0]),
+                _ => find(beside[at - 1]) + 1,
+            }
         };
+        let (here, shown) = (to(&places(&self.order)), to(&self.shown));
         let place = self.add(Deed::Put { element, when, under, before });
-        self.order.insert(to, place as u64).expect("there is such a place");
+        self.order.insert(here, place as u64).expect("there is such a place");
+        self.shown.insert(shown, place);
         self.leave(&reading, element);
     }
 
@@ -116,6 +169,8 @@ impl<I> Writer<'_, I> {
             let at = self.order.iter().position(|other| *other as At == *place).expect("it is in the order");
             self.order.remove(at).expect("there is one");
         }
+        self.shown.retain(|place| !gone.contains(place));
+        self.world.has_left |= !gone.is_empty();
     }
 
     fn purge(&mut self, element: Element) {
@@ -154,7 +209,7 @@ enum Step<O> {
     Meet(u8, u8),
     /// One starts anew from its bytes.
     Restart(u8),
-    /// One meets all and forgets what all know.
+    /// One forgets what all know, as far as it knows that.
     Sweep(u8),
 }
 
@@ -166,6 +221,8 @@ struct Run<T: Moved> {
     world: World<T::Id>,
     peers: Vec<Peer<T>>,
     sent: Vec<Sent<T>>,
+    /// The versions that each has had.
+    past: Vec<Vec<Version>>,
 }
 
 impl<T: Moved> Run<T> {
@@ -176,8 +233,15 @@ impl<T: Moved> Run<T> {
             seen: BTreeSet::new(),
             clock: 0,
         };
-        let world = World { events: Events::default(), made: Vec::new(), is_swept: false };
-        Self { world, peers: (1..=peers).map(peer).collect(), sent: Vec::new() }
+        let world = World {
+            events: Events::default(),
+            made: Vec::new(),
+            has_left: false,
+            stood: BTreeSet::new(),
+            known: HashMap::new(),
+        };
+        let past = vec![Vec::new(); peers.into()];
+        Self { world, peers: (1..=peers).map(peer).collect(), sent: Vec::new(), past }
     }
 
     fn at(&self, number: u8) -> usize {
@@ -222,13 +286,33 @@ impl<T: Moved> Run<T> {
         self.holds(at);
     }
 
-    fn holds(&self, at: usize) {
-        let Peer { replica, order, seen, .. } = &self.peers[at];
-        T::holds(replica, &self.world.events.read(seen, &places(&order.places)), &self.world);
+    /// What one reads by the definition: in the order of the list that is held against it, or as it is read there.
+    fn expected(&self, at: usize) -> Reading {
+        let Peer { order, seen, .. } = &self.peers[at];
+        let expected = self.world.events.read(seen, &places(&order.places));
+        if !self.world.has_left {
+            return expected;
+        }
+        let order = self.beside(at, &expected).concat();
+        self.world.events.read(seen, &order)
+    }
+
+    /// The places of what stands beside one another at one.
+    fn beside(&self, at: usize, expected: &Reading) -> Vec<Vec<At>> {
+        places_beside(&T::beside(&self.peers[at].replica, expected, &self.world.made), expected)
+    }
+
+    fn holds(&mut self, at: usize) {
+        let expected = self.expected(at);
+        let (beside, version) = (self.beside(at, &expected), self.peers[at].replica.version());
+        self.past[at].push(version.clone());
+        self.world.note(version, beside);
+        T::holds(&self.peers[at].replica, &expected, &self.world);
     }
 
     fn write(&mut self, at: usize, later: u64, ops: &[T::Op], fails: bool) {
-        let Self { world, peers, sent } = self;
+        let shown = self.beside(at, &self.expected(at)).concat();
+        let Self { world, peers, sent, .. } = self;
         let Peer { replica, order, seen, clock } = &mut peers[at];
         *clock = world.events.latest(seen).max(*clock) + 1 + later;
         replica.set_time(*clock);
@@ -237,8 +321,8 @@ impl<T: Moved> Run<T> {
         let written = order.try_update(|order| {
             order.ticks().inc(1);
             let write = |value: &mut T::Mut<'_>| {
-                let mut writer =
-                    Writer { world: &mut *world, seen: &mut *seen, order: order.places(), author, when };
+                let order = order.places();
+                let mut writer = Writer { world: &mut *world, seen: &mut *seen, order, shown, author, when };
                 for op in ops {
                     if !T::write(&mut writer, value, op) {
                         break;
@@ -282,14 +366,23 @@ impl<T: Moved> Run<T> {
         }
     }
 
+    /// What all know, as one may say it: of each the latest version of which it has all.
+    fn stable(&self, at: usize) -> Version {
+        let here = self.peers[at].replica.version();
+        let told = |past: &Vec<Version>| past.iter().rev().find(|version| here.dominates(version)).cloned();
+        let told = self.past.iter().map(|past| told(past).unwrap_or_default());
+        told.reduce(|all, one| all.meet(&one)).unwrap_or_default()
+    }
+
     fn sweep(&mut self, at: usize) {
-        let versions = self.peers.iter().map(|peer| peer.replica.version());
-        let stable = versions.reduce(|a, b| a.meet(&b)).unwrap_or_else(Version::new);
-        self.meet_all(at);
+        let stable = self.stable(at);
+        let before = self.beside(at, &self.expected(at));
+        let delta = self.peers[at].replica.sweep(&stable);
+        let after = self.beside(at, &self.expected(at));
+        assert_eq!(before, after, "what is forgotten moves nothing");
         let Peer { replica, order, .. } = &mut self.peers[at];
-        let delta = replica.sweep(&stable);
         if !delta.is_empty() {
-            self.world.is_swept = true;
+            self.world.has_left = true;
             let (_, of_order) = order.update(|order| order.ticks().inc(1));
             let (author, end) = (at as u8 + 1, self.world.events.len());
             let counters = (replica.reached(id(author)), order.reached(id(author)));
@@ -320,6 +413,7 @@ impl<T: Moved> Run<T> {
             self.sweep(0);
             self.holds(0);
         }
+        assert!(self.world.is_one_order(), "what stood moved: {:?}", self.world.stood);
     }
 }
 
@@ -337,7 +431,7 @@ fn other<O: Clone + Debug + 'static>(sweeps: bool) -> impl Strategy<Value = Step
         6 => (peer(), any::<u8>()).prop_map(|(at, nth)| Step::Hear(at, nth)),
         4 => (peer(), peer()).prop_map(|(at, other)| Step::Meet(at, other)),
         1 => peer().prop_map(Step::Restart),
-        u32::from(sweeps) => peer().prop_map(Step::Sweep),
+        if sweeps { SWEEPS } else { 0 } => peer().prop_map(Step::Sweep),
     ]
 }
 
@@ -346,7 +440,7 @@ fn steps<O: Clone + Debug + 'static>(
     op: impl Strategy<Value = O> + Clone + 'static,
     sweeps: bool,
 ) -> impl Strategy<Value = Vec<Step<O>>> {
-    vec(prop_oneof![write(op), other(sweeps)], 0..STEPS)
+    vec(prop_oneof![write(op), other(sweeps)], 0..if sweeps { MORE_STEPS } else { STEPS })
 }
 
 /// Much is written at the same time, then they hear of some of it, and so on.

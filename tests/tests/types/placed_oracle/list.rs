@@ -64,8 +64,6 @@ impl Moved for Elements {
             |number: u8| writer.world.made.get(usize::from(number) % writer.world.made.len().max(1)).copied();
         let number =
             |id: ElementId| writer.world.made.iter().position(|made| *made == id).expect("it was made");
-        // Where it is not held in which order they stand, they are called by their names.
-        let by_index = !writer.world.is_swept;
         match *op {
             Op::Insert(at, value) => {
                 let at = place(at);
@@ -84,7 +82,7 @@ impl Moved for Elements {
                 list.push().set(value);
                 writer.insert(list, len, Some(value));
             }
-            Op::Move(from, to) if by_index => {
+            Op::Move(from, to) => {
                 let (from, to) = (place(from), place(to));
                 assert_eq!(list.move_to(from, to).is_ok(), from < len && to < len);
                 if from < len && to < len && from != to {
@@ -94,14 +92,12 @@ impl Moved for Elements {
             Op::MoveId(element, to) => {
                 let (Some(id), to) = (any(element), place(to)) else { return true };
                 let (element, last) = (number(id), to.min(len.saturating_sub(1)));
-                let stands =
-                    if by_index { all.get(last) == Some(&element) } else { list.position(id) == Some(last) };
                 assert_eq!(list.move_id(id, to), reading.is_there(element));
-                if reading.is_there(element) && !stands {
+                if reading.is_there(element) && all.get(last) != Some(&element) {
                     writer.move_to(element, last);
                 }
             }
-            Op::MoveRange(from, many, to) if by_index => {
+            Op::MoveRange(from, many, to) => {
                 let (from, to) = (place(from), place(to));
                 let end = from + usize::from(many);
                 let fits = end <= len && to + usize::from(many) <= len;
@@ -117,7 +113,7 @@ impl Moved for Elements {
                     assert_eq!(writer.read().below(Under::Root), expected);
                 }
             }
-            Op::Remove(at) if by_index => {
+            Op::Remove(at) => {
                 let at = place(at);
                 assert_eq!(list.remove(at).is_ok(), at < len);
                 all.get(at).into_iter().for_each(|element| writer.purge(*element));
@@ -130,7 +126,7 @@ impl Moved for Elements {
                     writer.purge(element);
                 }
             }
-            Op::Delete(from, many) if by_index => {
+            Op::Delete(from, many) => {
                 let from = place(from);
                 let part = from..from + usize::from(many);
                 assert_eq!(list.delete(part.clone()).is_ok(), part.end <= len);
@@ -140,7 +136,7 @@ impl Moved for Elements {
                 list.clear();
                 all.iter().for_each(|element| writer.purge(*element));
             }
-            Op::Write(at, value) if by_index => {
+            Op::Write(at, value) => {
                 let at = place(at);
                 assert_eq!(list.at(at).map(|mut register| register.set(value)).is_ok(), at < len);
                 all.get(at).into_iter().for_each(|element| _ = writer.add(Deed::Write(*element, value)));
@@ -154,17 +150,24 @@ impl Moved for Elements {
                     writer.add(Deed::Write(element, value));
                 }
             }
-            Op::Clear(at) if by_index => {
+            Op::Clear(at) => {
                 let at = place(at);
                 assert_eq!(list.at(at).map(|mut register| register.clear()).is_ok(), at < len);
                 all.get(at).into_iter().for_each(|element| _ = writer.add(Deed::Clear(*element)));
                 // Until this transaction ends it is there.
                 return false;
             }
-            _ => return true,
         }
         Self::holds(list, &writer.read(), writer.world);
         true
+    }
+
+    fn beside(list: &Self, _: &Reading, made: &[ElementId]) -> Vec<Vec<Element>> {
+        let element = |at| {
+            let id = list.id_at(at).expect("one is there");
+            made.iter().position(|made| *made == id).expect("it was made")
+        };
+        vec![(0..list.len()).map(element).collect()]
     }
 
     fn holds(list: &Self, expected: &Reading, of: &World<ElementId>) {
@@ -178,11 +181,6 @@ impl Moved for Elements {
         let there: Vec<(ElementId, Vec<u8>)> = (0..list.len())
             .map(|at| (list.id_at(at).expect("one is there"), read(at).expect("it holds something")))
             .collect();
-        if of.is_swept {
-            let sorted = |all: Vec<(ElementId, Vec<u8>)>| all.into_iter().collect::<BTreeSet<_>>();
-            assert_eq!(sorted(there), sorted(expect), "{expected:?}");
-            return;
-        }
         assert_eq!(there, expect, "{expected:?}");
         for (element, &id) in of.made.iter().enumerate() {
             assert_eq!(list.position(id), all.iter().position(|other| *other == element));

@@ -121,14 +121,7 @@ impl Writer<'_, NodeId> {
         }
     }
 
-    /// `was_at` is where among those beside it the node stood.
-    fn move_to(
-        &mut self,
-        node: Element,
-        parent: Option<Element>,
-        at: usize,
-        was_at: Option<usize>,
-    ) -> Result<(), Refusal> {
+    fn move_to(&mut self, node: Element, parent: Option<Element>, at: usize) -> Result<(), Refusal> {
         let reading = self.read();
         let of = reading.standing.get(&node).ok_or(Refusal::Absent(node))?;
         self.check_parent(parent, Some(node))?;
@@ -137,8 +130,7 @@ impl Writer<'_, NodeId> {
         if at > len {
             return Err(Refusal::BeyondEnd(len));
         }
-        let was_at = if self.world.is_swept { was_at } else { reading.position(node) };
-        if !stands || was_at != Some(at) {
+        if !stands || reading.position(node) != Some(at) {
             self.settle();
             let when = self.tick();
             self.put(node, under, at, Some(when), of.under.element());
@@ -166,7 +158,7 @@ impl Writer<'_, NodeId> {
         let of = &reading.standing[&node];
         let Deed::Put { before, .. } = *self.world.events.deed(of.place()) else { panic!("no place") };
         let parent = before.filter(|before| of.under == Under::Trash && reading.contains(*before));
-        self.move_to(node, parent, reading.below(Under::of(parent)).len(), None)
+        self.move_to(node, parent, reading.below(Under::of(parent)).len())
     }
 
     fn purge_all(&mut self, node: Element) -> Result<(), Refusal> {
@@ -233,9 +225,9 @@ impl Moved for Nodes {
             Op::Move(number, under, place) => {
                 let Some(node) = node(number) else { return true };
                 let under = pick_above(&reading, node, made.len(), under);
-                let (at, was_at) = (at(place, under), nodes.position(id(node)));
+                let at = at(place, under);
                 let done = nodes.move_to(id(node), under.map(id), at);
-                (done.map_err(refusal), writer.move_to(node, under, at, was_at))
+                (done.map_err(refusal), writer.move_to(node, under, at))
             }
             Op::Delete(number) => {
                 let Some(node) = node(number) else { return true };
@@ -279,43 +271,37 @@ impl Moved for Nodes {
         true
     }
 
+    fn beside(tree: &Self, expected: &Reading, made: &[NodeId]) -> Vec<Vec<Element>> {
+        let element = |id| made.iter().position(|made| *made == id).expect("it was made");
+        let mut beside = vec![tree.roots().map(element).collect()];
+        let there = (0..made.len()).filter(|node| expected.is_there(*node));
+        beside.extend(there.map(|node| tree.children(made[node]).map(element).collect()));
+        // What has been put away, and then below each that is not there.
+        let tops: Vec<Element> = tree.trash().map(element).collect();
+        let under = |node: &Element| expected.standing[node].under;
+        beside.extend(tops.chunk_by(|one, other| under(one) == under(other)).map(<[Element]>::to_vec));
+        beside
+    }
+
     fn holds(tree: &Self, expected: &Reading, of: &World<NodeId>) {
         let id = |node: &Element| of.made[*node];
         let ids = |nodes: &[Element]| nodes.iter().map(id).collect::<Vec<_>>();
-        let sorted = |mut ids: Vec<NodeId>| {
-            if of.is_swept {
-                ids.sort();
-            }
-            ids
-        };
         let walked: Vec<(NodeId, usize)> =
             expected.walk(Under::Root).into_iter().map(|(node, depth)| (id(&node), depth)).collect();
-        let mut all = (walked, tree.iter().collect::<Vec<_>>());
-        if of.is_swept {
-            all.0.sort();
-            all.1.sort();
-        }
-        assert_eq!(all.0, all.1, "{expected:?}");
-        assert_eq!(sorted(ids(expected.below(Under::Root))), sorted(tree.roots().collect()));
+        assert_eq!(walked, tree.iter().collect::<Vec<_>>(), "{expected:?}");
+        assert_eq!(ids(expected.below(Under::Root)), tree.roots().collect::<Vec<_>>());
         assert_eq!(tree.is_empty(), expected.below(Under::Root).is_empty());
-        assert_eq!(sorted(ids(&trash(expected, &of.made))), sorted(tree.trash().collect()), "{expected:?}");
+        assert_eq!(ids(&trash(expected, &of.made)), tree.trash().collect::<Vec<_>>(), "{expected:?}");
         for (node, &id) in of.made.iter().enumerate() {
             let below = if expected.is_there(node) { expected.below(Under::Element(node)) } else { &[] };
-            assert_eq!(
-                sorted(ids(below)),
-                sorted(tree.children(id).collect()),
-                "below {node} in {expected:?}"
-            );
+            assert_eq!(ids(below), tree.children(id).collect::<Vec<_>>(), "below {node} in {expected:?}");
             assert_eq!(tree.contains(id), expected.contains(node));
             let standing = expected.standing.get(&node);
             let values = tree.get(id).map(|register| register.values().copied().collect::<Vec<_>>());
             assert_eq!(values, standing.map(|of| of.values.iter().map(|(_, value)| *value).collect()));
             let parent = standing.and_then(|of| of.under.element()).filter(|node| expected.is_there(*node));
             assert_eq!(tree.parent(id), parent.map(|node| of.made[node]));
-            assert_eq!(tree.position(id).is_some(), standing.is_some());
-            if !of.is_swept {
-                assert_eq!(tree.position(id), expected.position(node));
-            }
+            assert_eq!(tree.position(id), expected.position(node));
         }
     }
 }
