@@ -1,6 +1,7 @@
 //! Forgetting where deleted text stood: it moves nothing that is read, and leaves little.
 
 mod cursors;
+mod released;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -226,28 +227,31 @@ impl<P: Place> World<P> {
         assert!(bytes.windows(2).all(|pair| pair[0] == pair[1]));
     }
 
-    /// Whether letters stood in one order, always and everywhere: as they were put, and never moved.
     fn is_in_order(&self) -> bool {
-        let mut before: BTreeMap<char, usize> = BTreeMap::new();
-        let mut behind: BTreeMap<char, Vec<char>> = BTreeMap::new();
-        for &(one, next) in &self.order {
-            before.entry(one).or_default();
-            *before.entry(next).or_default() += 1;
-            behind.entry(one).or_default().push(next);
-        }
-        let mut free: Vec<char> =
-            before.iter().filter(|(_, count)| **count == 0).map(|(one, _)| *one).collect();
-        let mut placed = 0;
-        while let Some(one) = free.pop() {
-            placed += 1;
-            for next in behind.remove(&one).unwrap_or_default() {
-                let count = before.get_mut(&next).unwrap();
-                *count -= 1;
-                free.extend((*count == 0).then_some(next));
-            }
-        }
-        placed == before.len()
+        is_in_order(&self.order)
     }
+}
+
+/// Whether letters stood in one order, always and everywhere: as they were put, and never moved.
+fn is_in_order(order: &BTreeSet<(char, char)>) -> bool {
+    let mut before: BTreeMap<char, usize> = BTreeMap::new();
+    let mut behind: BTreeMap<char, Vec<char>> = BTreeMap::new();
+    for &(one, next) in order {
+        before.entry(one).or_default();
+        *before.entry(next).or_default() += 1;
+        behind.entry(one).or_default().push(next);
+    }
+    let mut free: Vec<char> = before.iter().filter(|(_, count)| **count == 0).map(|(one, _)| *one).collect();
+    let mut placed = 0;
+    while let Some(one) = free.pop() {
+        placed += 1;
+        for next in behind.remove(&one).unwrap_or_default() {
+            let count = before.get_mut(&next).unwrap();
+            *count -= 1;
+            free.extend((*count == 0).then_some(next));
+        }
+    }
+    placed == before.len()
 }
 
 /// Runs a program, has all meet, and forgets what can be forgotten.
@@ -363,11 +367,13 @@ fn scenario_13_what_who_was_released_hung_on_what_is_gone_is_there_and_the_same_
     bob.merge(theirs).unwrap();
     ann.merge(his.clone()).unwrap();
     cem.merge(his).unwrap();
+    // Nobody is left who could say where "turns and " stood but bob, and he is not asked: what hung on it stands behind what its
+    // author wrote before that.
     for replica in [&ann, &bob, &cem] {
-        let text = replica.to_string();
-        let parts = ["(as ever) ", "The spring tide falls slowly.", " Noon."];
-        assert!(parts.iter().all(|part| text.contains(part)) && !text.contains("turns"), "{text}");
-        assert_eq!((replica.encode(), text), (ann.encode(), ann.to_string()));
+        let (text, again) =
+            (replica.to_string(), Replica::<Text>::decode(id(9), &replica.encode(), &Limits::default()));
+        assert_eq!(text, "The spring tide falls slowly.(as ever)  Noon.");
+        assert_eq!((replica.encode(), text), (ann.encode(), again.unwrap().to_string()));
     }
 }
 
