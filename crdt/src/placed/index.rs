@@ -3,15 +3,17 @@
 //! Of an element's places nobody has replaced, the one that was given last is meant, and one that does not put it away before one that does. Where what is meant
 //! would have elements stand below themselves, the move that was made last among those in such a circle is not followed: its element stands below
 //! what it stood below before, and if that is no better, below nothing. What comes out does not depend on the order in which circles are
-//! looked at: two of them have no element in common, and what is decided for one depends on no other.
+//! looked at: two of them have no element in common, and what is decided for one depends on no other. What was decided for one stays until something
+//! becomes of an element that was in it (`circles`).
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use smallvec::SmallVec;
 
+use super::circles::{Circles, Round};
 use super::place::{Placing, Under};
 use super::siblings::Siblings;
 use crate::causal::{LocalDot, Stamp};
@@ -21,7 +23,7 @@ use crate::store::Written;
 
 /// What an element is called here: a number that it has as long as it has a place or something stands below it. So ways up are followed without
 /// a search.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Element(pub(super) u32);
 
 /// What stands below nothing stands below this.
@@ -120,8 +122,11 @@ pub(super) struct Index {
     /// The numbers of what has a place or something below it.
     numbers: BTreeMap<LocalDot, Element>,
     free: Vec<Element>,
-    /// Those that do not stand where they were put last.
-    moved_back: BTreeSet<LocalDot>,
+    /// Those that do not stand where they were put last, and why.
+    pub(super) circles: Circles,
+    /// How often it was decided for an element where it stands, or one was passed on a way up to decide it.
+    #[cfg(test)]
+    pub(super) looked_at: usize,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
@@ -280,8 +285,9 @@ impl Index {
         self.numbers.values().copied().filter(missing)
     }
 
-    pub(super) fn moved_back(&self) -> impl Iterator<Item = LocalDot> {
-        self.moved_back.iter().copied()
+    /// Those that do not stand where they were put last.
+    pub(super) fn moved_back(&self) -> impl Iterator<Item = Element> {
+        self.circles.moved_back()
     }
 
     /// Where an element stands among those beside it.
@@ -387,8 +393,7 @@ impl Index {
         seat.places.clear();
         seat.places.push(place);
         (seat.step, seat.under) = (Step::Meant, name);
-        let name = seat.name;
-        self.moved_back.remove(&name);
+        self.circles.forget(element);
         self.put(element, under, at);
         let above = self.depths[under.0 as usize];
         if above.at > self.since {
@@ -398,10 +403,8 @@ impl Index {
 
     /// An element has no place any more; it was detached.
     pub(super) fn forget(&mut self, element: Element) {
-        let seat = self.at_mut(element);
-        seat.places.clear();
-        let name = seat.name;
-        self.moved_back.remove(&name);
+        self.at_mut(element).places.clear();
+        self.circles.forget(element);
         self.close(element);
     }
 
@@ -422,17 +425,18 @@ impl Index {
         mut touched: Vec<LocalDot>,
         holds: impl Fn(&Places<P>, LocalDot) -> bool,
     ) {
-        touched.extend(&self.moved_back);
         touched.sort_unstable();
         touched.dedup();
+        let elements = touched.into_iter().filter_map(|name| self.number(name));
+        let mut touched: Vec<Element> =
+            elements.filter(|element| self.is_to_be_decided(places, *element, &holds)).collect();
+        // Places that went are still those of their elements: so these have their numbers.
+        self.circles.open(&mut touched);
         if touched.len() > 64 && touched.len() > self.numbers.len() / MANY {
             return self.rebuild(places, holds);
         }
         let mut left = Vec::with_capacity(touched.len());
-        for name in touched {
-            let Some(element) = self.number(name).filter(|element| self.seat(*element).is_some()) else {
-                continue;
-            };
+        for element in touched {
             self.detach(places, element);
             let own = &mut self.at_mut(element).places;
             own.retain(|place| places.sequence.item(*place).is_some());
@@ -450,6 +454,20 @@ impl Index {
         }
     }
 
+    /// Whether anything of what says where an element stands may have become different since that was decided: its places or whether it is there.
+    fn is_to_be_decided<P: Placing>(
+        &self,
+        places: &Places<P>,
+        element: Element,
+        holds: &impl Fn(&Places<P>, LocalDot) -> bool,
+    ) -> bool {
+        let Some(seat) = self.seat(element) else { return false };
+        let is_ordered = |pair: &[LocalDot]| claim_order(&places.sequence, pair[0], pair[1]).is_ge();
+        self.has(element) != holds(places, seat.name)
+            || !seat.places.iter().all(|place| places.sequence.item(*place).is_some())
+            || !seat.places.windows(2).all(is_ordered)
+    }
+
     /// Looks at everything. Numbers stay.
     pub(super) fn rebuild<P: Placing>(
         &mut self,
@@ -462,7 +480,7 @@ impl Index {
         }
         self.above.fill(NOWHERE);
         self.depths.fill(Depth::default());
-        self.moved_back.clear();
+        self.circles = Circles::default();
         let live = places.sequence.live().flat_map(|(first, items)| {
             (0..items.len() as u64).map(move |nth| LocalDot::from_bits(first.bits() + nth))
         });
@@ -496,12 +514,13 @@ impl Index {
         touched: &mut Vec<Element>,
         holds: &impl Fn(&Places<P>, LocalDot) -> bool,
     ) {
+        #[cfg(test)]
+        (self.looked_at += touched.len());
         for &element in touched.iter() {
             let seat = &mut self.seats[element.0 as usize];
             if seat.places.len() > 1 {
                 seat.places.sort_unstable_by(|a, b| claim_order(&places.sequence, *b, *a));
             }
-            self.moved_back.remove(&seat.name);
             seat.step = Step::Meant;
             seat.under = under(&mut places.sequence, seat.place(), Step::Meant);
         }
@@ -514,6 +533,8 @@ impl Index {
                     Mark::Clear => break,
                     Mark::OnWay(start) => start as usize,
                     Mark::Unseen => {
+                        #[cfg(test)]
+                        (self.looked_at += 1);
                         self.at_mut(element).mark = Mark::OnWay(way.len() as u32);
                         way.push(element);
                         next = self.up(element);
@@ -529,12 +550,11 @@ impl Index {
                     let when = || edge_order(&places.sequence, one.place(), other.place());
                     one.step.cmp(&other.step).then_with(when)
                 };
+                let at = (start..way.len()).max_by(later).unwrap_or(start);
+                let latest = way[at];
+                self.step_back(places, latest, &way[start..]);
                 // Those behind it on the way lead to it, and it goes on elsewhere.
-                let latest = (start..way.len()).max_by(later).unwrap_or(start);
-                way.drain(latest + 1..)
-                    .for_each(|element| self.seats[element.0 as usize].mark = Mark::Unseen);
-                let latest = way[latest];
-                self.step_back(places, latest);
+                way.drain(at + 1..).for_each(|element| self.seats[element.0 as usize].mark = Mark::Unseen);
                 next = self.up(latest);
                 touched.push(latest);
             }
@@ -549,12 +569,16 @@ impl Index {
         self.under(element).or_else(|| self.number(self.at(element).under))
     }
 
-    /// Has an element stand below what it stood below before, or below nothing if it does already.
-    fn step_back<P: Placing>(&mut self, places: &mut Places<P>, element: Element) {
+    /// Has an element, the latest in a circle, stand below what it stood below before, or below nothing if it does already.
+    fn step_back<P: Placing>(&mut self, places: &mut Places<P>, element: Element, circle: &[Element]) {
         self.detach(places, element);
         let seat = &mut self.seats[element.0 as usize];
-        self.moved_back.insert(seat.name);
-        seat.step = if seat.step == Step::Meant { Step::Before } else { Step::Root };
+        let round;
+        (seat.step, round) = match seat.step {
+            Step::Meant => (Step::Before, Round::First),
+            Step::Before | Step::Root => (Step::Root, Round::Second),
+        };
+        self.circles.close(round, element, circle);
         seat.under = under(&mut places.sequence, seat.place(), seat.step);
     }
 }

@@ -6,7 +6,10 @@
 //! the places that nobody has replaced say where everything stands (`index`). Two nodes of a delta's tree hold all of it: the places, and
 //! below the names of elements their values. An element is there if it has both.
 
+#[cfg(test)]
+mod anew;
 mod changes;
+mod circles;
 mod index;
 mod place;
 mod siblings;

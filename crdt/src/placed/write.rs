@@ -33,7 +33,6 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
         let new = self.put(Some(own).filter(|_| stands), under, at, place);
         self.leave(element);
         self.body.index.move_to(element, own, new, under, at);
-        self.decide();
     }
 
     /// Deletes an element, with what it holds.
@@ -43,7 +42,6 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
         self.body.index.detach(&self.body.places, element);
         self.leave(element);
         self.body.index.forget(element);
-        self.decide();
     }
 
     /// Write access to what an element holds.
@@ -107,10 +105,13 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
 
     /// Those that do not stand where they were put last are put where they stand, as if it had been done then: what others do next does not
     /// move them. `place` is what is told of one with this stamp that stands below that.
+    ///
+    /// So whoever writes has none of them, and where others stand need not be decided again for what is written here.
     pub(crate) fn settle(&mut self, place: impl Fn(Stamp, Name, Option<Name>) -> P) {
-        let moved_back: Vec<LocalDot> = self.body.index.moved_back().collect();
-        for name in moved_back {
-            let Some(element) = self.body.index.number(name) else { continue };
+        let mut moved_back: Vec<Element> = self.body.index.moved_back().collect();
+        // In an order that is the same everywhere.
+        moved_back.sort_by_cached_key(|element| self.body.name(*element));
+        for element in moved_back {
             let stamp =
                 self.body.meant(element).and_then(Placing::moved).map(|(stamp, _)| stamp).unwrap_or_default();
             let (Some(at), Some(under)) = (self.body.position(element), self.body.under(element)) else {
@@ -118,14 +119,9 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
             };
             let above = (under != ROOT).then(|| self.body.name(under));
             let place = place(stamp, self.body.name(element), above);
+            // SUBTLE: where the others stand is not decided again in between. They stay where they are shown until it is their turn.
             self.move_to(element, at, under, at, place);
         }
-    }
-
-    /// Decides anew what could not be settled, which nobody honest leaves.
-    fn decide(&mut self) {
-        if self.body.index.moved_back().next().is_some() {
-            self.body.follow(Some(Vec::new()));
-        }
+        debug_assert!(self.body.index.moved_back().next().is_none(), "what is in a circle stands somewhere");
     }
 }

@@ -8,6 +8,8 @@
 //! *Source*: what must come out after Kleppmann, Mulligan, Gomes, Beresford 2021, "A Highly-Available Move Operation for Replicated Trees"; without a log of
 //! moves, which that undoes and does again: only the places that nobody has replaced say where nodes stand.
 
+#[cfg(test)]
+mod tests;
 mod write;
 
 use alloc::borrow::Cow;
