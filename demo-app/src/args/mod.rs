@@ -87,9 +87,13 @@ pub enum Verb {
     #[command(subcommand)]
     List(ListVerb),
     /// Texts one behind the other that can be moved, and keep what is written to them meanwhile
+    ///
+    /// Inside a document each element is a map, of which the text is what its last-writer-wins register `text` says.
     #[command(subcommand)]
     Movable(MovableVerb),
     /// Texts that stand below each other and can be moved, with a trash
+    ///
+    /// Inside a document each node is a map, of which the text is what its last-writer-wins register `text` says.
     #[command(subcommand)]
     Tree(TreeVerb),
     /// Print everything as JSON: the same bytes on all nodes that hold the same

@@ -244,7 +244,7 @@ pub enum MovableVerb {
     ///
     /// What others insert there at the same time stands before or behind them, not between them.
     Insert {
-        /// The movable list, a document of its own
+        /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// Before which element, from 0
         at: usize,
@@ -257,7 +257,7 @@ pub enum MovableVerb {
     },
     /// Insert elements at the end, in one go
     Append {
-        /// The movable list, a document of its own
+        /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// What to insert, in this order
         #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
@@ -270,7 +270,7 @@ pub enum MovableVerb {
     ///
     /// Of two who do this at the same time, the later one's text is shown. Where somebody moves it at the same time, it is moved and has the new text.
     Set {
-        /// The movable list, a document of its own
+        /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// Which element, from 0
         at: usize,
@@ -285,7 +285,7 @@ pub enum MovableVerb {
     ///
     /// Of two who move an element at the same time, the later one's place is its place.
     Move {
-        /// The movable list, a document of its own
+        /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// From which element on, from 0
         from: usize,
@@ -302,7 +302,7 @@ pub enum MovableVerb {
     ///
     /// Also where somebody moves them, or gives them another text, at the same time.
     Delete {
-        /// The movable list, a document of its own
+        /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// From which element on, from 0
         at: usize,
@@ -315,7 +315,7 @@ pub enum MovableVerb {
     },
     /// Print the elements in their order, one a line; nothing if there is no such list
     Get {
-        /// The movable list, a document of its own
+        /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
     },
 }
@@ -326,7 +326,7 @@ pub enum MovableVerb {
 pub enum TreeVerb {
     /// Add a node, and print its id
     Add {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         /// What it says
         #[arg(allow_negative_numbers = true)]
@@ -345,7 +345,7 @@ pub enum TreeVerb {
     ///
     /// Of two who do this at the same time, the later one's text is there.
     Rename {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         /// Which node, as `add` and `get` print it
         node: NodeId,
@@ -361,7 +361,7 @@ pub enum TreeVerb {
     /// Of two who move a node at the same time, the later one's place is its place; of moves that would have nodes stand below themselves, the last
     /// is not followed. What is in the trash comes back so.
     Move {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         /// Which node, as `add` and `get` print it
         node: NodeId,
@@ -379,7 +379,7 @@ pub enum TreeVerb {
     ///
     /// Where somebody moves it at the same time, it stays.
     Delete {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         /// Which node, as `add` and `get` print it
         node: NodeId,
@@ -391,7 +391,7 @@ pub enum TreeVerb {
     ///
     /// To the top if that is gone or in the trash itself.
     Restore {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         /// Which node, as `add` and `get` print it
         node: NodeId,
@@ -401,7 +401,7 @@ pub enum TreeVerb {
     },
     /// Delete a node for good, in the trash or not, with all below it
     Purge {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         /// Which node, as `add` and `get` print it
         node: NodeId,
@@ -411,7 +411,7 @@ pub enum TreeVerb {
     },
     /// Delete for good what is in the trash
     EmptyTrash {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -419,7 +419,7 @@ pub enum TreeVerb {
     },
     /// Print the nodes with their ids, each before those below it; nothing if there is no such tree
     Get {
-        /// The tree, a document of its own
+        /// The tree; a/b/c is c in the map b of the document a
         name: Name,
         /// Print what is in the trash instead
         #[arg(long)]

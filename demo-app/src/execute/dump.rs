@@ -65,6 +65,27 @@ impl Kind {
         }
     }
 
+    /// What the crate calls it inside a document.
+    pub(super) const fn entry(self) -> tombolo_crdt::Kind {
+        use tombolo_crdt::Kind;
+        match self {
+            Self::Counter => Kind::Counter,
+            Self::Flag => Kind::Flag,
+            Self::Set => Kind::Set,
+            Self::Register => Kind::Register,
+            Self::Map => Kind::Map,
+            Self::Text => Kind::Text,
+            Self::List => Kind::List,
+            Self::Movable => Kind::MovableList,
+            Self::Tree => Kind::Tree,
+        }
+    }
+
+    /// What the command line calls what is of this kind inside a document: the verb's name, if there is one.
+    pub(super) fn name_of_entry(entry: tombolo_crdt::Kind) -> &'static str {
+        Self::ALL.into_iter().find(|kind| kind.entry() == entry).map_or(entry.name(), Self::name)
+    }
+
     /// The kind of documents whose type is called so.
     pub fn of_type(type_name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| match kind {
@@ -159,5 +180,7 @@ mod tests {
         assert_eq!(Kind::of_type("Board"), None);
         let names: std::collections::BTreeSet<_> = Kind::ALL.map(Kind::name).into();
         assert_eq!(names.len(), 9);
+        assert_eq!(Kind::name_of_entry(tombolo_crdt::Kind::MovableList), "movable");
+        assert_eq!(Kind::name_of_entry(tombolo_crdt::Kind::Lww), "lww");
     }
 }

@@ -8,6 +8,7 @@ mod links;
 mod list;
 mod movable;
 mod place;
+mod said;
 mod text;
 mod tree;
 mod types;

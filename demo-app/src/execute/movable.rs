@@ -1,13 +1,13 @@
-//! The verbs of movable lists: of texts, in documents of their own.
+//! The verbs of movable lists: of texts in a document of their own, of maps that say a text inside another.
 
 use serde_json::{Value, json};
-use tombolo_crdt::{BadIndex, LwwRegister, MovableList, Mut};
+use tombolo_crdt::{BadIndex, DocEntry, LwwRegister, MovableList, Mut};
 use tombolo_sync::Node;
 
 use super::dump::Kind;
-use super::held::settle;
 use super::length::Long;
-use super::place::{find, open, own_document};
+use super::place::{read, try_write};
+use super::said::Said;
 use crate::args::{Concern, MovableVerb};
 use crate::failure::{Failure, Result};
 use crate::name::Name;
@@ -26,9 +26,8 @@ enum Change {
 pub(super) async fn movable(node: &Node, verb: MovableVerb) -> Result<Value> {
     let (name, change, concern) = match verb {
         MovableVerb::Get { name } => {
-            let found = find::<Texts>(node, document(&name)?, Kind::Movable)?;
-            let all = |list: &Texts| list.iter().map(|text| json!(text.value())).collect();
-            let value: Vec<Value> = found.map_or_else(Vec::new, |found| found.read(all));
+            let entry = |entry: &DocEntry| entry.movable_list().map(all);
+            let value = read::<Texts, _>(node, &name, Kind::Movable, all, entry)?;
             return Ok(json!({ "value": value }));
         }
         MovableVerb::Insert { name, at, values, concern } => (name, Change::Insert { at, values }, concern),
@@ -44,21 +43,27 @@ pub(super) async fn movable(node: &Node, verb: MovableVerb) -> Result<Value> {
 
 /// Changes the list called `name`; says how long it is then.
 async fn write(node: &Node, name: &Name, change: &Change, concern: Concern) -> Result<Value> {
-    let Some(found) = open::<Texts>(node, document(name)?, Kind::Movable, change.makes_a_list())? else {
+    let written = try_write::<Texts, _>(
+        node,
+        name,
+        (Kind::Movable, change.makes_a_list()),
+        concern,
+        |list| change.make(name, list),
+        |map, last| change.make(name, &mut map.movable_list(last)),
+    );
+    let (length, held) = written.await?;
+    let length = match length {
+        Some(length) => length,
         // There is no list, which reads as an empty one.
-        return if change.fits(0) { Ok(json!({ "length": 0 })) } else { Err(change.refusal(name, 0)) };
+        None if change.fits(0) => 0,
+        None => return Err(change.refusal(name, 0)),
     };
-    let commit = found.try_update(|list| {
-        change.make(list).map_err(|_| change.refusal(name, list.len()))?;
-        Ok::<_, Failure>(list.len())
-    })?;
-    let (length, held) = settle(node, commit, concern).await?;
     Ok(held.in_answer(json!({ "length": length })))
 }
 
-/// The document of a movable list, which is never inside another.
-fn document(name: &Name) -> Result<&str> {
-    own_document(name, "a movable list")
+/// What all elements say.
+fn all<V: Said>(list: &MovableList<V>) -> Vec<Option<String>> {
+    list.iter().map(V::said).collect()
 }
 
 impl Change {
@@ -98,19 +103,27 @@ impl Change {
         }
     }
 
-    /// Changes a list. Where a place is none in it, nothing changes.
-    fn make(&self, list: &mut Mut<'_, Texts>) -> Result<(), BadIndex> {
-        match *self {
+    /// Changes a list; says how long it is then. Where a place is none in it, nothing changes.
+    fn make<V: Said>(&self, name: &Name, list: &mut Mut<'_, MovableList<V>>) -> Result<usize> {
+        let made = match *self {
             Self::Insert { at, ref values } => insert(list, at, values),
             Self::Append { ref values } => insert(list, list.len(), values),
-            Self::Set { at, ref value } => list.at(at).map(|mut text| text.set(&value[..])),
+            Self::Set { at, ref value } => list.at(at).map(|mut element| V::say(&mut element, value)),
             Self::Move { from, to, count } => list.move_range(from..from.saturating_add(count), to),
             Self::Delete { at, count } => list.delete(at..at.saturating_add(count)),
-        }
+        };
+        made.map_err(|_| self.refusal(name, list.len()))?;
+        Ok(list.len())
     }
 }
 
 /// Inserts elements one behind the other.
-fn insert(list: &mut Mut<'_, Texts>, at: usize, values: &[String]) -> Result<(), BadIndex> {
-    (at..).zip(values).try_for_each(|(at, value)| list.insert(at).map(|mut text| text.set(&value[..])))
+fn insert<V: Said>(
+    list: &mut Mut<'_, MovableList<V>>,
+    at: usize,
+    values: &[String],
+) -> std::result::Result<(), BadIndex> {
+    let mut insert =
+        |(at, value): (usize, &String)| list.insert(at).map(|mut element| V::say(&mut element, value));
+    (at..).zip(values).try_for_each(&mut insert)
 }

@@ -96,23 +96,11 @@ pub(super) fn descend<'d>(doc: &'d Doc, name: &Name, maps: &[String]) -> Result<
 /// Refuses an entry that is something, but nothing of this kind.
 pub(super) fn check_entry(map: &Doc, name: &Name, part: &str, kind: Kind) -> Result<()> {
     let Some(entry) = map.get(part) else { return Ok(()) };
-    let kinds: Vec<_> = entry.kinds().map(tombolo_crdt::Kind::name).collect();
-    if kinds.contains(&kind.name()) {
+    if entry.kinds().any(|found| found == kind.entry()) {
         return Ok(());
     }
+    let kinds: Vec<_> = entry.kinds().map(Kind::name_of_entry).collect();
     Err(wrong_type(&format!("{part}` in `{name}"), &kinds.join(" and a "), kind))
-}
-
-/// The document called `name`, of what is never inside another: `what`.
-pub(super) fn own_document<'n>(name: &'n Name, what: &str) -> Result<&'n str> {
-    if name.inside().is_empty() {
-        return Ok(name.document());
-    }
-    let message = format!(
-        "`{name}` is a place inside the document `{}`, and {what} is a document of its own; choose a name without `/`, or write `\\/` for a slash that belongs to it",
-        name.document()
-    );
-    Err(Failure::new(Code::BadName, message))
 }
 
 /// The document, made if `create` says so and there is none.

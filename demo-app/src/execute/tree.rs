@@ -1,12 +1,12 @@
-//! The verbs of trees: of texts, in documents of their own.
+//! The verbs of trees: of texts in a document of their own, of maps that say a text inside another.
 
 use serde_json::{Value, json};
-use tombolo_crdt::{BadNode, LwwRegister, Mut, NodeId, Tree};
+use tombolo_crdt::{BadNode, Crdt, DocEntry, LwwRegister, Mut, NodeId, Tree};
 use tombolo_sync::Node;
 
 use super::dump::Kind;
-use super::held::settle;
-use super::place::{find, open, own_document};
+use super::place::{read, try_write};
+use super::said::Said;
 use crate::args::{Concern, TreeVerb};
 use crate::failure::{Code, Failure, Result};
 use crate::name::Name;
@@ -42,24 +42,28 @@ pub(super) async fn tree(node: &Node, verb: TreeVerb) -> Result<Value> {
 
 /// The nodes of the tree called `name`, or those in its trash; none if there is no such tree.
 fn get(node: &Node, name: &Name, trash: bool) -> Result<Value> {
-    let Some(found) = find::<Texts>(node, document(name)?, Kind::Tree)? else { return Ok(json!([])) };
-    Ok(found.read(|tree| if trash { rows(tree, tree.trash()) } else { rows(tree, tree.roots()) }))
+    let entry = |entry: &DocEntry| entry.tree().map(|tree| rows(tree, trash));
+    let nodes = read::<Texts, Vec<Value>>(node, name, Kind::Tree, |tree| rows(tree, trash), entry)?;
+    Ok(nodes.into())
 }
 
 /// Changes the tree called `name`.
 async fn write(node: &Node, name: &Name, change: &Change, concern: Concern) -> Result<Value> {
-    let Some(found) = open::<Texts>(node, document(name)?, Kind::Tree, change.makes_a_tree())? else {
+    let written = try_write::<Texts, _>(
+        node,
+        name,
+        (Kind::Tree, change.makes_a_tree()),
+        concern,
+        |tree| change.make(name, tree),
+        |map, last| change.make(name, &mut map.tree(last)),
+    );
+    let (answer, held) = written.await?;
+    let answer = match answer {
+        Some(answer) => answer,
         // There is no tree, which reads as an empty one.
-        return change.make_of_none().map_err(|why| change.refusal(name, &Texts::default(), why));
+        None => change.make_of_none().map_err(|why| change.refusal(name, &Texts::default(), why))?,
     };
-    let commit = found.try_update(|tree| change.make(tree).map_err(|why| change.refusal(name, tree, why)))?;
-    let (answer, held) = settle(node, commit, concern).await?;
     Ok(held.in_answer(answer))
-}
-
-/// The document of a tree, which is never inside another.
-fn document(name: &Name) -> Result<&str> {
-    own_document(name, "a tree")
 }
 
 impl Change {
@@ -69,16 +73,20 @@ impl Change {
     }
 
     /// Changes a tree. Where a node or a place is none in it, nothing changes.
-    fn make(&self, tree: &mut Mut<'_, Texts>) -> Result<Value, BadNode> {
+    fn make<V: Said>(&self, name: &Name, tree: &mut Mut<'_, Tree<V>>) -> Result<Value> {
+        self.try_make(tree).map_err(|why| self.refusal(name, tree, why))
+    }
+
+    fn try_make<V: Said>(&self, tree: &mut Mut<'_, Tree<V>>) -> std::result::Result<Value, BadNode> {
         match *self {
             Self::Add { ref text, under, at } => {
                 let at = at.unwrap_or_else(|| tree.count_children(under));
                 let (id, mut node) = tree.insert(under, at)?;
-                node.set(&text[..]);
+                V::say(&mut node, text);
                 Ok(json!({ "id": id.to_string() }))
             }
             Self::Rename { id, ref text } => {
-                tree.at(id)?.set(&text[..]);
+                V::say(&mut tree.at(id)?, text);
                 Ok(json!({ "renamed": true }))
             }
             Self::Move { id, under, at } => {
@@ -109,7 +117,7 @@ impl Change {
     }
 
     /// What is said where there is no tree and none is made.
-    fn make_of_none(&self) -> Result<Value, BadNode> {
+    fn make_of_none(&self) -> std::result::Result<Value, BadNode> {
         match *self {
             Self::Add { under: None, at, .. } => {
                 Err(BadNode::BeyondEnd { at: at.unwrap_or_default(), len: 0 })
@@ -125,7 +133,7 @@ impl Change {
     }
 
     /// What is said where it cannot be done.
-    fn refusal(&self, name: &Name, tree: &Texts, why: BadNode) -> Failure {
+    fn refusal<V: Crdt>(&self, name: &Name, tree: &Tree<V>, why: BadNode) -> Failure {
         let restores = matches!(self, Self::Restore { .. });
         let (code, message) = match why {
             BadNode::Absent(id) if restores && tree.contains(id) => {
@@ -165,7 +173,7 @@ impl Change {
 }
 
 /// These nodes and all below them, each before those below it, with what it stands below among them.
-fn walk(tree: &Texts, tops: impl IntoIterator<Item = NodeId>) -> Vec<(NodeId, Option<NodeId>)> {
+fn walk<V: Crdt>(tree: &Tree<V>, tops: impl IntoIterator<Item = NodeId>) -> Vec<(NodeId, Option<NodeId>)> {
     let mut open: Vec<_> = tops.into_iter().map(|id| (id, None)).collect();
     open.reverse();
     let mut all = Vec::new();
@@ -176,11 +184,12 @@ fn walk(tree: &Texts, tops: impl IntoIterator<Item = NodeId>) -> Vec<(NodeId, Op
     all
 }
 
-/// These nodes and all below them, as a whole tree is shown.
-fn rows(tree: &Texts, tops: impl Iterator<Item = NodeId>) -> Value {
+/// The nodes, or those in the trash, as a whole tree is shown.
+fn rows<V: Said>(tree: &Tree<V>, trash: bool) -> Vec<Value> {
     let row = |(id, above): (NodeId, Option<NodeId>)| {
-        let (value, parent) = (tree.get(id).and_then(LwwRegister::value), above.map(|id| id.to_string()));
+        let (value, parent) = (tree.get(id).and_then(V::said), above.map(|id| id.to_string()));
         json!({ "id": id.to_string(), "parent": parent, "value": value })
     };
-    walk(tree, tops).into_iter().map(row).collect()
+    let nodes = if trash { walk(tree, tree.trash()) } else { walk(tree, tree.roots()) };
+    nodes.into_iter().map(row).collect()
 }

@@ -17,27 +17,36 @@ fn every_verb(home: &Home) {
     says(&["get", "week"], json!({ "value": [] }));
     says(&["delete", "week", "0", "0"], json!({ "length": 0 }));
     says(&["move", "week", "0", "0", "0"], json!({ "length": 0 }));
+    says(&["get", "board/week"], json!({ "value": [] }));
+    says(&["delete", "board/week", "0", "0"], json!({ "length": 0 }));
     assert_eq!(home.json(&["dump"]), json!({}), "nothing has been made of nothing");
-    says(&["append", "week", "water"], json!({ "length": 1 }));
-    says(&["insert", "week", "0", "dig", "plant"], json!({ "length": 3 }));
-    says(&["append", "week", "-5", ""], json!({ "length": 5 }));
-    says(&["set", "week", "3", "weed"], json!({ "length": 5 }));
-    says(&["set", "week", "4", "-7.5"], json!({ "length": 5 }));
-    says(&["get", "week"], json!({ "value": ["dig", "plant", "water", "weed", "-7.5"] }));
-    says(&["move", "week", "0", "4"], json!({ "length": 5 }));
-    says(&["get", "week"], json!({ "value": ["plant", "water", "weed", "-7.5", "dig"] }));
-    says(&["move", "week", "3", "0", "2"], json!({ "length": 5 }));
-    says(&["get", "week"], json!({ "value": ["-7.5", "dig", "plant", "water", "weed"] }));
-    says(&["move", "week", "0", "3", "2"], json!({ "length": 5 }));
-    says(&["move", "week", "1", "1"], json!({ "length": 5 }));
-    says(&["move", "week", "5", "5", "0"], json!({ "length": 5 }));
-    says(&["get", "week"], json!({ "value": ["plant", "water", "weed", "-7.5", "dig"] }));
-    says(&["delete", "week", "3"], json!({ "length": 4 }));
-    says(&["delete", "week", "1", "2"], json!({ "length": 2 }));
-    says(&["delete", "week", "2", "0"], json!({ "length": 2 }));
+    for (name, document) in [("week", "week"), ("board/garden/week", "board")] {
+        says(&["append", name, "water"], json!({ "length": 1 }));
+        says(&["insert", name, "0", "dig", "plant"], json!({ "length": 3 }));
+        says(&["append", name, "-5", ""], json!({ "length": 5 }));
+        says(&["set", name, "3", "weed"], json!({ "length": 5 }));
+        says(&["set", name, "4", "-7.5"], json!({ "length": 5 }));
+        says(&["get", name], json!({ "value": ["dig", "plant", "water", "weed", "-7.5"] }));
+        says(&["move", name, "0", "4"], json!({ "length": 5 }));
+        says(&["get", name], json!({ "value": ["plant", "water", "weed", "-7.5", "dig"] }));
+        says(&["move", name, "3", "0", "2"], json!({ "length": 5 }));
+        says(&["get", name], json!({ "value": ["-7.5", "dig", "plant", "water", "weed"] }));
+        says(&["move", name, "0", "3", "2"], json!({ "length": 5 }));
+        says(&["move", name, "1", "1"], json!({ "length": 5 }));
+        says(&["move", name, "5", "5", "0"], json!({ "length": 5 }));
+        says(&["get", name], json!({ "value": ["plant", "water", "weed", "-7.5", "dig"] }));
+        says(&["delete", name, "3"], json!({ "length": 4 }));
+        says(&["delete", name, "1", "2"], json!({ "length": 2 }));
+        says(&["delete", name, "2", "0"], json!({ "length": 2 }));
+        assert!(home.json(&["dump"]).as_object().unwrap().contains_key(document));
+    }
+    says(&["get", "board/garden/other"], json!({ "value": [] }));
     home.json(&["counter", "inc", "visits"]);
     home.json(&["list", "append", "trip", "fish"]);
+    let text = |text: &str| json!({ "text": { "lww": text } });
+    let inside = json!({ "movable_list": [text("plant"), text("dig")] });
     let all = json!({
+        "board": { "map": { "garden": { "map": { "week": inside } } } },
         "trip": { "list": ["fish"] },
         "visits": { "counter": 1 },
         "week": { "movable": ["plant", "dig"] },
@@ -49,8 +58,10 @@ fn every_verb(home: &Home) {
         (&["movable", "append", "trip", "x"], "wrong_type"),
         (&["movable", "move", "trip", "0", "0"], "wrong_type"),
         (&["list", "append", "week", "x"], "wrong_type"),
-        (&["movable", "get", "board/week"], "bad_name"),
-        (&["movable", "append", "board/week", "x"], "bad_name"),
+        (&["movable", "get", "board/garden"], "wrong_type"),
+        (&["movable", "append", "board/garden", "x"], "wrong_type"),
+        (&["list", "append", "board/garden/week", "x"], "wrong_type"),
+        (&["movable", "append", "trip/week", "x"], "wrong_type"),
         (&["movable", "insert", "week", "3", "x", "y"], "out_of_range"),
         (&["movable", "set", "week", "2", "x"], "out_of_range"),
         (&["movable", "move", "week", "2", "0"], "out_of_range"),
@@ -60,6 +71,14 @@ fn every_verb(home: &Home) {
         (&["movable", "move", "week", "1", "0", "18446744073709551615"], "out_of_range"),
         (&["movable", "delete", "week", "2"], "out_of_range"),
         (&["movable", "delete", "week", "1", "18446744073709551615"], "out_of_range"),
+        (&["movable", "insert", "board/garden/week", "3", "x", "y"], "out_of_range"),
+        (&["movable", "set", "board/garden/week", "2", "x"], "out_of_range"),
+        (&["movable", "move", "board/garden/week", "0", "2"], "out_of_range"),
+        (&["movable", "delete", "board/garden/week", "2"], "out_of_range"),
+        (&["movable", "insert", "board/far/away", "1", "x"], "out_of_range"),
+        (&["movable", "set", "board/far/away", "0", "x"], "out_of_range"),
+        (&["movable", "move", "board/far/away", "0", "0"], "out_of_range"),
+        (&["movable", "delete", "board/far/away", "0"], "out_of_range"),
         (&["movable", "insert", "other", "1", "x"], "out_of_range"),
         (&["movable", "set", "other", "0", "x"], "out_of_range"),
         (&["movable", "move", "other", "0", "0"], "out_of_range"),
@@ -89,6 +108,13 @@ fn people_read_an_element_a_line_and_what_is_to_be_done() {
     assert_eq!(says(&["move", "week", "0", "2"]), "moved; it has 3 elements now\n");
     assert_eq!(says(&["get", "week"]), "plant\nwater\ndig deep\n");
     assert_eq!(says(&["delete", "week", "0"]), "deleted; it has 2 elements now\n");
+    assert_eq!(says(&["append", "board/week", "rest"]), "inserted; it has 1 element now\n");
+    assert_eq!(says(&["get", "board/week"]), "rest\n");
+    home.text(&["list", "append", "board/todo", "x"]);
+    let other = home.run(&["list", "append", "board/week", "x"]);
+    let expected =
+        "`week` in `board/week` is a movable, not a list; use it as what it is, or choose another name";
+    assert_eq!(other.stderr, format!("error: {expected}\n"));
     for (arguments, expected) in [
         (
             &["insert", "week", "7", "x"][..],
@@ -110,8 +136,12 @@ fn people_read_an_element_a_line_and_what_is_to_be_done() {
         (&["move", "other", "0", "0"], "`other` is 0 elements long, so 1 from place 0 on cannot be moved"),
         (&["delete", "week", "1", "2"], "`week` is 2 elements long, so 2 from place 1 on cannot be deleted"),
         (
-            &["append", "board/week", "x"],
-            "`board/week` is a place inside the document `board`, and a movable list is a document of its own; choose a name without `/`, or write `\\/` for a slash that belongs to it",
+            &["append", "board/todo", "x"],
+            "`todo` in `board/todo` is a list, not a movable; use it as what it is, or choose another name",
+        ),
+        (
+            &["set", "board/week", "1", "x"],
+            "`board/week` is 1 element long, so there is no element 1 in it: elements go from 0 to 0",
         ),
     ] {
         let refused = home.run(&[&["movable"], arguments].concat());
@@ -157,30 +187,41 @@ fn what_two_move_and_write_offline_stands_once_with_what_was_written() {
     let ann = homes.created("ann");
     let ann_up = ann.up();
     let bob = homes.joined("bob", &ann);
-    ann.json(&["movable", "append", "week", "dig", "plant", "water", "weed", "rest"]);
+    let names = ["week", "board/week"];
+    for name in names {
+        ann.json(&["movable", "append", name, "dig", "plant", "water", "weed", "rest"]);
+    }
     {
         let _bob_up = bob.up();
-        bob.until(&["movable", "get", "week"], |answer| answer["value"].as_array().unwrap().len() == 5);
+        for name in names {
+            bob.until(&["movable", "get", name], |answer| answer["value"].as_array().unwrap().len() == 5);
+        }
         bob.json(&["wait"]);
     }
-    // Moved by one and written to by the other; moved by both, where Bob is the later one; deleted by one and moved by the other.
-    ann.json(&["movable", "move", "week", "0", "2"]);
-    bob.json(&["movable", "set", "week", "0", "dig deep"]);
-    ann.json(&["movable", "delete", "week", "3"]);
-    bob.json(&["movable", "move", "week", "3", "0"]);
-    ann.json(&["movable", "move", "week", "3", "0"]);
-    bob.json(&["movable", "move", "week", "4", "3"]);
+    for name in names {
+        // Moved by one and written to by the other; moved by both, where Bob is the later one; deleted by one and moved by the other.
+        ann.json(&["movable", "move", name, "0", "2"]);
+        bob.json(&["movable", "set", name, "0", "dig deep"]);
+        ann.json(&["movable", "delete", name, "3"]);
+        bob.json(&["movable", "move", name, "3", "0"]);
+        ann.json(&["movable", "move", name, "3", "0"]);
+        bob.json(&["movable", "move", name, "4", "3"]);
+    }
 
     let _bob_up = bob.up_with(&["--listen", LOOPBACK, "--peer", ann_up.ready["listen"][0].as_str().unwrap()]);
     let both = json!(["plant", "rest", "water", "dig deep"]);
-    ann.until(&["movable", "get", "week"], |answer| answer["value"].as_array().unwrap().len() == 4);
+    for name in names {
+        ann.until(&["movable", "get", name], |answer| answer["value"].as_array().unwrap().len() == 4);
+    }
     bob.json(&["wait"]);
     bob.until(&["dump"], |dump| *dump == ann.json(&["dump"]));
-    assert_eq!(read(&ann, "week"), both);
+    names.iter().for_each(|name| assert_eq!(read(&ann, name), both, "{name}"));
     let moved = ann.text(&["movable", "move", "week", "0", "3", "--replicated", "1"]);
     assert_eq!(moved, "moved; it has 4 elements now\nheld by bob\n");
     let deleted = bob.json(&["movable", "delete", "week", "0", "3", "--replicated", "1"]);
     assert_eq!((&deleted["length"], &deleted["held_by"][0]["name"]), (&json!(1), &json!("ann")));
-    assert_eq!(read(&ann, "week"), json!(["plant"]));
+    let deleted = bob.json(&["movable", "delete", "board/week", "1", "3", "--replicated", "1"]);
+    assert_eq!((&deleted["length"], &deleted["held_by"][0]["name"]), (&json!(1), &json!("ann")));
+    names.iter().for_each(|name| assert_eq!(read(&ann, name), json!(["plant"]), "{name}"));
     assert_eq!(ann.text(&["dump"]), bob.text(&["dump"]));
 }

@@ -21,21 +21,47 @@ fn node(id: &str, parent: Option<&str>, value: &str) -> Value {
     json!({ "id": id, "parent": parent, "value": value })
 }
 
+/// What a dump shows of a tree, with what the nodes say where inside a document they are maps.
+fn dumped(home: &Home, name: &str) -> Value {
+    let dump = home.json(&["dump"]);
+    let (document, inside) =
+        name.split_once('/').map_or((name, None), |(document, rest)| (document, Some(rest)));
+    let maps = inside.into_iter().flat_map(|inside| inside.split('/'));
+    let mut nodes = maps.fold(&dump[document], |map, part| &map["map"][part])["tree"].clone();
+    if inside.is_some() {
+        for node in nodes.as_array_mut().into_iter().flatten() {
+            node["value"] = node["value"]["text"]["lww"].take();
+        }
+    }
+    nodes
+}
+
 /// Every verb, with the exact answers.
 fn every_verb(home: &Home) {
+    assert_eq!(home.json(&["dump"]), json!({}));
+    every_verb_on(home, "plan", "other");
+    let documents = home.json(&["status", "--documents"]);
+    assert!(documents.as_array().unwrap().iter().any(|it| it["name"] == "plan" && it["type"] == "tree"));
+    every_verb_on(home, "board/garden/plan", "board/far/away");
+    every_verb_on(home, "board/plan", "board/other");
+}
+
+/// Every verb on a tree of this name, of which there is none yet; of the other there is none.
+fn every_verb_on(home: &Home, name: &str, other: &str) {
+    let before = home.json(&["dump"]);
     let says = |arguments: &[&str], expected: Value| {
         assert_eq!(home.json(&[&["tree"], arguments].concat()), expected, "{arguments:?}");
     };
-    says(&["get", "plan"], json!([]));
-    says(&["get", "plan", "--trash"], json!([]));
-    says(&["empty-trash", "plan"], json!({ "purged": 0 }));
-    assert_eq!(home.json(&["dump"]), json!({}), "nothing has been made of nothing");
+    says(&["get", name], json!([]));
+    says(&["get", name, "--trash"], json!([]));
+    says(&["empty-trash", name], json!({ "purged": 0 }));
+    assert_eq!(home.json(&["dump"]), before, "nothing has been made of nothing");
 
-    let maps = &add(home, "plan", "maps", &[]);
-    let charts = &add(home, "plan", "charts", &["--at", "0"]);
-    let north = &add(home, "plan", "north", &["--under", maps]);
-    let south = &add(home, "plan", "-5", &["--under", maps, "--at", "0"]);
-    let empty = &add(home, "plan", "", &["--under", south]);
+    let maps = &add(home, name, "maps", &[]);
+    let charts = &add(home, name, "charts", &["--at", "0"]);
+    let north = &add(home, name, "north", &["--under", maps]);
+    let south = &add(home, name, "-5", &["--under", maps, "--at", "0"]);
+    let empty = &add(home, name, "", &["--under", south]);
     let all = json!([
         node(charts, None, "charts"),
         node(maps, None, "maps"),
@@ -43,13 +69,13 @@ fn every_verb(home: &Home) {
         node(empty, Some(south), ""),
         node(north, Some(maps), "north"),
     ]);
-    says(&["get", "plan"], all.clone());
-    assert_eq!(home.json(&["dump"]), json!({ "plan": { "tree": all } }));
+    says(&["get", name], all.clone());
+    assert_eq!(dumped(home, name), all);
 
-    says(&["rename", "plan", south, "south"], json!({ "renamed": true }));
-    says(&["move", "plan", north, "--under", maps, "--at", "0"], json!({ "moved": true }));
-    says(&["move", "plan", north, "--under", maps, "--at", "0"], json!({ "moved": true }));
-    says(&["move", "plan", charts, "--under", south], json!({ "moved": true }));
+    says(&["rename", name, south, "south"], json!({ "renamed": true }));
+    says(&["move", name, north, "--under", maps, "--at", "0"], json!({ "moved": true }));
+    says(&["move", name, north, "--under", maps, "--at", "0"], json!({ "moved": true }));
+    says(&["move", name, charts, "--under", south], json!({ "moved": true }));
     let moved = json!([
         node(maps, None, "maps"),
         node(north, Some(maps), "north"),
@@ -57,81 +83,81 @@ fn every_verb(home: &Home) {
         node(empty, Some(south), ""),
         node(charts, Some(south), "charts"),
     ]);
-    says(&["get", "plan"], moved.clone());
+    says(&["get", name], moved.clone());
     // To the end of where it stands already.
-    says(&["move", "plan", north, "--under", maps], json!({ "moved": true }));
-    says(&["move", "plan", south, "--under", maps], json!({ "moved": true }));
-    says(&["get", "plan"], moved.clone());
-    says(&["move", "plan", maps], json!({ "moved": true }));
-    says(&["get", "plan"], moved.clone());
+    says(&["move", name, north, "--under", maps], json!({ "moved": true }));
+    says(&["move", name, south, "--under", maps], json!({ "moved": true }));
+    says(&["get", name], moved.clone());
+    says(&["move", name, maps], json!({ "moved": true }));
+    says(&["get", name], moved.clone());
 
-    says(&["delete", "plan", south], json!({ "deleted": true }));
-    says(&["get", "plan"], json!([node(maps, None, "maps"), node(north, Some(maps), "north")]));
+    says(&["delete", name, south], json!({ "deleted": true }));
+    says(&["get", name], json!([node(maps, None, "maps"), node(north, Some(maps), "north")]));
     let away = json!([
         node(south, None, "south"),
         node(empty, Some(south), ""),
         node(charts, Some(south), "charts")
     ]);
-    says(&["get", "plan", "--trash"], away);
-    says(&["restore", "plan", south], json!({ "restored": true }));
-    says(&["get", "plan"], moved);
-    says(&["get", "plan", "--trash"], json!([]));
-    says(&["delete", "plan", south], json!({ "deleted": true }));
-    says(&["move", "plan", charts, "--at", "0"], json!({ "moved": true }));
+    says(&["get", name, "--trash"], away);
+    says(&["restore", name, south], json!({ "restored": true }));
+    says(&["get", name], moved);
+    says(&["get", name, "--trash"], json!([]));
+    says(&["delete", name, south], json!({ "deleted": true }));
+    says(&["move", name, charts, "--at", "0"], json!({ "moved": true }));
     let left =
         json!([node(charts, None, "charts"), node(maps, None, "maps"), node(north, Some(maps), "north")]);
-    says(&["get", "plan"], left.clone());
+    says(&["get", name], left.clone());
 
     home.json(&["counter", "inc", "visits"]);
     let before = home.json(&["dump"]);
     for (arguments, code) in [
         (&["tree", "get", "visits"][..], "wrong_type"),
         (&["tree", "add", "visits", "x"], "wrong_type"),
-        (&["list", "append", "plan", "x"], "wrong_type"),
-        (&["tree", "get", "board/plan"], "bad_name"),
-        (&["tree", "add", "board/plan", "x"], "bad_name"),
-        (&["tree", "add", "plan", "x", "--at", "3"], "out_of_range"),
-        (&["tree", "add", "plan", "x", "--under", maps, "--at", "2"], "out_of_range"),
-        (&["tree", "move", "plan", charts, "--at", "2"], "out_of_range"),
-        (&["tree", "move", "plan", maps, "--under", north], "below_itself"),
-        (&["tree", "move", "plan", maps, "--under", maps], "below_itself"),
-        (&["tree", "add", "plan", "x", "--under", south], "unknown_node"),
-        (&["tree", "move", "plan", maps, "--under", empty], "unknown_node"),
-        (&["tree", "delete", "plan", south], "unknown_node"),
-        (&["tree", "restore", "plan", empty], "unknown_node"),
-        (&["tree", "restore", "plan", maps], "unknown_node"),
-        (&["tree", "add", "plan", "x", "--under", NOBODY], "unknown_node"),
-        (&["tree", "rename", "plan", NOBODY, "x"], "unknown_node"),
-        (&["tree", "move", "plan", NOBODY], "unknown_node"),
-        (&["tree", "move", "plan", maps, "--under", NOBODY], "unknown_node"),
-        (&["tree", "delete", "plan", NOBODY], "unknown_node"),
-        (&["tree", "restore", "plan", NOBODY], "unknown_node"),
-        (&["tree", "purge", "plan", NOBODY], "unknown_node"),
-        (&["tree", "add", "other", "x", "--at", "1"], "out_of_range"),
-        (&["tree", "add", "other", "x", "--under", maps], "unknown_node"),
-        (&["tree", "rename", "other", maps, "x"], "unknown_node"),
-        (&["tree", "move", "other", maps], "unknown_node"),
-        (&["tree", "delete", "other", maps], "unknown_node"),
-        (&["tree", "restore", "other", maps], "unknown_node"),
-        (&["tree", "purge", "other", maps], "unknown_node"),
+        (&["list", "append", name, "x"], "wrong_type"),
+        (&["tree", "get", "visits/plan"], "wrong_type"),
+        (&["tree", "add", "visits/plan", "x"], "wrong_type"),
+        (&["tree", "add", name, "x", "--at", "3"], "out_of_range"),
+        (&["tree", "add", name, "x", "--under", maps, "--at", "2"], "out_of_range"),
+        (&["tree", "move", name, charts, "--at", "2"], "out_of_range"),
+        (&["tree", "move", name, maps, "--under", north], "below_itself"),
+        (&["tree", "move", name, maps, "--under", maps], "below_itself"),
+        (&["tree", "add", name, "x", "--under", south], "unknown_node"),
+        (&["tree", "move", name, maps, "--under", empty], "unknown_node"),
+        (&["tree", "delete", name, south], "unknown_node"),
+        (&["tree", "restore", name, empty], "unknown_node"),
+        (&["tree", "restore", name, maps], "unknown_node"),
+        (&["tree", "add", name, "x", "--under", NOBODY], "unknown_node"),
+        (&["tree", "rename", name, NOBODY, "x"], "unknown_node"),
+        (&["tree", "move", name, NOBODY], "unknown_node"),
+        (&["tree", "move", name, maps, "--under", NOBODY], "unknown_node"),
+        (&["tree", "delete", name, NOBODY], "unknown_node"),
+        (&["tree", "restore", name, NOBODY], "unknown_node"),
+        (&["tree", "purge", name, NOBODY], "unknown_node"),
+        (&["tree", "add", other, "x", "--at", "1"], "out_of_range"),
+        (&["tree", "add", other, "x", "--under", maps], "unknown_node"),
+        (&["tree", "rename", other, maps, "x"], "unknown_node"),
+        (&["tree", "move", other, maps], "unknown_node"),
+        (&["tree", "delete", other, maps], "unknown_node"),
+        (&["tree", "restore", other, maps], "unknown_node"),
+        (&["tree", "purge", other, maps], "unknown_node"),
     ] {
         assert_eq!(home.refused(arguments, 1), code, "{arguments:?}");
     }
     assert_eq!(home.json(&["dump"]), before, "what is refused changes nothing and makes nothing");
 
-    says(&["purge", "plan", south], json!({ "purged": 2 }));
-    says(&["get", "plan", "--trash"], json!([]));
-    says(&["purge", "plan", north], json!({ "purged": 1 }));
-    assert_eq!(home.refused(&["tree", "rename", "plan", empty, "x"], 1), "unknown_node");
-    says(&["delete", "plan", maps], json!({ "deleted": true }));
-    says(&["delete", "plan", charts], json!({ "deleted": true }));
-    says(&["rename", "plan", maps, "old maps"], json!({ "renamed": true }));
-    says(&["get", "plan", "--trash"], json!([node(maps, None, "old maps"), node(charts, None, "charts")]));
-    says(&["empty-trash", "plan"], json!({ "purged": 2 }));
-    says(&["get", "plan", "--trash"], json!([]));
-    assert_eq!(home.json(&["dump"])["plan"], json!({ "tree": [] }));
-    let documents = home.json(&["status", "--documents"]);
-    assert!(documents.as_array().unwrap().iter().any(|it| it["name"] == "plan" && it["type"] == "tree"));
+    says(&["purge", name, south], json!({ "purged": 2 }));
+    says(&["get", name, "--trash"], json!([]));
+    says(&["purge", name, north], json!({ "purged": 1 }));
+    assert_eq!(home.refused(&["tree", "rename", name, empty, "x"], 1), "unknown_node");
+    says(&["delete", name, maps], json!({ "deleted": true }));
+    says(&["delete", name, charts], json!({ "deleted": true }));
+    says(&["rename", name, maps, "old maps"], json!({ "renamed": true }));
+    says(&["get", name, "--trash"], json!([node(maps, None, "old maps"), node(charts, None, "charts")]));
+    says(&["empty-trash", name], json!({ "purged": 2 }));
+    says(&["get", name, "--trash"], json!([]));
+    // Of what was told inside a document something may be left, until all know that there is nothing any more.
+    assert!(dumped(home, name).as_array().is_none_or(Vec::is_empty));
+    assert!(name.contains('/') || dumped(home, name).is_array());
 }
 
 #[test]
@@ -156,6 +182,9 @@ fn people_read_a_node_a_line_and_what_is_to_be_done() {
     assert_eq!(says(&["get", "plan"]), format!("north  {lines}\nmaps  {maps}\n"));
     assert_eq!(says(&["delete", "plan", lines]), "deleted; it is in the trash until it is purged\n");
     assert_eq!(says(&["get", "plan", "--trash"]), format!("north  {lines}\n"));
+    let added = says(&["add", "board/plan", "south"]);
+    assert_eq!(says(&["get", "board/plan"]), format!("south  {added}"));
+    home.text(&["list", "append", "board/todo", "x"]);
     for (arguments, expected) in [
         (
             &["delete", "plan", NOBODY][..],
@@ -179,8 +208,13 @@ fn people_read_a_node_a_line_and_what_is_to_be_done() {
             "there is no place 7 there in `plan`: places go from 0 to 1".to_owned(),
         ),
         (
-            &["add", "board/plan", "x"],
-            "`board/plan` is a place inside the document `board`, and a tree is a document of its own; choose a name without `/`, or write `\\/` for a slash that belongs to it".to_owned(),
+            &["delete", "board/plan", lines],
+            format!("`board/plan` has no node {lines}; `tombolo tree get` prints those that it has"),
+        ),
+        (
+            &["add", "board/todo", "x"],
+            "`todo` in `board/todo` is a list, not a tree; use it as what it is, or choose another name"
+                .to_owned(),
         ),
     ] {
         let refused = home.run(&[&["tree"], arguments].concat());
@@ -285,4 +319,38 @@ fn what_two_move_into_each_other_offline_stands_the_same_at_both() {
     let added = ann.text(&["tree", "add", "plan", "new", "--under", maps, "--replicated", "1"]);
     assert!(added.ends_with("\nheld by bob\n"), "{added}");
     assert_eq!(ann.text(&["dump"]), bob.text(&["dump"]));
+}
+
+#[test]
+fn what_two_do_offline_to_a_tree_inside_a_document_stands_the_same_at_both() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    let ann_up = ann.up();
+    let bob = homes.joined("bob", &ann);
+    // As deep as a name can lead.
+    let deep = &["board"; 31].join("/");
+    for name in ["board/plan", deep] {
+        let maps = &add(&ann, name, "maps", &[]);
+        let charts = &add(&ann, name, "charts", &[]);
+        {
+            let _bob_up = bob.up();
+            bob.until(&["tree", "get", name], |nodes| nodes.as_array().unwrap().len() == 2);
+            bob.json(&["wait"]);
+        }
+        ann.json(&["tree", "move", name, maps, "--under", charts]);
+        ann.json(&["tree", "rename", name, charts, "sea charts"]);
+        bob.json(&["tree", "move", name, charts, "--under", maps]);
+        let dialled = ann_up.ready["listen"][0].as_str().unwrap();
+        let _bob_up = bob.up_with(&["--listen", LOOPBACK, "--peer", dialled]);
+        bob.json(&["wait"]);
+        let both = bob.until(&["tree", "get", name], |nodes| {
+            *nodes == ann.json(&["tree", "get", name]) && nodes.to_string().contains("sea charts")
+        });
+        let one_way = json!([node(maps, None, "maps"), node(charts, Some(maps), "sea charts")]);
+        let other_way = json!([node(charts, None, "sea charts"), node(maps, Some(charts), "maps")]);
+        assert!([one_way, other_way].contains(&both), "one move of both: {both}");
+        let purged = bob.json(&["tree", "purge", name, maps, "--replicated", "1"]);
+        assert_eq!(purged["held_by"][0]["name"], "ann");
+        assert_eq!(ann.text(&["dump"]), bob.text(&["dump"]));
+    }
 }
