@@ -1,9 +1,10 @@
 //! What replication may cost on the wire: bytes that one side emits to the other, beside what our own encoder makes of exactly what
 //! the other lacks, `P`.
 
-use tombolo_crdt::{AddWinsSet, Replica, Since, Version};
+use tombolo_crdt::{AddWinsSet, PnCounter, Replica, Since, Version};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::wire::Frame;
+use tombolo_tests::direct::Direct;
 use tombolo_tests::sim::{LinkState, World};
 
 type Words = AddWinsSet<String>;
@@ -117,22 +118,71 @@ fn after_a_short_partition_what_is_lacked_goes_in_one_round_trip_and_hardly_long
     }
 }
 
+/// Two that agree on so many documents, and what is said at the time.
+fn agreed(documents: usize) -> (Direct, Vec<DocId>) {
+    let mut net = Direct::new(2, ());
+    let docs = (0..documents).map(|number| {
+        let doc = net.open::<PnCounter>(0, &format!("document {number}"));
+        net.update::<PnCounter>(0, doc, |counter| counter.inc(1));
+        doc
+    });
+    let docs = docs.collect();
+    net.connect(0, 1);
+    net.run_until(60_000, Direct::agrees).expect("they agree");
+    (net, docs)
+}
+
+fn bytes(net: &Direct) -> usize {
+    net.sent().iter().map(|sent| sent.bytes).sum()
+}
+
 #[test]
-fn thousands_of_documents_idle_at_the_cost_of_one() {
-    let idle = |count: usize| {
-        let mut world = World::new(2, 62);
-        world.connect_all();
-        for number in 0..count {
-            let doc = world.open::<Words>(0, &format!("document {number}"));
-            world.update::<Words, _>(0, doc, |words| words.add("word"));
-        }
-        world.run_until_agreed(20_000);
+fn ten_thousand_documents_idle_at_the_cost_of_one() {
+    let idle = |documents: usize| {
+        let (mut net, _) = agreed(documents);
         // The same time in both, for a beat tells it.
-        world.run_for(30_000 - world.now());
-        world.record();
-        world.run_for(10_000);
-        world.sent().iter().map(|sent| sent.bytes).sum::<usize>()
+        net.run_for(60_000 - net.millis());
+        net.record();
+        net.run_for(10_000);
+        bytes(&net)
     };
+    let (many, one) = (idle(10_000), idle(1));
+    println!("in ten seconds: {many} bytes with 10 000 documents, {one} with one");
     // But for a beat that falls within the time or beside it.
-    assert!(idle(3_000).abs_diff(idle(1)) <= 64);
+    assert!(many.abs_diff(one) <= 64, "{many} bytes, and {one}");
+}
+
+#[test]
+fn what_differs_among_ten_thousand_documents_is_found_in_bytes_that_follow_it() {
+    const DIFFER: [usize; 4] = [1, 10, 100, 1_000];
+    let found = |documents: usize| {
+        let (mut net, docs) = agreed(documents);
+        net.gossips = false;
+        DIFFER.map(|differ| {
+            net.run_for(20_000);
+            net.cut(0, 1);
+            net.run_for(500);
+            for (at, &doc) in docs.iter().step_by(documents / differ).take(differ).enumerate() {
+                let node = at % 2;
+                // It need not be open yet.
+                net.open::<PnCounter>(node, &format!("document {}", at * (documents / differ)));
+                net.update::<PnCounter>(node, doc, |counter| counter.inc(1));
+            }
+            net.run_for(500);
+            net.record();
+            net.connect(0, 1);
+            net.run_until(20_000, Direct::agrees).expect("they agree");
+            bytes(&net)
+        })
+    };
+    let (some, many) = (found(1_000), found(10_000));
+    println!("{DIFFER:?} of 1 000: {some:?} bytes; of 10 000: {many:?}");
+    for ((differ, some), many) in DIFFER.into_iter().zip(some).zip(many) {
+        // Where all of a thousand differ a list of them is as short as it gets.
+        assert!(differ == 1_000 || many < some + 1_000, "{differ}: {some} of 1 000, {many} of 10 000");
+    }
+    for (differ, bytes) in DIFFER.into_iter().zip(many) {
+        // Sketches that were too short, each way; and for each document cells and hashes, its version, a pull and its answer.
+        assert!(bytes <= many[0] + (differ - 1) * 550, "{differ}: {bytes}, {many:?}");
+    }
 }
