@@ -18,8 +18,10 @@ use crate::{DocId, PeerId};
 const ANNOUNCE_PAUSE: u64 = 50;
 /// Where we hold fewer documents than this a list of all is short enough.
 const SKETCHED_FROM: usize = 64;
-/// How many cells a first sketch has: enough for some twenty documents.
-const FIRST_CELLS: usize = 32;
+/// How many cells a first sketch has: enough for some twenty documents that changed, of each of which there are two hashes.
+const FIRST_CELLS: usize = 64;
+/// How many times as many the next one has.
+const MORE_CELLS: usize = 3;
 /// How many bytes a cell takes.
 const CELL_BYTES: usize = 12;
 /// How many bytes a document takes in a list, at least.
@@ -75,11 +77,11 @@ impl Engine {
     }
 
     /// Has a peer tell what it holds: all of it, if that is little, or as far as it is not what we hold. The cells of a sketch
-    /// are as many as it takes for a few differences, then four times as many, until a list is shorter.
+    /// are as many as it takes for a few differences, then three times as many, until a list is shorter.
     pub(crate) fn ask(&mut self, peer: PeerId) {
         let told = self.told(peer).cloned().unwrap_or_default();
         let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return };
-        ready.cells = (ready.cells * 4).max(FIRST_CELLS);
+        ready.cells = (ready.cells * MORE_CELLS).max(FIRST_CELLS);
         if told.len() < SKETCHED_FROM || ready.cells * CELL_BYTES > told.len() * ENTRY_BYTES {
             ready.sketched = None;
             return self.send(peer, &Frame::Ask);

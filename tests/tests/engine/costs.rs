@@ -76,6 +76,7 @@ fn a_session_of_peers_that_differ_in_a_few_documents_of_many_says_as_much_as_dif
     let few = [bytes(300, 4), bytes(1_200, 4)];
     assert!(few[1] < few[0] + 1_000, "{few:?} bytes for four of 300 and of 1 200");
     let many = bytes(1_200, 104);
+    println!("{few:?} bytes for four of 300 and of 1 200, {many} for 104");
     // Sketches that were too short, each way; and for each document some 30 bytes of cells and hashes,
     // its version, a pull and its answer.
     assert!(many < few[1] + 100 * 550, "{few:?}, {many} bytes for 104 of 1 200");

@@ -4,7 +4,7 @@
 use tombolo_crdt::{AddWinsSet, PnCounter, Replica, Since, Version};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::wire::Frame;
-use tombolo_tests::direct::Direct;
+use tombolo_tests::direct::{Direct, Sent, Way};
 use tombolo_tests::sim::{LinkState, World};
 
 type Words = AddWinsSet<String>;
@@ -115,6 +115,155 @@ fn after_a_short_partition_what_is_lacked_goes_in_one_round_trip_and_hardly_long
         println!("greeting {}", wire - content - told);
         assert!(wire * 100 <= 110 * (least + versions + 32), "{wire} for {least}");
         assert_eq!(pulls, 1, "one round trip");
+    }
+}
+
+/// How a partition passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Partition {
+    /// The session outlives it, and what was sent meanwhile arrives in the end.
+    Held,
+    /// The session outlives it, and what was sent meanwhile is lost: what changed must be found.
+    Lost,
+    /// The session ends with it: what changed must be found.
+    Ended,
+}
+
+/// How long a frame takes, one way, in what is measured in round trips.
+const ONE_WAY: u64 = 100;
+/// How long a disk, and the pause between two looks at the clock, may add to all of them.
+const DISKS: u64 = 10;
+
+/// What it took to be level in several documents among many.
+#[derive(Debug)]
+struct Several {
+    /// Bytes of exactly what was lacked, the least of them, and of both versions of what changed.
+    least: usize,
+    shortest: usize,
+    versions: usize,
+    /// Bytes of frames, from the beginning of the partition on: what carries content, and what it took to find it. Not those which say
+    /// that somebody is still there.
+    content: usize,
+    found: usize,
+    /// All others.
+    greeting: usize,
+    /// From the first question to the last answer, in milliseconds.
+    took: u64,
+    pulls: usize,
+}
+
+/// So many documents, to some of which the first adds so many words during a partition.
+fn several(documents: usize, changed: usize, count: u64, partition: Partition) -> Several {
+    let mut net = Direct::new(2, ());
+    let docs: Vec<DocId> = (0..documents)
+        .map(|number| {
+            let doc = net.open::<Words>(0, &format!("document {number}"));
+            net.update::<Words>(0, doc, |words| words.add("word"));
+            doc
+        })
+        .collect();
+    net.connect(0, 1);
+    net.run_until(20_000, Direct::agrees).expect("they agree");
+    net.run_for(20_000);
+    net.latency = ONE_WAY;
+    net.gossips = false;
+    match partition {
+        Partition::Held => net.set_way(Way::Held),
+        Partition::Lost => net.set_way(Way::Lost),
+        Partition::Ended => net.cut(0, 1),
+    }
+    net.run_for(500);
+    net.record();
+    let durable = |net: &Direct, node: usize, doc| net.engine(node).document_status(doc).unwrap().durable;
+    let changed: Vec<(DocId, Version)> = docs
+        .iter()
+        .step_by(documents / changed)
+        .take(changed)
+        .map(|&doc| (doc, durable(&net, 1, doc)))
+        .collect();
+    for (at, (doc, _)) in changed.iter().enumerate() {
+        net.update::<Words>(0, *doc, |words| words.extend(text(1_000 * at as u64, count)));
+    }
+    net.run_for(500);
+    let bodies = changed.iter().map(|(doc, before)| {
+        match net.engine(0).document::<Words>(*doc).expect("it is open").delta_since(before) {
+            Since::Delta(delta) => delta.encode_body().len(),
+            other => panic!("it is remembered: {other:?}"),
+        }
+    });
+    let bodies: Vec<usize> = bodies.collect();
+    let length = |version: &Version| rmp_serde::to_vec(version).unwrap().len();
+    let versions =
+        changed.iter().map(|(doc, before)| length(before) + length(&durable(&net, 0, *doc))).sum::<usize>();
+    let healed = net.millis();
+    match partition {
+        Partition::Held | Partition::Lost => net.set_way(Way::Open),
+        Partition::Ended => net.connect(0, 1),
+    }
+    let level = |net: &Direct| net.engine(0).digest() == net.engine(1).digest();
+    net.run_until(20_000, level).expect("it heals");
+    let there = net.millis();
+    net.run_until(20_000, Direct::agrees).expect("all know it");
+
+    let of = |wanted: fn(&Frame) -> bool| {
+        net.sent().iter().filter(|sent| sent.from == 0 && wanted(&sent.frame)).map(|sent| sent.bytes).sum()
+    };
+    let finds = |frame: &Frame| {
+        matches!(
+            frame,
+            Frame::Versions { .. }
+                | Frame::Ask
+                | Frame::Sketch { .. }
+                | Frame::Differences { .. }
+                | Frame::TooMany { .. }
+        )
+    };
+    let (content, found): (usize, usize) = (of(|frame| matches!(frame, Frame::Content { .. })), of(finds));
+    let all: usize = of(|frame| !matches!(frame, Frame::Beat { .. } | Frame::Echo { .. }));
+    let asked = |sent: &&Sent| {
+        sent.from == 1
+            && sent.at >= healed
+            && matches!(sent.frame, Frame::Ask | Frame::Sketch { .. } | Frame::Pull { .. })
+    };
+    let first = net.sent().iter().find(asked).expect("it asks").at;
+    let several = Several {
+        least: bodies.iter().sum(),
+        shortest: bodies.iter().copied().min().unwrap_or(0),
+        versions,
+        content,
+        found,
+        greeting: all - content - found,
+        took: there - first,
+        pulls: net.sent().iter().filter(|sent| matches!(sent.frame, Frame::Pull { .. })).count(),
+    };
+    println!("{partition:?}, {count} words: {several:?}");
+    several
+}
+
+#[test]
+fn after_a_short_partition_what_changed_among_two_thousand_documents_is_found_and_sent_in_two_round_trips() {
+    const CHANGED: usize = 12;
+    for partition in [Partition::Held, Partition::Lost, Partition::Ended] {
+        // Each lacks two kilobytes at least.
+        let heal = several(2_000, CHANGED, 330, partition);
+        assert!(heal.shortest >= 2_000, "{heal:?}");
+        // With hello, proof and welcome, where the session begins anew.
+        let wire = heal.content + heal.found + heal.greeting;
+        assert!(wire * 100 <= 110 * (heal.least + heal.versions + 32), "{partition:?}: {wire} of {heal:?}");
+        assert_eq!(heal.pulls, CHANGED, "{partition:?}: each is asked for once");
+        // Who has been told what changed asks for it; who has not must find it before.
+        let round_trips = if partition == Partition::Held { 1 } else { 2 };
+        assert!(heal.took <= round_trips * 2 * ONE_WAY + DISKS, "{partition:?}: {} ms", heal.took);
+        // All of them together do. A greeting and the sketch by which the first looks for what it may lack itself are a large part of that,
+        // and cost the same whatever changed.
+        let heal = several(2_000, CHANGED, 18, partition);
+        assert!(heal.least >= 2_000, "{heal:?}");
+        let wire = heal.content + heal.found;
+        let each = heal.least + heal.versions + 32;
+        let sketch = if partition == Partition::Held { 0 } else { 800 };
+        assert!(heal.greeting < 256, "{partition:?}: {heal:?}");
+        assert!(wire * 100 <= 110 * each + sketch * 100, "{partition:?}: {wire} of {heal:?}");
+        assert!(heal.took <= round_trips * 2 * ONE_WAY + DISKS, "{partition:?}: {} ms", heal.took);
     }
 }
 
