@@ -11,6 +11,8 @@
 //! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
 
 mod absent;
+#[doc(hidden)]
+pub mod alone;
 mod apart;
 mod behind;
 mod bits;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use rand::SeedableRng as _;
 use rand::seq::IteratorRandom as _;
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{AddWinsSet, PnCounter, Replica};
-use tombolo_sync::engine::wire::{Alive, ContentKind, Frame};
+use tombolo_crdt::{AddWinsSet, PnCounter, Replica, Version};
+use tombolo_sync::engine::alone;
+use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame};
 use tombolo_tests::sim::{GossipWeather, LinkState, World};
 
 #[test]
@@ -200,6 +201,9 @@ struct Repaired {
     told: Told,
     /// Bytes of that alone.
     alive: usize,
+    /// What it would take to tell the difference by the shortest sketch alone, and by what the peer, or the other, has alive alone.
+    sketch: usize,
+    bitmaps: [usize; 2],
 }
 
 /// How the peer told what it has alive.
@@ -263,12 +267,15 @@ fn far_behind(dots: u64, live: usize, gone: usize, seed: u64) -> Repaired {
         Replica::version,
     ));
     let live_below = |node| world.read::<Numbers, _>(node, doc, |set| set.live_below(&base).unwrap());
-    let here: BTreeSet<u64> = live_below(0).into_iter().collect();
-    let lacked: Vec<_> = live_below(1)
-        .into_iter()
-        .filter(|number| !here.contains(number))
-        .map(|number| number..number + 1)
-        .collect();
+    let (ours, theirs) = (live_below(0), live_below(1));
+    let without = |some: &[u64], other: &[u64]| -> Vec<u64> {
+        some.iter().filter(|number| other.binary_search(number).is_err()).copied().collect()
+    };
+    let (lacked, more) = (without(&theirs, &ours), without(&ours, &theirs));
+    let events = base.iter().map(|(_, count)| count).sum();
+    let sketch = alone::sketch(&[&lacked[..], &more[..]].concat(), events);
+    let bitmaps = [alone::bitmap(&theirs), alone::bitmap(&ours)];
+    let lacked: Vec<_> = lacked.into_iter().map(|number| number..number + 1).collect();
     assert!(lacked.len() >= gone);
     let least =
         world.read::<Numbers, _>(0, doc, |set| set.delta_beyond(&base, &lacked).unwrap().encode_body().len());
@@ -280,16 +287,19 @@ fn far_behind(dots: u64, live: usize, gone: usize, seed: u64) -> Repaired {
         let found: BTreeSet<u64> = world.read::<Numbers, _>(node, doc, |set| set.iter().copied().collect());
         assert!(found == alive, "n{node}: {} of {}", found.len(), alive.len());
     }
-    let version_bytes = rmp_serde::to_vec(&base).unwrap().len();
+    // Each says below which version, which depends on who has written and not on what is gone.
+    let length = |version: &Version| rmp_serde::to_vec(version).unwrap().len();
+    let (told, alive) = (Told::Nothing, 0);
     let mut repaired =
-        Repaired { identification: 0, content: 0, least, pulls: 0, told: Told::Nothing, alive: 0 };
+        Repaired { identification: 0, content: 0, least, pulls: 0, told, alive, sketch, bitmaps };
     for sent in world.sent() {
         match &sent.frame {
-            Frame::Content { doc: of, kind: ContentKind::Behind, .. } if *of == doc => {
-                repaired.identification += sent.bytes - version_bytes;
+            Frame::Content { doc: of, kind: ContentKind::Behind, bytes, .. } if *of == doc => {
+                let behind = Behind::decode(bytes).expect("it is short");
+                repaired.identification += sent.bytes - length(&behind.base);
             }
             Frame::Content { doc: of, .. } if *of == doc && sent.to == 1 => repaired.content += sent.bytes,
-            Frame::Pull { doc: of, alive, .. } if *of == doc && sent.from == 1 => {
+            Frame::Pull { doc: of, version, alive, .. } if *of == doc && sent.from == 1 => {
                 repaired.pulls += 1;
                 let told = match alive {
                     Some(Alive::Runs(bytes)) => Some((Told::Runs, bytes.len())),
@@ -299,7 +309,7 @@ fn far_behind(dots: u64, live: usize, gone: usize, seed: u64) -> Repaired {
                 };
                 if let Some((told, bytes)) = told {
                     (repaired.told, repaired.alive) = (told, bytes);
-                    repaired.identification += sent.bytes - version_bytes;
+                    repaired.identification += sent.bytes - length(version);
                 }
             }
             _ => {}
@@ -338,10 +348,11 @@ fn who_is_far_behind_gets_what_it_lacks_in_bytes_that_follow_the_difference() {
     assert!(repaired.content <= repaired.least * 110 / 100 + 64, "{repaired:?}");
 }
 
-/// A hundred removals among a hundred thousand that are alive, of so many that ever were.
-fn a_hundred_gone(dots: u64) -> Repaired {
-    let repaired = far_behind(dots, 100_100, 100, 1);
-    println!("of {dots}: {repaired:?}");
+/// A hundred removals among so many that are alive at the peer, of so many that ever were. The two ways to tell them are counted each
+/// alone, in no frame and without an estimate: what was said, all of it, is held against the shorter.
+fn a_hundred_gone(dots: u64, live: usize) -> Repaired {
+    let repaired = far_behind(dots, live, 100, 1);
+    println!("{live} of {dots}: {repaired:?}");
     assert!(repaired.identification <= 13 * 100 + 256, "{repaired:?}");
     assert!(repaired.content <= repaired.least * 110 / 100 + 64, "{repaired:?}");
     assert_eq!(repaired.pulls, 2, "{repaired:?}");
@@ -350,15 +361,31 @@ fn a_hundred_gone(dots: u64) -> Repaired {
 
 #[test]
 fn a_hundred_gone_of_a_hundred_thousand_that_are_nearly_all_there_ever_were() {
-    let repaired = a_hundred_gone(100_100);
-    // It has all of them alive, and says so; what is left is the frames.
+    let repaired = a_hundred_gone(100_100, 100_100);
+    // The peer has all of them alive, and says so; what is left is the frames. The other's bitmap has a hundred gaps.
     assert!(repaired.told == Told::Runs && repaired.identification <= 256, "{repaired:?}");
+    let shorter = repaired.sketch.min(repaired.bitmaps[1]);
+    assert!(repaired.identification * 100 <= 125 * shorter, "{shorter} bytes alone: {repaired:?}");
+}
+
+#[test]
+fn a_hundred_gone_where_both_have_gaps_already() {
+    let repaired = a_hundred_gone(100_100, 100_000);
+    let shorter = repaired.sketch.min(repaired.bitmaps[0]);
+    assert!(repaired.alive * 100 <= 125 * shorter, "{shorter} bytes alone: {repaired:?}");
+    // Two frames and an estimate are more than the bitmap is.
+    assert!(
+        repaired.identification * 100 <= 125 * shorter + 256 * 100,
+        "{shorter} bytes alone: {repaired:?}"
+    );
 }
 
 #[test]
 fn a_hundred_gone_of_a_hundred_thousand_of_a_million_that_ever_were() {
-    let repaired = a_hundred_gone(1_000_000);
-    // Each costs as a number of the million and a third, where the cells of a sketch, of which there are more than differ, take 52 bits; a bitmap takes 58 kB.
+    let repaired = a_hundred_gone(1_000_000, 100_100);
+    // Each costs as a number of the million and a third, where the cells of a sketch, of which there are more than differ, take 52 bits; a bitmap takes 66 kB.
     assert_eq!(repaired.told, Told::Sums);
+    let shorter = repaired.sketch.min(repaired.bitmaps[0]).min(repaired.bitmaps[1]);
+    assert!(repaired.identification * 100 <= 125 * shorter, "{shorter} bytes alone: {repaired:?}");
     assert!(repaired.identification * 8 <= 101 * 52 * 125 / 100, "{repaired:?}");
 }
