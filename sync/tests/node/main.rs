@@ -2,6 +2,7 @@
 #![cfg(feature = "net")]
 
 mod application;
+mod bulk;
 mod concern;
 mod cut;
 mod lazy;
