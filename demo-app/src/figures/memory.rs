@@ -19,7 +19,8 @@ fn elements() -> Vec<String> {
     (0..ELEMENTS as u64).map(|n| format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
 }
 
-fn resident() -> Option<usize> {
+/// What this process has in memory, in bytes.
+pub(super) fn resident() -> Option<usize> {
     memory_stats::memory_stats().map(|stats| stats.physical_mem)
 }
 

@@ -5,6 +5,7 @@
 mod disk;
 mod memory;
 mod network;
+mod outage;
 mod replication;
 
 use std::error::Error;
@@ -69,7 +70,9 @@ async fn measure(step: impl Fn(&str)) -> Result<Vec<Figure>, Box<dyn Error>> {
     figures.extend(disk::measure().await?);
     step("write on one node to visible on another");
     figures.extend(network::measure().await?);
-    figures.extend(replication::measure(step).await?);
+    figures.extend(replication::measure(&step).await?);
+    step("an outage of 45 s between two nodes");
+    figures.extend(outage::measure().await?);
     Ok(figures)
 }
 

@@ -143,7 +143,7 @@ async fn latency(
 
 /// Ten thousand writes, one a transaction, as fast as the call returns.
 async fn burst(hers: &Document<Entries>, his: &Document<Entries>, name: &str) -> Outcome<Vec<Figure>> {
-    let before = on_loopback();
+    let (before, resident) = (on_loopback(), super::memory::resident());
     let start = Instant::now();
     for n in 0..MANY {
         hers.update(|all| all.at(key(n)).set(value(n))).forget();
@@ -151,6 +151,7 @@ async fn burst(hers: &Document<Entries>, his: &Document<Entries>, name: &str) ->
     let written = start.elapsed();
     until(his, MANY + 1).await?;
     let arrived = start.elapsed();
+    let memory = super::memory::resident().zip(resident).map(|(after, before)| after.saturating_sub(before));
     let what = |what: &str| format!("{MANY} single writes of 100 letters, {what}, {name}");
     let figures = [
         Some(Figure::new(what("until the last call returned"), written.as_secs_f64(), "s")),
@@ -159,6 +160,10 @@ async fn burst(hers: &Document<Entries>, his: &Document<Entries>, name: &str) ->
                 .beside(2.0, "iroh-docs 3.6, samod up to 116"),
         ),
         megabytes(what("on the wire"), before).map(|figure| figure.beside(1.5, "iroh-docs 6.9")),
+        memory.map(|bytes| {
+            Figure::new(what("resident memory more in the end, both nodes"), bytes as f64 / 1e6, "MB")
+                .beside(2.0 * 64.0, "")
+        }),
     ];
     Ok(figures.into_iter().flatten().collect())
 }
