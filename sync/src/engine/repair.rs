@@ -25,7 +25,7 @@ const MORE_CELLS: usize = 3;
 /// How many bytes a cell takes.
 const CELL_BYTES: usize = 12;
 /// How many bytes a document takes in a list, at least.
-const ENTRY_BYTES: usize = 40;
+const ENTRY_BYTES: usize = 24;
 /// A list of versions is split into frames of about this many bytes.
 const LIST_BYTES: usize = 256 << 10;
 
