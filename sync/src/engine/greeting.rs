@@ -15,7 +15,7 @@ use super::Engine;
 use super::effect::Event;
 use super::frame::{Frame, Hello, Known, MAX_FORMER, MAX_NAMES, Refusal, Welcome};
 use super::line::Line;
-use super::peer::{Peer, Phase};
+use super::peer::{Peer, Phase, Ready};
 use super::session::BEAT;
 use crate::{DocId, PeerId};
 
@@ -59,7 +59,10 @@ impl Engine {
         if !self.credentials.verify(proof, &known.ours, peer, theirs) {
             return self.refuse(peer, Refusal::Secret);
         }
-        known.phase = Phase::Ready(Box::default());
+        // The proof answers our hello; a later beat measures it again. If we had to say that twice, nobody knows which it answers.
+        let waited = self.now.millis - known.since.min(self.now.millis);
+        let round_trip = (waited < BEAT).then_some(waited);
+        known.phase = Phase::Ready(Box::new(Ready { round_trip, ..Ready::default() }));
         known.next_word = self.now.millis + BEAT;
         let address = known.address.clone();
         tracing::debug!(%peer, "proved");
