@@ -19,10 +19,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 const MEDIAN: Duration = Duration::from_millis(250);
 const SLOWEST: Duration = Duration::from_secs(2);
 /// So many must have come before the document has.
-const LEAST: usize = 6;
+const LEAST: usize = 5;
 
 fn megabytes() -> usize {
-    let default = if cfg!(debug_assertions) { 16 } else { 50 };
+    let default = if cfg!(debug_assertions) { 8 } else { 50 };
     std::env::var("TOMBOLO_BULK_MB").ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
