@@ -76,6 +76,10 @@ pub struct Marked {
     pub at: usize,
     /// How long it is, in scalars.
     pub len: usize,
+    /// The same in UTF-16 units.
+    pub utf16: Range<usize>,
+    /// The same in bytes of UTF-8.
+    pub bytes: Range<usize>,
     /// The name of the mark.
     pub name: String,
     /// What it says; null: it is there no more.

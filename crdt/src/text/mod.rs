@@ -302,12 +302,12 @@ impl DotStore for Text {
         let now = || self.marks.as_ref().map(|marks| marks.laid(&self.body)).unwrap_or_default();
         let marked = match laid {
             Some(laid) if self.marks.is_some() || !laid.is_empty() => {
-                Marks::changed(laid, &kept(&spliced, self.len()), &now())
+                Marks::changed(&self.body, laid, &kept(&spliced, self.len()), &now())
             }
             // Of what came all that marks say.
             None if self.marks.is_some() && spliced.iter().any(|(.., came)| !came.is_empty()) => {
                 let came = spliced.iter().map(|(.., came)| came.clone());
-                Marks::changed(&Laid::new(), &[], &Marks::within(now(), came))
+                Marks::changed(&self.body, &Laid::new(), &[], &Marks::within(now(), came))
             }
             _ => Vec::new(),
         };

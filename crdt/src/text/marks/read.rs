@@ -148,6 +148,7 @@ impl Marks {
     /// What became of it: what is read otherwise, where letters stayed that stood there `before` and those that came had no marks. `kept` says
     /// where letters stayed: where they stood, where they stand, and how many.
     pub(in super::super) fn changed(
+        body: &Body,
         before: &Laid,
         kept: &[(usize, usize, usize)],
         now: &Laid,
@@ -176,11 +177,17 @@ impl Marks {
                     _ => changed.push(Marked {
                         at: turn[0],
                         len: turn[1] - turn[0],
+                        utf16: 0..0,
+                        bytes: 0..0,
                         name: name.clone(),
                         value,
                     }),
                 }
             }
+        }
+        for part in &mut changed {
+            let [from, to] = [part.at, part.at + part.len].map(|at| body.sequence.width_before(at));
+            (part.utf16, part.bytes) = (from.utf16..to.utf16, from.bytes..to.bytes);
         }
         changed
     }

@@ -1,4 +1,4 @@
-//! What is told of a text that became different, done to copies that are counted in UTF-16 units, in bytes and in scalars.
+//! What is told of a text that became different or is marked otherwise, done to copies that are counted in UTF-16 units, in bytes and in scalars.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,13 @@ impl Shown {
                     self.assert_shows(&self.bytes);
                 }
             }
-            What::Marked(_) => {}
+            What::Marked(parts) => {
+                for part in parts {
+                    let marked: String = self.scalars[part.at..part.at + part.len].iter().collect();
+                    assert_eq!(&self.bytes[part.bytes.clone()], marked);
+                    assert_eq!(String::from_utf16(&self.utf16[part.utf16.clone()]).unwrap(), marked);
+                }
+            }
             other => panic!("{other:?}"),
         }
     }
