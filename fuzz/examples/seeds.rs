@@ -161,15 +161,9 @@ fn frames() -> Seeds {
                 former: vec![(ReplicaId::from_bytes([3; 16]), Line::default())],
             }),
         ),
-        (
-            "met",
-            Frame::Met {
-                id: 0,
-                known: Some(Known::Line { line: Line::default(), met: true }),
-            },
-        ),
+        ("met", Frame::Met { id: 0, known: Some(Known::Line { line: Line::default(), met: true }) }),
         ("met_said", Frame::Met { id: 1, known: Some(Known::Said(3)) }),
-        ("line", Frame::Line { id: 0, line: Line::default(), asks: true }),
+        ("line", Frame::Line { id: 0, line: Line::default(), after: 0, asks: true }),
         ("beat", Frame::Beat { sent: 1_000, digest: [4; 32] }),
         ("echo", Frame::Echo { sent: 1_000 }),
         (
@@ -226,10 +220,7 @@ fn frames() -> Seeds {
             "peers",
             Frame::Peers {
                 own: vec!["/ip4/127.0.0.1/tcp/2".into()],
-                others: vec![Contact {
-                    peer,
-                    addresses: vec!["/ip4/127.0.0.1/tcp/1".into(), String::new()],
-                }],
+                others: vec![Contact { peer, addresses: vec!["/ip4/127.0.0.1/tcp/1".into(), String::new()] }],
             },
         ),
     ];

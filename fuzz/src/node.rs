@@ -430,11 +430,9 @@ impl Stage {
                     kind => Known::Line { line: line(of), met: kind == 1 },
                 }),
             },
-            Word::Line(theirs, of, asks) => Frame::Line {
-                id: u32::from(!*theirs),
-                line: line(*of),
-                asks: *asks,
-            },
+            Word::Line(theirs, of, asks) => {
+                Frame::Line { id: u32::from(!*theirs), line: line(*of), after: of % 4, asks: *asks }
+            }
             Word::Beat(sent, right) => {
                 let digest = if *right { self.us.engine.digest() } else { [1; 32] };
                 Frame::Beat { sent: *sent, digest }

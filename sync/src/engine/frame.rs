@@ -78,6 +78,8 @@ pub enum Frame {
         id: u32,
         /// As there, without the marks that were told in this session.
         line: Line,
+        /// How many were.
+        after: u64,
         /// As there.
         asks: bool,
     },
@@ -455,7 +457,7 @@ mod entries {
 
     use crate::DocId;
 
-    /// How many counters there are at most in a frame: more than are written. One takes two bytes, and some fifty in memory.
+    /// How many counters there are at most in a frame: more than are written. One takes three bytes or more, and some fifty in memory.
     const MOST: usize = 1 << 16;
 
     /// The ids, and by document how far each is known, by its place among them.

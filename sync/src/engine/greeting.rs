@@ -132,7 +132,7 @@ impl Engine {
         match &mut ready.introduced {
             Some((of, id, told)) if *of == us => {
                 let after = std::mem::replace(told, line.end());
-                let frame = Frame::Line { id: *id, line: line.after(after), asks };
+                let frame = Frame::Line { id: *id, line: line.after(after), after, asks };
                 self.send(peer, &frame);
             }
             _ => self.introduce_ourselves(peer),
@@ -148,6 +148,12 @@ impl Engine {
             return self.refuse(peer, Refusal::Malformed);
         }
         if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+            // SUBTLE: one that comes late, or twice, says nothing that is not known; taken for new it would leave a hole in the line.
+            if ready.replica.is_some()
+                && (welcome.id, welcome.line.end()) < (ready.said.0, ready.said.1.end())
+            {
+                return;
+            }
             ready.said = (welcome.id, welcome.line.clone());
         }
         if !self.judge_and_answer(peer, welcome.replica, welcome.line, welcome.asks) {
@@ -176,10 +182,14 @@ impl Engine {
     }
 
     /// A peer's line has become another.
-    pub(super) fn heard_line(&mut self, peer: PeerId, id: u32, line: &Line, asks: bool) {
+    pub(super) fn heard_line(&mut self, peer: PeerId, id: u32, line: &Line, after: u64, asks: bool) {
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
         // Who has not introduced itself as that does so again, with its line.
         let Some(replica) = ready.replica.filter(|_| ready.said.0 == id) else { return };
+        if after > ready.said.1.end() {
+            // SUBTLE: something was lost. A line with a hole in it looks like the line of no other store, so all of it must be told again.
+            return self.greet_again(peer);
+        }
         let Some(line) = ready.said.1.with(line) else {
             return self.refuse(peer, Refusal::Malformed);
         };

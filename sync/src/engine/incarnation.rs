@@ -351,8 +351,8 @@ impl Engine {
             let introduced =
                 self.peers.get(&peer).and_then(Peer::ready).is_some_and(|ready| ready.replica.is_some());
             match line.relation_to(known) {
-                Relation::Same => return true,
-                Relation::Ahead => {}
+                Relation::Same if line == *known => return true,
+                Relation::Same | Relation::Ahead => {}
                 // A frame that comes late.
                 Relation::Behind if introduced => return true,
                 Relation::Behind => {

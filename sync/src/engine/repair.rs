@@ -428,10 +428,12 @@ fn split(entries: Vec<(DocId, Version)>, full: bool) -> Vec<Frame> {
     let mut lists: Vec<Vec<(DocId, Version)>> = vec![Vec::new()];
     let mut bytes = 0;
     for (doc, version) in entries {
-        bytes += 40 + version.len() * 28;
+        // What it takes at most: each replica id is told once a list, and may be told here.
+        let more = 24 + version.len() * 31;
+        bytes += more;
         if bytes > LIST_BYTES {
             lists.push(Vec::new());
-            bytes = 0;
+            bytes = more;
         }
         if let Some(list) = lists.last_mut() {
             list.push((doc, version));
@@ -440,4 +442,38 @@ fn split(entries: Vec<(DocId, Version)>, full: bool) -> Vec<Frame> {
     let last = lists.len() - 1;
     let frame = |(at, entries)| Frame::Versions { entries, first: full && at == 0, last: full && at == last };
     lists.into_iter().enumerate().map(frame).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tombolo_crdt::ReplicaId;
+
+    use super::super::frame::MAX_FRAME;
+    use super::*;
+
+    fn id(number: u64) -> ReplicaId {
+        ReplicaId::from_bytes((u128::from(number) << 32 | 7).to_be_bytes())
+    }
+
+    /// Also that of a document with as many replica ids as there may be.
+    #[test]
+    fn versions_within_the_limits_are_told_in_frames_that_are_read() {
+        for last in [1 << 10, 1 << 20, 1 << 39] {
+            let wide: Version = (0..32_768).map(|number| (id(number), last)).collect();
+            let own = |number| [(id(100_000 + number), last)].into_iter().collect::<Version>();
+            let doc = |number: u64| DocId::from_bytes(u128::from(number + 1).to_be_bytes());
+            for rest in [0, 2_000, 3_800] {
+                let entries = (0..rest).map(|number| (doc(number + 1), own(number)));
+                let frames = split([(doc(0), wide.clone())].into_iter().chain(entries).collect(), true);
+                for frame in frames {
+                    let bytes = frame.encode();
+                    assert!(
+                        bytes.len() <= MAX_FRAME && Frame::decode(&bytes).is_some(),
+                        "{last} {rest}: {}",
+                        bytes.len()
+                    );
+                }
+            }
+        }
+    }
 }

@@ -149,7 +149,7 @@ impl Engine {
             Frame::Hello(_) | Frame::Proof(_) | Frame::Refuse(_) => {}
             Frame::Welcome(welcome) => self.heard_welcome(peer, welcome),
             Frame::Met { id, known } => self.met(peer, id, known.as_ref()),
-            Frame::Line { id, line, asks } => self.heard_line(peer, id, &line, asks),
+            Frame::Line { id, line, after, asks } => self.heard_line(peer, id, &line, after, asks),
             Frame::Beat { sent, digest } => self.beat(peer, sent, &digest),
             Frame::Echo { sent } => {
                 let now = self.now.millis;

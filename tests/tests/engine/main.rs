@@ -12,6 +12,7 @@ mod gates;
 mod hostile;
 mod lazy;
 mod links;
+mod lost_lines;
 mod pieces;
 mod prefix;
 mod scenarios;
