@@ -6,6 +6,8 @@ use tombolo_sync::engine::wire::Frame;
 use tombolo_tests::sim::{FrameWeather, LinkState, World};
 
 type Words = AddWinsSet<String>;
+/// How many marks a line has, and those that are kept, as it is written.
+type Marks = (u64, Vec<(u64, [u8; 8])>);
 
 fn add(world: &mut World, node: usize, doc: DocId, word: &str) {
     world.update::<Words, _>(node, doc, |words| words.add(word.to_owned()));
@@ -190,7 +192,6 @@ fn a_welcome_under_a_former_id_that_comes_late_does_not_take_a_peer_back_to_it()
         world.run_for(61_000);
     }
     let records = world.disk(1).store.records("line/").unwrap();
-    let (replica, line): (tombolo_crdt::ReplicaId, (u64, Vec<(u64, [u8; 8])>)) =
-        rmp_serde::from_slice(&records[0].1).unwrap();
+    let (replica, line): (tombolo_crdt::ReplicaId, Marks) = rmp_serde::from_slice(&records[0].1).unwrap();
     assert_eq!((replica, line.0), (world.engine(0).replica(), 3));
 }
