@@ -11,9 +11,9 @@
 //! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
 
 mod absent;
-#[doc(hidden)]
-pub mod alone;
 mod apart;
+#[doc(hidden)]
+pub mod baseline;
 mod behind;
 mod bits;
 pub(crate) mod book;

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter};
 use tombolo_sync::{Changes, Document, Node};
 
@@ -26,12 +28,8 @@ fn megabytes() -> usize {
     std::env::var("TOMBOLO_BULK_MB").ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
-fn entry(random: &mut u64) -> String {
-    let letter = |_| {
-        *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        char::from(b'!' + (*random >> 33) as u8 % 90)
-    };
-    (0..ENTRY).map(letter).collect()
+fn entry(random: &mut ChaCha8Rng) -> String {
+    (0..ENTRY).map(|_| char::from(random.random_range(b'!'..=b'z'))).collect()
 }
 
 async fn start(folder: &tempfile::TempDir, listen: &str, inviter: Option<&Node>) -> Node {
@@ -70,7 +68,7 @@ async fn live_writes_go_on_while_a_large_document_arrives(listen: &str) {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let ann = start(&a, listen, None).await;
     let (hers, large) = (ann.open::<PnCounter>("likes").unwrap(), ann.open::<Words>("large").unwrap());
-    let (mut random, entries) = (1, megabytes() * 1_000_000 / ENTRY);
+    let (mut random, entries) = (ChaCha8Rng::seed_from_u64(1), megabytes() * 1_000_000 / ENTRY);
     for done in (0..entries).step_by(1_000) {
         let count = 1_000.min(entries - done);
         let words: Vec<String> = (0..count).map(|_| entry(&mut random)).collect();

@@ -6,7 +6,7 @@ use rand::SeedableRng as _;
 use rand::seq::IteratorRandom as _;
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, PnCounter, Replica, Version};
-use tombolo_sync::engine::alone;
+use tombolo_sync::engine::baseline;
 use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame};
 use tombolo_tests::sim::{GossipWeather, LinkState, World};
 
@@ -273,8 +273,8 @@ fn far_behind(dots: u64, live: usize, gone: usize, seed: u64) -> Repaired {
     };
     let (lacked, more) = (without(&theirs, &ours), without(&ours, &theirs));
     let events = base.iter().map(|(_, count)| count).sum();
-    let sketch = alone::sketch(&[&lacked[..], &more[..]].concat(), events);
-    let bitmaps = [alone::bitmap(&theirs), alone::bitmap(&ours)];
+    let sketch = baseline::sketch(&[&lacked[..], &more[..]].concat(), events);
+    let bitmaps = [baseline::bitmap(&theirs), baseline::bitmap(&ours)];
     let lacked: Vec<_> = lacked.into_iter().map(|number| number..number + 1).collect();
     assert!(lacked.len() >= gone);
     let least =
