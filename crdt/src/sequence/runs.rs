@@ -32,9 +32,11 @@ pub(crate) struct Origin {
 pub(super) const AT_START: Origin = Origin { parent: START, side: Side::Right };
 
 /// More runs than this do not all lie near in memory.
-const MANY: usize = if cfg!(test) { 16 } else { 256 };
-/// So far from where a run would be it is looked for first.
-const NEAR: usize = 8;
+const MANY: usize = if cfg!(test) { 8 } else { 128 };
+/// So far on both sides of where a run would be it is looked for first.
+const NEAR: usize = 4;
+/// How often it is guessed where that is, before what is left is halved.
+const GUESSES: usize = 2;
 
 /// Elements of one replica of which each follows on the one before: those behind the dot of the head, up to the next head. 32 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -116,27 +118,28 @@ impl Row {
         }
     }
 
-    /// As `runs_before`, of an element between the first run and the last. Among many it is looked for first near where it would be if all runs
-    /// were equally long: who types makes runs that are alike in the long run, and most of a long list is far away.
+    /// As `runs_before`, of an element between the first run and the last. Among many it is looked for first where it would be if all runs
+    /// were equally long, and then so again in the part that is left: who types makes runs that are alike in the long run, and most of a long
+    /// list is far away.
     fn search(&self, counter: u64) -> usize {
         let runs = &self.runs[..];
         let is_before = |run: &Run| run.head < counter;
         // INVARIANT: all runs before `low` begin before the element, and none from `high` on.
         let (mut low, mut high) = (0, runs.len());
-        if runs.len() > MANY {
-            let (first, last) = (runs[0].head, runs[runs.len() - 1].head);
-            let share = (counter - first) as f64 / (last - first) as f64;
-            let guess = ((share * (runs.len() - 1) as f64) as usize).min(runs.len() - 1);
-            if is_before(&runs[guess]) {
-                low = guess + 1;
-                if runs.get(guess + NEAR).is_some_and(|run| !is_before(run)) {
-                    high = guess + NEAR;
-                }
+        let (mut first, mut last) = (runs[0].head, runs[runs.len() - 1].head);
+        for _ in 0..GUESSES {
+            if high - low <= MANY {
+                break;
+            }
+            let share = counter.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
+            let guess = (low + (share * (high - low - 1) as f64) as usize).min(high - 1);
+            let (lower, upper) = (guess.saturating_sub(NEAR).max(low), (guess + NEAR).min(high - 1));
+            if is_before(&runs[upper]) {
+                (low, first) = (upper + 1, runs[upper].head);
+            } else if is_before(&runs[lower]) {
+                (low, high) = (lower + 1, upper);
             } else {
-                high = guess;
-                if let Some(probe) = guess.checked_sub(NEAR).filter(|probe| is_before(&runs[*probe])) {
-                    low = probe + 1;
-                }
+                (high, last) = (lower, runs[lower].head);
             }
         }
         low + runs[low..high].partition_point(is_before)
