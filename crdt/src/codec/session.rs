@@ -12,10 +12,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::DecodeError;
-use super::compress::compress;
+use super::compress::{LEAST, compress};
 use super::packed::number;
 use super::reader::{Children, Reader};
-use super::writer::{Rows, delta_columns};
+use super::writer::{Rows, delta_columns, write_columns_of_one};
 use super::{FORMAT, Limits};
 use crate::causal::ReplicaId;
 use crate::delta::{Delta, check_tree};
@@ -81,13 +81,24 @@ impl<T: Crdt> Delta<T> {
     #[must_use]
     pub fn encode_in(&self, names: &SessionNames) -> Vec<u8> {
         let rows = Rows::of(&self.parts);
-        let columns = delta_columns(&rows, &self.parts);
-        let packed = compress(&columns);
-        let mut out = Vec::with_capacity(8 + packed.as_ref().unwrap_or(&columns).len());
         let told = |row| {
             let id = self.parts.table.id(row);
             names.numbers.get(&id).copied().ok_or(id)
         };
+        // A key pressed has room in it, and is written where it stays.
+        let mut out = Vec::with_capacity(24);
+        if let &[row] = &rows.used[..]
+            && let Ok(known) = told(row)
+        {
+            number(&mut out, known << 2);
+            if write_columns_of_one(&rows, &self.parts, &mut out) && out.len() < LEAST {
+                return out;
+            }
+            out.clear();
+        }
+        let columns = delta_columns(&rows, &self.parts);
+        let packed = compress(&columns);
+        out.reserve(8 + packed.as_ref().unwrap_or(&columns).len());
         let compressed = u64::from(packed.is_some()) << 1;
         match rows.used[..] {
             [row] if told(row).is_ok() => number(&mut out, told(row).unwrap_or(0) << 2 | compressed),

@@ -170,7 +170,8 @@ impl Rows {
 }
 
 pub(super) fn delta_columns(rows: &Rows, parts: &Parts) -> Vec<u8> {
-    columns_of_one(rows, parts).unwrap_or_else(|| columns_of_any(rows, parts))
+    let mut out = Vec::new();
+    if write_columns_of_one(rows, parts, &mut out) { out } else { columns_of_any(rows, parts) }
 }
 
 fn columns_of_any(rows: &Rows, parts: &Parts) -> Vec<u8> {
@@ -213,16 +214,17 @@ fn only_row(parts: &Parts) -> Option<ReplicaIndex> {
     is_only.then_some(run.replica)
 }
 
-/// The columns of one event of one replica that says something of one place alone: a key pressed. They are what they would be otherwise, in a
-/// fraction of the time.
-fn columns_of_one(rows: &Rows, parts: &Parts) -> Option<Vec<u8>> {
-    let (&[run], [_]) = (&parts.events[..], &rows.used[..]) else { return None };
-    let said = parts.tree.path().filter(|_| !parts.is_state && parts.deps.is_empty())?;
+/// Writes the columns of one event of one replica that says something of one place alone: a key pressed. They are what they would be
+/// otherwise, in a fraction of the time. Says whether it is such a delta; if not, nothing is written.
+pub(super) fn write_columns_of_one(rows: &Rows, parts: &Parts, out: &mut Vec<u8>) -> bool {
+    let (&[run], [_]) = (&parts.events[..], &rows.used[..]) else { return false };
+    let said = parts.tree.path().filter(|_| !parts.is_state && parts.deps.is_empty());
+    let Some(said) = said else { return false };
     let is_event = |dot| run.first == run.last && dot == LocalDot::new(run.replica, run.first);
     let in_order = match said.carried {
         Some((dot, _)) if is_event(dot) => head::IN_ORDER,
         None if run.first == run.last && said.cover.is_some() => 0,
-        _ => return None,
+        _ => return false,
     };
     let tree = parts.tree.flat();
     let keys = || (1..tree.nodes() as u32).map(|node| tree.key(node));
@@ -234,37 +236,32 @@ fn columns_of_one(rows: &Rows, parts: &Parts) -> Option<Vec<u8>> {
     }
     let shares = shared.pays();
     let content = said.carried.map_or(&[][..], |(_, content)| content);
-    let mut out = Vec::with_capacity(24 + 4 * tree.nodes() + tree.key_bytes() + content.len());
+    out.reserve(12 + 3 * tree.nodes() + tree.key_bytes() + content.len());
     out.push(head::ONE | in_order | if shares { head::SHARED } else { 0 });
-    number(&mut out, run.first);
-    keys().for_each(|_| number(&mut out, 1 << 2 | shape::CHILDREN));
+    number(out, run.first);
+    keys().for_each(|_| number(out, 1 << 2 | shape::CHILDREN));
     match (said.carried, said.cover) {
-        (Some(_), None) => number(&mut out, (content.len() as u64) << 2 | shape::ITEM),
-        (Some(_), Some(_)) => number(&mut out, (content.len() as u64) << 2 | shape::ITEM_AND_COVER),
+        (Some(_), None) => number(out, (content.len() as u64) << 2 | shape::ITEM),
+        (Some(_), Some(_)) => number(out, (content.len() as u64) << 2 | shape::ITEM_AND_COVER),
         _ => {
-            number(&mut out, shape::COVERS << 2 | shape::ANY);
-            number(&mut out, 1);
+            number(out, shape::COVERS << 2 | shape::ANY);
+            number(out, 1);
         }
     }
     if let Some((first, last)) = said.cover {
         let mut expected = Expected { row: 0, counter: run.first - 1 };
-        expected.write(
-            &mut out,
-            0,
-            LocalDot::from_bits(first).counter(),
-            LocalDot::from_bits(last).counter(),
-        );
+        expected.write(out, 0, LocalDot::from_bits(first).counter(), LocalDot::from_bits(last).counter());
     }
     let own = |at: usize| if shares { shared.lengths[at] as usize } else { 0 };
     for (at, key) in keys().enumerate() {
         if shares {
-            number(&mut out, own(at) as u64);
+            number(out, own(at) as u64);
         }
-        number(&mut out, (key.len() - own(at)) as u64);
+        number(out, (key.len() - own(at)) as u64);
     }
     keys().enumerate().for_each(|(at, key)| out.extend_from_slice(&key[own(at)..]));
     out.extend_from_slice(content);
-    Some(out)
+    true
 }
 
 /// Names every row that the message uses, some more than once.

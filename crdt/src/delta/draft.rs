@@ -82,6 +82,12 @@ impl Put {
         (self.content.1 - self.content.0) / self.count
     }
 
+    /// Whether each content is as long as those of another.
+    fn is_as_long_as(&self, other: &Self) -> bool {
+        let scaled = |one: &Self, by: &Self| u64::from(one.content.1 - one.content.0) * u64::from(by.count);
+        scaled(self, other) == scaled(other, self)
+    }
+
     /// Its dots from one to another.
     fn part(&self, first: u64, last: u64) -> Self {
         let from = self.content.0 + (first - self.dot.bits()) as u32 * self.each();
@@ -306,13 +312,17 @@ impl Draft {
     pub(crate) fn put_run(&mut self, place: PlaceId, dot: LocalDot, count: u32, contents: &[u8]) {
         self.settle();
         let start = offset(self.contents.len());
-        self.contents.extend_from_slice(contents);
+        match contents {
+            // A keystroke.
+            [byte] => self.contents.push(*byte),
+            _ => self.contents.extend_from_slice(contents),
+        }
         let put = Put { dot, place, count, content: (start, offset(self.contents.len())) };
         match self.puts.last_mut() {
             Some(last)
                 if last.is_there()
                     && (last.place, last.last() + 1, last.content.1) == (place, dot.bits(), start)
-                    && last.each() == put.each() =>
+                    && last.is_as_long_as(&put) =>
             {
                 last.count += count;
                 last.content.1 = put.content.1;
@@ -329,19 +339,44 @@ impl Draft {
     /// As `unput`, of consecutive dots.
     pub(crate) fn unput_run(&mut self, dot: LocalDot, count: u32) {
         self.settle();
-        if count == 1
-            && let Ok(at) = self.puts.binary_search_by_key(&dot, |put| put.dot)
-            && self.puts[at].count == 1
-        {
-            self.puts[at].content.0 = NONE;
+        if self.unput_last(dot, count) {
             return;
         }
         let (first, last) = (dot.bits(), dot.bits() + u64::from(count) - 1);
-        match self.gone.last_mut() {
-            Some(known) if known.1 + 1 == first => known.1 = last,
-            Some(known) if last + 1 == known.0 => known.0 = first,
-            _ => self.gone.push((first, last)),
+        // Who deletes goes on where they are.
+        let going_on = |known: &&mut (u64, u64)| known.1 + 1 == first || last + 1 == known.0;
+        if let Some(known) = self.gone.last_mut().filter(going_on) {
+            *known = (known.0.min(first), known.1.max(last));
+            return;
         }
+        if count > 1 || !self.unput_one(dot) {
+            self.gone.push((first, last));
+        }
+    }
+
+    /// As `unput`, of what was written alone.
+    fn unput_one(&mut self, dot: LocalDot) -> bool {
+        let known = self.puts.binary_search_by_key(&dot, |put| put.dot);
+        let put = known.ok().map(|at| &mut self.puts[at]).filter(|put| put.count == 1);
+        put.map(|put| put.content.0 = NONE).is_some()
+    }
+
+    /// As `unput_run`, if it is about the last of what was written last: who corrects what was typed just now leaves nothing behind.
+    fn unput_last(&mut self, dot: LocalDot, count: u32) -> bool {
+        let Some(last) = self.puts.last_mut() else { return false };
+        let is_last = last.is_there()
+            && last.content.1 as usize == self.contents.len()
+            && last.dot <= dot
+            && last.last() == dot.bits() + u64::from(count) - 1;
+        if is_last {
+            last.content.1 -= count * last.each();
+            last.count -= count;
+            self.contents.truncate(last.content.1 as usize);
+            if last.count == 0 {
+                self.puts.pop();
+            }
+        }
+        is_last
     }
 
     /// Leaves of `puts` what has not been taken away.

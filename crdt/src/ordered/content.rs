@@ -119,6 +119,10 @@ fn equally_long(text: &str) -> impl Iterator<Item = (&str, u32)> {
     let mut rest = text;
     core::iter::from_fn(move || {
         let each = rest.chars().next()?.len_utf8();
+        // A keystroke.
+        if each == rest.len() {
+            return Some((core::mem::take(&mut rest), 1));
+        }
         let is_other = |scalar: char| scalar.len_utf8() != each;
         let end = if rest.is_ascii() { rest.len() } else { rest.find(is_other).unwrap_or(rest.len()) };
         // A draft holds less than 4 GiB.

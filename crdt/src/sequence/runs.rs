@@ -171,7 +171,11 @@ impl Row {
 
     /// What stands from this element on stands in the leaf in which those before it in their run stand.
     pub(super) fn unindex(&mut self, counter: u64) {
-        self.leaves.remove(&counter);
+        // Of the last run it is known at once whether anything was said.
+        let is_whole = |run: &Run| run.head < counter && !run.is_cut;
+        if !self.runs.last().is_some_and(is_whole) {
+            self.leaves.remove(&counter);
+        }
     }
 
     /// Elements from one to another, of one run, have no place any more.

@@ -78,16 +78,21 @@ impl Mut<'_, Text> {
     /// Puts text in place of a part that there is.
     pub(super) fn splice(&mut self, range: Range<usize>, text: &str) {
         let Range { start, end } = range;
-        if self.state.marks.is_none() || range.is_empty() || text.is_empty() {
-            self.take(range);
-            return self.put(start, text);
+        if range.is_empty() || text.is_empty() || self.state.marks.is_none() {
+            if !range.is_empty() {
+                self.take(range);
+            }
+            if !text.is_empty() {
+                self.put(start, text);
+            }
+        } else {
+            // Behind the first letter, as what is typed there.
+            let before = self.state.len();
+            self.put(start + 1, text);
+            let len = self.state.len() - before;
+            self.take(start + 1 + len..end + len);
+            self.take(start..start + 1);
         }
-        // Behind the first letter, as what is typed there.
-        let before = self.state.len();
-        self.put(start + 1, text);
-        let len = self.state.len() - before;
-        self.take(start + 1 + len..end + len);
-        self.take(start..start + 1);
     }
 
     pub(super) fn put(&mut self, at: usize, text: &str) {
