@@ -403,6 +403,7 @@ impl Draft {
             }
             left.extend((first <= put.last()).then(|| put.part(first, put.last())));
         }
+        left.shrink_to_fit();
         self.puts = left;
     }
 

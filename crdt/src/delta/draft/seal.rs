@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
-use super::{Covered, Draft, KEPT_BYTES, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
+use super::{Covered, Draft, KEPT, KEPT_BYTES, LINEAR, NOBODYS, NONE, Opened, PlaceId, Put, ROOT};
 use crate::causal::{CausalContext, Dots};
 use crate::delta::tree::offset;
 use crate::delta::{Bytes, Counted, DeltaTree, Span, TreeWriter};
@@ -28,6 +28,12 @@ impl Draft {
     #[inline(never)]
     fn seal_any(&mut self, tree: &mut DeltaTree) -> Option<Box<DeltaTree>> {
         self.settle();
+        // What a large transaction has room for beyond what it wrote is not held beside the tree.
+        if self.puts.len() > KEPT {
+            self.puts.shrink_to_fit();
+            self.contents.shrink_to_fit();
+            self.gone.shrink_to_fit();
+        }
         self.settle_gone();
         if self.puts.iter().any(|put| !put.is_there()) {
             self.puts.retain(Put::is_there);
