@@ -163,7 +163,9 @@ impl CausalContext {
     pub(crate) fn from_intervals(all: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let mut all: SmallVec<[(u64, u64); 4]> = all.into_iter().collect();
         // As a rule these are a few parts that ascend each, which this sort puts together.
-        all.sort();
+        if all.len() > 1 {
+            all.sort();
+        }
         let mut union = Self::default();
         for (first, last) in all {
             union.insert_bits(first, last);

@@ -191,7 +191,7 @@ impl<T: Crdt> Decoding<T> {
         Ok(())
     }
 
-    fn read(&mut self, slice: Slice<'_>) -> Result<(Parts, usize), DecodeError> {
+    fn read(&mut self, slice: Slice<'_>) -> Result<(Arc<Parts>, usize), DecodeError> {
         self.limits.check_bytes(slice.body.len())?;
         let mut reader = Reader::new(slice.body, &self.limits).of_format(slice.format);
         let parts = match slice.format {
@@ -293,15 +293,16 @@ pub(crate) fn decode_state<T: Crdt>(
         _ => {}
     }
     let mut decoding = Decoding::new(Replica::<T>::new(nobody), limits);
-    let mut parts = Parts::empty(Arc::default());
+    let mut parts = Arc::new(Parts::empty(Arc::default()));
     for slice in &state {
         parts = decoding.read(slice?)?.0;
     }
     T::State::check(parts.tree.root())?;
-    parts.is_state = true;
-    let known = parts.event_context();
-    parts.tree.cover_at_root(&known);
-    Ok(Delta::from_parts(Arc::new(parts)))
+    let state = Arc::make_mut(&mut parts);
+    state.is_state = true;
+    let known = state.event_context();
+    state.tree.cover_at_root(&known);
+    Ok(Delta::from_parts(parts))
 }
 
 /// The slices of a state, joined in a replica that knows nothing.

@@ -6,6 +6,7 @@
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
@@ -61,7 +62,7 @@ pub struct InspectedBody {
     /// Whether the slice before it could not be read, so that nothing is known of what this one follows on.
     after_lost: bool,
     /// What it says, if it could be read. It may be that, and wrong.
-    parts: Option<Parts>,
+    parts: Option<Arc<Parts>>,
 }
 
 /// Consecutive dots of one replica.
@@ -326,13 +327,13 @@ impl InspectedBody {
         base: usize,
         is_bare: bool,
         order: Children,
-    ) -> Result<Parts, String> {
+    ) -> Result<Arc<Parts>, String> {
         let here = |why: DecodeError| located(&why, base);
         let parts = if is_bare { 2 } else { reader.array("the body of a message").map_err(here)? };
         if parts != 2 && parts != 3 {
             return Err(format!("byte {}: a body has two or three parts, and not {parts}", self.at));
         }
-        let table = reader.names().map_err(here)?;
+        let table = Arc::new(reader.names().map_err(here)?);
         reader.spend(table.len() * size_of::<ReplicaId>()).map_err(here)?;
         self.replicas = table.ids().copied().collect();
         if parts == 3 {

@@ -22,7 +22,6 @@ mod shown;
 mod slices;
 mod writer;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::causal::Dot;
@@ -133,7 +132,7 @@ impl<T: Crdt> Delta<T> {
         reader.finish()?;
         check_tree(&parts)?;
         T::State::check(parts.tree.root())?;
-        Ok(Self::from_parts(Arc::new(parts)))
+        Ok(Self::from_parts(parts))
     }
 
     /// The whole state in bytes with an envelope, if this delta is one.

@@ -2,6 +2,7 @@
 
 mod columns;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use rmp::Marker;
 use smallvec::SmallVec;
@@ -250,11 +251,11 @@ impl<'b> Reader<'b> {
     }
 
     /// Names and columns, compressed or not.
-    pub(super) fn body(&mut self, children: Children) -> Result<Parts, DecodeError> {
+    pub(super) fn body(&mut self, children: Children) -> Result<Arc<Parts>, DecodeError> {
         match self.array("the body of a message")? {
             2 => self.plain_body(children),
             3 => {
-                let table = self.names()?;
+                let table = Arc::new(self.names()?);
                 let length = self.uint("how long the columns are")?;
                 let packed = self.bin("the columns of a message")?;
                 self.compressed(table, length, packed, children)
@@ -266,11 +267,11 @@ impl<'b> Reader<'b> {
     /// What is left of a body whose columns are compressed.
     fn compressed(
         &mut self,
-        table: ReplicaTable,
+        table: Arc<ReplicaTable>,
         length: usize,
         packed: &[u8],
         children: Children,
-    ) -> Result<Parts, DecodeError> {
+    ) -> Result<Arc<Parts>, DecodeError> {
         let columns = self.unpacked(length, packed)?;
         self.columns_of(table, &columns, length, children)
     }
@@ -291,29 +292,14 @@ impl<'b> Reader<'b> {
         &mut self,
         names: &SessionNames,
         children: Children,
-    ) -> Result<Parts, DecodeError> {
+    ) -> Result<Arc<Parts>, DecodeError> {
         let told = self.number("who it is about")?;
-        let is_list = told & 1 == 1;
-        let replicas = if is_list { self.at_most_left(told >> 2)? } else { 1 };
-        let table = self.table(replicas, |reader| {
-            let number = if is_list { reader.number("a number of the session")? } else { told >> 2 };
-            match names.get(number) {
-                Some(_) if is_list && replicas == 1 => {
-                    Err(reader.malformed("one replica by its number alone"))
-                }
-                Some(id) => Ok(id),
-                None if is_list && number == names.ids().len() as u64 => {
-                    let id = reader.take(16)?.try_into().map_err(|_| DecodeError::Length)?;
-                    let id = ReplicaId::from_bytes(id);
-                    if names.has(id) {
-                        Err(reader.malformed("a replica id without a number"))
-                    } else {
-                        Ok(id)
-                    }
-                }
-                None => Err(reader.malformed("a number of the session")),
-            }
-        })?;
+        let table = if told & 1 == 1 {
+            Arc::new(self.session_table(told >> 2, names)?)
+        } else {
+            self.check_table(1)?;
+            names.table(told >> 2).ok_or_else(|| self.malformed("a number of the session"))?
+        };
         if told & 2 == 2 {
             let length = self.number("how long the columns are")?;
             let length = usize::try_from(length).ok().filter(|&length| u32::try_from(length).is_ok());
@@ -325,9 +311,31 @@ impl<'b> Reader<'b> {
         self.columns_of(table, columns, 0, children)
     }
 
+    /// The table of so many replicas, each by its number or its id.
+    fn session_table(&mut self, replicas: u64, names: &SessionNames) -> Result<ReplicaTable, DecodeError> {
+        let replicas = self.at_most_left(replicas)?;
+        self.table(replicas, |reader| {
+            let number = reader.number("a number of the session")?;
+            match names.get(number) {
+                Some(_) if replicas == 1 => Err(reader.malformed("one replica by its number alone")),
+                Some(id) => Ok(id),
+                None if number == names.ids().len() as u64 => {
+                    let id = reader.take(16)?.try_into().map_err(|_| DecodeError::Length)?;
+                    let id = ReplicaId::from_bytes(id);
+                    if names.has(id) {
+                        Err(reader.malformed("a replica id without a number"))
+                    } else {
+                        Ok(id)
+                    }
+                }
+                None => Err(reader.malformed("a number of the session")),
+            }
+        })
+    }
+
     /// Names and columns as they are: what is left of a body without its head.
-    pub(super) fn plain_body(&mut self, children: Children) -> Result<Parts, DecodeError> {
-        let table = self.names()?;
+    pub(super) fn plain_body(&mut self, children: Children) -> Result<Arc<Parts>, DecodeError> {
+        let table = Arc::new(self.names()?);
         let columns = self.bin("the columns of a message")?;
         self.columns_of(table, columns, 0, children)
     }
@@ -335,18 +343,20 @@ impl<'b> Reader<'b> {
     /// Reads columns; `beside` is the memory that they take themselves.
     pub(super) fn columns_of(
         &mut self,
-        table: ReplicaTable,
+        table: Arc<ReplicaTable>,
         columns: &[u8],
         beside: usize,
         children: Children,
-    ) -> Result<Parts, DecodeError> {
+    ) -> Result<Arc<Parts>, DecodeError> {
         if u32::try_from(columns.len()).is_err() {
             return Err(DecodeError::Limit { what: "bytes", limit: u32::MAX as usize });
         }
         let mut used: SmallVec<[bool; 8]> = SmallVec::from_elem(false, table.len());
         let memory = self.memory - beside;
         let mut inner = Reader { bytes: columns, at: 0, memory, limits: self.limits, format: self.format };
-        let parts = inner.columns(table, &mut used, children)?;
+        // Filled where it stays: to copy it costs as much as to read a key pressed.
+        let mut parts = Arc::new(Parts::empty(table));
+        inner.columns(Arc::make_mut(&mut parts), &mut used, children)?;
         inner.finish()?;
         self.memory = inner.memory + beside;
         // Rows are what joining a message costs its receiver for ever.
@@ -365,17 +375,22 @@ impl<'b> Reader<'b> {
         })
     }
 
+    /// Whether so many replicas are allowed.
+    fn check_table(&mut self, replicas: usize) -> Result<(), DecodeError> {
+        if replicas > self.limits.replicas {
+            return Err(DecodeError::Limit { what: "replicas", limit: self.limits.replicas });
+        }
+        self.spend(replicas * 6 * size_of::<ReplicaId>())
+    }
+
     /// The table of the replicas that `next` reads one after the other.
     fn table(
         &mut self,
         replicas: usize,
         mut next: impl FnMut(&mut Self) -> Result<ReplicaId, DecodeError>,
     ) -> Result<ReplicaTable, DecodeError> {
+        self.check_table(replicas)?;
         let mut table = ReplicaTable::default();
-        if replicas > self.limits.replicas {
-            return Err(DecodeError::Limit { what: "replicas", limit: self.limits.replicas });
-        }
-        self.spend(replicas * 6 * size_of::<ReplicaId>())?;
         let mut previous = None;
         for _ in 0..replicas {
             let id = next(self)?;

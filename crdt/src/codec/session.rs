@@ -17,7 +17,7 @@ use super::packed::number;
 use super::reader::{Children, Reader};
 use super::writer::{Rows, delta_columns, write_columns_of_one};
 use super::{FORMAT, Limits};
-use crate::causal::ReplicaId;
+use crate::causal::{ReplicaId, ReplicaTable};
 use crate::delta::{Delta, check_tree};
 use crate::store::{Crdt, DotStore};
 
@@ -43,7 +43,12 @@ use crate::store::{Crdt, DotStore};
 pub struct SessionNames {
     ids: Vec<ReplicaId>,
     numbers: BTreeMap<ReplicaId, u64>,
+    /// Of the first ids: what a delta that is about one of them alone has for a table.
+    tables: Vec<Arc<ReplicaTable>>,
 }
+
+/// Of so many ids a table is kept: their numbers take one byte.
+const TABLES: usize = 32;
 
 impl SessionNames {
     /// These ids, in this order. One that stands twice counts where it stands first.
@@ -52,6 +57,9 @@ impl SessionNames {
         let mut names = Self::default();
         for id in ids {
             names.numbers.entry(id).or_insert_with(|| {
+                if names.ids.len() < TABLES {
+                    names.tables.push(Arc::new(table_of(id)));
+                }
                 names.ids.push(id);
                 names.ids.len() as u64 - 1
             });
@@ -69,9 +77,21 @@ impl SessionNames {
         self.numbers.contains_key(&id)
     }
 
+    /// The table of one id alone.
+    pub(super) fn table(&self, number: u64) -> Option<Arc<ReplicaTable>> {
+        let known = usize::try_from(number).ok().and_then(|number| self.tables.get(number));
+        known.cloned().or_else(|| Some(Arc::new(table_of(self.get(number)?))))
+    }
+
     pub(super) fn get(&self, number: u64) -> Option<ReplicaId> {
         usize::try_from(number).ok().and_then(|number| self.ids().get(number)).copied()
     }
+}
+
+fn table_of(id: ReplicaId) -> ReplicaTable {
+    let mut table = ReplicaTable::default();
+    table.intern(id);
+    table
 }
 
 impl<T: Crdt> Delta<T> {
@@ -130,6 +150,6 @@ impl<T: Crdt> Delta<T> {
         reader.finish()?;
         check_tree(&parts)?;
         T::State::check(parts.tree.root())?;
-        Ok(Self::from_parts(Arc::new(parts)))
+        Ok(Self::from_parts(parts))
     }
 }

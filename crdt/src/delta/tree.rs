@@ -102,12 +102,12 @@ impl DeltaTree {
         self.contents = content;
     }
 
-    /// The tree of one place: nodes that are each the only child of the one before, of which the last says something. `key_ends` says where
-    /// in `keys` those of all but the root end.
-    pub(crate) fn of_path(keys: Bytes, key_ends: &[u32], said: Said<'_>) -> Self {
+    /// Has an empty tree be that of one place: nodes that are each the only child of the one before, of which the last says something.
+    /// `key_ends` says where in `keys` those of all but the root end.
+    pub(crate) fn fill_path(&mut self, keys: Bytes, key_ends: &[u32], said: Said<'_>) {
         let nodes = offset(key_ends.len() + 1);
         let above = |key_end: u32| Place { end: nodes, key_end, carried_end: 0, cover_end: 0 };
-        let mut tree = Self::default();
+        let tree = self;
         tree.places[0].end = nodes;
         tree.places.extend(key_ends.iter().map(|key_end| above(*key_end)));
         let last = tree.places.last_mut().expect("there is a root");
@@ -119,7 +119,6 @@ impl DeltaTree {
         }
         tree.covers.extend(said.cover);
         tree.keys = keys;
-        tree
     }
 
     /// What is said, if it is said of one place alone: all nodes but the last have one child, and that carries one dot and covers one run

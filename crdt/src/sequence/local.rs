@@ -237,7 +237,7 @@ impl<C: Items + ?Sized> Sequence<C> {
                 self.tree.set(place, piece.head(before + 1 - (last.bits() + 1 - next.bits()), 0));
                 let row = self.rows.row(next.replica());
                 row.unplace(next.counter(), last.counter());
-                row.last = next.counter() - 1;
+                (row.last, row.behind) = (next.counter() - 1, START);
             }
         }
     }

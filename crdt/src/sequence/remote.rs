@@ -96,7 +96,7 @@ impl<C: Items + ?Sized> Sequence<C> {
     }
 
     /// The gap of an element that follows on the last of its replica, if nothing else hangs behind that, and it is where it was last.
-    fn end_of_all(&self, element: LocalDot) -> Option<Place> {
+    fn end_of_all(&mut self, element: LocalDot) -> Option<Place> {
         let row = self.rows.get(element.replica())?;
         let goes_on =
             row.last + 1 == element.counter() && row.runs.last().is_none_or(|run| run.head < row.last);
@@ -104,8 +104,17 @@ impl<C: Items + ?Sized> Sequence<C> {
         let place = Some(row.end).filter(|_| goes_on && row.last > 0)?;
         self.tree.find_piece(place).filter(|piece| piece.last() == last)?;
         let gap = Place { at: place.at + 1, ..place };
-        let next = self.tree.iter_from(Some(gap)).next();
-        next.is_none_or(|(_, piece)| self.rows.left(piece.first()) != last).then_some(gap)
+        if let Some((_, piece)) = self.tree.iter_from(Some(gap)).next() {
+            // What did not hang on what was last before hangs on nothing that came since.
+            let (next, known) = (piece.first(), row.behind);
+            if known != next || next == element || self.is_odd {
+                if self.rows.left(next) == last {
+                    return None;
+                }
+                self.rows.row(element.replica()).behind = next;
+            }
+        }
+        Some(gap)
     }
 
     /// Puts live elements aside until all is built anew.
@@ -426,7 +435,8 @@ impl<C: Items + ?Sized> Sequence<C> {
         row.unplace(first.counter(), last.counter());
         if row.last == last.counter() {
             let before = row.leaf_before(first.counter()).map_or(0, |leaf| self.end_in(leaf, first));
-            self.rows.row(first.replica()).last = before;
+            let row = self.rows.row(first.replica());
+            (row.last, row.behind) = (before, START);
         }
         true
     }

@@ -100,12 +100,14 @@ pub(super) struct Row {
     pub(super) last: u64,
     /// Where the piece with the last element was when it was put there.
     pub(super) end: Place,
+    /// What stood behind that piece when it was looked at whether it hangs on its end, and does not.
+    pub(super) behind: LocalDot,
 }
 
 impl Row {
     fn new(id: ReplicaId) -> Self {
         let end = Place { leaf: NONE, at: 0 };
-        Self { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0, end }
+        Self { id, runs: Vec::new(), leaves: BTreeMap::new(), last: 0, end, behind: START }
     }
 
     /// How many runs begin before an element.
@@ -192,6 +194,7 @@ impl Row {
     /// Of no element it is known where it stands.
     pub(super) fn unplace_all(&mut self) {
         self.leaves.clear();
+        self.behind = START;
         self.runs.iter_mut().for_each(|run| (run.leaf, run.is_cut) = (NONE, false));
     }
 

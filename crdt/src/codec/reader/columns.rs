@@ -1,12 +1,11 @@
 //! Reads the columns of a message, and puts the tree together.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
 use super::{Children, Reader};
-use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
+use crate::causal::{LocalDot, ReplicaIndex};
 use crate::codec::DecodeError;
 use crate::codec::packed::Expected;
 use crate::codec::planes::{self, Heads, Longer};
@@ -38,29 +37,26 @@ type KeyLengths = SmallVec<[(u32, u32); 4]>;
 impl<'b> Reader<'b> {
     pub(super) fn columns(
         &mut self,
-        table: ReplicaTable,
+        parts: &mut Parts,
         used: &mut [bool],
         order: Children,
-    ) -> Result<Parts, DecodeError> {
+    ) -> Result<(), DecodeError> {
         let flags = self.take(1)?[0];
         let unknown = flags & !self.features();
         if unknown != 0 {
             return Err(DecodeError::Feature { bits: unknown });
         }
         let start = (self.at, self.memory);
-        if let Some((event, tree)) = self.one(flags, used.len()) {
+        if let Some(event) = self.one(flags, used.len(), &mut parts.tree) {
             used[0] = true;
-            let mut parts = Parts::empty(Arc::new(table));
             parts.events.push(Run { replica: 0, first: event, last: event });
-            parts.tree = tree;
-            return Ok(parts);
+            return Ok(());
         }
         // It is something else, or wrong: then what follows says how.
         (self.at, self.memory) = start;
-        let mut parts = Parts::empty(Arc::new(table));
-        self.events(&mut parts, flags, used)?;
+        self.events(parts, flags, used)?;
         if flags & head::DEPS != 0 {
-            self.deps(&mut parts, used)?;
+            self.deps(parts, used)?;
         }
         let shapes = self.shapes()?;
         let carried = shapes.iter().map(|shape| u64::from(shape.carried)).sum();
@@ -106,12 +102,12 @@ impl<'b> Reader<'b> {
         if !are_told_so(&shared, &key_lengths, flags) {
             return Err(self.malformed("keys told by all that they share, where that pays"));
         }
-        Ok(parts)
+        Ok(())
     }
 
-    /// One event of the first replica that says something of one place alone, and what it says: a key pressed. Of messages this is the
-    /// most frequent by far. `None` if it is something else, or wrong.
-    fn one(&mut self, flags: u8, replicas: usize) -> Option<(u64, DeltaTree)> {
+    /// One event of the first replica that says something of one place alone, and what it says, put into `tree`: a key pressed. Of messages
+    /// this is the most frequent by far. `None` if it is something else, or wrong.
+    fn one(&mut self, flags: u8, replicas: usize, tree: &mut DeltaTree) -> Option<u64> {
         if flags & !(head::IN_ORDER | head::SHARED) != head::ONE || replicas == 0 {
             return None;
         }
@@ -157,7 +153,8 @@ impl<'b> Reader<'b> {
         }
         self.spend(2 * content.len()).ok()?;
         let carried = length.map(|_| (LocalDot::new(0, event), content));
-        Some((event, DeltaTree::of_path(keys, &ends, Said { carried, cover })))
+        tree.fill_path(keys, &ends, Said { carried, cover });
+        Some(event)
     }
 
     /// How much of each key of so many is shared with the one before, and how long what is left is; and how long that is in all.
