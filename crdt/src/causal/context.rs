@@ -161,12 +161,16 @@ impl CausalContext {
 
     /// The union of these intervals, whatever their order.
     pub(crate) fn from_intervals(all: impl IntoIterator<Item = (u64, u64)>) -> Self {
-        let mut all: SmallVec<[(u64, u64); 4]> = all.into_iter().collect();
-        // As a rule these are a few parts that ascend each, which this sort puts together.
-        if all.len() > 1 {
-            all.sort();
-        }
         let mut union = Self::default();
+        let mut all = all.into_iter();
+        let Some(first) = all.next() else { return union };
+        let Some(second) = all.next() else {
+            union.intervals.push(first);
+            return union;
+        };
+        let mut all: SmallVec<[(u64, u64); 4]> = [first, second].into_iter().chain(all).collect();
+        // As a rule these are a few parts that ascend each, which this sort puts together.
+        all.sort();
         for (first, last) in all {
             union.insert_bits(first, last);
         }

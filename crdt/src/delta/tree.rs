@@ -115,10 +115,17 @@ impl DeltaTree {
             (u32::from(said.carried.is_some()), u32::from(said.cover.is_some()));
         if let Some((first, content)) = said.carried {
             tree.carried.push(Carried { first, end: offset(content.len()), count: 1 });
-            tree.contents = Bytes::from_slice(content);
+            match content {
+                [byte] => tree.contents.push(*byte),
+                _ => tree.contents.extend_from_slice(content),
+            }
         }
-        tree.covers.extend(said.cover);
-        tree.keys = keys;
+        if let Some(cover) = said.cover {
+            tree.covers.push(cover);
+        }
+        if !keys.is_empty() {
+            tree.keys = keys;
+        }
     }
 
     /// What is said, if it is said of one place alone: all nodes but the last have one child, and that carries one dot and covers one run
