@@ -61,6 +61,8 @@ pub(crate) struct Comparing {
 #[derive(Debug)]
 pub(crate) struct Fingerprints {
     key: [u8; 16],
+    /// What tells this key from that of another secret.
+    under: Hash,
     /// Until when the work of making them is paid for, in milliseconds.
     paid_until: u64,
     /// Who holds something else under the same names of events; kept, for to join the two later is no better.
@@ -86,9 +88,11 @@ impl Comparing {
 
 impl Fingerprints {
     pub(crate) fn new(secret: &Secret) -> Self {
-        let mut key = [0; 16];
-        key.copy_from_slice(&secret.derive("tombolo 2026 fingerprint")[..16]);
-        Self { key, paid_until: 0, diverged: BTreeSet::new() }
+        let derived = secret.derive("tombolo 2026 fingerprint");
+        let (mut key, mut under) = ([0; 16], Hash::default());
+        key.copy_from_slice(&derived[..16]);
+        under.copy_from_slice(&derived[16..]);
+        Self { key, under, paid_until: 0, diverged: BTreeSet::new() }
     }
 
     /// With what a store knows of who holds something else.
@@ -105,6 +109,10 @@ impl Fingerprints {
 
     pub(super) fn key(&self) -> &[u8; 16] {
         &self.key
+    }
+
+    pub(super) fn under(&self) -> Hash {
+        self.under
     }
 
     /// What a document adds to the sum over all.

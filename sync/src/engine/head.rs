@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: where there is such a record, it is true of the content beside it. It is written when all of a document is durable, and
 //! whatever changes the content removes it in the same batch. A document without one is read when the node starts; those are the few
-//! that had just been written.
+//! that had just been written, and after the space's secret was renewed all of them, once: fingerprints are made under it.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ use crate::store::{HEADS, Store, Write};
 pub(crate) struct Head {
     pub(crate) version: Version,
     fingerprint: Hash,
+    /// Under which secret the fingerprint was made.
+    under: Hash,
     /// The slices of the snapshot: where each begins, and what its hash is.
     slices: Vec<(Dot, Hash)>,
     snapshot_bytes: u64,
@@ -29,10 +31,11 @@ pub(crate) struct Head {
 
 impl Head {
     /// Of a document that is durable as it is.
-    pub(crate) fn of(slot: &Slot, version: &Version, fingerprint: u128) -> Self {
+    pub(crate) fn of(slot: &Slot, version: &Version, fingerprint: u128, under: Hash) -> Self {
         Self {
             version: version.clone(),
             fingerprint: fingerprint.to_le_bytes(),
+            under,
             slices: slot.slices.clone(),
             snapshot_bytes: slot.snapshot_bytes as u64,
             log_bytes: slot.log_bytes as u64,
@@ -71,13 +74,14 @@ pub(crate) fn is_head(write: &Write) -> bool {
     matches!(write, Write::Put { key, .. } | Write::Delete { key } if key.starts_with(HEADS))
 }
 
-/// All that the store says; `None` where that cannot be read, and the document itself has to be.
-pub(crate) fn load(store: &dyn Store) -> Result<BTreeMap<DocId, Option<Head>>, StartError> {
+/// All that the store says; `None` where that cannot be read or was said under another secret, and the document itself has to be read.
+pub(crate) fn load(store: &dyn Store, under: Hash) -> Result<BTreeMap<DocId, Option<Head>>, StartError> {
     let mut heads = BTreeMap::new();
     for (key, bytes) in store.records(HEADS)? {
         let id =
             u128::from_str_radix(&key[HEADS.len()..], 16).map_err(|_| StartError::Record(key.clone()))?;
-        heads.insert(DocId::from_bytes(id.to_be_bytes()), rmp_serde::from_slice(&bytes).ok());
+        let head = rmp_serde::from_slice(&bytes).ok().filter(|head: &Head| head.under == under);
+        heads.insert(DocId::from_bytes(id.to_be_bytes()), head);
     }
     Ok(heads)
 }

@@ -356,11 +356,11 @@ impl Engine {
 
     /// Lets go a document that is settled and need not be in memory.
     fn evict(&mut self, doc: DocId, writes: &mut Vec<Write>) {
-        let key = *self.fingerprints.key();
+        let (key, under) = (*self.fingerprints.key(), self.fingerprints.under());
         let Some(slot) = self.documents.get_mut(&doc) else { return };
         let version = slot.body.version();
         let known = slot.fingerprint.as_ref().filter(|(of, _)| *of == version).map(|(_, known)| *known);
-        let head = Head::of(slot, &version, known.unwrap_or_else(|| slot.body.fingerprint(&key)));
+        let head = Head::of(slot, &version, known.unwrap_or_else(|| slot.body.fingerprint(&key)), under);
         if slot.noted != Noted::Yes {
             writes.push(head.write(doc));
         }
@@ -391,7 +391,7 @@ impl Engine {
                 continue;
             };
             let version = slot.body.version();
-            writes.push(Head::of(slot, &version, fingerprint).write(doc));
+            writes.push(Head::of(slot, &version, fingerprint, self.fingerprints.under()).write(doc));
             slot.noted = Noted::Yes;
         }
     }

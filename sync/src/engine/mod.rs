@@ -321,7 +321,7 @@ impl Engine {
         engine.insert_stored(DocId::DIRECTORY, Box::new(body), directory.as_ref());
         engine.deleted = directory::deleted(engine.directory());
         let mut removals = Vec::new();
-        let mut heads = head::load(store)?;
+        let mut heads = head::load(store, engine.fingerprints.under())?;
         for doc in store.documents()? {
             if doc == DocId::DIRECTORY {
                 continue;

@@ -298,3 +298,30 @@ fn what_a_store_wrote_alone_is_renamed_also_if_it_has_left_memory() {
         assert_eq!(words(&world, 1, doc), ["alone", "first", "later", "lost"]);
     }
 }
+
+/// What the store says of a document beside its content has a fingerprint in it, and that is made under the space's secret.
+#[test]
+fn who_has_a_document_on_the_disk_only_and_who_has_it_in_memory_hold_the_same_under_a_new_secret() {
+    let (mut world, doc) = two(12);
+    for node in [0, 1] {
+        world.crash(node, true, 100);
+        world.nodes[node].options.secret ^= 1;
+        world.start(node);
+    }
+    world.connect_all();
+    world.open::<Words>(0, "words");
+    world.run_until_agreed(20_000);
+    world.run_for(20_000);
+    assert!(world.diverged.is_empty(), "{:?}", world.diverged);
+    add(&mut world, 0, doc, "later");
+    world.run_until_agreed(2_000);
+    assert!(!is_in_memory(&world, 1, doc), "it is known of anew what is to be known");
+    // Nothing is read for that once more.
+    world.crash(1, true, 100);
+    world.run_for(100);
+    world.start(1);
+    assert!(!is_in_memory(&world, 1, doc));
+    world.run_until_agreed(20_000);
+    world.open::<Words>(1, "words");
+    assert_eq!(words(&world, 1, doc), ["first", "later"]);
+}
