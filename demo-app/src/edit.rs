@@ -107,7 +107,8 @@ async fn edited(copy: &Path, opened: &TextSnapshot) -> Result<String> {
     if !status.success() {
         return Err(failed(format!("the editor `{line}` failed ({status}), so the text stays as it was")));
     }
-    let mut content = fs::read_to_string(copy).map_err(at(copy))?;
+    let left = |why| Failure::io(format!("what the editor `{line}` left, {}", copy.display()), &why);
+    let mut content = fs::read_to_string(copy).map_err(left)?;
     // Many editors end every file with one.
     let had_none = !opened.as_str().is_empty() && !opened.as_str().ends_with('\n');
     if had_none && content.ends_with('\n') {
@@ -116,8 +117,11 @@ async fn edited(copy: &Path, opened: &TextSnapshot) -> Result<String> {
     Ok(content)
 }
 
-/// Leaves the copy where it is, and says so.
+/// Leaves the copy where it is, and says so, if it is there: an editor may have taken it away.
 fn keep(folder: TempDir, copy: &Path, failure: Failure) -> Failure {
+    if !copy.exists() {
+        return failure;
+    }
     let _ = folder.keep();
     let message = format!("{}; the copy is kept: {}", failure.message, copy.display());
     Failure::new(failure.code, message)

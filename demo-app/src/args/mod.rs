@@ -14,10 +14,10 @@ use crate::name::Name;
 pub use ordered::{BlockName, ListVerb, MovableVerb, TextForm, TextVerb, TreeVerb};
 
 const AFTER_HELP: &str = "\
-Every verb works without a network. While `tombolo up` runs, the others talk to it; without it they open the home
+Every verb works without a network. While `tombolo up` runs, the others talk to it; without it they open the home \
 themselves.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. With --json, results are one JSON document on one line on stdout, and
+Exit codes: 0 done, 1 failed, 2 wrong usage. With --json, results are one JSON document on one line on stdout, and \
 errors are {\"error\":{\"code\":…,\"message\":…}} on stderr. TOMBOLO_LOG=info shows what happens, on stderr.";
 
 /// The longest name of a node, in bytes.

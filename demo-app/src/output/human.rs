@@ -104,6 +104,32 @@ fn bare(value: &Value) -> String {
     }
 }
 
+/// A value within a line. A text that would break the line, or that a terminal would take for a command, is in quotation marks and
+/// escaped: others of the space may call things what they like.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        value => escaped(&value.to_string()),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains(char::is_control) { escaped(&Value::from(text).to_string()) } else { text.into() }
+}
+
+/// JSON, with the control characters that JSON lets stand escaped as well.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_control() {
+            text.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
 /// A text of many lines, of which the last one ends as well.
 fn whole(text: &Value) -> String {
     let mut text = bare(text);
@@ -116,12 +142,13 @@ fn whole(text: &Value) -> String {
 /// One line a run: what it reads, and how it is marked.
 fn runs(runs: &Value) -> String {
     let mark = |(name, value): (&String, &Value)| {
-        if *value == true { name.clone() } else { format!("{name}={}", bare(value)) }
+        let name = quoted(name);
+        if *value == true { name } else { format!("{name}={}", shown(value)) }
     };
     let run = |run: &Value| {
         let marks: Vec<String> = run["marks"].as_object().into_iter().flatten().map(mark).collect();
         let gap = if marks.is_empty() { "" } else { "  " };
-        format!("{}{gap}{}\n", run["text"], marks.join(" "))
+        format!("{}{gap}{}\n", escaped(&run["text"].to_string()), marks.join(" "))
     };
     runs.as_array().into_iter().flatten().map(run).collect()
 }
@@ -161,10 +188,7 @@ fn drawing(nodes: &Value) -> String {
         while above.last().is_some_and(|last| **last != node["parent"]) {
             above.pop();
         }
-        let value = match &node["value"] {
-            Value::String(value) if !value.contains(char::is_control) => value.clone(),
-            value => value.to_string(),
-        };
+        let value = shown(&node["value"]);
         text.extend(std::iter::repeat_n("  ", above.len()));
         text.push_str(&format!("{value}  {}\n", bare(&node["id"])));
         above.push(&node["id"]);
@@ -177,8 +201,8 @@ fn map(entries: &Value) -> String {
     let entries = entries.as_object().into_iter().flatten();
     let rows: Vec<_> = entries
         .map(|(key, entry)| {
-            let values: Vec<_> = entry["values"].as_array().into_iter().flatten().map(bare).collect();
-            vec![key.clone(), values.join(" | ")]
+            let values: Vec<_> = entry["values"].as_array().into_iter().flatten().map(shown).collect();
+            vec![quoted(key), values.join(" | ")]
         })
         .collect();
     table(&rows)
@@ -220,7 +244,7 @@ fn documents(answer: &Value) -> String {
             (false, true) => "yes",
             (false, false) => "not yet",
         };
-        let (name, kind) = (bare(&document["name"]), bare(&document["type"]));
+        let (name, kind) = (shown(&document["name"]), bare(&document["type"]));
         vec![name, kind, count("items"), count("removals"), count("pending"), stable.to_owned()]
     }));
     table(&rows)
@@ -235,7 +259,8 @@ fn change(item: &Value) -> String {
         None => format!("from {}", bare(&item["origin"])),
     };
     // A text in quotation marks, whose lines are one then.
-    format!("{} {} {}  {by}\n", bare(&item["type"]), bare(&item["name"]), item["value"])
+    let (name, value) = (shown(&item["name"]), escaped(&item["value"].to_string()));
+    format!("{} {name} {value}  {by}\n", bare(&item["type"]))
 }
 
 /// What people see of a status.
@@ -247,7 +272,7 @@ pub fn status(report: &Report) -> String {
         vec!["state".to_owned(), state(report)],
     ];
     if let Some(only) = &report.only {
-        let names = only.iter().map(|prefix| format!("{prefix}…")).collect::<Vec<_>>().join(" ");
+        let names = only.iter().map(|prefix| format!("{}…", quoted(prefix))).collect::<Vec<_>>().join(" ");
         let kept = if report.kept > 0 {
             format!("  and {} that no peer is known to hold", report.kept)
         } else {
@@ -273,7 +298,10 @@ pub fn status(report: &Report) -> String {
         }
     }
     for peer in report.peers.iter().filter(|peer| !peer.diverged.is_empty()) {
-        let (name, documents) = (&peer.name, peer.diverged.join(", "));
+        let (name, documents) = (
+            &peer.name,
+            peer.diverged.iter().map(|document| quoted(document)).collect::<Vec<_>>().join(", "),
+        );
         text.push_str(&format!(
             "\n{name} holds something else of {documents}, under the same names of events: two homes wrote under one replica id, or a disk changed \
              what it held. Nothing of that is exchanged with {name}. Keep what one of the two homes alone has, and let it join anew as \
@@ -411,6 +439,31 @@ mod tests {
         assert_eq!(answer(&get, &json!([])), "");
         let purge = TreeVerb::EmptyTrash { name: name(), concern: Concern::default() };
         assert_eq!(answer(&Request::Tree(purge), &json!({ "purged": 1 })), "purged 1 node\n");
+    }
+
+    #[test]
+    fn what_others_call_things_breaks_no_line_and_commands_no_terminal() {
+        let evil = "a\nb\u{1b}[31m\u{9b}2J\u{7f}";
+        let seen = "\"a\\nb\\u001b[31m\\u009b2J\\u007f\"";
+        let watch = json!({ "type": "set", "name": evil, "value": [evil], "origin": "local" });
+        assert_eq!(change(&watch), format!("set {seen} [{seen}]  here\n"));
+        let rows =
+            json!([{ "name": evil, "type": "set", "items": 1, "removals": 0, "pending": 0, "stable": true }]);
+        assert!(documents(&rows).lines().nth(1).is_some_and(|row| row.starts_with(seen)));
+        let list = Request::Map(MapVerb::List { name: name() });
+        assert_eq!(
+            answer(&list, &json!({ evil: { "values": [evil, "plain"] } })),
+            format!("{seen}  {seen} | plain\n")
+        );
+        let get = Request::Tree(TreeVerb::Get { name: name(), trash: false });
+        assert_eq!(
+            answer(&get, &json!([{ "id": "1@a", "parent": null, "value": evil }])),
+            format!("{seen}  1@a\n")
+        );
+        let runs = Request::Text(TextVerb::Runs { name: name() });
+        let marked = json!({ "value": [{ "text": evil, "marks": { evil: true, "link": evil } }] });
+        let both = answer(&runs, &marked);
+        assert!(!both.trim_end().contains(char::is_control), "{both:?}");
     }
 
     #[test]

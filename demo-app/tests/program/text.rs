@@ -390,6 +390,11 @@ fn where_an_editor_fails_nothing_changes_and_the_copy_is_kept() {
     let alone = fails.run(&home, &["notes", "--replicated", "1", "--json"]);
     assert!(alone.stderr.contains("not_running"), "nobody could be asked, which is said at once: {alone:?}");
     assert_eq!(fails.kept(), Vec::<PathBuf>::new());
+    // A copy that the editor took away is not said to be kept.
+    let takes = Editor::new(&homes, &home, "rm \"$1\"");
+    let taken = takes.run(&home, &edit);
+    assert!(taken.stderr.contains("what the editor") && !taken.stderr.contains("kept"), "{}", taken.stderr);
+    assert_eq!(takes.kept(), Vec::<PathBuf>::new());
 }
 
 #[test]
