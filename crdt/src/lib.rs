@@ -60,6 +60,8 @@
 //! | elements where it is worse to be in | [`RemoveWinsSet`], [`TwoPhaseSet`] | removing wins over adding |
 //! | text | [`Text`] | both are there, one whole behind the other |
 //! | a list of plain values | [`List`] | both are there, one whole behind the other |
+//! | a list whose elements are moved and written to | [`MovableList`] of any type | of two moves of one element the later; a move and a write both |
+//! | what stands below each other and is moved | [`Tree`] of any type | of two moves of one node the later; never in a circle |
 //! | keys with values of any type | [`AddWinsMap`], [`GMap`] | writing below a key wins over removing it |
 //! | keys with plain values | [`LwwMap`] | the later write or removal counts |
 //! | whatever an application finds at run time | [`Doc`] | as those |

@@ -76,7 +76,7 @@ impl<R> Commit<R> {
     /// What the closure returned.
     ///
     /// # Errors
-    /// When the write did not happen.
+    /// When the write did not happen. The error stays the commit's, so `?` cannot hand it on: awaiting the commit yields it.
     pub fn value(&self) -> Result<&R, &Error> {
         self.written.as_ref().map(|(value, ..)| value)
     }
@@ -89,7 +89,7 @@ impl<R> Commit<R> {
     /// [`Replicated::version`](super::Replicated::version) and [`Document::version`](super::Document::version) have that.
     ///
     /// # Errors
-    /// When the write did not happen.
+    /// When the write did not happen, as [`value`](Self::value) says it.
     pub fn version(&self) -> Result<&Version, &Error> {
         self.written.as_ref().map(|(_, _, place)| &place.written.version)
     }

@@ -114,6 +114,9 @@ impl<T: Crdt> Document<T> {
     /// One transaction: visible here at once, and whole or not at all everywhere. It is sent to others once it is
     /// durable here, for which the [`Commit`] can be awaited.
     ///
+    /// What `write` returns is the commit's value, an error as well: it undoes nothing that was written before it. Where it should, as for a
+    /// position that may be too far, take [`try_update`](Self::try_update).
+    ///
     /// # Panics
     /// If `write` does; the transaction is then undone. If `write` calls the node or a document again.
     pub fn update<R>(&self, write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> R) -> Commit<R> {
@@ -185,7 +188,8 @@ impl<T: Crdt> Document<T> {
         self.shared().look(|engine| engine.garbage(self.id()))
     }
 
-    /// The changes from now on, by whomever.
+    /// The changes from now on, by whomever. They say that the document is another, and by whom, not what became different in it: read it at
+    /// each. Whoever subscribes before the first reading misses nothing.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
         self.held.shared.subscribers.subscribe(Some(self.held.id))
