@@ -8,7 +8,7 @@ use tombolo_sync::{Error, Node, Ticket};
 
 use crate::args::{InitArgs, JoinArgs, LeaveArgs, RenewArgs};
 use crate::execute::identity;
-use crate::failure::{Code, Failure, Result};
+use crate::failure::{Code, Failure, Result, at};
 use crate::home::Home;
 use crate::local::Client;
 use crate::output::Output;
@@ -92,6 +92,8 @@ pub async fn restore(home: &Home, output: Output, file: &Path) -> Result<()> {
             format!("{} is a home already; say --home DIR with a folder that is none", home.folder.display());
         return Err(Failure::new(Code::Exists, message));
     }
+    // What is wrong with the file is said of the file.
+    std::fs::File::open(file).map_err(at(file))?;
     Node::restore(file, &home.folder).await?;
     let node = home.start(home.builder().offline()).await?;
     let answer = identity(&node);

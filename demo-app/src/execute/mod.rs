@@ -14,10 +14,12 @@ mod tree;
 mod types;
 mod watch;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tombolo_sync::store::StoreError;
 use tombolo_sync::{Node, Wipe};
 
 use crate::failure::{Code, Failure, Result};
@@ -94,7 +96,12 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
             answer
         }
         Request::Backup { file } => {
-            node.backup(&file).await?;
+            node.backup(&file).await.map_err(|why| match why {
+                tombolo_sync::Error::Store(StoreError::Io(why)) if why.kind() != ErrorKind::AlreadyExists => {
+                    crate::failure::at(file.as_ref())(why)
+                }
+                why => why.into(),
+            })?;
             let bytes = std::fs::metadata(&file).map_err(crate::failure::at(file.as_ref()))?.len();
             Ok(json!({ "file": file, "bytes": bytes }))
         }

@@ -708,6 +708,10 @@ fn a_restored_home_gets_back_what_it_wrote_after_the_backup() {
     assert_eq!(ann.refused(&["restore", file.to_str().unwrap()], 1), "exists");
     let again = homes.empty("ann again");
     assert_eq!(again.refused(&["restore", homes.path().join("nothing").to_str().unwrap()], 1), "io");
+    let other = homes.path().join("other");
+    std::fs::write(&other, "no backup").unwrap();
+    assert_eq!(again.refused(&["restore", other.to_str().unwrap()], 1), "damaged");
+    assert!(!again.path.exists(), "what was refused leaves no folder behind");
     let restored = again.json(&["restore", file.to_str().unwrap()]);
     assert_eq!(restored["peer_id"], ann.peer_id());
     // Under dots that the others must not take for those of the lost writes.

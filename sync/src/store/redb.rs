@@ -103,8 +103,14 @@ impl RedbStore {
     /// [`StoreError::Damaged`] if the file is no backup or not what was written, [`StoreError::Locked`] if it is in
     /// use as a store, [`StoreError::Format`] if it is from a newer program.
     pub fn restore(file: &Path, folder: &Path, changes: &[Write]) -> Result<(), StoreError> {
+        let is_new = !folder.exists();
         file::create_folder(folder)?;
-        guarded(|| backup::restore(file, &folder.join(FILE_NAME), changes))
+        let restored = guarded(|| backup::restore(file, &folder.join(FILE_NAME), changes));
+        if restored.is_err() && is_new {
+            // Only if it is empty.
+            let _ = std::fs::remove_dir(folder);
+        }
+        restored
     }
 
     /// Creates the file `path` with what `writes` leave behind.
