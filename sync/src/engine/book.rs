@@ -61,8 +61,7 @@ impl Redial {
         let since = *self.absent_since.get_or_insert(now);
         let longest = if now.saturating_sub(since) < SHORT_ABSENCE { SHORT_PAUSE } else { LONG_PAUSE };
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, longest);
-        // Not all at the same time, and none later than after the longest pause.
-        self.next = now + jittered(self.pause, rng).min(longest);
+        self.next = now + jittered(self.pause, rng);
     }
 }
 
@@ -80,8 +79,9 @@ impl Refusals {
     }
 }
 
+/// A pause of at most this: not all dial at the same time, and none waits for longer.
 fn jittered(pause: u64, rng: &mut impl Rng) -> u64 {
-    pause * rng.random_range(75..=125) / 100
+    rng.random_range(pause * 3 / 5..=pause)
 }
 
 /// What is known of one peer.
@@ -499,6 +499,38 @@ mod tests {
         book.hurry();
         let again = dials(&mut book, month, month + 10_000);
         assert!(again[0] == month && apart(&again) <= 2_000);
+    }
+
+    /// A peer that comes back is not dialled by all others at once, however long it was away.
+    #[test]
+    fn also_the_longest_pauses_are_spread() {
+        let [us, peer] = [1, 2].map(|id| PeerId::from_bytes([id; 32]));
+        let spread = |from: u64, longest: u64| {
+            let mut dials: Vec<u64> = (0..200)
+                .map(|seed| {
+                    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                    let mut book = Book::default();
+                    book.learn(us, Some(peer), &["/memory/1".into()], Source::FirstHand);
+                    let mut now = 0;
+                    while now < from {
+                        now = book.next_due(|_| false).unwrap().max(now);
+                        let _ = book.due(now, |_| false, &mut rng);
+                    }
+                    book.next_due(|_| false).unwrap() - now
+                })
+                .collect();
+            dials.sort_unstable();
+            assert!(dials[0] >= longest * 3 / 5 && dials[199] <= longest, "{} to {}", dials[0], dials[199]);
+            // As many in any tenth of the time as there would be by chance, about.
+            let most = |width: u64| {
+                let within =
+                    |at: usize| dials[at..].iter().take_while(|dial| **dial <= dials[at] + width).count();
+                (0..dials.len()).map(within).max()
+            };
+            assert!(most(longest / 25) < Some(45), "{:?} of 200 within a tenth", most(longest / 25));
+        };
+        spread(60_000, SHORT_PAUSE);
+        spread(2 * SHORT_ABSENCE, LONG_PAUSE);
     }
 
     #[test]
