@@ -5,6 +5,9 @@
 //! ([`Behind`]); the asker, which sees by that what is shorter, tells what it has alive ([`Alive`]), as runs, in sums or in cells; and the
 //! answer is exactly what it lacks. Two round trips, and bytes that follow the difference, for any type.
 //!
+//! Where what is alive is told in few bytes there is nothing to guess: the asker is told to tell that. And who lacks so much that nobody is likely to
+//! remember it tells it with its first question, and is answered with what it lacks.
+//!
 //! Nobody remembers anything in between: each question says all it takes to answer it, from whatever the state is then. Both
 //! questions name the dots by numbers below a base that both know and keep knowing. What either learns meanwhile lies beyond the base, and
 //! is told as if the other lacked it.
@@ -32,8 +35,11 @@ const MOST_ROUNDS: u32 = 4;
 /// How many cells of a sketch it takes for each difference, in hundredths: 1.36 where there are many, and the estimate may be short
 /// of the truth. One in about twenty sketches is too short, and made again.
 const CELLS_PERCENT: usize = 160;
-/// Where runs take fewer bytes than this here, they are asked for without an estimate.
-const SHORT_RUNS: usize = 256;
+/// Where runs take fewer bytes than this they are told, or asked for, without an estimate: where few differ it takes about half of that to
+/// estimate and then to tell them, where a hundred do half as much again.
+const SHORT_RUNS: usize = 2 * sketch::COUNTERS;
+/// Who lacks so many events lacks what hardly anybody remembers: some 40 000 small changes are remembered at most.
+const HARDLY_REMEMBERED: u64 = 1 << 15;
 /// How many cells it takes besides, where differences are few.
 const CELLS_MORE: usize = 12;
 /// How much of a frame is kept for what is not what is alive.
@@ -44,16 +50,22 @@ const FRAME_REST: usize = 4 << 10;
 pub struct Behind {
     /// What both know. Dots have numbers below it ([`live_below`](tombolo_crdt::Replica::live_below)).
     pub base: Version,
+    /// From what it is estimated in how many of them the two differ. `None`: their runs are wanted, which are short.
+    pub estimate: Option<Estimate>,
+    /// So many cells, or sums, did not tell.
+    pub tried: u32,
+}
+
+/// What it takes to estimate in how many dots two differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
     /// How many of them are alive.
     pub live: u64,
     /// The key of the counters.
     pub key: [u64; 2],
-    /// From which it is estimated in how many of them the two differ. None: their runs are so short that these would not be shorter with
-    /// what is gained.
+    /// What they are counted in (`sketch`).
     #[serde(with = "bytes")]
     pub counters: Vec<u8>,
-    /// So many cells, or sums, did not tell.
-    pub tried: u32,
 }
 
 impl Behind {
@@ -73,24 +85,24 @@ impl Behind {
     fn of(document: &dyn Document, base: Version, key: Key, tried: usize, short: usize) -> Option<Self> {
         let live = document.live_below(&base).filter(|live| live.len() >= WORTH_IT)?;
         let runs = runs::write(&runs::ranges(live.iter().copied()));
-        let counters = match runs.len() < short {
-            true => Vec::new(),
-            false => sketch::counters(live.iter().copied(), key),
-        };
-        Some(Self { base, live: live.len() as u64, key, counters, tried: u32::try_from(tried).ok()? })
+        let estimate = (runs.len() >= short).then(|| {
+            let counters = sketch::counters(live.iter().copied(), key);
+            Estimate { live: live.len() as u64, key, counters }
+        });
+        Some(Self { base, estimate, tried: u32::try_from(tried).ok()? })
     }
 
     /// Tells what is alive of `live`, in the shortest way, perhaps in `sums`; the whole state is wanted if that is too long for a frame.
     fn answered(&self, live: &[u64], key: Key, sums: bool) -> Alive {
         let runs = runs::write(&runs::ranges(live.iter().copied()));
-        let least = usize::try_from(self.live.abs_diff(live.len() as u64)).unwrap_or(usize::MAX);
-        let differences = match self.counters.is_empty() {
-            true => runs.len(),
-            false => sketch::estimate(&sketch::counters(live.iter().copied(), self.key), &self.counters),
+        let most = (MAX_FRAME - FRAME_REST).saturating_sub(self.base.len() * 32);
+        let Some(Estimate { live: theirs, key: of, counters }) = &self.estimate else {
+            return if runs.len() <= most { Alive::Runs(runs) } else { Alive::Unsaid };
         };
-        let differences = differences.max(least);
+        let least = usize::try_from(theirs.abs_diff(live.len() as u64)).unwrap_or(usize::MAX);
+        let differences = sketch::estimate(&sketch::counters(live.iter().copied(), *of), counters).max(least);
         let sums = Field::of(events(&self.base)).filter(|_| sums && self.tried == 0).and_then(|field| {
-            let count = powers::sums_for(differences, live.len().max(self.live as usize), field)?;
+            let count = powers::sums_for(differences, live.len().max(*theirs as usize), field)?;
             (powers::bytes_of(count, field) < runs.len()).then_some((count, field))
         });
         if let Some((count, field)) = sums {
@@ -100,7 +112,6 @@ impl Behind {
         let cells = differences.saturating_mul(CELLS_PERCENT) / 100 + CELLS_MORE;
         let cells = cells.max((self.tried as usize).saturating_mul(2));
         let bits = bits_of(&self.base);
-        let most = (MAX_FRAME - FRAME_REST).saturating_sub(self.base.len() * 32);
         if sketch::bytes_of(cells, bits) < runs.len().min(most) {
             let cells = sketch::write(&sketch::cells(live.iter().copied(), key, cells), bits);
             Alive::Cells { key, cells }
@@ -201,8 +212,15 @@ impl Engine {
             }
             // What both know may be less than it was, if the other was set back: then from the beginning.
             Some(alive) if known.dominates(version) => {
+                // It has told so at once, and what it lacks is remembered.
+                if let Since::Content(kind, bytes) = slot.body.since(version, names) {
+                    return Some((kind, bytes));
+                }
                 let live = slot.body.live_below(version)?;
                 match apart(&live, version, alive) {
+                    Apart::Found { .. } if self.config.mistake == Some(Mistake::RemovalsUntold) => {
+                        return slot.body.beyond(version, &[], names);
+                    }
                     Apart::Found { theirs, ours } => {
                         let (kind, delta) = slot.body.beyond(version, &theirs, names)?;
                         if !compares {
@@ -237,6 +255,20 @@ impl Engine {
         let slot = self.documents.get(&doc)?;
         let piece = if self.is_large(doc) { self.piece(doc, &slot.body.version(), 0) } else { None };
         piece.or_else(|| Some((ContentKind::State, slot.body.state())))
+    }
+
+    /// What to ask a peer for a document with that has so much more of it than we do that it has probably forgotten what was removed: what is alive
+    /// here of what both know, if that is short.
+    pub(crate) fn told_at_once(&self, peer: PeerId, doc: DocId) -> Option<(Version, Alive)> {
+        let theirs = self.peers.get(&peer)?.ready()?.have.get(doc)?;
+        let ours = self.documents.get(&doc)?.body.version();
+        if theirs.ahead_of(&ours) < HARDLY_REMEMBERED {
+            return None;
+        }
+        let base = ours.meet(theirs);
+        let live = self.live_below(doc, &base).filter(|live| live.len() >= WORTH_IT)?;
+        let runs = runs::write(&runs::ranges(live));
+        (runs.len() < SHORT_RUNS).then_some((base, Alive::Runs(runs)))
     }
 
     /// Whom we asked for a document has forgotten what was removed since the version we named: asks again, telling what is alive

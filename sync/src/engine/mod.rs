@@ -107,7 +107,7 @@ pub use update::{OpenError, UpdateError};
 /// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.
 #[doc(hidden)]
 pub mod wire {
-    pub use super::behind::Behind;
+    pub use super::behind::{Behind, Estimate};
     pub use super::frame::{
         Alive, COMPARES, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_FRAME, MAX_NAMES, PART,
         PARTIAL, Refusal, SUBSCRIBES, TELLS, Welcome, content_hash,

@@ -256,7 +256,12 @@ impl Engine {
         self.pulls.begin(doc, peer, now);
         self.counts.pulls += 1;
         let kept = self.pulls.kept(doc);
-        let (version, alive) = match self.question_of(peer, doc) {
+        let question = self.question_of(peer, doc).or_else(|| {
+            let (base, alive) = self.told_at_once(peer, doc)?;
+            self.pulls.asked(doc, alive.question(&base), version.clone());
+            Some((base, alive))
+        });
+        let (version, alive) = match question {
             Some((version, alive)) => (version, Some(alive)),
             None => (version, None),
         };

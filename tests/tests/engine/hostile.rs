@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, LwwMap, PnCounter, Replica, ReplicaId, Version};
 use tombolo_sync::engine::Membership;
 use tombolo_sync::engine::wire::{
-    Alive, Behind, ContentKind, Frame, Known, Line, MAX_FRAME, PART, Piece, content_hash,
+    Alive, Behind, ContentKind, Estimate, Frame, Known, Line, MAX_FRAME, PART, Piece, content_hash,
 };
 use tombolo_sync::{DocId, PeerId};
 use tombolo_tests::sim::{GossipWeather, World};
@@ -358,7 +358,9 @@ fn whatever_one_says_is_alive_harms_nobody() {
             (base.clone(), Vec::new(), 0),
             (base.clone(), vec![7; 100_000], 1),
         ] {
-            let behind = Behind { base, live: u64::MAX, key: [0; 2], counters, tried };
+            let estimate =
+                (!counters.is_empty()).then_some(Estimate { live: u64::MAX, key: [0; 2], counters });
+            let behind = Behind { base, estimate, tried };
             let entries = vec![(doc, [(ReplicaId::from_bytes([77; 16]), 5)].into_iter().collect())];
             world.forge_frame(2, 0, &Frame::Versions { entries, first: false, last: false });
             for _ in 0..8 {
@@ -366,6 +368,40 @@ fn whatever_one_says_is_alive_harms_nobody() {
             }
         }
     }
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn who_says_to_have_very_much_more_is_told_little_of_what_is_alive() {
+    let (mut world, doc) = three(15);
+    // Every third is gone, so that its runs are long; and of another document they are short.
+    world.update::<Words, _>(0, doc, |words| words.extend((0..9_000).map(|n| n.to_string())));
+    world.update::<Words, _>(0, doc, |words| (0..3_000).for_each(|n| _ = words.remove(&(3 * n).to_string())));
+    let short = world.open::<Words>(0, "short");
+    world.update::<Words, _>(0, short, |words| words.extend((0..900).map(|n| n.to_string())));
+    world.run_until_agreed(10_000);
+    world.record();
+    for round in 1..=50_u64 {
+        let more: Version = [(ReplicaId::from_bytes([77; 16]), round << 30)].into_iter().collect();
+        let entries = vec![(doc, more.clone()), (short, more)];
+        world.forge_frame(2, 0, &Frame::Versions { entries, first: false, last: false });
+        world.forge_frame(2, 0, &Frame::Nothing { doc: short });
+        world.run_for(100);
+    }
+    let told: Vec<usize> = world
+        .sent()
+        .iter()
+        .filter(|sent| sent.from == 0)
+        .filter_map(|sent| match &sent.frame {
+            Frame::Pull { doc: of, alive: Some(Alive::Runs(runs)), .. } => {
+                assert_eq!(*of, short);
+                Some(runs.len())
+            }
+            _ => None,
+        })
+        .collect();
+    // Who answers with nothing is asked ever less often.
+    assert!((1..=10).contains(&told.len()) && told.iter().all(|bytes| *bytes < 320), "{told:?}");
     assert_unharmed(&mut world, doc);
 }
 
