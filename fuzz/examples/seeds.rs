@@ -183,7 +183,12 @@ fn frames() -> Seeds {
         ("diverged", Frame::Diverged { doc }),
         ("ask_acknowledged", Frame::AskAcknowledged { docs: vec![doc] }),
         ("sketch", Frame::Sketch { key: [1, 2], cells: vec![7; 13] }),
-        ("differences", Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5] }),
+        (
+            "differences",
+            Frame::Differences { key: [1, 2], entries: vec![(doc, version())], gone: vec![5], asks: true },
+        ),
+        ("rest", Frame::Rest { key: [1, 2], entries: vec![(doc, version())] }),
+        ("since", Frame::Since { of: [5; 8], entries: vec![(doc, version())], gone: vec![doc] }),
         ("too_many", Frame::TooMany { key: [1, 2] }),
         ("pull", Frame::Pull { doc, version: version(), kept: Some(([8; 16], 2)), alive: None }),
         (

@@ -170,7 +170,10 @@ pub enum Word {
     Nothing(u8),
     Peers(Vec<String>, Vec<(u8, Vec<String>)>),
     Sketch(u64, Vec<u8>),
-    Differences(u64, Vec<(u8, Vec<(u8, u64)>)>, Vec<u64>),
+    Differences(u64, Vec<(u8, Vec<(u8, u64)>)>, Vec<u64>, bool),
+    Rest(u64, Vec<(u8, Vec<(u8, u64)>)>),
+    /// Whether it is of what the other holds now.
+    Since(Option<u8>, Vec<(u8, Vec<(u8, u64)>)>, Vec<u8>),
     TooMany(u64),
     Met(bool, Option<u64>),
     Line(bool, u64, bool),
@@ -465,11 +468,24 @@ impl Stage {
             },
             Word::Ask => Frame::Ask,
             Word::Sketch(key, cells) => Frame::Sketch { key: [*key, 0], cells: cells.clone() },
-            Word::Differences(key, entries, gone) => Frame::Differences {
+            Word::Differences(key, entries, gone, asks) => Frame::Differences {
                 key: [*key, 0],
                 entries: entries.iter().map(|(doc, entries)| (self.doc(*doc), version(entries))).collect(),
                 gone: gone.clone(),
+                asks: *asks,
             },
+            Word::Rest(key, entries) => Frame::Rest {
+                key: [*key, 0],
+                entries: entries.iter().map(|(doc, entries)| (self.doc(*doc), version(entries))).collect(),
+            },
+            Word::Since(of, entries, gone) => {
+                let digest = self.us.engine.digest();
+                Frame::Since {
+                    of: of.map_or_else(|| core::array::from_fn(|at| digest[at]), |byte| [byte; 8]),
+                    entries: entries.iter().map(|(doc, entries)| (self.doc(*doc), version(entries))).collect(),
+                    gone: gone.iter().map(|doc| self.doc(*doc)).collect(),
+                }
+            }
             Word::TooMany(key) => Frame::TooMany { key: [*key, 0] },
             Word::Pull(doc, entries, kept) => {
                 let kept = kept.map(|parts| ([0; 16], parts));

@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The kinds of frames by name, in the order of [`kind`].
-const KINDS: [&str; 26] = [
+const KINDS: [&str; 28] = [
     "hello",
     "proof",
     "refuse",
@@ -36,6 +36,8 @@ const KINDS: [&str; 26] = [
     "ask acknowledged",
     "acknowledged",
     "line",
+    "rest",
+    "since",
 ];
 
 /// Where a frame's kind stands in [`KINDS`].
@@ -67,6 +69,8 @@ fn kind(frame: &Frame) -> usize {
         Frame::AskAcknowledged { .. } => 23,
         Frame::Acknowledged { .. } => 24,
         Frame::Line { .. } => 25,
+        Frame::Rest { .. } => 26,
+        Frame::Since { .. } => 27,
     }
 }
 

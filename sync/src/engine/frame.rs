@@ -16,8 +16,8 @@ use crate::{DocId, PeerId};
 /// The protocol this program speaks, and the oldest it still understands. In protocol 1 nothing was compressed, and
 /// replica ids had no numbers; in 2 who was far behind was sent whole states; in 3 lengths of contents were told one by one;
 /// in 4 contents one after the other; in 5 ids were told as lists of numbers; in 6 times stood before each content that has one; in 7
-/// frames had their names in full, and a greeting told ids and lines twice.
-pub const PROTOCOL: u16 = 8;
+/// frames had their names in full, and a greeting told ids and lines twice; in 8 both sides of a large space sent a sketch.
+pub const PROTOCOL: u16 = 9;
 /// Among the features of a [`Hello`]: `Tell` is understood.
 pub const TELLS: u64 = 1;
 /// Among the features of a [`Hello`]: `Alike`, `States` and `Diverged` are understood, and `Beyond` as content.
@@ -130,6 +130,28 @@ pub enum Frame {
         entries: Vec<(DocId, Version)>,
         /// The hashes of what you hold and I do not, or in another version.
         gone: Vec<u64>,
+        /// Whether the sender does not know yet what that is: `Rest` is wanted.
+        asks: bool,
+    },
+    /// The answer to `Differences`: what I held when I sent the sketch of what its hashes named. All else that I hold you hold.
+    #[serde(rename = "R")]
+    Rest {
+        /// The key of the sketch.
+        key: [u64; 2],
+        /// What I held.
+        #[serde(with = "entries")]
+        entries: Vec<(DocId, Version)>,
+    },
+    /// The answer to `Beat` if what you hold is what both of us held once: what I hold is that, but for these.
+    #[serde(rename = "c")]
+    Since {
+        /// The beginning of the digest.
+        of: [u8; 8],
+        /// What I hold otherwise, or you do not.
+        #[serde(with = "entries")]
+        entries: Vec<(DocId, Version)>,
+        /// What I hold no longer.
+        gone: Vec<DocId>,
     },
     /// The answer to `Sketch` if the differences are more than its cells give away.
     #[serde(rename = "T")]

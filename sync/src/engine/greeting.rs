@@ -21,7 +21,7 @@ use crate::{DocId, PeerId};
 
 /// A space with at most this many documents has its versions told right at the start of a session. Of a larger one the digest is,
 /// and then what differs.
-const SMALL_SPACE: usize = 256;
+pub(super) const SMALL_SPACE: usize = 256;
 /// The longest name of a node that is taken over, in characters.
 const MAX_NAME: usize = 128;
 

@@ -9,9 +9,10 @@ use std::ops::Deref;
 use tombolo_crdt::Version;
 
 use super::memory::is_own;
+use super::past::{Name, Past};
 use super::subscription::Subscription;
 use super::versions::Versions;
-use crate::DocId;
+use crate::{DocId, PeerId};
 
 /// What we hold durably, whole and by subscription. Read as the whole.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ pub(crate) struct Holdings {
     /// What documents are called, as far as the directory says so. A name once known stays true: the id follows from it.
     names: BTreeMap<DocId, String>,
     views: BTreeMap<Subscription, Versions>,
+    past: Past,
 }
 
 impl Deref for Holdings {
@@ -40,20 +42,49 @@ fn belongs(subscription: &Subscription, doc: DocId, names: &BTreeMap<DocId, Stri
 impl Holdings {
     /// Sets a document's version; an empty one removes it.
     pub(crate) fn set(&mut self, doc: DocId, version: Version) {
+        self.note(doc, &version);
         self.all.set(doc, version);
         self.look(doc);
     }
 
     /// Raises a document's version.
     pub(crate) fn raise(&mut self, doc: DocId, version: &Version) {
+        if self.all.get(doc).is_none_or(|held| !held.dominates(version)) {
+            self.note(doc, version);
+        }
         self.all.raise(doc, version);
         self.look(doc);
     }
 
     /// Removes a document.
     pub(crate) fn remove(&mut self, doc: DocId) {
+        self.note(doc, &Version::new());
         self.all.remove(doc);
         self.look(doc);
+    }
+
+    /// A document is about to become `next`, or more than that.
+    fn note(&mut self, doc: DocId, next: &Version) {
+        let none = Version::new();
+        let before = self.all.get(doc).unwrap_or(&none);
+        if before != next {
+            self.past.note(doc, before);
+        }
+    }
+
+    /// A peer holds all that we hold, and nothing else.
+    pub(crate) fn agreed(&mut self, peer: PeerId) {
+        self.past.agreed(peer, self.all.digest());
+    }
+
+    /// All that we held when that had this name, if a peer held the same then.
+    pub(crate) fn held(&self, of: Name) -> Option<Versions> {
+        self.past.held(of, &self.all)
+    }
+
+    /// Which documents are otherwise now than they were then.
+    pub(crate) fn changed_since(&self, of: Name) -> Option<Vec<DocId>> {
+        Some(self.past.since(of)?.into_keys().collect())
     }
 
     fn look(&mut self, doc: DocId) {

@@ -41,6 +41,7 @@ mod members;
 mod memory;
 mod part;
 mod passed_on;
+mod past;
 mod peer;
 mod powers;
 mod pulls;

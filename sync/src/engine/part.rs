@@ -36,7 +36,7 @@ pub(crate) struct Wants {
     /// What it holds and keeps.
     wants: Subscription,
     /// The same, and what it holds beyond that.
-    hears: Subscription,
+    pub(super) hears: Subscription,
 }
 
 /// What we hold of a space.

@@ -66,6 +66,10 @@ pub(crate) struct Ready {
     pub(crate) have: Versions,
     /// What we held when we last sent it a sketch of that, with the sketch's key.
     pub(crate) sketched: Option<(Key, Versions)>,
+    /// What it holds but for what differs, where we answered its sketch and it is going to say that, with the sketch's key.
+    pub(crate) answered_sketch: Option<(Key, Versions)>,
+    /// It has been told what we hold, though it may have sent a sketch before it heard that: this one need not be answered.
+    pub(crate) is_spared: bool,
     /// How many cells the last sketch had.
     pub(crate) cells: usize,
     /// A full list that is still arriving.

@@ -5,11 +5,15 @@ use tombolo_crdt::{Opaque, Version};
 
 use super::document::{self, Content, Document, Taken};
 use super::frame::{ContentKind, Frame, Hash, PART, SMALL_PART, content_hash};
+use super::greeting::SMALL_SPACE;
 use super::members::Members;
+use super::past::{self, Name};
 use super::pulls::Incoming;
+use super::session::BEAT;
 use super::sketch::{self, Differences, Key};
 use super::staging::Progress;
 use super::storage::Slot;
+use super::versions::{Digest, Versions};
 use super::{Engine, Mistake};
 use crate::{DocId, PeerId};
 
@@ -22,6 +26,8 @@ const SKETCHED_FROM: usize = 64;
 const FIRST_CELLS: usize = 64;
 /// How many times as many the next one has.
 const MORE_CELLS: usize = 3;
+/// Of how many documents a peer that holds what both held once is told that they have changed. More go in a list that it asks for.
+const MOST_TOLD: usize = 512;
 /// How many bytes a cell takes.
 const CELL_BYTES: usize = 12;
 /// How many bytes a document takes in a list, at least.
@@ -93,8 +99,95 @@ impl Engine {
         self.send(peer, &Frame::Sketch { key, cells });
     }
 
+    /// A peer wants to be told everything we hold. It has not been able to find out what differs, nor are we then.
+    pub(crate) fn asked(&mut self, peer: PeerId) {
+        self.send_versions(peer);
+        let ready = self.peers.get(&peer).and_then(super::Peer::ready);
+        if ready.is_some_and(|ready| !ready.listed && ready.sketched.is_none()) && self.told(peer).is_some() {
+            self.send(peer, &Frame::Ask);
+        }
+    }
+
+    /// Whether both of us hold everything, and so are told of everything.
+    pub(crate) fn is_whole(&self, peer: PeerId) -> bool {
+        let wants = self.peers.get(&peer).and_then(|peer| peer.ready()?.wants.as_ref());
+        self.config.subscription.is_everything()
+            && self.told(peer).is_some()
+            && wants.is_none_or(|wants| wants.hears.is_everything())
+    }
+
+    /// Whether a peer that has just begun a session is going to tell what differs, or ask: then we need not ask as well. One of the two does so at once.
+    pub(crate) fn is_to_be_asked(&self, peer: PeerId) -> bool {
+        let Some(known) = self.peers.get(&peer) else { return false };
+        peer < self.config.peer
+            && self.is_whole(peer)
+            && known.ready().is_some_and(|ready| !ready.listed)
+            && self.now.millis < known.since + BEAT
+            && self.durable.len() > SMALL_SPACE
+    }
+
+    /// If a peer holds what both of us held once, and we have changed a few documents since, tells it which. Says whether that is so.
+    pub(crate) fn held_that_before(&mut self, peer: PeerId, digest: &Digest) -> bool {
+        let of = past::name(digest);
+        let Some(changed) = self.durable.changed_since(of).filter(|_| self.is_whole(peer)) else {
+            return false;
+        };
+        let Some(mut held) = self.durable.held(of).filter(|held| held.digest() == *digest) else {
+            return false;
+        };
+        if changed.is_empty() || changed.len() > MOST_TOLD {
+            return false;
+        }
+        let entries =
+            changed.iter().filter_map(|doc| Some((*doc, self.durable.get(*doc)?.clone()))).collect();
+        let mut frames = split(entries, true);
+        let (Some(Frame::Versions { entries, .. }), true) = (frames.pop(), frames.is_empty()) else {
+            return false;
+        };
+        let gone = changed.iter().copied().filter(|doc| self.durable.get(*doc).is_none()).collect();
+        let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return false };
+        // SUBTLE: of what is deleted nobody holds anything that counts. Else it had something of ours that we have not.
+        self.deleted.iter().for_each(|doc| held.remove(*doc));
+        ready.is_spared = !ready.listed;
+        (ready.have, ready.arriving, ready.sketched) = (held, None, None);
+        self.send(peer, &Frame::Since { of, entries, gone });
+        self.listed(peer);
+        self.event(super::Event::Progress);
+        true
+    }
+
+    /// A peer holds what both of us held once, but for this.
+    pub(crate) fn heard_since(
+        &mut self,
+        peer: PeerId,
+        of: Name,
+        entries: Vec<(DocId, Version)>,
+        gone: &[DocId],
+    ) {
+        let Some(ready) = self.peers.get(&peer).and_then(super::Peer::ready) else { return };
+        // What we hold may have changed since we told its digest.
+        let sketched = ready.sketched.as_ref().map(|(_, held)| held);
+        let held = sketched.filter(|held| past::name(&held.digest()) == of).cloned();
+        let Some(mut held) = held.or_else(|| self.durable.held(of)) else { return };
+        gone.iter().for_each(|doc| held.remove(*doc));
+        self.holds_but_for(peer, held, entries);
+    }
+
+    /// A peer holds this, and of some documents what it says.
+    fn holds_but_for(&mut self, peer: PeerId, mut same: Versions, entries: Vec<(DocId, Version)>) {
+        self.deleted.iter().for_each(|doc| same.remove(*doc));
+        let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return };
+        (ready.have, ready.arriving, ready.sketched) = (same, None, None);
+        self.versions(peer, entries, false, false);
+        self.listed(peer);
+    }
+
     /// A peer asks where what we hold is not what it holds.
     pub(crate) fn sketched(&mut self, peer: PeerId, key: Key, cells: &[u8]) {
+        let ready = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut);
+        if ready.is_some_and(|ready| std::mem::take(&mut ready.is_spared)) {
+            return;
+        }
         let Some(told) = self.told(peer) else { return };
         let hashes = told.hashes(key);
         let ours: Vec<u64> = hashes.iter().map(|(hash, _)| *hash).collect();
@@ -108,14 +201,44 @@ impl Engine {
             let doc = hashes[at].1;
             Some((doc, told.get(doc)?.clone()))
         });
-        for (at, frame) in split(held.collect(), false).into_iter().enumerate() {
+        let held: Vec<(DocId, Version)> = held.collect();
+        // All else it holds as we do. What it holds of these it says, unless that is nothing.
+        let is_unknown = self
+            .peers
+            .get(&peer)
+            .and_then(super::Peer::ready)
+            .is_some_and(|ready| !ready.listed && ready.sketched.is_none());
+        let same = is_unknown.then(|| {
+            let mut same = told.clone();
+            held.iter().for_each(|(doc, _)| same.remove(*doc));
+            same
+        });
+        let asks = same.is_some() && !gone.is_empty();
+        for (at, frame) in split(held, false).into_iter().enumerate() {
             match frame {
                 Frame::Versions { entries, .. } if at == 0 => {
-                    self.send(peer, &Frame::Differences { key, entries, gone: gone.clone() });
+                    self.send(peer, &Frame::Differences { key, entries, gone: gone.clone(), asks });
                 }
                 frame => self.send(peer, &frame),
             }
         }
+        let Some(same) = same else { return };
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) {
+            ready.answered_sketch = Some((key, same));
+        }
+        if !asks {
+            self.rest(peer, key, Vec::new());
+        }
+    }
+
+    /// A peer that sent a sketch says what it held then of what was not as it is here.
+    pub(crate) fn rest(&mut self, peer: PeerId, key: Key, entries: Vec<(DocId, Version)>) {
+        let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return };
+        let Some((_, mut same)) = ready.answered_sketch.take_if(|(of, _)| *of == key) else { return };
+        // SUBTLE: what it has told since is not in its sketch.
+        ready.have.iter().for_each(|(doc, version)| same.raise(doc, version));
+        self.holds_but_for(peer, same, entries);
+        self.event(super::Event::Progress);
     }
 
     /// A peer told where what it holds is not what we held when we asked.
@@ -125,20 +248,36 @@ impl Engine {
         key: Key,
         entries: Vec<(DocId, Version)>,
         gone: &[u64],
+        asks: bool,
     ) {
         let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) else { return };
         let Some((_, mut same)) = ready.sketched.take_if(|(of, _)| *of == key) else { return };
+        let mut rest = Vec::new();
         if !gone.is_empty() {
             let hashes = same.hashes(key);
             for hash in gone {
                 if let Ok(at) = hashes.binary_search_by_key(hash, |(hash, _)| *hash) {
-                    same.remove(hashes[at].1);
+                    let doc = hashes[at].1;
+                    rest.extend(same.get(doc).map(|version| (doc, version.clone())));
+                    same.remove(doc);
                 }
             }
         }
-        (ready.have, ready.arriving) = (same, None);
-        self.versions(peer, entries, false, false);
-        self.listed(peer);
+        if asks {
+            self.send_rest(peer, key, rest);
+        }
+        self.holds_but_for(peer, same, entries);
+    }
+
+    /// Says what we held when we sent a sketch of what a peer does not hold.
+    fn send_rest(&mut self, peer: PeerId, key: Key, rest: Vec<(DocId, Version)>) {
+        let mut frames = split(rest, false);
+        // The last of them ends it.
+        let last = frames.pop();
+        frames.iter().for_each(|frame| self.send(peer, frame));
+        if let Some(Frame::Versions { entries, .. }) = last {
+            self.send(peer, &Frame::Rest { key, entries });
+        }
     }
 
     /// More differs than the cells we sent give away.
@@ -163,6 +302,7 @@ impl Engine {
     fn listed(&mut self, peer: PeerId) {
         if let Some(ready) = self.peers.get_mut(&peer).and_then(super::Peer::ready_mut) {
             ready.listed = true;
+            ready.answered_sketch = None;
             self.perhaps_begun_anew(peer);
             self.lower_acknowledged(peer);
             self.perhaps_seen(peer);
@@ -185,6 +325,14 @@ impl Engine {
         if last && let Some(all) = ready.arriving.take() {
             ready.have = all;
             self.listed(peer);
+        }
+        let is_level = self
+            .peers
+            .get(&peer)
+            .and_then(super::Peer::ready)
+            .is_some_and(|ready| ready.is_right(&self.durable.digest()));
+        if is_level && self.is_whole(peer) {
+            self.durable.agreed(peer);
         }
         self.perhaps_seen(peer);
         for doc in docs {

@@ -158,9 +158,13 @@ impl Engine {
                 }
             }
             Frame::Versions { entries, first, last } => self.versions(peer, entries, first, last),
-            Frame::Ask => self.send_versions(peer),
+            Frame::Ask => self.asked(peer),
             Frame::Sketch { key, cells } => self.sketched(peer, key, &cells),
-            Frame::Differences { key, entries, gone } => self.differences(peer, key, entries, &gone),
+            Frame::Differences { key, entries, gone, asks } => {
+                self.differences(peer, key, entries, &gone, asks);
+            }
+            Frame::Rest { key, entries } => self.rest(peer, key, entries),
+            Frame::Since { of, entries, gone } => self.heard_since(peer, of, entries, &gone),
             Frame::TooMany { key } => self.too_many(peer, key),
             Frame::Pull { doc, version, kept, alive } => self.pulled(peer, (doc, version), kept, alive),
             Frame::Content { doc, .. } if self.is_absent(doc) && self.wants(doc) => {
@@ -192,7 +196,13 @@ impl Engine {
     fn beat(&mut self, peer: PeerId, sent: u64, digest: &Digest) {
         let now = self.now.millis;
         self.send(peer, &Frame::Echo { sent });
+        if self.is_whole(peer) && self.durable.digest() == *digest {
+            self.durable.agreed(peer);
+        }
+        let is_to_wait = self.is_to_be_asked(peer);
         let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
+        // What was spared was a sketch that crossed what we told it.
+        ready.is_spared = false;
         // If what we believe of the peer is right, there is nothing to ask; `chase` has seen to what we lack.
         if ready.is_right(digest) {
             ready.listed = true;
@@ -201,6 +211,10 @@ impl Engine {
             self.perhaps_seen(peer);
             self.acknowledge(peer);
         } else if now >= ready.ask_at {
+            if self.held_that_before(peer, digest) || is_to_wait {
+                return;
+            }
+            let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
             ready.ask_pause = (ready.ask_pause * 2).clamp(ASK_PAUSE, LONGEST_ASK_PAUSE);
             ready.ask_at = now + ready.ask_pause;
             ready.cells = 0;
@@ -281,6 +295,8 @@ fn about(frame: &Frame) -> Option<Option<Vec<DocId>>> {
         }
         Frame::Versions { .. }
         | Frame::Differences { .. }
+        | Frame::Rest { .. }
+        | Frame::Since { .. }
         | Frame::Beat { .. }
         | Frame::Met { .. }
         | Frame::Line { .. }

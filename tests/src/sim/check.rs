@@ -281,7 +281,12 @@ impl World {
     pub(super) fn check_frame(&mut self, node: usize, to: usize, frame: Option<Frame>) {
         match frame {
             None => self.violated(format!("n{node} sends a frame that nobody can read")),
-            Some(Frame::Versions { entries, .. } | Frame::Differences { entries, .. }) => {
+            Some(
+                Frame::Versions { entries, .. }
+                | Frame::Differences { entries, .. }
+                | Frame::Rest { entries, .. }
+                | Frame::Since { entries, .. },
+            ) => {
                 for (doc, version) in entries {
                     self.check_durable(node, doc, &version, "names");
                 }

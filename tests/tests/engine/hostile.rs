@@ -114,6 +114,8 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
             Frame::Wants { number: 1, prefixes: Vec::new(), keeps: Vec::new() },
             Frame::Wanted { number: 1 },
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },
+            Frame::Since { of: [0; 8], entries: Vec::new(), gone: Vec::new() },
+            Frame::Rest { key: [0; 2], entries: Vec::new() },
             Frame::Pull { doc: DocId::DIRECTORY, version: Version::new(), kept: None, alive: None },
             Frame::Versions { entries: vec![(doc, version)], first: true, last: true },
             Frame::Beat { sent: 0, digest: [0; 32] },

@@ -10,6 +10,7 @@ mod forget;
 mod forks;
 mod gates;
 mod hostile;
+mod large;
 mod lazy;
 mod links;
 mod lost_lines;

@@ -76,9 +76,10 @@ fn restart(world: &mut World, node: usize, part: Subscription) {
 /// Which documents a frame is about.
 fn about(frame: &Frame) -> Vec<DocId> {
     match frame {
-        Frame::Versions { entries, .. } | Frame::Differences { entries, .. } => {
-            entries.iter().map(|(doc, _)| *doc).collect()
-        }
+        Frame::Versions { entries, .. }
+        | Frame::Differences { entries, .. }
+        | Frame::Rest { entries, .. }
+        | Frame::Since { entries, .. } => entries.iter().map(|(doc, _)| *doc).collect(),
         Frame::Pull { doc, .. }
         | Frame::Content { doc, .. }
         | Frame::Got { doc, .. }
