@@ -157,6 +157,7 @@ fn frames() -> Seeds {
                 first: None,
                 names: vec![ReplicaId::from_bytes([1; 16])],
                 line: Line::default(),
+                after: 0,
                 asks: true,
                 former: vec![(ReplicaId::from_bytes([3; 16]), Line::default())],
             }),

@@ -418,6 +418,7 @@ impl Stage {
                 first: wall_millis.is_multiple_of(3).then_some(ReplicaId::from_bytes([1; 16])),
                 names: vec![ReplicaId::from_bytes([1; 16]), ReplicaId::from_bytes([9; 16])],
                 line: line(*wall_millis),
+                after: *wall_millis % 3,
                 asks: name.len().is_multiple_of(2),
                 former: name
                     .chars()

@@ -307,8 +307,11 @@ pub struct Welcome {
     pub first: Option<ReplicaId>,
     /// What it calls by the numbers after that: fewer than [`MAX_NAMES`] replica ids. The same whenever it says so again in this session.
     pub names: Vec<ReplicaId>,
-    /// The marks the sender's store has left under `replica`, as far as they are durable and what was written under them may be seen.
+    /// The marks the sender's store has left under `replica`, as far as they are durable and what was written under them may be seen,
+    /// but for those that the receiver is known to have heard.
     pub line: Line,
+    /// How many these are. Who has not asks for all of them: it says hello again.
+    pub after: u64,
     /// Whether `Met` is wanted: the sender has not heard yet what the receiver knows of `replica`.
     pub asks: bool,
     /// The ids under which the sender's store wrote before, with the marks of which it has what was written: at most

@@ -107,6 +107,10 @@ impl Engine {
         let us = self.config.replica;
         let line = self.lines.own();
         let id = ready.introduced.map_or(0, |(of, id, _)| if of == us { id } else { id.saturating_add(1) });
+        // What it has said to know is not told again, but if it asks for it.
+        let heard =
+            self.lines.heard_by(peer).filter(|heard| *heard <= line.end() && ready.introduced.is_none());
+        let after = heard.unwrap_or(0);
         ready.introduced = Some((us, id, line.end()));
         let (first, names) = names.ids().split_first().expect("it begins with who we were then");
         let welcome = Welcome {
@@ -116,7 +120,8 @@ impl Engine {
             wall_millis: self.now.wall_millis,
             first: Some(*first).filter(|first| *first != us),
             names: names.to_vec(),
-            line,
+            line: line.after(after),
+            after,
             asks,
             former: self.lines.former().to_vec(),
         };
@@ -147,16 +152,17 @@ impl Engine {
         if welcome.names.len() >= MAX_NAMES || welcome.former.len() > MAX_FORMER || !is_sane {
             return self.refuse(peer, Refusal::Malformed);
         }
+        let Some(line) = self.lines.whole(peer, welcome.replica, welcome.after, welcome.line) else {
+            return self.greet_again(peer);
+        };
         if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
             // SUBTLE: one that comes late, or twice, says nothing that is not known; taken for new it would leave a hole in the line.
-            if ready.replica.is_some()
-                && (welcome.id, welcome.line.end()) < (ready.said.0, ready.said.1.end())
-            {
+            if ready.replica.is_some() && (welcome.id, line.end()) < (ready.said.0, ready.said.1.end()) {
                 return;
             }
-            ready.said = (welcome.id, welcome.line.clone());
+            ready.said = (welcome.id, line.clone());
         }
-        if !self.judge_and_answer(peer, welcome.replica, welcome.line, welcome.asks) {
+        if !self.judge_and_answer(peer, welcome.replica, line, welcome.asks) {
             return;
         }
         self.heard_former(welcome.former);
@@ -226,8 +232,9 @@ impl Engine {
         else {
             return;
         };
-        if let Some(known) = known {
-            self.judged(peer, known);
+        match known {
+            Some(known) => self.judged(peer, known),
+            None => self.lines.has_not_heard(peer),
         }
         // We may go by another id since.
         if replica == self.us.replica

@@ -69,6 +69,8 @@ pub(crate) struct Lines {
     heard: std::collections::BTreeMap<ReplicaId, Line>,
     /// By peer: the replica id it went by last, and its line.
     known: std::collections::BTreeMap<PeerId, (ReplicaId, Line)>,
+    /// By peer: how many marks of our line it has said to have heard from us since we were started, under this replica id.
+    heard_by: std::collections::BTreeMap<PeerId, u64>,
 }
 
 impl Lines {
@@ -130,6 +132,30 @@ impl Lines {
     /// What we may tell of ourselves.
     pub(crate) fn own(&self) -> Line {
         self.told.clone()
+    }
+
+    /// How many marks of our line a peer is known to have heard.
+    pub(crate) fn heard_by(&self, peer: PeerId) -> Option<u64> {
+        self.heard_by.get(&peer).copied()
+    }
+
+    /// It knows nothing of it, or something else.
+    pub(crate) fn has_not_heard(&mut self, peer: PeerId) {
+        self.heard_by.remove(&peer);
+    }
+
+    /// The line of a peer that tells it from here on; `None` if we have not heard what comes before.
+    ///
+    /// SUBTLE: of what we know only what comes before. A store that was set back and went on otherwise leaves other marks after that.
+    pub(crate) fn whole(&self, peer: PeerId, replica: ReplicaId, after: u64, line: Line) -> Option<Line> {
+        if after == 0 {
+            return Some(line);
+        }
+        let (_, known) =
+            self.known.get(&peer).filter(|(of, known)| *of == replica && known.end() >= after)?;
+        let mut heard = known.clone();
+        heard.truncate(after);
+        heard.with(&line)
     }
 
     /// What we know of who goes by this id: the peer that says so, and others.
@@ -402,10 +428,14 @@ impl Engine {
                 if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
                     ready.knows = knows;
                 }
+                if self.lines.heard_by.len() < MAX_LINES || self.lines.heard_by.contains_key(&peer) {
+                    self.lines.heard_by.insert(peer, knows);
+                }
                 return;
             }
             Known::Line { line, met } => (line, *met),
         };
+        self.lines.has_not_heard(peer);
         let common = self.lines.own.common(line);
         if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
             ready.knows = common;
@@ -560,6 +590,37 @@ mod tests {
     use super::*;
     use crate::Secret;
     use crate::store::MemoryStore;
+
+    /// Whatever a peer is known to have heard, and however both went on since: it judges a line of which it is told the rest as it judges the whole.
+    #[test]
+    fn the_rest_of_a_line_is_judged_as_the_whole_is() {
+        let (peer, replica) = (PeerId::from_bytes([1; 32]), ReplicaId::from_bytes([1; 16]));
+        let line = |common: u64, more: u64, of: u8| {
+            let mut line = Line::default();
+            (0..common).for_each(|mark| line.leave(mark.to_be_bytes()));
+            (0..more).for_each(|_| line.leave([of; 8]));
+            line.told(line.end())
+        };
+        for heard in [1, 31, 32, 33, 100, 1_000] {
+            for common in [heard, heard + 1, heard + 40] {
+                for (ours, theirs) in [(0, 0), (0, 3), (3, 0), (1, 40), (40, 1), (33, 33), (100, 300)] {
+                    let (known, tells) = (line(common, theirs, 1), line(common, ours, 2));
+                    let mut lines = Lines::default();
+                    lines.known.insert(peer, (replica, known.clone()));
+                    let whole = lines.whole(peer, replica, heard, tells.after(heard)).expect("it is known");
+                    assert_eq!(
+                        whole.relation_to(&known),
+                        tells.relation_to(&known),
+                        "{heard} {common} {ours} {theirs}"
+                    );
+                    // Where it goes on from what is known, it is the same afterwards.
+                    assert!(theirs > 0 || whole == tells, "{heard} {common} {ours}");
+                    assert!(lines.whole(peer, replica, known.end() + 1, tells.clone()).is_none());
+                    assert!(lines.whole(peer, ReplicaId::from_bytes([2; 16]), heard, tells).is_none());
+                }
+            }
+        }
+    }
 
     /// Otherwise the disk holds of our line less than others were told of it, and after a restart they take us for set back.
     #[test]

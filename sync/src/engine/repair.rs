@@ -1,4 +1,15 @@
 //! Repair: everybody says which versions it holds, and who lacks something pulls it.
+//!
+//! A session of a large space begins with digests. Who knows what a peer's digest stands for tells it what differs (`past`); else one of the two
+//! asks, with a sketch of what it holds:
+//!
+//! ```text
+//! Beat ─▶                       Beat ─▶
+//!      ◀─ Beat                       ◀─ Beat
+//!      ◀─ Since                Sketch ─▶
+//!                                    ◀─ Differences
+//!                                Rest ─▶
+//! ```
 
 use rand::RngExt as _;
 use tombolo_crdt::{Opaque, Version};

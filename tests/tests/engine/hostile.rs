@@ -206,6 +206,7 @@ fn who_says_again_and_again_that_a_store_was_set_back_costs_it_a_few_ids_and_a_s
             first: None,
             names: Vec::new(),
             line: Line::default(),
+            after: 0,
             asks: true,
             former: Vec::new(),
         };
@@ -268,6 +269,7 @@ fn a_wall_clock_at_the_end_of_time_is_only_shown() {
             first: None,
             names: vec![ReplicaId::from_bytes([3; 16]); 5],
             line: Line::default(),
+            after: 0,
             asks: false,
             former: Vec::new(),
         };

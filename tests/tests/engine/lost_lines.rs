@@ -180,3 +180,94 @@ fn a_welcome_under_a_former_id_that_comes_late_does_not_take_a_peer_back_to_it()
     let (replica, line): (tombolo_crdt::ReplicaId, Marks) = rmp_serde::from_slice(&records[0].1).unwrap();
     assert_eq!((replica, line.0), (world.engine(0).replica(), 3));
 }
+
+/// How many bytes each welcome of the first took since it is recorded.
+fn welcomes(world: &World) -> Vec<usize> {
+    let is_welcome = |frame: &Frame| matches!(frame, Frame::Welcome(_));
+    world
+        .sent()
+        .iter()
+        .filter(|sent| sent.from == 0 && is_welcome(&sent.frame))
+        .map(|sent| sent.bytes)
+        .collect()
+}
+
+/// The session ends, and another begins; what the first says of itself takes so many bytes.
+fn meet_again(world: &mut World) -> Vec<usize> {
+    world.set_link(0, 1, LinkState::Cut);
+    world.run_for(500);
+    world.record();
+    world.set_link(0, 1, LinkState::Up);
+    world.run_until_agreed(60_000);
+    world.run_for(3_000);
+    welcomes(world)
+}
+
+#[test]
+fn marks_that_a_peer_is_known_to_have_heard_are_not_told_again() {
+    let mut world = World::new(2, 903);
+    world.expect_set_back();
+    world.connect_all();
+    let doc = world.open::<Words>(1, "words");
+    add(&mut world, 1, doc, "first");
+    world.run_until_agreed(5_000);
+    let image = world.disk(1).store.image();
+    for mark in 0..40 {
+        restart(&mut world, 0);
+        world.run_until_agreed(20_000);
+        add(&mut world, 0, doc, &format!("mark {mark}"));
+        world.run_until_agreed(20_000);
+    }
+    let few = meet_again(&mut world);
+    assert!(few.len() == 1 && few[0] < 150, "{few:?}");
+    // Who was started anew does not know what anybody has heard.
+    world.record();
+    restart(&mut world, 0);
+    world.run_until_agreed(60_000);
+    let all = welcomes(&world);
+    assert!(all.len() == 1 && all[0] > 400, "{all:?}");
+    // Marks that were left since are among the few.
+    add(&mut world, 0, doc, "one more");
+    world.run_until_agreed(20_000);
+    let few = meet_again(&mut world);
+    assert!(few.len() == 1 && few[0] < 150, "{few:?}");
+    // And who has been set back asks for all.
+    world.set_link(0, 1, LinkState::Cut);
+    world.run_for(500);
+    world.set_back(1, image);
+    world.open::<Words>(1, "words");
+    world.record();
+    world.set_link(0, 1, LinkState::Up);
+    world.run_until_agreed(60_000);
+    let both = welcomes(&world);
+    assert!(both.len() == 2 && both[0] < 150 && both[1] > 400, "{both:?}");
+    let few = meet_again(&mut world);
+    assert!(few.len() == 1 && few[0] < 150, "{few:?}");
+}
+
+/// A welcome that tells the rest of a line is lost, doubled or comes late like any other frame.
+#[test]
+fn all_agree_whatever_becomes_of_welcomes_that_tell_the_rest() {
+    let mut world = World::new(2, 904);
+    world.connect_all();
+    let doc = world.open::<Words>(1, "words");
+    add(&mut world, 1, doc, "first");
+    world.run_until_agreed(5_000);
+    world.open::<Words>(0, "words");
+    for mark in 0..40 {
+        add(&mut world, 0, doc, &format!("mark {mark}"));
+        world.run_until_agreed(20_000);
+        if mark % 7 == 0 {
+            restart(&mut world, 0);
+            world.run_until_agreed(20_000);
+        }
+        world.frames = FrameWeather { loss: 20, duplicates: 20, late: 20 };
+        world.set_link(0, 1, LinkState::Cut);
+        world.run_for(500);
+        world.set_link(0, 1, LinkState::Up);
+        world.run_for(2_000);
+        world.frames = FrameWeather::default();
+        world.run_until_agreed(30_000);
+    }
+    assert!(world.overtaken.is_empty(), "{:?}", world.overtaken);
+}
