@@ -34,8 +34,17 @@ pub(crate) trait Elements: Items + ToOwned {
         Self::read(span).map(drop)
     }
 
-    /// Puts more behind what is there.
-    fn extend(all: &mut Self::Owned, more: &Self);
+    /// As `read`, put behind what is there; nothing is if this is an error, or part of it.
+    ///
+    /// # Errors
+    /// As `read`.
+    fn append(span: &Span<&[u8]>, all: &mut Self::Owned) -> Result<(), Mismatch>;
+
+    /// No elements.
+    fn none() -> Self::Owned;
+
+    /// Leaves none.
+    fn clear(all: &mut Self::Owned);
 
     /// Parts of which the elements are equally long, with how many they are.
     ///
@@ -49,8 +58,16 @@ impl Elements for str {
         letters(span).map(Cow::Borrowed)
     }
 
-    fn extend(all: &mut String, more: &Self) {
-        all.push_str(more);
+    fn append(span: &Span<&[u8]>, all: &mut String) -> Result<(), Mismatch> {
+        letters(span).map(|more| all.push_str(more))
+    }
+
+    fn none() -> String {
+        String::new()
+    }
+
+    fn clear(all: &mut String) {
+        all.clear();
     }
 
     fn told<'e>(&'e self, _: &'e mut Scratch) -> impl Iterator<Item = (&'e [u8], u32)> {
@@ -68,8 +85,19 @@ impl<T: Value> Elements for [Written<T>] {
         span.items().try_for_each(|(_, content)| Written::<T>::check(content).map_err(no_content))
     }
 
-    fn extend(all: &mut Vec<Written<T>>, more: &Self) {
-        all.extend_from_slice(more);
+    fn append(span: &Span<&[u8]>, all: &mut Vec<Written<T>>) -> Result<(), Mismatch> {
+        span.items().try_for_each(|(_, content)| {
+            all.push(Written::decode(content).map_err(no_content)?);
+            Ok(())
+        })
+    }
+
+    fn none() -> Vec<Written<T>> {
+        Vec::new()
+    }
+
+    fn clear(all: &mut Vec<Written<T>>) {
+        all.clear();
     }
 
     fn told<'e>(&'e self, scratch: &'e mut Scratch) -> impl Iterator<Item = (&'e [u8], u32)> {

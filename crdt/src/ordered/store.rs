@@ -1,8 +1,8 @@
 //! Where the dots of elements and runs are.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::borrow::Borrow as _;
 
 use smallvec::SmallVec;
 
@@ -124,23 +124,31 @@ impl<C: Elements + ?Sized> Ordered<C> {
             runs += usize::from(end.replace(span.last().bits() + 1) != Some(span.first.bits()));
         }
         self.sequence.expect(runs);
-        // Elements that are not equally long are spans of their own: what goes on is put together.
-        let mut all = Cow::Borrowed(C::whole(&[]));
-        let mut first = LocalDot::from_bits(0);
-        let mut next = first;
-        for span in node.spans() {
-            let Some(span) = join.admit_span(span) else { continue };
+        let mut spans = node.spans();
+        if spans.len() <= 1 {
+            let Some(span) = spans.next().and_then(|span| join.admit_span(span)) else { return };
             let Some(elements) = join.right(C::read(&span)) else { return };
             join.took(span.count as usize);
-            if span.first == next {
-                C::extend(all.to_mut(), &elements);
-            } else {
-                self.add(first, &all, join);
-                (first, all) = (span.first, elements);
+            return self.add(span.first, &elements, join);
+        }
+        // Elements that are not equally long are spans of their own: what goes on is put together.
+        let mut all = C::none();
+        let mut first = LocalDot::from_bits(0);
+        let mut next = first;
+        for span in spans {
+            let Some(span) = join.admit_span(span) else { continue };
+            if span.first != next {
+                self.add(first, all.borrow(), join);
+                C::clear(&mut all);
+                first = span.first;
             }
+            if join.right(C::append(&span, &mut all)).is_none() {
+                return;
+            }
+            join.took(span.count as usize);
             next = LocalDot::from_bits(span.last().bits() + 1);
         }
-        self.add(first, &all, join);
+        self.add(first, all.borrow(), join);
     }
 
     fn add(&mut self, first: LocalDot, elements: &C, join: &Join<'_>) {
