@@ -273,7 +273,7 @@ pub use replica::{Garbage, Merged, Refused, Replica, Since};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseSet};
 pub use store::{
     Alias, Change, Changes, Claim, Conflict, Crdt, Disputes, DotStore, Gathered, ItemSplice, Join, Key, Look,
-    MAX_DEPTH, Marked, Mut, Opaque, Plain, Renaming, Seen, Splice, Sweep, UnknownFields, Value, View, What,
+    MAX_DEPTH, Marked, Mut, Opaque, Plain, Seen, Splice, Sweep, UnknownFields, Value, View, What,
     look_at_fields, look_at_variant,
 };
 pub use text::{

@@ -201,10 +201,6 @@ fn store(choice: &Choice) -> Tokens {
                 #(#krate::DotStore::settle(&mut self.#fields);)*
             }
 
-            fn rename(&mut self, renaming: &#krate::Renaming) {
-                #(#krate::DotStore::rename(&mut self.#fields, renaming);)*
-            }
-
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {
                 #krate::DotStore::dots(&self.__chosen, each);
                 #(#krate::DotStore::dots(&self.#fields, each);)*

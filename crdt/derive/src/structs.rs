@@ -219,10 +219,6 @@ fn store(schema: &Schema) -> Tokens {
                 #(#krate::DotStore::settle(&mut self.#members);)*
             }
 
-            fn rename(&mut self, renaming: &#krate::Renaming) {
-                #(#krate::DotStore::rename(&mut self.#members, renaming);)*
-            }
-
             fn dots(&self, each: &mut dyn FnMut(#krate::LocalDot)) {
                 #(#krate::DotStore::dots(&self.#members, each);)*
                 self.#unknown.dots(each);

@@ -8,5 +8,5 @@ mod pn_counter;
 pub(crate) use bounded::Ledger;
 pub use bounded::{BoundedCounter, NoRights};
 pub use g_counter::GCounter;
-pub(crate) use pieces::sum_up;
+pub(crate) use pieces::{renamed, sum_up};
 pub use pn_counter::PnCounter;

@@ -49,6 +49,20 @@ fn read<C: Number>(content: &[u8]) -> Result<Told<C>, Mismatch> {
     }
 }
 
+/// A sum as it is told where events have other names; `None` if it is none, or has the name it has.
+pub(crate) fn renamed(content: &[u8], renaming: &Renaming) -> Option<Bytes> {
+    fn of<C: Number>(content: &[u8], renaming: &Renaming) -> Option<Bytes> {
+        let (replica, from, anchor, amount) = read::<C>(content).ok()?;
+        let Dot { replica: other, counter } = renaming.dot(Dot { replica, counter: anchor })?;
+        // What it had before it was another's is none of this replica's events: it begins with the first.
+        let from = renaming.dot(Dot { replica, counter: from }).map_or(1, |from| from.counter);
+        let mut out = Bytes::new();
+        write_value(&(other, from, counter, amount), &mut out);
+        Some(out)
+    }
+    of::<i64>(content, renaming).or_else(|| of::<u64>(content, renaming))
+}
+
 #[derive(Clone, Debug)]
 struct Sum<C> {
     /// [`NOWHERE`] as long as its owner is not known here.
@@ -241,20 +255,6 @@ impl<C: Number> Pieces<C> {
         !self.amounts.is_empty()
     }
 
-    pub(crate) fn rename(&mut self, renaming: &Renaming) {
-        let Some(sums) = &mut self.sums else { return };
-        for sum in &mut sums.items {
-            let (owner, from, anchor, amount) = sum.told;
-            let dot = Dot { replica: owner, counter: anchor };
-            sum.anchor = renaming.local(dot, sum.anchor);
-            let (dot, from) = (renaming.dot(dot), renaming.dot(Dot { replica: owner, counter: from }));
-            // What it had before it was another's is none of this replica's events: it begins with the first.
-            let from = if from.replica == dot.replica { from.counter } else { 1 };
-            sum.told = (dot.replica, from, dot.counter, amount);
-        }
-        self.count();
-    }
-
     pub(crate) fn check(node: Node<'_>) -> Result<(), Mismatch> {
         for (_, content) in node.carried() {
             C::check(content).map_err(|why| Mismatch::Content { what: "content", why })?;
@@ -344,10 +344,6 @@ macro_rules! pieces_store {
 
         fn shows(&self) -> bool {
             self.pieces.shows()
-        }
-
-        fn rename(&mut self, renaming: &$crate::store::Renaming) {
-            self.pieces.rename(renaming);
         }
 
         fn check(node: Node<'_>) -> Result<(), $crate::delta::Mismatch> {

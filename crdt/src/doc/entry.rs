@@ -15,8 +15,8 @@ use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter};
 use crate::map::reset;
 use crate::store::{
-    Claim, Crdt, Disputes, DotStore, FADING, Gathered, Join, Look, Mut, Opaque, Plain, Renaming, Seen, Sight,
-    Sweep, View, What, deeper,
+    Claim, Crdt, Disputes, DotStore, FADING, Gathered, Join, Look, Mut, Opaque, Plain, Seen, Sight, Sweep,
+    View, What, deeper,
 };
 use crate::{
     AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister, MaxRegister,
@@ -305,10 +305,6 @@ impl DotStore for DocEntry {
 
     fn settle(&mut self) {
         self.typed.iter_mut().for_each(|typed| each!(typed, value => value.settle()));
-    }
-
-    fn rename(&mut self, renaming: &Renaming) {
-        self.typed.iter_mut().for_each(|typed| each!(typed, value => value.rename(renaming)));
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

@@ -17,7 +17,7 @@ use serde::Serializer;
 
 use crate::causal::LocalDot;
 use crate::delta::{Mismatch, Node, TreeWriter};
-use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Renaming, Seen, Sweep};
+use crate::store::{Crdt, Disputes, DotStore, Gathered, Join, Look, Mut, Plain, Seen, Sweep};
 use crate::{
     AddWinsMap, AddWinsSet, DisableWinsFlag, EnableWinsFlag, GCounter, GSet, List, LwwMap, LwwRegister,
     MaxRegister, MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet, Text, Tree, TwoPhaseSet,
@@ -247,10 +247,6 @@ impl DotStore for Doc {
 
     fn settle(&mut self) {
         self.entries.settle();
-    }
-
-    fn rename(&mut self, renaming: &Renaming) {
-        self.entries.rename(renaming);
     }
 
     fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

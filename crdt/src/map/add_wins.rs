@@ -87,20 +87,6 @@ impl<'a, K: Key, V: Crdt> Mut<'a, AddWinsMap<K, V>> {
     }
 }
 
-impl<K: Key, V: Crdt> AddWinsMap<K, V> {
-    /// Has values stand under other keys, which nothing stands under.
-    pub(crate) fn rename_keys(&mut self, renamed: impl Fn(&K) -> K) {
-        let keys: Vec<(K, K)> = self.keys().map(|key| (key.clone(), renamed(key))).collect();
-        for (old, new) in keys.into_iter().filter(|(old, new)| old != new) {
-            if let Some((_, value)) = self.entries.remove_entry(&old) {
-                // The seed of a table with something in it is not used.
-                let slot = self.entries.open(new, 0);
-                *self.entries.slot_mut(slot) = value;
-            }
-        }
-    }
-}
-
 /// Covers all that `value`, which has left the state, holds at `place` and below. Says whether it held anything.
 pub(crate) fn reset(value: &impl DotStore, place: PlaceId, tx: &mut Tx) -> bool {
     let kept = DeltaTree::written(|writer| value.carry(&|dot| !tx.minted(dot), writer));

@@ -219,10 +219,6 @@ macro_rules! impl_entries {
                 self.entries.settle();
             }
 
-            fn rename(&mut self, renaming: &$crate::store::Renaming) {
-                self.entries.values_mut().for_each(|value| value.rename(renaming));
-            }
-
             fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
                 self.entries.all().for_each(|(_, value)| value.dots(each));
             }

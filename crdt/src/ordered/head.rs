@@ -5,9 +5,10 @@ use alloc::string::String;
 
 use smallvec::SmallVec;
 
-use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
+use crate::causal::{Dot, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Mismatch};
 use crate::sequence::{Origin, START, Side};
+use crate::store::Renaming;
 
 /// The key of what hangs on nothing; that of what hangs on an element of its own replica is empty.
 const AT_START: &[u8] = &[0];
@@ -41,12 +42,7 @@ impl Told {
             told.key.extend_from_slice(id(parent.replica()).as_bytes());
             parent.counter()
         };
-        let mut number = counter << 1 | u64::from(side == Side::Right);
-        while number >= 0x80 {
-            told.content.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        told.content.push(number as u8);
+        told.content = written(counter << 1 | u64::from(side == Side::Right));
         told
     }
 
@@ -108,6 +104,15 @@ impl Told {
     }
 }
 
+/// What stands under the id of the replica on whose element a run hangs, where that element has another name, under the id of which it is to
+/// stand; `None` if it has the name it has.
+pub(crate) fn renamed(content: &[u8], renaming: &Renaming) -> Option<Bytes> {
+    let number = read(content)?;
+    let parent = Dot { replica: renaming.of, counter: number >> 1 };
+    let other = renaming.dot(parent)?;
+    Some(Bytes::from_slice(&written(other.counter << 1 | number & 1)))
+}
+
 /// What a head says, readable.
 pub(crate) fn readable_head(content: &[u8]) -> Option<String> {
     let number = read(content)?;
@@ -118,7 +123,18 @@ fn in_content(why: String) -> Mismatch {
     Mismatch::Content { what: "content", why }
 }
 
-/// A number in groups of seven bits, the lowest first, all but the last with the high bit; `None` if it is none in its shortest form.
+/// A number in groups of seven bits, the lowest first, all but the last with the high bit.
+fn written(mut number: u64) -> SmallVec<[u8; 8]> {
+    let mut groups = SmallVec::new();
+    while number >= 0x80 {
+        groups.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    groups.push(number as u8);
+    groups
+}
+
+/// The same, read; `None` if it is none in its shortest form.
 fn read(bytes: &[u8]) -> Option<u64> {
     let (last, groups) = bytes.split_last()?;
     let is_short = bytes.len() <= 6 && *last < 0x80 && (*last > 0 || groups.is_empty());

@@ -21,7 +21,7 @@ pub(crate) use content::Elements;
 pub(crate) use cursor::Letter;
 pub use cursor::{Bias, Cursor};
 use head::Told;
-pub(crate) use head::readable_head;
+pub(crate) use head::{readable_head, renamed};
 
 /// No row.
 const ABSENT: ReplicaIndex = ReplicaIndex::MAX;

@@ -25,7 +25,8 @@ use crate::{AddWinsMap, DotStore};
 pub(crate) use changes::Row;
 use index::Index;
 pub(crate) use index::{Element, ROOT, TRASH, Way};
-pub(crate) use place::{ListPlace, Name, Placing, TreePlace, Under};
+pub(crate) use place::{ListPlace, Name, Placing, TreePlace, Under, is_name, is_place, renamed, renamed_key};
+pub(crate) use store::{PLACES, VALUES};
 pub(crate) use write::Hand;
 
 /// Elements with what they hold, at their places.
@@ -158,10 +159,6 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
 /// What a [`DotStore`] walks beside what [`Ordered`] does, of which all is in the field `body`.
 macro_rules! walks {
     () => {
-        fn rename(&mut self, renaming: &$crate::store::Renaming) {
-            self.body.rename(renaming);
-        }
-
         fn prune(&mut self, node: $crate::delta::Node<'_>) {
             self.body.prune(node);
         }

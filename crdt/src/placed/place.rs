@@ -5,7 +5,8 @@ use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 use crate::causal::{BadCounter, Dot, ReplicaId, Stamp};
-use crate::store::{Renaming, Value};
+use crate::delta::Bytes;
+use crate::store::{Renaming, Value, decode_key, decode_value, write_key, write_value};
 
 /// The name of an element: the dot of the place at which it was made. Encoded as an array: replica id, counter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -51,9 +52,6 @@ pub(crate) trait Placing: Value {
     fn before(&self) -> Under {
         Under::Root
     }
-
-    /// As it is where elements have other names; `None` if it names none that has.
-    fn renamed(&self, renaming: &Renaming) -> Option<Self>;
 }
 
 /// A place in a list. Encoded as nothing where an element was made, else as an array: time, logical count, name.
@@ -73,12 +71,6 @@ impl ListPlace {
 impl Placing for ListPlace {
     fn moved(&self) -> Option<(Stamp, Name)> {
         self.0.map(|(millis, logical, name)| (Stamp { millis, logical }, name))
-    }
-
-    fn renamed(&self, renaming: &Renaming) -> Option<Self> {
-        let (at, name) = self.moved()?;
-        let other = Name(renaming.dot(name.0));
-        (other != name).then(|| Self::moved(at, other))
     }
 }
 
@@ -109,6 +101,46 @@ impl TreePlace {
     }
 }
 
+/// Whether this is what is told of a place.
+pub(crate) fn is_place(content: &[u8]) -> bool {
+    decode_value::<ListPlace>(content).is_ok() || decode_value::<TreePlace>(content).is_ok()
+}
+
+/// A place as it is told where elements have other names; `None` if it names none that has.
+pub(crate) fn renamed(content: &[u8], renaming: &Renaming) -> Option<Bytes> {
+    let mut is_other = false;
+    let mut rename = |name: &mut Name| {
+        if let Some(other) = renaming.dot(name.0) {
+            (*name, is_other) = (Name(other), true);
+        }
+    };
+    let mut out = Bytes::new();
+    if let Ok(mut place) = decode_value::<ListPlace>(content) {
+        place.0.iter_mut().for_each(|(_, _, name)| rename(name));
+        write_value(&place, &mut out);
+    } else if let Ok(TreePlace(mut parent, mut moved)) = decode_value(content) {
+        parent.iter_mut().for_each(&mut rename);
+        if let Some(TreeMove(_, _, name, before, _)) = moved.as_deref_mut() {
+            before.iter_mut().chain([name]).for_each(&mut rename);
+        }
+        write_value(&TreePlace(parent, moved), &mut out);
+    }
+    is_other.then_some(out)
+}
+
+/// Whether this is the key under which stands what an element holds.
+pub(crate) fn is_name(key: &[u8]) -> bool {
+    decode_key::<Name>(key).is_ok()
+}
+
+/// The same where elements have other names; `None` if this one has not.
+pub(crate) fn renamed_key(key: &[u8], renaming: &Renaming) -> Option<Bytes> {
+    let Name(dot) = decode_key(key).ok()?;
+    let mut out = Bytes::new();
+    write_key(&Name(renaming.dot(dot)?), &mut out);
+    Some(out)
+}
+
 fn below(name: Option<Name>) -> Under {
     name.map_or(Under::Root, Under::Element)
 }
@@ -125,19 +157,5 @@ impl Placing for TreePlace {
 
     fn before(&self) -> Under {
         below(self.1.as_ref().and_then(|moved| moved.3))
-    }
-
-    fn renamed(&self, renaming: &Renaming) -> Option<Self> {
-        let mut other = self.clone();
-        let mut is_other = false;
-        let moved = other.1.as_deref_mut();
-        let of_moved =
-            moved.into_iter().flat_map(|TreeMove(_, _, name, before, _)| before.iter_mut().chain([name]));
-        for name in other.0.iter_mut().chain(of_moved) {
-            let new = Name(renaming.dot(name.0));
-            is_other |= new != *name;
-            *name = new;
-        }
-        is_other.then_some(other)
     }
 }

@@ -8,13 +8,13 @@ use super::{Element, Name, Placed, Placing};
 use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::ordered::Ordered;
-use crate::store::{Content, Crdt, Disputes, DotStore, Join, Plain, Renaming, Sweep, Written, decode_key};
+use crate::store::{Content, Crdt, Disputes, DotStore, Join, Plain, Sweep, Written, decode_key};
 use crate::{AddWinsMap, Claim};
 
 /// The key of the node that holds the places.
-pub(super) const PLACES: &[u8] = b"p";
+pub(crate) const PLACES: &[u8] = b"p";
 /// The key of the node below which the values stand.
-pub(super) const VALUES: &[u8] = b"v";
+pub(crate) const VALUES: &[u8] = b"v";
 
 /// So many dots of a cover are looked at one by one.
 const FEW: u64 = 64;
@@ -224,17 +224,6 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
                 }
             }
         }
-    }
-
-    pub(crate) fn rename(&mut self, renaming: &Renaming) {
-        self.places.sequence.each_mut(|place| {
-            if let Some(other) = place.renamed(renaming) {
-                *place = other.into();
-            }
-        });
-        self.values.rename_keys(|Name(dot)| Name(renaming.dot(*dot)));
-        self.values.rename(renaming);
-        self.refresh(None);
     }
 }
 

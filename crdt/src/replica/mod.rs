@@ -20,7 +20,7 @@ use core::ops::Deref;
 
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::{Parts, Run};
-use crate::store::{Conflict, Crdt, Disputes, DotStore, Plain, Renaming, View};
+use crate::store::{Conflict, Crdt, Disputes, DotStore, Opaque, Plain, Renaming, View};
 use pending::Pending;
 use ring::Ring;
 
@@ -134,11 +134,12 @@ impl<T: Crdt> Replica<T> {
             state.events.push(Run { replica: new, first: 1, last: last - after });
         }
         state.tree.cover_at_root(&state.event_context());
+        let mut unread = Replica::<Opaque>::with_hash_seed(id, self.tx.seed);
+        unread.adopt(&state);
+        Renaming { of, after, id }.rename(&mut unread.state);
         let mut fork = Self::with_hash_seed(id, self.tx.seed);
         fork.tx.clock = self.tx.clock.at_same_time();
-        fork.adopt(&state);
-        let row = fork.tx.table.row(id).unwrap_or(new);
-        fork.state.rename(&Renaming { of, after, id, row });
+        fork.adopt(&unread.state_parts());
         fork.ring.restart(&fork.known);
         fork
     }

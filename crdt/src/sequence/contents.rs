@@ -55,10 +55,6 @@ impl<C: Items + ?Sized> Contents<C> {
         self.len
     }
 
-    pub(super) fn each_mut(&mut self, each: impl FnMut(&mut C::Item)) {
-        self.items.iter_mut().flatten().for_each(each);
-    }
-
     /// Where the next items of a replica begin.
     pub(super) fn end(&self, row: ReplicaIndex) -> usize {
         self.items.get(row as usize).map_or(0, Vec::len)

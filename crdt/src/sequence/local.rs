@@ -31,11 +31,6 @@ impl<T: Clone + Send + Sync + 'static> Sequence<[T]> {
         let (place, from) = self.place_of(element)?;
         self.contents.of(self.tree.pieces(place.leaf)[place.at]).get(from as usize)
     }
-
-    /// All that elements hold, whether they are live or not.
-    pub(crate) fn each_mut(&mut self, each: impl FnMut(&mut T)) {
-        self.contents.each_mut(each);
-    }
 }
 
 impl Sequence {

@@ -41,7 +41,7 @@ pub(crate) use mutate::deeper;
 pub use mutate::{MAX_DEPTH, Mut};
 pub use opaque::Opaque;
 pub use plain::Plain;
-pub use renaming::Renaming;
+pub(crate) use renaming::Renaming;
 pub use sweep::Sweep;
 pub(crate) use sweep::{FADING, Named, SumUp, Swept};
 pub use traits::{Crdt, DotStore};

@@ -3,12 +3,16 @@
 use alloc::collections::BTreeMap;
 
 use alloc::borrow::Cow;
+use core::cmp::Ordering;
+
 use serde::Serializer;
 use serde::ser::SerializeStruct;
 
+use super::renaming::Renaming;
 use super::{Crdt, DotStore, FADING, Join, Mut, Sweep};
 use crate::causal::LocalDot;
 use crate::delta::{Bytes, Mismatch, Node, Span, Spans, TreeWriter, join_spans, retain_spans};
+use crate::{counter, ordered, placed, text};
 
 /// Joins, keeps and passes on a value whose type this program does not know: a document nobody here has opened, or a
 /// field that a newer version of the application writes. Contents stay byte for byte as they came.
@@ -18,6 +22,99 @@ pub struct Opaque {
     items: Spans,
     /// INVARIANT: no child is empty.
     children: BTreeMap<Bytes, Opaque>,
+}
+
+/// Where a node stands.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// Its contents are those of an application.
+    Value,
+    /// They are places of elements that can be moved.
+    Places,
+    /// What these hold stands below it, by their names.
+    Named,
+    /// Below [`FADING`]: they are sums of what was counted.
+    Fading,
+    /// Below a key there: they are marks of a text.
+    Marks,
+}
+
+impl Opaque {
+    /// Has what is named by dots have other names, here and below.
+    pub(super) fn rename(&mut self, renaming: &Renaming, place: Place) {
+        rename_contents(&mut self.items, |content| match place {
+            Place::Value | Place::Named => None,
+            Place::Places => placed::renamed(content, renaming),
+            Place::Fading => counter::renamed(content, renaming),
+            Place::Marks => text::renamed(content, renaming),
+        });
+        self.rename_heads(renaming);
+        let holds_placed = self.holds_placed();
+        for (key, mut child) in core::mem::take(&mut self.children) {
+            let below = match (place, &key[..]) {
+                (Place::Fading | Place::Marks, _) => Place::Marks,
+                (_, FADING) => Place::Fading,
+                (_, placed::PLACES) if holds_placed => Place::Places,
+                (_, placed::VALUES) if holds_placed => Place::Named,
+                _ => Place::Value,
+            };
+            child.rename(renaming, below);
+            let other =
+                if matches!(place, Place::Named) { placed::renamed_key(&key, renaming) } else { None };
+            self.children.insert(other.unwrap_or(key), child);
+        }
+    }
+
+    /// Whether it is what elements that can be moved are kept in.
+    fn holds_placed(&self) -> bool {
+        let is_one_of_both = |(key, child): (&Bytes, &Self)| match &key[..] {
+            placed::PLACES => {
+                child.items.iter().flat_map(Span::items).all(|(_, content)| placed::is_place(content))
+            }
+            placed::VALUES => {
+                child.items.is_empty()
+                    && child.children.keys().all(|key| key[..] == *FADING || placed::is_name(key))
+            }
+            _ => false,
+        };
+        self.items.is_empty() && self.children.iter().all(is_one_of_both)
+    }
+
+    /// What hangs on elements of a replica stands under its id.
+    fn rename_heads(&mut self, renaming: &Renaming) {
+        let Some(mut heads) = self.children.remove(&renaming.of.as_bytes()[..]) else { return };
+        let mut others = Spans::new();
+        let mut left = Spans::new();
+        for (dot, content) in heads.items.iter().flat_map(Span::items) {
+            let other = ordered::renamed(content, renaming);
+            let spans = if other.is_some() { &mut others } else { &mut left };
+            let contents = other.unwrap_or_else(|| Bytes::from_slice(content));
+            spans.push(Span { first: dot, count: 1, contents });
+        }
+        for (id, mut spans) in [(renaming.of, left), (renaming.id, others)] {
+            // They are in order.
+            join_spans(&mut spans, |_, _| Ordering::Less);
+            heads.items = spans;
+            if !heads.is_bottom() {
+                self.children.insert(Bytes::from_slice(id.as_bytes()), core::mem::take(&mut heads));
+            }
+        }
+    }
+}
+
+/// Puts others for contents that are to be others.
+fn rename_contents(spans: &mut Spans, other: impl Fn(&[u8]) -> Option<Bytes>) {
+    let is_other = |span: &Span<Bytes>| span.items().any(|(_, content)| other(content).is_some());
+    if !spans.iter().any(is_other) {
+        return;
+    }
+    let old = core::mem::take(spans);
+    for (dot, content) in old.iter().flat_map(Span::items) {
+        let contents = other(content).unwrap_or_else(|| Bytes::from_slice(content));
+        spans.push(Span { first: dot, count: 1, contents });
+    }
+    // They are in order.
+    join_spans(spans, |_, _| Ordering::Less);
 }
 
 impl Crdt for Opaque {

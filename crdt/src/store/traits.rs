@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 
 use serde::Serializer;
 
-use super::{Disputes, Gathered, Join, Look, Mut, Plain, Renaming, Seen, Sweep, View};
+use super::{Disputes, Gathered, Join, Look, Mut, Plain, Seen, Sweep, View};
 use crate::causal::{Dots, LocalDot};
 use crate::delta::{Mismatch, Node, TreeWriter};
 
@@ -71,11 +71,6 @@ pub trait DotStore: Default + Send + Sync + 'static {
     /// Brings into order what came in slices of a state, before anything is read. Until then [`take_in`](Self::take_in), [`dots`](Self::dots),
     /// [`is_bottom`](Self::is_bottom) and [`shows`](Self::shows) are all that is asked of it.
     fn settle(&mut self) {}
-
-    /// Has what is named by dots have other names, here and below: their dots are called otherwise from now on.
-    fn rename(&mut self, renaming: &Renaming) {
-        let _ = renaming;
-    }
 
     /// Drops map entries below `node` that a transaction opened and left empty.
     fn prune(&mut self, node: Node<'_>) {

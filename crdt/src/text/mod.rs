@@ -36,7 +36,7 @@ use crate::store::{
 pub(crate) use lengths::Lengths;
 use marks::Marks;
 pub use marks::{BlockKind, Expand, MarkKind, TextBlock, TextMarks, TextRun};
-pub(crate) use marks::{Laid, readable_mark};
+pub(crate) use marks::{Laid, readable_mark, renamed};
 pub use position::{BadPosition, Position};
 pub use quill::{BadQuill, QuillAttributes, QuillDelta, QuillOp};
 pub use snapshot::{TextEdit, TextSnapshot};

@@ -195,6 +195,7 @@ impl World {
         let after = version(engine, doc).get(author.0);
         if after > before.get(author.0) {
             let stamp = kind.stamp(engine, doc);
+            self.note(|_| format!("n{node} writes {doc:?} to {:?} {after}: {ops:?}", author.0));
             self.ledger.note(doc, author, before, after, ops, stamp);
             self.stats.writes += 1;
         }
@@ -216,6 +217,7 @@ impl World {
     fn note_directory(&mut self, author: (ReplicaId, u64), before: Version, after: Version, op: Op) {
         let last = after.get(author.0);
         if last > before.get(author.0) {
+            self.note(|_| format!("{:?} {last} of the directory: {op:?}", author.0));
             self.ledger.note(DocId::DIRECTORY, author, before, last, vec![op], None);
         }
     }

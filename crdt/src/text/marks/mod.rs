@@ -32,7 +32,7 @@ pub(crate) use read::Laid;
 pub use read::{TextMarks, TextRun};
 use spans::Spans;
 use told::Anchor;
-pub(crate) use told::readable_mark;
+pub(crate) use told::{readable_mark, renamed};
 
 /// A mark.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::Scalar;
-use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
+use crate::causal::{Dot, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Mismatch};
-use crate::store::{decode_value, write_value};
+use crate::store::{Renaming, decode_value, write_value};
 
 /// The highest order there can be.
 pub(super) const MAX_ORDER: u64 = MAX_COUNTER;
@@ -109,31 +109,57 @@ pub(super) fn tell(
     kept: u64,
     id: impl Fn(ReplicaIndex) -> ReplicaId,
 ) -> Bytes {
-    let of = |anchor: Anchor| match anchor.letter {
-        None => (BORDER, None, 0),
+    let of = |Anchor { letter, is_behind }: Anchor| match letter {
+        None => (Of::Nobody, 0, is_behind),
         Some(letter) if letter.replica() == mark.replica() && letter < mark && letter.counter() > kept => {
-            (OWN, None, mark.counter() - letter.counter())
+            (Of::Author, mark.counter() - letter.counter(), is_behind)
         }
-        Some(letter) => (NAMED, Some(id(letter.replica())), letter.counter()),
+        Some(letter) => (Of::Other(id(letter.replica())), letter.counter(), is_behind),
     };
-    let (start_of, mut end_of) = (of(start), of(end));
-    if end_of.1.is_some() && end_of.1 == start_of.1 {
-        (end_of.0, end_of.1) = (SAME, None);
-    }
-    let form = |form: u8, anchor: Anchor| form | u8::from(anchor.is_behind) << 2;
+    let mut told = begun(order, of(start), of(end));
+    write_value(value, &mut told);
+    told
+}
+
+/// All but what the mark says.
+fn begun(order: u64, start: ToldAnchor, end: ToldAnchor) -> Bytes {
+    let form = |(of, _, is_behind): ToldAnchor, before: Option<Of>| {
+        let form = match of {
+            Of::Nobody => BORDER,
+            Of::Author => OWN,
+            Of::Other(_) if before == Some(of) => SAME,
+            Of::Other(_) => NAMED,
+        };
+        form | u8::from(is_behind) << 2
+    };
+    let forms = [form(start, None), form(end, Some(start.0))];
     let mut told = Bytes::new();
-    told.push(form(start_of.0, start) | form(end_of.0, end) << 3);
+    told.push(forms[0] | forms[1] << 3);
     push_number(order, &mut told);
-    for (form, id, number) in [start_of, end_of] {
-        if let Some(id) = id {
+    for ((of, number, _), form) in [start, end].into_iter().zip(forms) {
+        if let (Of::Other(id), NAMED) = (of, form & 3) {
             told.extend_from_slice(id.as_bytes());
         }
-        if form != BORDER {
+        if of != Of::Nobody {
             push_number(number, &mut told);
         }
     }
-    write_value(value, &mut told);
     told
+}
+
+/// A mark as it is told where letters have other names; `None` if it is none, or names none that has.
+pub(crate) fn renamed(content: &[u8], renaming: &Renaming) -> Option<Bytes> {
+    let (Told { order, start, end, value }, _) = Told::split(content)?;
+    let other = |(of, number, is_behind): ToldAnchor| {
+        let Of::Other(replica) = of else { return None };
+        let Dot { replica, counter } = renaming.dot(Dot { replica, counter: number })?;
+        Some((Of::Other(replica), counter, is_behind))
+    };
+    let (first, last) = (other(start), other(end));
+    first.or(last)?;
+    let mut told = begun(order, first.unwrap_or(start), last.unwrap_or(end));
+    told.extend_from_slice(value);
+    Some(told)
 }
 
 /// What a mark says, readable.
