@@ -433,6 +433,10 @@ impl World {
             }
             let Some(canonical) = self.canonical(node, doc) else { continue };
             match known {
+                Some(known) if known.canonical != canonical && self.ledger.is_disputed(doc) => {
+                    self.note(|_| format!("n{node} holds another {doc:?}, of dots that were used twice"));
+                    self.differing.insert(doc);
+                }
                 Some(known) if known.canonical != canonical => {
                     self.violated(format!("{doc:?} at n{node} differs from another of {:?}", status.version));
                 }

@@ -32,7 +32,18 @@ impl Entry {
     fn saw(&self, other: &Self) -> bool {
         self.before.get(other.replica) >= other.last
     }
+
+    /// Whether two continuations of a store wrote these, under the same names of events.
+    fn is_instead_of(&self, other: &Self) -> bool {
+        self.replica == other.replica
+            && self.branch != other.branch
+            && self.before.get(self.replica) < other.last
+            && other.before.get(self.replica) < self.last
+    }
 }
+
+/// So many transactions that share names of events with others are taken for there or lost one by one; more by who wrote them.
+const ONE_BY_ONE: usize = 12;
 
 /// What a continuation of a store wrote as `old` after `after` was written by `new`.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +60,8 @@ struct Rename {
 pub struct Ledger {
     /// INVARIANT: of one branch by ascending counters.
     entries: BTreeMap<DocId, BTreeMap<ReplicaId, Vec<Entry>>>,
+    /// What was taken for lost when all agreed. It may have been under way, and turn up.
+    lost: BTreeMap<DocId, Vec<Entry>>,
     /// What was given to a new id.
     renames: Vec<Rename>,
     /// A store was set back, so that one id may have written two things under one number.
@@ -152,26 +165,27 @@ impl Ledger {
         self.entries.iter().flat_map(|(doc, all)| all.keys().map(|replica| (*doc, *replica)))
     }
 
-    /// All agree on a version, and what of the doubtful is not in it is lost.
+    /// All agree on a version, and what of the doubtful is not in it is lost, unless it is still under way.
     pub fn settle(&mut self, doc: DocId, version: &Version) {
+        let lost = self.lost.entry(doc).or_default();
         for (replica, entries) in self.entries.get_mut(&doc).into_iter().flatten() {
             let instead: BTreeSet<(u64, u64)> = entries
                 .iter()
                 .filter(|entry| !entry.is_doubtful)
                 .map(|entry| (entry.last, entry.branch))
                 .collect();
-            entries.retain(|entry| {
+            lost.extend(entries.extract_if(.., |entry| {
                 // The same number, written again by who had lost it.
                 let again = instead.range((entry.last, 0)..).any(|(_, branch)| *branch > entry.branch);
-                !entry.is_doubtful || (entry.last <= version.get(*replica) && !again)
-            });
+                entry.is_doubtful && (entry.last > version.get(*replica) || again)
+            }));
             entries.iter_mut().for_each(|entry| entry.is_doubtful = false);
         }
     }
 
     /// Why a version that a node came to, from another, is no causal cut: an event of it whose author had seen more.
-    #[must_use]
-    pub fn gap(&self, doc: DocId, from: &Version, to: &Version) -> Option<String> {
+    pub fn gap(&mut self, doc: DocId, from: &Version, to: &Version) -> Option<String> {
+        self.find(doc, from, to);
         let all = self.entries.get(&doc)?;
         for (replica, last) in to.iter() {
             let first = from.get(replica);
@@ -182,7 +196,8 @@ impl Ledger {
                 if entry.is_doubtful || entry.last <= first || entry.last > last {
                     continue;
                 }
-                if !to.dominates(&entry.before) {
+                let is_other = |other: &Entry| other.is_instead_of(entry) && to.dominates(&other.before);
+                if !to.dominates(&entry.before) && !entries.iter().any(is_other) {
                     let Entry { last, before, .. } = entry;
                     return Some(format!("{to:?} has {replica:?} {last}, who had seen {before:?}"));
                 }
@@ -192,6 +207,76 @@ impl Ledger {
             }
         }
         None
+    }
+
+    /// What was taken for lost turns up, if it is of what came with a version, and what else is called so cannot be.
+    fn find(&mut self, doc: DocId, from: &Version, to: &Version) {
+        let Some(lost) = self.lost.get_mut(&doc).filter(|lost| !lost.is_empty()) else { return };
+        let all = self.entries.entry(doc).or_default();
+        let found: Vec<Entry> = lost
+            .extract_if(.., |entry| {
+                let is_new = (from.get(entry.replica) + 1..=to.get(entry.replica)).contains(&entry.last);
+                let named = || all.get(&entry.replica).into_iter().flatten();
+                let may_be_other =
+                    named().any(|other| other.last == entry.last && to.dominates(&other.before));
+                is_new && to.dominates(&entry.before) && !may_be_other
+            })
+            .collect();
+        for entry in found {
+            all.entry(entry.replica).or_default().push(Entry { is_doubtful: true, ..entry });
+        }
+    }
+
+    /// What was written to a document under names of events that another continuation of the store used as well, and everything else.
+    fn disputed(&self, doc: DocId) -> (Vec<&Entry>, Vec<&Entry>) {
+        let lost = self.lost.get(&doc).map_or(&[][..], Vec::as_slice);
+        let there = self.of(doc);
+        let is_disputed =
+            |entry: &Entry| lost.iter().chain(there.iter().copied()).any(|other| other.is_instead_of(entry));
+        let (mut disputed, others): (Vec<_>, Vec<_>) =
+            there.iter().copied().partition(|entry| is_disputed(entry));
+        disputed.extend(lost.iter().filter(|entry| is_disputed(entry)));
+        (disputed, others)
+    }
+
+    /// Whether two continuations of a store wrote to a document under the same names of events.
+    #[must_use]
+    pub fn is_disputed(&self, doc: DocId) -> bool {
+        !self.disputed(doc).0.is_empty()
+    }
+
+    /// Whether something is so by what was written to a document, if of what two continuations of a store wrote under the same names of
+    /// events some is lost, and nothing else.
+    fn is_so_without(&self, doc: DocId, is_so: impl Fn(&[&Entry]) -> bool) -> bool {
+        let (disputed, others) = self.disputed(doc);
+        let mut parts: Vec<Vec<&Entry>> = disputed.iter().map(|entry| vec![*entry]).collect();
+        if parts.len() > ONE_BY_ONE {
+            let mut by_author: BTreeMap<_, Vec<&Entry>> = BTreeMap::new();
+            for entry in disputed {
+                by_author.entry((entry.replica, entry.branch)).or_default().push(entry);
+            }
+            parts = by_author.into_values().take(ONE_BY_ONE).collect();
+        }
+        !parts.is_empty()
+            && (0..1_u32 << parts.len()).any(|kept| {
+                let there = parts.iter().enumerate().filter(|(at, _)| kept >> at & 1 == 1);
+                let all: Vec<&Entry> =
+                    others.iter().chain(there.flat_map(|(_, part)| part)).copied().collect();
+                is_so(&all)
+            })
+    }
+
+    /// Whether a document may say this though it is not what it must say: it lacks something that stands under names of events that were
+    /// used twice. What one continuation has alive and the other has replaced is taken for removed (decision 0024).
+    #[must_use]
+    pub fn may_say(&self, doc: DocId, kind: Kind, found: &Reading) -> bool {
+        self.is_so_without(doc, |all| reading(all, kind) == *found)
+    }
+
+    /// The same of what is listed.
+    #[must_use]
+    pub fn may_list(&self, found: &BTreeSet<String>) -> bool {
+        self.is_so_without(DocId::DIRECTORY, |all| elements(all, "") == *found)
     }
 
     /// The documents a replica has written to.
@@ -211,19 +296,7 @@ impl Ledger {
     /// What the document must say at who knows everything.
     #[must_use]
     pub fn expected(&self, doc: DocId, kind: Kind) -> Reading {
-        let all = self.of(doc);
-        let [counters, sets, multis, latest, guarded] = kind.fields();
-        let counters = counters.iter().map(|&field| (field, Value::Sum(sum(&all, field))));
-        let sets = sets.iter().map(|&field| (field, Value::Elements(elements(&all, field))));
-        let guarded = guarded.iter().map(|&field| (field, Value::Elements(guarded_elements(&all, field))));
-        let multis = multis.iter().map(|&field| {
-            (field, Value::Elements(writes(&all, field).into_iter().map(|(_, value)| value).collect()))
-        });
-        let latest = latest.iter().map(|&field| {
-            let last = writes(&all, field).into_iter().max_by_key(|(entry, _)| (entry.stamp, entry.replica));
-            (field, Value::Latest(last.map(|(_, value)| value)))
-        });
-        counters.chain(sets).chain(multis).chain(latest).chain(guarded).collect()
+        reading(&self.of(doc), kind)
     }
 
     /// The documents that must be listed: what was created and not deleted by somebody who knew.
@@ -231,6 +304,21 @@ impl Ledger {
     pub fn listed(&self) -> BTreeSet<String> {
         elements(&self.of(DocId::DIRECTORY), "")
     }
+}
+
+fn reading(all: &[&Entry], kind: Kind) -> Reading {
+    let [counters, sets, multis, latest, guarded] = kind.fields();
+    let counters = counters.iter().map(|&field| (field, Value::Sum(sum(all, field))));
+    let sets = sets.iter().map(|&field| (field, Value::Elements(elements(all, field))));
+    let guarded = guarded.iter().map(|&field| (field, Value::Elements(guarded_elements(all, field))));
+    let multis = multis.iter().map(|&field| {
+        (field, Value::Elements(writes(all, field).into_iter().map(|(_, value)| value).collect()))
+    });
+    let latest = latest.iter().map(|&field| {
+        let last = writes(all, field).into_iter().max_by_key(|(entry, _)| (entry.stamp, entry.replica));
+        (field, Value::Latest(last.map(|(_, value)| value)))
+    });
+    counters.chain(sets).chain(multis).chain(latest).chain(guarded).collect()
 }
 
 fn sum(all: &[&Entry], field: &str) -> i64 {

@@ -52,6 +52,8 @@ pub enum Branch {
     Copied,
     /// What a store wrote alone after that was given to a new id.
     Renamed,
+    /// A document lacked something that stood under names of events which two continuations of a store had both used.
+    Reused,
     /// Removals that all knew were forgotten.
     Swept,
     /// A document left memory.
@@ -73,7 +75,7 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 30] = [
+const BRANCHES: [(Branch, &str); 31] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -95,6 +97,7 @@ const BRANCHES: [(Branch, &str); 30] = [
     (Branch::SetBack, "set back"),
     (Branch::Copied, "copied"),
     (Branch::Renamed, "renamed"),
+    (Branch::Reused, "lost under dots used twice"),
     (Branch::Swept, "swept"),
     (Branch::Evicted, "evicted"),
     (Branch::Loaded, "loaded"),
@@ -180,6 +183,8 @@ impl Branch {
     pub fn is_of(self, mode: Mode) -> bool {
         match self {
             Self::SetBack | Self::Copied | Self::Renamed => mode == Mode::Backups,
+            // One of thousands does.
+            Self::Reused => false,
             Self::Dropped => mode == Mode::Parts,
             Self::Left | Self::Rejoined | Self::Released | Self::Silent => mode == Mode::Members,
             _ => true,

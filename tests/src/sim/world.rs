@@ -95,6 +95,9 @@ pub struct World {
     pub overtaken: Vec<(usize, bool)>,
     /// Which two nodes hold something else of a document, in the same version, as the first has said.
     pub diverged: Vec<(usize, usize, DocId)>,
+    /// Documents that were something else with two nodes, in one version, where two continuations of a store used the same names of events. Somebody
+    /// has to notice.
+    pub(super) differing: BTreeSet<DocId>,
     /// Whether any disk was set back, or anybody lies.
     pub(super) may_be_overtaken: bool,
     /// Whether any disk was set back, so that two states of one version are no mistake.
@@ -152,6 +155,7 @@ impl World {
             ledger: Ledger::default(),
             overtaken: Vec::new(),
             diverged: Vec::new(),
+            differing: BTreeSet::new(),
             may_be_overtaken: false,
             may_diverge: false,
             stats: Stats::default(),
