@@ -407,3 +407,68 @@ fn ops<'a, 'e>(all: &'a [&'e Entry]) -> impl Iterator<Item = (&'e Entry, usize, 
 fn comes_after(later: (&Entry, usize), earlier: (&Entry, usize)) -> bool {
     later.0.saw(earlier.0) || (std::ptr::eq(later.0, earlier.0) && later.1 > earlier.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOC: DocId = DocId::from_bytes([1; 16]);
+
+    fn id(byte: u8) -> ReplicaId {
+        ReplicaId::from_bytes([byte; 16])
+    }
+
+    /// One replica adds 3, is set back, and adds 5 and 7; another adds 1.
+    fn set_back() -> Ledger {
+        let mut ledger = Ledger::default();
+        let mut add = |of: u8, branch, last, amount| {
+            let before = Version::from_iter([(id(of), last - 1)].into_iter().filter(|(_, last)| *last > 0));
+            ledger.note(DOC, (id(of), branch), before, last, vec![Op::Add("", amount)], None);
+            if (of, branch) == (7, 0) {
+                ledger.doubt(DOC, id(7), 0);
+            }
+        };
+        add(7, 0, 1, 3);
+        add(7, 1, 1, 5);
+        add(7, 1, 2, 7);
+        add(9, 2, 1, 1);
+        ledger
+    }
+
+    fn says(sum: i64) -> Reading {
+        [("", Value::Sum(sum))].into_iter().collect()
+    }
+
+    #[test]
+    fn only_what_stands_under_dots_used_twice_may_be_missing() {
+        let mut ledger = set_back();
+        let all = Version::from_iter([(id(7), 2), (id(9), 1)]);
+        ledger.settle(DOC, &all);
+        assert_eq!(ledger.expected(DOC, Kind::Counter), says(13));
+        assert!(ledger.is_disputed(DOC));
+        for (sum, may_be) in
+            [(8, true), (11, true), (16, true), (12, false), (15, false), (6, false), (1, false)]
+        {
+            assert_eq!(ledger.may_say(DOC, Kind::Counter, &says(sum)), may_be, "{sum}");
+        }
+        // Given to another id, they are no more the same.
+        ledger.rename(DOC, 1, (id(7), 0), id(8));
+        assert!(!ledger.is_disputed(DOC));
+        assert!(!ledger.may_say(DOC, Kind::Counter, &says(8)));
+    }
+
+    #[test]
+    fn what_was_taken_for_lost_is_expected_again_when_it_turns_up() {
+        let mut ledger = Ledger::default();
+        ledger.note(DOC, (id(7), 0), Version::new(), 1, vec![Op::Add("", 3)], None);
+        ledger.doubt(DOC, id(7), 0);
+        ledger.settle(DOC, &Version::new());
+        assert_eq!(ledger.expected(DOC, Kind::Counter), says(0));
+        let late = Version::from_iter([(id(7), 1)]);
+        assert_eq!(ledger.gap(DOC, &Version::new(), &late), None);
+        ledger.settle(DOC, &late);
+        assert_eq!(ledger.expected(DOC, Kind::Counter), says(3));
+        // What nobody wrote is no causal cut.
+        assert!(ledger.gap(DOC, &late, &Version::from_iter([(id(7), 2)])).is_some());
+    }
+}
