@@ -29,8 +29,8 @@ struct Arguments {
     /// Play the story in this file, and print what happens; with more than a hundred nodes only what came of it.
     #[arg(long, conflicts_with = "seed")]
     scenario: Option<PathBuf>,
-    /// What the schedules are about: faults, liveness, parts, members, and two of which not all pass:
-    /// backups and tampered (which the engine does not promise to withstand).
+    /// What the schedules are about: faults, backups, liveness, parts, members, and one of which not all pass: tampered, which
+    /// the engine does not promise to withstand.
     #[arg(long, default_value = "faults", value_parser = mode)]
     mode: Mode,
     /// Fail also if the schedules did not come by everything that the mode comes by: faults, and ways of repair. It takes some thousand.
