@@ -153,6 +153,8 @@ struct Player {
     /// Of a hundred actions, how many are faults.
     faults: u32,
     written: u64,
+    /// How long the longest of what was written is, whether it is there still or not.
+    longest: usize,
     has_copied: bool,
     /// Who has met whom.
     met: BTreeSet<(usize, usize)>,
@@ -269,6 +271,7 @@ impl Player {
             actions,
             faults,
             written: 0,
+            longest: 0,
             has_copied: false,
             met: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -304,6 +307,10 @@ impl Player {
             self.part_with_two();
         }
         self.agree();
+        if self.mode == Mode::Liveness && self.world.violation().is_none() {
+            self.read_all();
+            self.agree();
+        }
         self.notice();
         if self.world.violation().is_none() && !self.world.has_parted() {
             let first = (0..self.world.len()).find(|node| !self.world.is_on_edge(*node)).unwrap_or(0);
@@ -373,10 +380,26 @@ impl Player {
         largest.values().sum()
     }
 
-    /// What agreement may cost in bytes: every two exchange everything that is `held` a few times, and talk.
+    /// What agreement may cost in bytes: every two exchange everything that is `held` a few times, and talk; and to each something long may
+    /// be under way that was taken back meanwhile.
     fn most_bytes(&self, held: u64) -> u64 {
         let core = self.core().count() as u64;
-        core * (core - 1) * (2 * held + 64 * 1_024)
+        core * (core - 1) * (2 * held + 64 * 1_024) + core * self.longest as u64
+    }
+
+    /// Has all of the core read what they have on their disks only: what came for it meanwhile is taken in then.
+    fn read_all(&mut self) {
+        let core: Vec<usize> = self.core().filter(|node| self.world.runs(*node)).collect();
+        for node in core {
+            for document in self.world.engine(node).list() {
+                if let Some(kind) = Kind::of(&document.type_name) {
+                    // What cannot be read `judge` tells.
+                    let _ = Drive::open_with(&mut self.world, node, |engine, now| {
+                        kind.open(engine, now, &document.name, false)
+                    });
+                }
+            }
+        }
     }
 
     /// One member dies for good, and one is slow from now on.
@@ -597,6 +620,7 @@ impl Player {
             1..5 => 20_000,
             _ => 0,
         };
+        self.longest = self.longest.max(length);
         if length > 0 { format!("{start}{}", "x".repeat(length)) } else { start }
     }
 
