@@ -107,10 +107,10 @@ impl Engine {
         let us = self.config.replica;
         let line = self.lines.own();
         let id = ready.introduced.map_or(0, |(of, id, _)| if of == us { id } else { id.saturating_add(1) });
-        // What it has said to know is not told again, but if it asks for it.
-        let heard =
-            self.lines.heard_by(peer).filter(|heard| *heard <= line.end() && ready.introduced.is_none());
-        let after = heard.unwrap_or(0);
+        // What it has said to know is not told again, but if it asks for it. SUBTLE: the last of that is: it may have been set back since, and
+        // have heard another one there.
+        let heard = self.lines.heard_by(peer).filter(|_| ready.introduced.is_none());
+        let after = line.joint(heard.unwrap_or(0));
         ready.introduced = Some((us, id, line.end()));
         let (first, names) = names.ids().split_first().expect("it begins with who we were then");
         let welcome = Welcome {

@@ -622,6 +622,38 @@ mod tests {
         }
     }
 
+    /// It was set back to when it knew what another store wrote under the same id.
+    #[test]
+    fn who_knows_other_marks_than_it_has_said_to_have_heard_sees_that() {
+        let (peer, replica) = (PeerId::from_bytes([1; 32]), ReplicaId::from_bytes([1; 16]));
+        let line = |common: u64, more: u64, of: u8| {
+            let mut line = Line::default();
+            (0..common).for_each(|mark| line.leave(mark.to_be_bytes()));
+            (0..more).for_each(|_| line.leave([of; 8]));
+            line.told(line.end())
+        };
+        for common in [0, 1, 5, 40, 1_000] {
+            for heard in [common + 1, common + 2, common + 50] {
+                for (ours, theirs) in
+                    [(0, 0), (0, 1), (1, 0), (31, 0), (32, 0), (33, 0), (40, 100), (300, 70)]
+                {
+                    let [of_ours, of_theirs] = [ours, theirs].map(|more| heard - common + more);
+                    let (tells, known) = (line(common, of_ours, 2), line(common, of_theirs, 1));
+                    let mut lines = Lines::default();
+                    lines.known.insert(peer, (replica, known.clone()));
+                    let after = tells.joint(heard);
+                    let whole = lines.whole(peer, replica, after, tells.after(after)).expect("it is known");
+                    assert_eq!(tells.relation_to(&known), Relation::Forked);
+                    assert_eq!(
+                        whole.relation_to(&known),
+                        Relation::Forked,
+                        "{common} {heard} {ours} {theirs}"
+                    );
+                }
+            }
+        }
+    }
+
     /// Otherwise the disk holds of our line less than others were told of it, and after a restart they take us for set back.
     #[test]
     fn of_our_line_what_waited_for_the_disk_is_written_before_what_is_written_now() {

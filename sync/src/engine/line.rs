@@ -73,6 +73,13 @@ impl Line {
         Self { end: self.end, marks: marks.copied().collect() }
     }
 
+    /// After how many marks to tell it to who has heard so many: the last of those goes along, so that who has heard another there sees that.
+    /// All of it where that one is kept no longer.
+    pub(crate) fn joint(&self, heard: u64) -> u64 {
+        let Some(last) = heard.checked_sub(1) else { return 0 };
+        if self.marks.binary_search_by_key(&last, |(number, _)| *number).is_ok() { last } else { 0 }
+    }
+
     /// What was told, and what is told [after](Self::after) it, which may come twice, or late; `None` if no store tells that.
     pub(crate) fn with(&self, more: &Self) -> Option<Self> {
         if !more.is_sane() {

@@ -271,3 +271,51 @@ fn all_agree_whatever_becomes_of_welcomes_that_tell_the_rest() {
     }
     assert!(world.overtaken.is_empty(), "{:?}", world.overtaken);
 }
+
+/// Both are set back, and write something else; then one of them is set back to what it knew before that. It knows as many marks as it has
+/// said to have heard from the other, which has run all the time, but not the same.
+#[test]
+fn a_fork_is_found_where_a_peer_knows_as_many_marks_as_it_was_told_and_others() {
+    let mut world = World::new(2, 902);
+    world.expect_set_back();
+    world.connect_all();
+    let doc = world.open::<Words>(0, "words");
+    add(&mut world, 0, doc, "first");
+    world.run_until_agreed(5_000);
+    world.open::<Words>(1, "words");
+    world.run_for(3_000);
+    let before = [world.disk(0).store.image(), world.disk(1).store.image()];
+    restart(&mut world, 0);
+    world.run_until_agreed(20_000);
+    world.run_for(3_000);
+    add(&mut world, 0, doc, "one");
+    world.run_until_agreed(10_000);
+    world.run_for(3_000);
+    let known = world.disk(1).store.image();
+    // As if that had never been.
+    let [first, second] = before;
+    world.set_link(0, 1, LinkState::Cut);
+    world.set_back(0, first);
+    world.set_back(1, second);
+    world.set_link(0, 1, LinkState::Up);
+    for node in 0..2 {
+        world.open::<Words>(node, "words");
+    }
+    world.run_until_agreed(20_000);
+    world.run_for(3_000);
+    add(&mut world, 0, doc, "another");
+    world.run_until_agreed(10_000);
+    world.run_for(3_000);
+    // It says so when they meet again.
+    world.set_link(0, 1, LinkState::Cut);
+    world.run_for(500);
+    world.set_link(0, 1, LinkState::Up);
+    world.run_until_agreed(10_000);
+    world.run_for(3_000);
+    assert_eq!(said(&mut world, 1), ["another", "first"]);
+    assert!(world.overtaken.is_empty(), "nothing told of it yet: {:?}", world.overtaken);
+    world.set_back(1, known);
+    world.open::<Words>(1, "words");
+    world.run_for(30_000);
+    assert!(!world.overtaken.is_empty(), "{:?} {:?}", said(&mut world, 0), said(&mut world, 1));
+}
