@@ -163,6 +163,8 @@ impl Engine {
         (ready.have, ready.arriving, ready.sketched) = (held, None, None);
         self.send(peer, &Frame::Since { of, entries, gone });
         self.listed(peer);
+        // What was given to another id since, we hold less of than we did.
+        changed.into_iter().for_each(|doc| self.chase(doc));
         self.event(super::Event::Progress);
         true
     }

@@ -211,13 +211,17 @@ impl Engine {
             self.perhaps_seen(peer);
             self.acknowledge(peer);
         } else if now >= ready.ask_at {
-            if self.held_that_before(peer, digest) || is_to_wait {
+            let is_told = self.held_that_before(peer, digest);
+            if is_to_wait && !is_told {
                 return;
             }
             let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) else { return };
             ready.ask_pause = (ready.ask_pause * 2).clamp(ASK_PAUSE, LONGEST_ASK_PAUSE);
             ready.ask_at = now + ready.ask_pause;
             ready.cells = 0;
+            if is_told {
+                return;
+            }
             if self.told(peer).is_some_and(|told| told.digest() == *digest) {
                 self.holds_the_same(peer);
             } else {

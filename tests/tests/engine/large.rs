@@ -252,3 +252,26 @@ fn lies_about_what_differs_are_lies_about_who_tells_them() {
     assert!(world.run_until(3_000, arrives).is_some());
     world.run_until_agreed(60_000);
 }
+
+/// Who says again and again to hold what it held once is not told each time what changed since.
+#[test]
+fn what_changed_since_is_told_no_more_often_than_is_asked() {
+    let mut world = agreed(2, 78);
+    let digest = world.engine(0).digest();
+    // Nothing of that arrives.
+    world.set_way(0, 1, LinkState::Cut);
+    inc(&mut world, 0, 5);
+    world.run_for(300);
+    world.record();
+    let versions =
+        |n: u8| [(tombolo_crdt::ReplicaId::from_bytes([77; 16]), u64::from(n) + 1)].into_iter().collect();
+    for n in 0..50 {
+        let entries = vec![(DocId::from_bytes([0x80 | n; 16]), versions(n))];
+        world.forge_frame(1, 0, &Frame::Versions { entries, first: false, last: false });
+        world.forge_frame(1, 0, &Frame::Beat { sent: 0, digest });
+    }
+    let told = world.sent().iter().filter(|sent| matches!(sent.frame, Frame::Since { .. })).count();
+    assert_eq!(told, 1);
+    world.set_way(0, 1, LinkState::Up);
+    world.run_until_agreed(20_000);
+}
