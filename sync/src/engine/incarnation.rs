@@ -632,6 +632,7 @@ mod tests {
             (0..more).for_each(|_| line.leave([of; 8]));
             line.told(line.end())
         };
+        let mut found = 0;
         for common in [0, 1, 5, 40, 1_000] {
             for heard in [common + 1, common + 2, common + 50] {
                 for (ours, theirs) in
@@ -643,15 +644,16 @@ mod tests {
                     lines.known.insert(peer, (replica, known.clone()));
                     let after = tells.joint(heard);
                     let whole = lines.whole(peer, replica, after, tells.after(after)).expect("it is known");
-                    assert_eq!(tells.relation_to(&known), Relation::Forked);
-                    assert_eq!(
-                        whole.relation_to(&known),
-                        Relation::Forked,
-                        "{common} {heard} {ours} {theirs}"
-                    );
+                    // Marks that are long past are not all kept, so that also two whole lines may not show it.
+                    if tells.relation_to(&known) == Relation::Forked {
+                        let judged = whole.relation_to(&known);
+                        assert_eq!(judged, Relation::Forked, "{common} {heard} {ours} {theirs}");
+                        found += 1;
+                    }
                 }
             }
         }
+        assert!(found >= 100, "{found}");
     }
 
     /// Otherwise the disk holds of our line less than others were told of it, and after a restart they take us for set back.
