@@ -483,7 +483,10 @@ impl Stage {
                 let digest = self.us.engine.digest();
                 Frame::Since {
                     of: of.map_or_else(|| core::array::from_fn(|at| digest[at]), |byte| [byte; 8]),
-                    entries: entries.iter().map(|(doc, entries)| (self.doc(*doc), version(entries))).collect(),
+                    entries: entries
+                        .iter()
+                        .map(|(doc, entries)| (self.doc(*doc), version(entries)))
+                        .collect(),
                     gone: gone.iter().map(|doc| self.doc(*doc)).collect(),
                 }
             }
