@@ -592,15 +592,17 @@ mod tests {
     use crate::store::MemoryStore;
 
     /// Whatever a peer is known to have heard, and however both went on since: it judges a line of which it is told the rest as it judges the whole.
+    /// Marks that two stores have in common, and more that one of them has.
+    fn line(common: u64, more: u64, of: u8) -> Line {
+        let mut line = Line::default();
+        (0..common).for_each(|mark| line.leave(mark.to_be_bytes()));
+        (0..more).for_each(|_| line.leave([of; 8]));
+        line.told(line.end())
+    }
+
     #[test]
     fn the_rest_of_a_line_is_judged_as_the_whole_is() {
         let (peer, replica) = (PeerId::from_bytes([1; 32]), ReplicaId::from_bytes([1; 16]));
-        let line = |common: u64, more: u64, of: u8| {
-            let mut line = Line::default();
-            (0..common).for_each(|mark| line.leave(mark.to_be_bytes()));
-            (0..more).for_each(|_| line.leave([of; 8]));
-            line.told(line.end())
-        };
         for heard in [1, 31, 32, 33, 100, 1_000] {
             for common in [heard, heard + 1, heard + 40] {
                 for (ours, theirs) in [(0, 0), (0, 3), (3, 0), (1, 40), (40, 1), (33, 33), (100, 300)] {
@@ -626,12 +628,6 @@ mod tests {
     #[test]
     fn who_knows_other_marks_than_it_has_said_to_have_heard_sees_that() {
         let (peer, replica) = (PeerId::from_bytes([1; 32]), ReplicaId::from_bytes([1; 16]));
-        let line = |common: u64, more: u64, of: u8| {
-            let mut line = Line::default();
-            (0..common).for_each(|mark| line.leave(mark.to_be_bytes()));
-            (0..more).for_each(|_| line.leave([of; 8]));
-            line.told(line.end())
-        };
         let mut found = 0;
         for common in [0, 1, 5, 40, 1_000] {
             for heard in [common + 1, common + 2, common + 50] {

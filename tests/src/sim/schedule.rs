@@ -384,7 +384,7 @@ impl Player {
     /// be under way that was taken back meanwhile.
     fn most_bytes(&self, held: u64) -> u64 {
         let core = self.core().count() as u64;
-        core * (core - 1) * (2 * held + 64 * 1_024) + core * self.longest as u64
+        core * (core - 1) * (2 * held + 64 * 1_024) + core * (self.longest as u64).saturating_sub(held)
     }
 
     /// Has all of the core read what they have on their disks only: what came for it meanwhile is taken in then.
