@@ -3,7 +3,9 @@
 mod ordered;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -212,7 +214,7 @@ pub struct UpArgs {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Concern {
     /// Wait until K peers hold the write on their disks, and say who; it stays also if they do not in time
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub replicated: Option<usize>,
     /// How long to wait for them at most [default: 30]
     #[arg(long, value_name = "SECONDS", requires = "replicated", value_parser = seconds)]
@@ -235,7 +237,7 @@ pub enum CounterVerb {
         /// The counter; a/b/c is c in the map b of the document a
         name: Name,
         /// How much
-        #[arg(default_value_t = 1, value_name = "N", allow_negative_numbers = true)]
+        #[arg(default_value_t = 1, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true)]
         by: u64,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -246,7 +248,7 @@ pub enum CounterVerb {
         /// The counter; a/b/c is c in the map b of the document a
         name: Name,
         /// How much
-        #[arg(default_value_t = 1, value_name = "N", allow_negative_numbers = true)]
+        #[arg(default_value_t = 1, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true)]
         by: u64,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -378,7 +380,7 @@ pub enum MapVerb {
         #[serde(default, skip_serializing_if = "Concern::is_none")]
         concern: Concern,
     },
-    /// Print all keys with their texts
+    /// Print all keys with their texts, and of what other kinds something stands there
     List {
         /// The map; a/b/c is the map c in the map b of the document a
         name: Name,
@@ -398,7 +400,7 @@ pub struct StatusArgs {
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// With how many peers at least
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub peers: usize,
     /// How long at most
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
@@ -458,10 +460,10 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=32))]
     pub nodes: u16,
     /// How many writes in each phase
-    #[arg(long, value_name = "W", default_value_t = 200)]
+    #[arg(long, value_name = "W", default_value_t = 200, value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub writes: u32,
     /// Repeats a run: the same writes, in the same order on each node
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Whether to print JSON. Copied from [`Common`].
     #[arg(skip)]
@@ -497,6 +499,14 @@ fn retention(text: &str) -> Result<Retention, String> {
     let days = text.parse().ok().filter(|days| (1..=36_500).contains(days));
     let days: u64 = days.ok_or("expected a number of days from 1 to 36500, or `never`")?;
     Ok(Retention::For(Duration::from_secs(days * 24 * 60 * 60)))
+}
+
+/// Reads a number of things, or a place among them.
+fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|why: ParseIntError| match why.kind() {
+        IntErrorKind::PosOverflow => "expected a smaller number".to_owned(),
+        _ => "expected a whole number, 0 or more".to_owned(),
+    })
 }
 
 /// Reads a number of seconds, which may have a fraction.
@@ -565,6 +575,27 @@ mod tests {
         );
         assert!(parse("tombolo counter inc x -5").is_err());
         assert!(parse("tombolo counter inc x 1.5").is_err());
+        for line in [
+            "text insert x -5 y",
+            "list delete x 0 y",
+            "counter inc x 1.5",
+            "text block x 0 1 h1 --indent -1",
+        ] {
+            let why = parse(&format!("tombolo {line}")).unwrap_err().to_string();
+            assert!(why.contains("expected a whole number, 0 or more"), "{line}: {why}");
+        }
+        let why = parse("tombolo text insert x 99999999999999999999 y").unwrap_err().to_string();
+        assert!(why.contains("expected a smaller number"), "{why}");
+        assert!(
+            parse("tombolo text mark x 0 1 bold").is_ok()
+                && parse("tombolo text mark x 0 1 link a.example").is_ok()
+        );
+        assert!(parse("tombolo text mark x 0 1 link").is_err(), "it must say where to");
+        assert!(parse("tombolo text unmark x 0 1 link").is_ok());
+        let unnamed = ["tombolo", "text", "mark", "x", "0", "1", ""];
+        assert!(
+            Cli::try_parse_from(unnamed).unwrap_err().to_string().contains("expected a name, such as bold")
+        );
         assert!(parse("tombolo counter inc a//b").is_err());
         assert!(parse("tombolo set add x").is_err());
         assert!(parse("tombolo block").is_err());

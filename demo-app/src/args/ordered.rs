@@ -4,7 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tombolo_crdt::NodeId;
 
-use super::Concern;
+use super::{Concern, whole};
 use crate::content::Content;
 use crate::name::Name;
 
@@ -50,6 +50,7 @@ pub enum TextVerb {
         /// The text; a/b/c is c in the map b of the document a
         name: Name,
         /// Before which character, from 0; characters are Unicode scalar values, of which é may be one or two
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// What to insert; `-` is what standard input holds, to the last byte
         #[arg(value_name = "TEXT", allow_negative_numbers = true)]
@@ -82,8 +83,10 @@ pub enum TextVerb {
         /// The text; a/b/c is c in the map b of the document a
         name: Name,
         /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// How many characters
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         count: usize,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -96,14 +99,18 @@ pub enum TextVerb {
         /// The text; a/b/c is c in the map b of the document a
         name: Name,
         /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// How many characters
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         count: usize,
         /// What the mark is called
+        #[arg(value_parser = mark_name)]
         mark: String,
-        /// What it says: true, false, a whole number, or else a text, as where a link leads
-        #[arg(default_value = "true", allow_negative_numbers = true)]
-        value: String,
+        /// What it says: true, false, a whole number, or else a text; a link must say where it leads [default: true]
+        #[arg(allow_negative_numbers = true, required_if_eq("mark", "link"))]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
         concern: Concern,
@@ -113,10 +120,13 @@ pub enum TextVerb {
         /// The text; a/b/c is c in the map b of the document a
         name: Name,
         /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// How many characters
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         count: usize,
         /// What the mark is called
+        #[arg(value_parser = mark_name)]
         mark: String,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -129,13 +139,15 @@ pub enum TextVerb {
         /// The text; a/b/c is c in the map b of the document a
         name: Name,
         /// From which character on, from 0; characters are Unicode scalar values, of which é may be one or two
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// How many characters; 0 is the line in which it is
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         count: usize,
         /// What they are
         kind: BlockName,
         /// How far they are indented
-        #[arg(long)]
+        #[arg(long, value_parser = whole::<u8>, allow_negative_numbers = true)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         indent: Option<u8>,
         #[command(flatten)]
@@ -171,6 +183,11 @@ pub enum TextVerb {
     },
 }
 
+/// Reads what a mark is called.
+fn mark_name(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("expected a name, such as bold".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 /// What to do with a list.
 #[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -182,6 +199,7 @@ pub enum ListVerb {
         /// The list; a/b/c is c in the map b of the document a
         name: Name,
         /// Before which element, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// What to insert, in this order
         #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
@@ -208,6 +226,7 @@ pub enum ListVerb {
         /// The list; a/b/c is c in the map b of the document a
         name: Name,
         /// Which element, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// What to put there
         #[arg(allow_negative_numbers = true)]
@@ -221,9 +240,10 @@ pub enum ListVerb {
         /// The list; a/b/c is c in the map b of the document a
         name: Name,
         /// From which element on, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// How many elements
-        #[arg(default_value_t = 1)]
+        #[arg(default_value_t = 1, value_parser = whole::<usize>, allow_negative_numbers = true)]
         count: usize,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -247,6 +267,7 @@ pub enum MovableVerb {
         /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// Before which element, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// What to insert, in this order
         #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
@@ -273,6 +294,7 @@ pub enum MovableVerb {
         /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// Which element, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// What it says then
         #[arg(allow_negative_numbers = true)]
@@ -288,11 +310,13 @@ pub enum MovableVerb {
         /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// From which element on, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         from: usize,
         /// Which one the first of them is afterwards, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         to: usize,
         /// How many elements
-        #[arg(default_value_t = 1)]
+        #[arg(default_value_t = 1, value_parser = whole::<usize>, allow_negative_numbers = true)]
         count: usize,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -305,9 +329,10 @@ pub enum MovableVerb {
         /// The movable list; a/b/c is c in the map b of the document a
         name: Name,
         /// From which element on, from 0
+        #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: usize,
         /// How many elements
-        #[arg(default_value_t = 1)]
+        #[arg(default_value_t = 1, value_parser = whole::<usize>, allow_negative_numbers = true)]
         count: usize,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -335,7 +360,7 @@ pub enum TreeVerb {
         #[arg(long, value_name = "NODE")]
         under: Option<NodeId>,
         /// Before which of the nodes there, from 0 [default: behind the last]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: Option<usize>,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]
@@ -369,7 +394,7 @@ pub enum TreeVerb {
         #[arg(long, value_name = "NODE")]
         under: Option<NodeId>,
         /// Which of the nodes there it is afterwards, from 0 [default: the last]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = whole::<usize>, allow_negative_numbers = true)]
         at: Option<usize>,
         #[command(flatten)]
         #[serde(default, skip_serializing_if = "Concern::is_none")]

@@ -64,7 +64,7 @@ pub(super) async fn text(node: &Node, verb: TextVerb) -> Result<Value> {
             (length, held)
         }
         TextVerb::Mark { name, at, count, mark: kind, value, concern } => {
-            mark(node, &name, (at, count), &kind, &said(value), concern).await?
+            mark(node, &name, (at, count), &kind, &value.map_or(Scalar::Bool(true), said), concern).await?
         }
         TextVerb::Unmark { name, at, count, mark: kind, concern } => {
             mark(node, &name, (at, count), &kind, &Scalar::Null, concern).await?

@@ -137,10 +137,7 @@ pub(super) async fn register(node: &Node, verb: RegisterVerb) -> Result<Value> {
 pub(super) async fn map(node: &Node, verb: MapVerb) -> Result<Value> {
     match verb {
         MapVerb::List { name } => {
-            let all = |map: &Doc| {
-                let registers = map.iter().filter_map(|(key, entry)| Some((key, texts(entry)?)));
-                registers.map(|(key, values)| (key.clone(), json!({ "values": values }))).collect()
-            };
+            let all = |map: &Doc| map.iter().map(|(key, entry)| (key.clone(), listed(entry))).collect();
             let entries: BTreeMap<String, Value> =
                 in_map(node, &name, |map| Ok(all(map)))?.unwrap_or_default();
             Ok(json!(entries))
@@ -186,6 +183,20 @@ pub(super) async fn map(node: &Node, verb: MapVerb) -> Result<Value> {
 fn in_map<R>(node: &Node, name: &Name, look: impl FnOnce(&Doc) -> Result<R>) -> Result<Option<R>> {
     let Some(document) = find::<Doc>(node, name.document(), Kind::Map)? else { return Ok(None) };
     document.read(|doc| descend(doc, name, name.inside())?.map(look).transpose())
+}
+
+/// What stands under a key: the values of its register, and what else there is.
+fn listed(entry: &DocEntry) -> Value {
+    let others = entry.kinds().filter(|kind| *kind != Kind::Register.entry()).map(Kind::name_of_entry);
+    let others: Vec<_> = others.collect();
+    let mut listed = json!({});
+    if let Some(values) = texts(entry) {
+        listed["values"] = json!(values);
+    }
+    if !others.is_empty() {
+        listed["others"] = json!(others);
+    }
+    listed
 }
 
 /// The values of an entry's register.

@@ -30,7 +30,12 @@ pub(super) fn inspect(output: Output, path: &Path, full: bool) -> Result<()> {
         })
     };
     let answer = if output.json { answer() } else { Value::Null };
-    output.document(&answer, || if full { format!("{found:#}") } else { found.to_string() })
+    output.document(&answer, || if full { format!("{found:#}") } else { found.to_string() })?;
+    if found.is_sound() {
+        return Ok(());
+    }
+    let message = format!("{} is damaged; what can be read of it is shown", path.display());
+    Err(Failure::new(Code::Damaged, message))
 }
 
 /// A body as JSON, with its first nodes or all.

@@ -38,7 +38,9 @@ pub(super) fn inspect(output: Output, args: &InspectArgs, path: &Path) -> Result
             "kind": "documents",
             "documents": chosen.iter().map(|known| known.json(Some(args.full))).collect::<Vec<_>>(),
         });
-        return output.document(&answer, || chosen.iter().map(|known| known.content(args.full)).collect());
+        output.document(&answer, || chosen.iter().map(|known| known.content(args.full)).collect())?;
+        let is_sound = chosen.iter().all(|known| known.document.is_sound());
+        return if is_sound { Ok(()) } else { Err(damaged(path)) };
     }
     let answer = json!({
         "kind": "store",
@@ -50,7 +52,17 @@ pub(super) fn inspect(output: Output, args: &InspectArgs, path: &Path) -> Result
         "documents": documents.iter().map(|known| known.json(None)).collect::<Vec<_>>(),
         "records": store.records.iter().map(|record| entry(&record.key, record)).collect::<Vec<_>>(),
     });
-    output.document(&answer, || overview(&store, &documents, args.full))
+    output.document(&answer, || overview(&store, &documents, args.full))?;
+    if store.is_sound() { Ok(()) } else { Err(damaged(path)) }
+}
+
+/// What has been shown is not all that was there.
+fn damaged(path: &Path) -> Failure {
+    let message = format!(
+        "{} is damaged; `tombolo inspect FILE --salvage OUT` writes what is right to a new file",
+        path.display()
+    );
+    Failure::new(Code::Damaged, message)
 }
 
 /// redb panics over pages that are not what it wrote. That is expected here, caught, and said in other words.
@@ -156,9 +168,6 @@ fn overview(store: &InspectedStore, documents: &[Known<'_>], full: bool) -> Stri
     }));
     if !some.is_empty() {
         text.push_str(&format!("\n{}{more}", table(&rows)));
-    }
-    if !store.is_sound() {
-        text.push_str("\nIt is damaged. `inspect FILE --salvage OUT` writes what is right to a new file.\n");
     }
     text
 }

@@ -83,9 +83,11 @@ impl Client {
     ) -> Result<Value, CallError> {
         if let Err(why) = wire::write(&mut self.stream, request, wire::MAX_REQUEST).await {
             if why.kind() == io::ErrorKind::InvalidInput {
-                let failure =
-                    Failure::new(Code::Failed, format!("this is too long for the running node: {why}"));
-                return Err(CallError::Failed(failure));
+                let most = wire::MAX_REQUEST >> 20;
+                let message = format!(
+                    "this is more than the {most} MiB that a running node takes at once: write it in several pieces, or stop the node while you do"
+                );
+                return Err(CallError::Failed(Failure::new(Code::Failed, message)));
             }
             // It may have said why; if not, part of the request may have reached it.
             return match self.receive().await {

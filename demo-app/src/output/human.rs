@@ -202,7 +202,13 @@ fn map(entries: &Value) -> String {
     let rows: Vec<_> = entries
         .map(|(key, entry)| {
             let values: Vec<_> = entry["values"].as_array().into_iter().flatten().map(shown).collect();
-            vec![quoted(key), values.join(" | ")]
+            let others: Vec<_> = entry["others"].as_array().into_iter().flatten().map(bare).collect();
+            let others = if others.is_empty() { String::new() } else { format!("({})", others.join(", ")) };
+            let parts = [values.join(" | "), others];
+            vec![
+                quoted(key),
+                parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("  "),
+            ]
         })
         .collect();
     table(&rows)

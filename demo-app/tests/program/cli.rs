@@ -58,11 +58,25 @@ fn every_data_verb(home: &Home) {
     says("map put shop a/b literal", json!({ "values": ["literal"] }));
     says("map get shop milk", json!({ "values": ["2"] }));
     says("map put shop/far/away x y", json!({ "values": ["y"] }));
-    says("map list shop", json!({ "a/b": { "values": ["literal"] }, "milk": { "values": ["2"] } }));
+    says("counter inc shop/eggs 3", json!({ "value": 3 }));
+    says(
+        "map list shop",
+        json!({
+            "a/b": { "values": ["literal"] },
+            "eggs": { "others": ["counter"] },
+            "far": { "others": ["map"] },
+            "milk": { "values": ["2"] },
+        }),
+    );
+    assert_eq!(
+        home.text(&["map", "list", "shop"]).lines().map(str::trim_end).collect::<Vec<_>>(),
+        ["a/b   literal", "eggs  (counter)", "far   (map)", "milk  2"]
+    );
     says("map list shop/far/away", json!({ "x": { "values": ["y"] } }));
     says("map remove shop milk", json!({ "removed": true }));
     says("map remove shop milk", json!({ "removed": false }));
     says("map remove shop far", json!({ "removed": true }));
+    says("map remove shop eggs", json!({ "removed": true }));
     says("map list shop/far/away", json!({}));
     says(r"map put a\/b/c k v", json!({ "values": ["v"] }));
     says("map get board owner", json!({ "values": ["Ann"] }));
@@ -165,6 +179,19 @@ fn wrong_usage_is_told_from_failure_also_in_json() {
     assert_eq!(home.run(&["--help"]).code, Some(0));
     assert_eq!(home.run(&["--version"]).code, Some(0));
     assert_eq!(home.json(&["set", "add", "x", "--", "--json"]), json!({ "added": true }));
+}
+
+#[test]
+fn a_home_that_is_a_file_is_said_to_be_none() {
+    let homes = Homes::new();
+    let home = homes.empty("ann");
+    std::fs::write(&home.path, "milk").unwrap();
+    for home in [&home, &homes.empty("ann/within")] {
+        assert_eq!(home.refused(&["init"], 1), "io");
+        let said = home.run(&["init"]).stderr;
+        assert!(said.contains("ann: this is not a folder"), "{said}");
+    }
+    assert_eq!(std::fs::read(&home.path).unwrap(), b"milk");
 }
 
 #[test]

@@ -31,6 +31,14 @@ fn of<'v>(answer: &'v Value, name: &str) -> &'v Value {
     documents.iter().find(|document| document["name"] == name).unwrap_or_else(|| panic!("{name}: {answer}"))
 }
 
+/// What a command prints that ends by saying that there is damage.
+#[track_caller]
+fn damage(home: &Home, arguments: &[&str]) -> String {
+    let ended = home.run(arguments);
+    assert!(ended.code == Some(1) && ended.stderr.contains("is damaged"), "{arguments:?}: {ended:?}");
+    ended.stdout
+}
+
 #[test]
 fn a_message_is_printed_also_when_it_is_damaged() {
     let homes = Homes::new();
@@ -50,12 +58,13 @@ fn a_message_is_printed_also_when_it_is_damaged() {
 
     bytes[10] ^= 1;
     let damaged = written(&homes, "damaged.state", &bytes);
-    let printed = home.text(&["inspect", text(&damaged)]);
+    let printed = damage(&home, &["inspect", text(&damaged)]);
     assert!(printed.contains("WRONG     the checksum is wrong") && printed.contains("fig 7"), "{printed}");
-    assert_eq!(home.json(&["inspect", text(&damaged)])["sound"], false);
+    let answer: Value = serde_json::from_str(&damage(&home, &["inspect", text(&damaged), "--json"])).unwrap();
+    assert_eq!(answer["sound"], false);
     bytes[5] = 9;
     let unknown = written(&homes, "unknown.state", &bytes);
-    assert!(home.text(&["inspect", text(&unknown)]).contains("kind 9 is not known to this program"));
+    assert!(damage(&home, &["inspect", text(&unknown)]).contains("kind 9 is not known to this program"));
     assert!(!home.path.exists(), "looking makes no home");
 }
 
@@ -133,17 +142,18 @@ fn what_is_right_in_a_damaged_home_is_saved_and_restored() {
         bytes[at + 1] ^= 1;
     }
     std::fs::write(&file, &bytes).unwrap();
-    let answer = home.json(&["inspect", text(&home.path)]);
+    let answer: Value =
+        serde_json::from_str(&damage(&home, &["inspect", text(&home.path), "--json"])).unwrap();
     assert_eq!(answer["sound"], false);
     assert_eq!(
         (&of(&answer, "labels")["sound"], &of(&answer, "visits")["sound"]),
         (&json!(false), &json!(true))
     );
-    let printed = home.text(&["inspect", text(&home.path)]);
-    assert!(
-        printed.contains("DAMAGED: log records wrong: 1") && printed.contains("--salvage OUT"),
-        "{printed}"
-    );
+    let printed = damage(&home, &["inspect", text(&home.path)]);
+    assert!(printed.contains("DAMAGED: log records wrong: 1"), "{printed}");
+    damage(&home, &["inspect", text(&home.path), "--document", "labels"]);
+    home.text(&["inspect", text(&home.path), "--document", "visits"]);
+    assert!(home.run(&["inspect", text(&home.path)]).stderr.contains("--salvage OUT"));
 
     let out = homes.path().join("saved");
     let printed = home.text(&["inspect", text(&home.path), "--salvage", text(&out)]);

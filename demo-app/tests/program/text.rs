@@ -191,7 +191,7 @@ fn a_hyphen_is_what_standard_input_holds_to_the_last_byte() {
     let _node = home.up();
     let long = append(&vec![b'x'; 17 << 20]);
     assert_eq!(
-        (long.code, long.stderr.contains("too long for the running node")),
+        (long.code, long.stderr.contains("more than the 16 MiB that a running node takes at once")),
         (Some(1), true),
         "{long:?}"
     );

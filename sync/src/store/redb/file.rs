@@ -23,7 +23,7 @@ const LONGEST_UNBORN: u64 = 2 << 20;
 pub(super) fn open(path: &Path) -> Result<FileBackend, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    backend(private(&mut options).open(path)?)
+    backend(private(&mut options).open(path).map_err(|why| named(path, why))?)
 }
 
 fn backend(file: File) -> Result<FileBackend, StoreError> {
@@ -144,9 +144,17 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     match builder.create(folder) {
         // Another process may have been faster.
         Err(_) if folder.is_dir() => {}
-        result => result?,
+        Err(_) if folder.exists() => {
+            return Err(named(folder, io::Error::new(io::ErrorKind::NotADirectory, "this is not a folder")));
+        }
+        result => result.map_err(|why| named(folder, why))?,
     }
     sync_folder(parent(folder))
+}
+
+/// The error, with what it was about.
+pub(super) fn named(path: &Path, why: io::Error) -> io::Error {
+    io::Error::new(why.kind(), format!("{}: {why}", path.display()))
 }
 
 /// Makes the names in `folder` durable. Only unix has a way to ask for that.
