@@ -333,6 +333,11 @@ pub trait Text: Replicated {
     /// What it reads.
     fn read(&mut self) -> String;
 
+    /// The bytes to store of what is left once everybody is known to know all, and history is forgotten.
+    fn trimmed(&mut self) -> Na<Vec<u8>> {
+        Err("keeps what was deleted, or its ids, for ever")
+    }
+
     /// Lays one mark, as a transaction, and gives the delta in bytes: none where that changes nothing.
     fn mark(&mut self, _marking: &Marking) -> Na<Vec<u8>> {
         Err(NO_MARKS)

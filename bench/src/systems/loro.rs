@@ -45,6 +45,11 @@ impl System for Loro {
                 same_promise: true,
                 text: "Snapshot: with its history, lz4 in it already",
             },
+            Remark {
+                place: "text/trimmed",
+                same_promise: true,
+                text: "the smaller of a shallow snapshot and StateOnly",
+            },
             Remark { place: "text/catch_up", same_promise: true, text: "in one: Snapshot" },
             Remark {
                 place: "marks/each",

@@ -44,7 +44,7 @@ fn each(system: &dyn System, meter: &mut Meter, trace: &Trace) -> Result<(), Sto
         loaded.read()
     });
     check("load", &read, &trace.end)?;
-    drop(loaded);
+    trimmed(system, meter, trace, loaded)?;
 
     if let Err(why) = bob.takes_in(deltas.len()) {
         meter.na("apply", why);
@@ -52,6 +52,27 @@ fn each(system: &dyn System, meter: &mut Meter, trace: &Trace) -> Result<(), Sto
     }
     meter.section("apply", || deltas.iter().for_each(|delta| bob.apply(delta)));
     check("apply", &bob.read(), &trace.end)
+}
+
+/// What is left to store of it once everybody knows all, and history is forgotten.
+fn trimmed(
+    system: &dyn System,
+    meter: &mut Meter,
+    trace: &Trace,
+    mut whole: Box<dyn Text>,
+) -> Result<(), Stop> {
+    match meter.section("trimmed", || whole.trimmed()) {
+        Ok(bytes) => {
+            meter.bytes("trimmed", [bytes.as_slice()]);
+            let mut loaded = system.text(4)?;
+            loaded.load(&bytes);
+            check("trimmed", &loaded.read(), &trace.end)
+        }
+        Err(why) => {
+            meter.na("trimmed", why);
+            Ok(())
+        }
+    }
 }
 
 /// The session of two, each edit sent before the next that was made on it; then somebody joins.

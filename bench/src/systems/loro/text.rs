@@ -76,6 +76,13 @@ impl Text for Writing {
         self.text.to_string()
     }
 
+    fn trimmed(&mut self) -> Na<Vec<u8>> {
+        let now = self.document.doc.oplog_frontiers();
+        let shallow = self.document.doc.export(ExportMode::shallow_snapshot(&now)).expect("it is attached");
+        let state = self.document.doc.export(ExportMode::StateOnly(None)).expect("it is attached");
+        Ok(if state.len() < shallow.len() { state } else { shallow })
+    }
+
     fn mark(&mut self, marking: &Marking) -> Na<Vec<u8>> {
         self.document.updates();
         let Marking { part, name, says } = marking;

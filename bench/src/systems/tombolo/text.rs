@@ -23,6 +23,12 @@ impl Text for Of<Type> {
         self.0.to_string()
     }
 
+    fn trimmed(&mut self) -> Na<Vec<u8>> {
+        // Nobody else writes, so all that is known is known to all.
+        while !self.0.sweep(&self.0.version()).is_empty() {}
+        Ok(self.0.encode())
+    }
+
     fn mark(&mut self, marking: &Marking) -> Na<Vec<u8>> {
         let Marking { part, name, says } = marking;
         let kind = if *name == LINK { MarkKind::LINK } else { MarkKind::new(name, Expand::After) };
