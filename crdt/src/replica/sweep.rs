@@ -30,6 +30,19 @@ pub struct Garbage {
     pub waiting: usize,
 }
 
+/// Of several documents together.
+impl core::ops::AddAssign for Garbage {
+    fn add_assign(&mut self, other: Self) {
+        let Self { items, removals, letters, replicas, history_bytes, waiting } = other;
+        self.items += items;
+        self.removals += removals;
+        self.letters += letters;
+        self.replicas += replicas;
+        self.history_bytes += history_bytes;
+        self.waiting += waiting;
+    }
+}
+
 impl<T: Crdt> Replica<T> {
     /// What is kept here beside what is read. Costs two walks over the state.
     #[must_use]

@@ -1,5 +1,7 @@
 //! Answers for people: short, and one thing a line.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::table::table;
@@ -253,7 +255,26 @@ fn documents(answer: &Value) -> String {
         let (name, kind) = (shown(&document["name"]), bare(&document["type"]));
         vec![name, kind, count("items"), count("removals"), count("pending"), stable.to_owned()]
     }));
-    table(&rows)
+    format!("{}{}", table(&rows), by_type(answer))
+}
+
+/// The documents together by type, where there is more than one of some.
+fn by_type(answer: &Value) -> String {
+    let mut types: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    for document in answer.as_array().into_iter().flatten() {
+        let counts = types.entry(bare(&document["type"])).or_default();
+        let more = [1, document["items"].as_u64().unwrap_or(0), document["removals"].as_u64().unwrap_or(0)];
+        counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+    }
+    if types.values().all(|[documents, ..]| *documents < 2) {
+        return String::new();
+    }
+    let mut rows = vec![["TYPE", "DOCUMENTS", "ITEMS", "REMOVALS"].map(str::to_owned).to_vec()];
+    rows.extend(types.into_iter().map(|(name, counts)| {
+        let counts = counts.map(|count| count.to_string());
+        [vec![name], counts.to_vec()].concat()
+    }));
+    format!("\n{}", table(&rows))
 }
 
 fn change(item: &Value) -> String {
@@ -470,6 +491,22 @@ mod tests {
         let marked = json!({ "value": [{ "text": evil, "marks": { evil: true, "link": evil } }] });
         let both = answer(&runs, &marked);
         assert!(!both.trim_end().contains(char::is_control), "{both:?}");
+    }
+
+    #[test]
+    fn documents_of_one_type_are_counted_together() {
+        let document = |name: &str, kind: &str, items: Value| json!({ "name": name, "type": kind, "items": items, "removals": 1, "pending": 0, "stable": true, "diverged": [] });
+        let one = json!([document("a", "set", json!(3)), document("b", "text", json!(9))]);
+        assert!(!documents(&one).contains("DOCUMENTS"));
+        let several = json!([
+            document("a", "set", json!(3)),
+            document("b", "text", json!(9)),
+            document("c", "set", json!(null))
+        ]);
+        let said = documents(&several);
+        let (_, together) = said.split_once("\n\n").expect("two tables");
+        let words: Vec<Vec<&str>> = together.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words[1..], [vec!["set", "2", "3", "2"], vec!["text", "1", "9", "1"]]);
     }
 
     #[test]

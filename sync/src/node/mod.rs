@@ -16,6 +16,7 @@ mod metrics;
 mod network;
 mod witness;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,6 +228,31 @@ impl Node {
     #[must_use]
     pub fn garbage(&self, document: DocId) -> Option<Garbage> {
         self.shared.look(|engine| engine.garbage(document))
+    }
+
+    /// What the listed documents that are in memory keep beside what is read, as [`garbage`](Self::garbage), together by type.
+    ///
+    /// ```
+    /// # use tombolo_crdt::AddWinsSet;
+    /// # #[tokio::main] async fn main() -> tombolo_sync::Result<()> {
+    /// # let home = tempfile::tempdir().expect("a folder");
+    /// # let node = tombolo_sync::Node::builder(home.path()).no_witness().create().offline().start().await?;
+    /// for name in ["labels", "guests"] {
+    ///     node.open::<AddWinsSet<String>>(name)?.update(|set| set.add("late")).await?;
+    /// }
+    /// assert_eq!(node.garbage_by_type()["AddWinsSet"].items, 2);
+    /// # node.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn garbage_by_type(&self) -> BTreeMap<String, Garbage> {
+        let mut all: BTreeMap<String, Garbage> = BTreeMap::new();
+        for listed in self.list() {
+            if let Some(garbage) = self.garbage(listed.id) {
+                *all.entry(listed.type_name).or_default() += garbage;
+            }
+        }
+        all
     }
 
     /// Says that nobody need wait for a member of the space any more: its device is lost, or will not be back for long. Says whether
