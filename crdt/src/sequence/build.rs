@@ -124,7 +124,7 @@ impl<C: Items + ?Sized> Sequence<C> {
         self.rows.rows.iter_mut().for_each(Row::unplace_all);
         for ((place, piece), run) in self.tree.iter_from(self.tree.first()).zip(runs) {
             let row = self.rows.row(piece.first().replica());
-            row.index_in(run as usize, piece.first().counter(), place.leaf);
+            row.index_next(run as usize, piece.first().counter(), place.leaf);
         }
     }
 

@@ -163,6 +163,14 @@ impl Row {
         }
     }
 
+    /// As `index_in`, of an element behind all of its run of which it was said: where those before it stand in that leaf, nothing needs to be.
+    pub(super) fn index_next(&mut self, at: usize, counter: u64, leaf: u32) {
+        let run = at.checked_sub(1).map(|at| &self.runs[at]);
+        if !run.is_some_and(|run| run.leaf == leaf && !run.is_cut) {
+            self.index_in(at, counter, leaf);
+        }
+    }
+
     /// The elements from one to another, of one run, stand in this leaf, also where it was said that they stand elsewhere.
     pub(super) fn reindex(&mut self, first: u64, last: u64, leaf: u32) {
         self.index(first, leaf);
