@@ -168,8 +168,8 @@ impl<T: Value> List<T> {
         Ok(self.body.cursor(self.place(at)?, bias))
     }
 
-    /// Where a cursor stands. `None` if it keeps to an element of somebody of whom nothing has arrived here, or where the elements stood
-    /// that it keeps to has been [forgotten](crate::Replica::sweep). O(log n).
+    /// Where a cursor stands: also where all has been deleted and [forgotten](crate::Replica::sweep) that it stood by. `None` if nothing has arrived
+    /// here of what it says it stands by, or that was removed with the key above this list. O(log n).
     #[must_use]
     pub fn find(&self, cursor: &Cursor) -> Option<usize> {
         self.body.find(cursor)

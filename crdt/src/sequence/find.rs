@@ -8,7 +8,7 @@ use super::piece::after;
 use super::remote::Name;
 use super::tree::Place;
 use super::{Items, Origin, START, Sequence, Side};
-use crate::causal::LocalDot;
+use crate::causal::{LocalDot, MAX_COUNTER, ReplicaId};
 
 impl<C: Items + ?Sized> Sequence<C> {
     /// How many scalars are read before an element, and whether it is read itself. Of one that has no place: before where it would have
@@ -38,6 +38,40 @@ impl<C: Items + ?Sized> Sequence<C> {
             }
             element = at.parent;
         }
+    }
+
+    /// How many scalars are read before where a run stands, or would stand if it is not known, that a replica began with this head at `origin`.
+    pub(crate) fn index_hung(&self, origin: Origin, replica: ReplicaId, head: u64) -> usize {
+        if origin.parent != START && self.place_of(origin.parent).is_none() {
+            // Nothing hangs there that is read.
+            return self.index_of(origin.parent).0;
+        }
+        self.index_at(origin, self.name(replica, head))
+    }
+
+    /// What a run is called among its siblings, also that of a replica that has no row here: it has a name between those of the ids
+    /// before and behind its own.
+    fn name(&self, replica: ReplicaId, head: u64) -> Name {
+        let last = |row| Name { dot: LocalDot::new(row, MAX_COUNTER), begins: true };
+        let first = |row| Name { dot: LocalDot::new(row, 0), begins: false };
+        match self.rows.find(replica) {
+            Some(row) => Name { dot: LocalDot::new(row, head), begins: true },
+            None => match self.rows.around(replica) {
+                (Some(before), _) => last(before),
+                (None, behind) => first(behind.unwrap_or_default()),
+            },
+        }
+    }
+
+    /// Where the run of an element hangs.
+    pub(crate) fn origin_above(&self, element: LocalDot) -> Origin {
+        self.rows.run(element).at()
+    }
+
+    /// Whether a replica has begun a run after the one with this head.
+    pub(crate) fn has_begun_since(&self, replica: ReplicaId, head: u64) -> bool {
+        let row = self.rows.find(replica).and_then(|row| self.rows.get(row));
+        row.and_then(|row| row.runs.last()).is_some_and(|last| last.head > head)
     }
 
     /// How many scalars are read before an element that is read itself. O(log n).

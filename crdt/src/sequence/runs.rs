@@ -273,6 +273,13 @@ impl Rows {
         self.by_id.get(&id).copied()
     }
 
+    /// The rows of the replicas with the next lower and the next higher id.
+    pub(super) fn around(&self, id: ReplicaId) -> (Option<ReplicaIndex>, Option<ReplicaIndex>) {
+        let before = self.by_id.range(..id).next_back();
+        let behind = self.by_id.range(id..).next();
+        (before.map(|(_, &row)| row), behind.map(|(_, &row)| row))
+    }
+
     /// The counter of the last element of a replica that has a place; 0 if none has.
     pub(crate) fn last_of(&self, id: ReplicaId) -> u64 {
         self.find(id).map_or(0, |row| self.rows[row as usize].last)

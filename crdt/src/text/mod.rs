@@ -166,8 +166,8 @@ impl Text {
         Ok(self.body.cursor(self.scalars(at)?, bias))
     }
 
-    /// Where a cursor stands, in scalars. `None` if it keeps to a letter of somebody of whom nothing has arrived here, or where the letters
-    /// stood that it keeps to has been [forgotten](crate::Replica::sweep). O(log n).
+    /// Where a cursor stands, in scalars: also where all has been deleted and [forgotten](crate::Replica::sweep) that it stood by. `None` if nothing
+    /// has arrived here of what it says it stands by, or that was removed with the key above this text. O(log n).
     ///
     /// It stands at the end of what its author typed there if the letter has not arrived.
     #[must_use]

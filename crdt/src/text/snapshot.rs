@@ -116,9 +116,9 @@ impl TextSnapshot {
             let before = start.checked_sub(1).map(|at| self.letter(&starts, at));
             let behind = (start < letters.len()).then(|| self.letter(&starts, start));
             let at = if begins_line {
-                Cursor { letter: behind, bias: Bias::After, other: before }
+                Cursor { letter: behind, bias: Bias::After, other: before, above: Vec::new() }
             } else {
-                Cursor { letter: before, bias: Bias::Before, other: behind }
+                Cursor { letter: before, bias: Bias::Before, other: behind, above: Vec::new() }
             };
             let deleted = self.names(&starts, start..start + deleted);
             Part { at, deleted, inserted }

@@ -1,7 +1,7 @@
-//! Cursors among writes and forgetting: where they stand is said by the letters they keep to, and is the same for all who know the same.
+//! Cursors among writes and forgetting: they stand between what stood on both sides of them, and at the same place for all who know the same.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tombolo_crdt::Cursor;
 
@@ -31,6 +31,8 @@ struct Taken {
     bias: Bias,
     before: Option<char>,
     behind: Option<char>,
+    /// All letters before it, and all behind it.
+    sides: [HashSet<char>; 2],
 }
 
 impl Taken {
@@ -55,9 +57,9 @@ struct Watched {
     born: HashMap<char, (usize, u64)>,
     /// Where all cursors stood that there were, for who knew so much.
     stood: HashMap<Version, Vec<Option<usize>>>,
-    /// How many cursors stood by a letter that was gone, and how many no longer stood anywhere.
+    /// How many cursors stood by a letter that was gone, and how many by letters that both were gone after somebody had forgotten.
     beside_gone: usize,
-    lost: usize,
+    between_gone: usize,
 }
 
 impl Watched {
@@ -68,7 +70,7 @@ impl Watched {
             born: HashMap::new(),
             stood: HashMap::new(),
             beside_gone: 0,
-            lost: 0,
+            between_gone: 0,
         }
     }
 
@@ -76,7 +78,15 @@ impl Watched {
         match act {
             Act::Do(step) => {
                 let first = self.world.letters;
+                let stand = |watched: &Self, by: usize| -> Vec<Option<usize>> {
+                    let replica = &watched.world.replicas[by];
+                    watched.taken.iter().map(|taken| replica.find(&taken.cursor)).collect()
+                };
+                let before = if let Step::Sweep(by) = step { stand(self, *by) } else { vec![] };
                 self.world.step(step);
+                if let Step::Sweep(by) = step {
+                    assert_eq!(stand(self, *by), before, "a cursor moves as something is forgotten");
+                }
                 if let Step::Insert(by, ..) = step {
                     let reached = self.world.replicas[*by].version().get(id(*by as u8 + 1));
                     for letter in first..self.world.letters {
@@ -99,7 +109,8 @@ impl Watched {
         let cursor: Cursor = rmp_serde::from_slice(&sent).unwrap();
         let text: Vec<char> = replica.to_string().chars().collect();
         let before = at.checked_sub(1).map(|at| text[at]);
-        self.taken.push(Taken { cursor, bias, before, behind: text.get(at).copied() });
+        let sides = [&text[..at], &text[at..]].map(|side| side.iter().copied().collect());
+        self.taken.push(Taken { cursor, bias, before, behind: text.get(at).copied(), sides });
         // Who stood somewhere before has one more to find.
         self.stood.clear();
     }
@@ -121,7 +132,7 @@ impl Watched {
             match self.is_where_it_should_be(at, &text, taken, stands) {
                 Stands::ByWhatIsThere => {}
                 Stands::ByWhatIsGone => self.beside_gone += 1,
-                Stands::Nowhere => self.lost += 1,
+                Stands::BetweenGone => self.between_gone += 1,
             }
         }
     }
@@ -153,20 +164,20 @@ impl Watched {
             assert!(stands.is_none_or(|stands| stands <= text.len()));
             return Stands::ByWhatIsThere;
         }
+        let stands = stands.expect("it stands nowhere");
+        // Between the nearest that are left of those that stood on both sides of it as it was made.
+        let [left, right] = &taken.sides;
+        let low = text.iter().rposition(|letter| left.contains(letter)).map_or(0, |at| at + 1);
+        let high = text.iter().position(|letter| right.contains(letter)).unwrap_or(text.len());
+        assert!((low..=high).contains(&stands), "{stands} is not within {low} and {high} in {text:?}");
+        // And not otherwise than by where its letter stood, whether that is forgotten or not.
+        assert!(self.fits(letter, text, stands), "{stands} is not where {letter} stood in {text:?}");
         let has_swept = (0..3).any(|of| self.world.is_sweep[of][..self.world.heard[at][of]].contains(&true));
-        let Some(stands) = stands else {
-            assert!(has_swept, "nothing was forgotten, and it stands nowhere");
-            assert!(other.and_then(there).is_none(), "the letter on its other side is there");
-            return Stands::Nowhere;
-        };
-        // Where its letter stood; once that is forgotten, by the letter on its other side, or where that one stood.
-        let by_letter = self.fits(letter, text, stands);
-        let by_other = other.is_some_and(|other| match there(other) {
-            Some(here) => stands == taken.beside(other, here),
-            None => self.fits(other, text, stands),
-        });
-        assert!(by_letter || has_swept && by_other, "{stands} is not where {letter} stood in {text:?}");
-        Stands::ByWhatIsGone
+        if has_swept && other.is_none_or(|other| there(other).is_none()) {
+            Stands::BetweenGone
+        } else {
+            Stands::ByWhatIsGone
+        }
     }
 
     /// Whether a letter that is gone may have stood at a place: behind all that ever was read before it, and before all that was read
@@ -196,12 +207,12 @@ fn all_behind(letter: char, order: &BTreeSet<(char, char)>) -> BTreeSet<char> {
 enum Stands {
     ByWhatIsThere,
     ByWhatIsGone,
-    Nowhere,
+    BetweenGone,
 }
 
 #[test]
-fn cursors_stand_by_their_letters_or_where_these_stood_or_nowhere_and_so_at_all_who_know_the_same() {
-    let (beside_gone, lost) = (Cell::new(0), Cell::new(0));
+fn cursors_stand_between_what_stood_on_both_sides_of_them_and_so_at_all_who_know_the_same() {
+    let (beside_gone, between_gone) = (Cell::new(0), Cell::new(0));
     proptest!(cases(96), |(acts in prop::collection::vec(act(), 1..120))| {
         let mut watched = Watched::new();
         acts.iter().for_each(|act| watched.act(act));
@@ -215,8 +226,46 @@ fn cursors_stand_by_their_letters_or_where_these_stood_or_nowhere_and_so_at_all_
         }
         prop_assert!(watched.world.is_in_order());
         beside_gone.set(beside_gone.get() + watched.beside_gone);
-        lost.set(lost.get() + watched.lost);
+        between_gone.set(between_gone.get() + watched.between_gone);
     });
-    let (beside_gone, lost) = (beside_gone.get(), lost.get());
-    assert!(beside_gone > 0 && lost > 0, "{beside_gone} stood by what was gone, and {lost} nowhere");
+    let (beside_gone, between_gone) = (beside_gone.get(), between_gone.get());
+    assert!(beside_gone > 0 && between_gone > 0, "{beside_gone} and {between_gone} stood by what was gone");
+}
+
+/// Two write in turns, so that each letter hangs on the one before; then all of it goes but the ends, and is forgotten.
+#[test]
+fn a_cursor_among_many_that_hang_on_one_another_stands_somewhere_when_all_is_forgotten() {
+    for turns in [6_usize, 15, 40] {
+        let mut all: Vec<Replica<Text>> = (1..3).map(|n| Replica::new(id(n))).collect();
+        let _ = all[0].update(|text| text.push("<>"));
+        let told = all[0].state();
+        all[1].merge(told).unwrap();
+        for turn in 0..turns {
+            let (by, other) = (turn % 2, 1 - turn % 2);
+            let typed = all[by].update(|text| text.insert(1 + turn, "x").unwrap()).1;
+            all[other].merge(typed).unwrap();
+        }
+        let biases = [Bias::Before, Bias::After];
+        let cursors =
+            biases.map(|bias| [1, turns / 2, turns, turns + 1].map(|at| all[0].cursor(at, bias).unwrap()));
+        let typed = all[0].update(|text| text.insert(0, "So: ").unwrap()).1;
+        all[1].merge(typed).unwrap();
+        // Each begins another run, so that what it wrote can go.
+        let typed = all[1].update(|text| text.push("!")).1;
+        all[0].merge(typed).unwrap();
+        let gone = all[0].update(|text| text.delete(5..5 + turns).unwrap()).1;
+        all[1].merge(gone).unwrap();
+        let stand =
+            |of: &Replica<Text>| cursors.each_ref().map(|all| all.each_ref().map(|cursor| of.find(cursor)));
+        assert_eq!(stand(&all[0]), [[Some(5); 4]; 2]);
+        let ann = &mut all[0];
+        while !ann.sweep(&ann.version()).is_empty() {}
+        assert_eq!((all[0].to_string(), all[0].garbage().removals), ("So: <>!".into(), 0));
+        let again = Replica::<Text>::decode(id(9), &all[0].encode(), &Limits::default()).unwrap();
+        assert_eq!(stand(&again), stand(&all[0]));
+        // Those that say all the way up stand where they stood, and of the others one has nothing left but an end of the text.
+        let exact = if turns < 16 { [[Some(5); 4]; 2] } else { stand(&all[0]) };
+        assert_eq!(stand(&all[0]), exact);
+        assert!(stand(&all[0]).iter().flatten().all(|at| at.is_some_and(|at| at <= all[0].len())));
+    }
 }
