@@ -16,3 +16,4 @@ mod slices;
 mod small_scopes;
 mod text;
 mod text_forget;
+mod typing;
