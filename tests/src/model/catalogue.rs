@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
+use serde::Serialize;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
     List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList, MvRegister, PnCounter,
-    RemoveWinsSet, Replica, ReplicaId, Text, Tree, TwoPhaseSet,
+    RemoveWinsSet, Replica, ReplicaId, Text, TextRun, Tree, TwoPhaseSet,
 };
 
 use super::definitions::{
     Deed, Place, added, agreed, chosen, counted, escrowed, latest, latest_kept, never_banned, offered, values,
 };
 use super::history::History;
+use super::marks::{LETTERS, Part, bold, part};
+use super::moved::{Author, Replay};
 use super::order::ordered;
+use super::placed::{Element, Under};
 use super::scopes::{Scope, Visited, explore};
 
 /// A type, to be explored with so many replicas, operations and threads.
@@ -99,6 +103,49 @@ fn movable_names(list: &Replica<MovableList<EnableWinsFlag>>) -> String {
 
 fn tree_names(tree: &Replica<Tree<EnableWinsFlag>>) -> String {
     format!("{:?} {:?}", tree.iter().collect::<Vec<_>>(), tree.trash().collect::<Vec<_>>())
+}
+
+/// The event that made the element of this name.
+fn maker(history: &History<Deed>, id: impl Serialize) -> usize {
+    let dot = serde_json::to_value(id).expect("it is plain data");
+    let author = serde_json::from_value(dot["replica"].clone()).expect("an id");
+    let made = history.of_dot(author, dot["counter"].as_u64().expect("a dot"));
+    made.expect("somebody made it")
+}
+
+/// What an operation on a [`MovableList`] does, by its definition: what is first is moved to the end, or one is made there; what is last is deleted, or written to.
+fn move_in_list(author: &mut Author<'_>, which: u8, on: bool) {
+    let all: Vec<Element> = author.read().below(Under::Root).to_vec();
+    match (which, on, &all[..]) {
+        (_, true, []) | (0, true, _) => author.make(Under::Root, all.len()),
+        (_, true, [first, _, ..]) => author.move_in_list(*first, all.len() - 1),
+        (0, false, [.., last]) => author.purge(*last),
+        (_, false, [.., last]) => author.write(*last),
+        (_, true, [_]) | (_, false, []) => {}
+    }
+}
+
+/// What an operation on a [`Tree`] does, by its definition: one is made below the last; the last is moved to the top and the first below it; the
+/// first is put away; what was put away first is brought back.
+fn move_in_tree(author: &mut Author<'_>, which: u8, on: bool) {
+    let reading = author.read();
+    let nodes: Vec<Element> = reading.walk(Under::Root).into_iter().map(|(node, _)| node).collect();
+    match (which, on, &nodes[..]) {
+        (0, true, nodes) => {
+            let under = Under::of(nodes.last().copied());
+            author.make(under, reading.below(under).len());
+        }
+        (_, true, [first, .., last]) => {
+            author.move_to(*last, None, 0);
+            author.move_to(*first, Some(*last), 0);
+        }
+        (0, false, [first, ..]) => author.delete(*first),
+        (_, false, _) => {
+            let first = author.trash().first().copied();
+            first.into_iter().for_each(|node| author.restore(node));
+        }
+        _ => {}
+    }
 }
 
 /// Holds that this is read, and written by those whose names these are, in the order that the definition says.
@@ -539,6 +586,35 @@ pub fn all() -> Vec<Named> {
     );
     add(
         &mut all,
+        Scope::<Text, On> {
+            name: "Text with bold parts",
+            operations: ELEMENTS,
+            element: nothing_alike,
+            apply: |text, (which, on)| {
+                if text.is_empty() {
+                    text.push(&LETTERS[..3].iter().collect::<String>());
+                }
+                let done = match part(*which, *on, text.len()) {
+                    Part::Mark(start, end, true) => text.mark(start..end, MarkKind::BOLD, true),
+                    Part::Mark(start, end, false) => text.unmark(start..end, MarkKind::BOLD),
+                    Part::Type(at) => text.insert(at, &LETTERS[3].to_string()),
+                };
+                done.expect("there is such a part");
+            },
+            deed: |(which, on), _| Deed::Act(*which, *on),
+            names: mark_names,
+            check: |history, visible, text| {
+                let each = |run: TextRun<'_>| {
+                    let is_bold = run.marks.contains_key(MarkKind::BOLD.name());
+                    run.text.chars().map(|letter| (letter, is_bold)).collect::<Vec<_>>()
+                };
+                let read: Vec<_> = text.runs().flat_map(each).collect();
+                assert_eq!(read, bold(history, visible), "in {history:?}");
+            },
+        },
+    );
+    add(
+        &mut all,
         Scope::<List<u8>, On> {
             name: "List",
             operations: TYPING,
@@ -572,12 +648,18 @@ pub fn all() -> Vec<Named> {
                     (_, false, len) => list.at(len - 1).expect("there is such an element").enable(),
                 }
             },
-            // What is there is not told by these.
-            deed: |(element, _), _| Deed::Remove(at(&[*element])),
+            deed: |(which, on), _| Deed::Act(*which, *on),
             names: movable_names,
-            check: |_, _, list| {
-                let ids: BTreeSet<_> = (0..list.len()).filter_map(|at| list.id_at(at)).collect();
-                assert_eq!(ids.len(), list.len());
+            check: |history, visible, list| {
+                let replay = Replay::of(history, visible, |author, deed| match *deed {
+                    Deed::Act(which, on) => move_in_list(author, which, on),
+                    ref other => panic!("{other:?} moves nothing"),
+                });
+                let expected = replay.read(visible);
+                let expected: Vec<_> =
+                    expected.below(Under::Root).iter().map(|element| replay.maker(*element)).collect();
+                let read: Vec<_> = (0..list.len()).map(|at| maker(history, list.id_at(at))).collect();
+                assert_eq!(read, expected, "in {history:?}");
                 assert!(list.iter().all(EnableWinsFlag::value));
             },
         },
@@ -610,15 +692,26 @@ pub fn all() -> Vec<Named> {
                     _ => {}
                 }
             },
-            // What is there is not told by these.
-            deed: |(element, _), _| Deed::Remove(at(&[*element])),
+            deed: |(which, on), _| Deed::Act(*which, *on),
             names: tree_names,
-            check: |_, _, tree| {
-                let nodes: Vec<_> = tree.iter().map(|(id, _)| id).collect();
-                assert!(nodes.iter().all(|id| tree.contains(*id)));
-                let once: BTreeSet<_> = nodes.iter().collect();
-                assert_eq!(once.len(), nodes.len());
-                assert!(tree.trash().all(|id| !once.contains(&id)));
+            check: |history, visible, tree| {
+                let replay = Replay::of(history, visible, |author, deed| match *deed {
+                    Deed::Act(which, on) => move_in_tree(author, which, on),
+                    ref other => panic!("{other:?} moves nothing"),
+                });
+                let expected = replay.read(visible);
+                let walk: Vec<_> = expected
+                    .walk(Under::Root)
+                    .into_iter()
+                    .map(|(node, depth)| (replay.maker(node), depth))
+                    .collect();
+                let read: Vec<_> = tree.iter().map(|(id, depth)| (maker(history, id), depth)).collect();
+                assert_eq!(read, walk, "in {history:?}");
+                let trash: Vec<_> =
+                    replay.trash(&expected).into_iter().map(|node| replay.maker(node)).collect();
+                let read: Vec<_> = tree.trash().map(|id| maker(history, id)).collect();
+                assert_eq!(read, trash, "in {history:?}");
+                assert!(tree.iter().all(|(id, _)| tree.get(id).is_some_and(EnableWinsFlag::value)));
             },
         },
     );

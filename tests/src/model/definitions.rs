@@ -37,6 +37,8 @@ pub enum Deed {
     Insert(usize, u8),
     /// A deletion of what stands at a place of a text or list.
     Delete(usize),
+    /// Something that is done to what has an order, depending on what its author reads: what, by the operations of a small scope.
+    Act(u8, bool),
     /// The removal of everything at a place and below: of an element, a key, a name; the disabling of a flag, the clearing
     /// of a register, a set or a map.
     Remove(Place),

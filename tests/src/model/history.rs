@@ -86,6 +86,13 @@ impl<O> History<O> {
         visible.into_iter().collect()
     }
 
+    /// The first operation of the transaction of which this dot is.
+    #[must_use]
+    pub fn of_dot(&self, author: ReplicaId, counter: u64) -> Option<usize> {
+        let those = self.transactions.iter().filter(|(_, by, last)| *by == author && *last >= counter);
+        those.min_by_key(|(_, _, last)| *last).map(|(operations, ..)| operations.start)
+    }
+
     /// An operation.
     #[must_use]
     pub fn operation(&self, at: usize) -> &Operation<O> {

@@ -3,13 +3,15 @@
 //! [`program`] runs random programs over a few replicas and checks, after every step, what must hold of any of them.
 //! [`history`] and [`definitions`] say what the types mean: values read off the full set of events and their
 //! happened-before, with no join and no dots in sight. [`scopes`] goes through all that can happen with a few operations, and
-//! [`catalogue`] has the operations of every type. [`order`] says where letters and elements stand, [`placed`] what movable lists and trees mean. [`two`] write to a text at the same time. [`laws`] are what joining must obey, and [`wire`] writes messages
+//! [`catalogue`] has the operations of every type. [`order`] says where letters and elements stand, [`placed`] what movable lists and trees mean, [`moved`] plays what is done to these, [`marks`] says what marks lie over. [`two`] write to a text at the same time. [`laws`] are what joining must obey, and [`wire`] writes messages
 //! by hand.
 
 pub mod catalogue;
 pub mod definitions;
 pub mod history;
 pub mod laws;
+pub mod marks;
+pub mod moved;
 pub mod order;
 pub mod placed;
 pub mod program;

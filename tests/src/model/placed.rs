@@ -174,6 +174,18 @@ impl Events {
         seen.iter().filter_map(millis).max().unwrap_or(0)
     }
 
+    /// When something was moved last of what has been seen, as far as nobody has replaced the place it got.
+    #[must_use]
+    pub fn latest_standing(&self, seen: &BTreeSet<At>) -> Option<When> {
+        let is_ended = |at: At| {
+            let later = seen.iter().map(|later| &self.0[*later]);
+            let of_same = |later: &&Event| later.deed.element() == self.deed(at).element();
+            later.filter(of_same).any(|later| later.seen.contains(&at) && later.deed.ends(self.deed(at)))
+        };
+        let standing = seen.iter().filter(|at| !is_ended(**at));
+        standing.filter_map(|at| if let Deed::Put { when, .. } = *self.deed(*at) { when } else { None }).max()
+    }
+
     /// What tells which of two places was given later: its stamp, and of equal ones who gave it.
     fn later(&self, place: At) -> (Option<When>, u8, At) {
         let Deed::Put { when, .. } = *self.deed(place) else { panic!("no place") };

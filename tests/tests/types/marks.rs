@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use tombolo_crdt::{Delta, Expand, Limits, MarkKind, Mut, Replica, Scalar, Text, What};
 use tombolo_tests::model::cases;
+use tombolo_tests::model::marks::Essay;
 use tombolo_tests::model::two::{self, again, id, two};
 
 /// What both write at the same time, merged.
@@ -340,20 +341,6 @@ fn what_became_of_marks_is_told() {
     assert_eq!(marked.iter().map(of).collect::<Vec<_>>(), [(0, 3, "bold".into()), (3, 4, "bold".to_owned())]);
 }
 
-/// A mark that was laid, with the letters by which it stands: `None` for the border of the text.
-#[derive(Clone, Debug)]
-struct Laid {
-    kind: usize,
-    value: Scalar,
-    order: u64,
-    by: usize,
-    start: Option<(char, bool)>,
-    end: Option<(char, bool)>,
-    /// Which marks it replaced; and whether it was written itself.
-    covers: Vec<usize>,
-    is_written: bool,
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Insert(usize, usize, usize),
@@ -378,92 +365,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Marks as the essay has them: all that was ever laid, looked through for each letter. Nothing is deleted here, so all letters are read and
-/// their order is that of the text.
-#[derive(Default)]
-struct Plain {
-    laid: Vec<Laid>,
-    /// Which marks each knows.
-    known: [BTreeSet<usize>; 3],
-}
-
-impl Plain {
-    /// The marks of a kind that one knows and nobody replaced.
-    fn standing(&self, by: usize, kind: usize) -> Vec<usize> {
-        let known = &self.known[by];
-        let covered: BTreeSet<usize> = known.iter().flat_map(|at| self.laid[*at].covers.clone()).collect();
-        let stands = |at: &&usize| {
-            let laid = &self.laid[**at];
-            laid.kind == kind && laid.is_written && !covered.contains(at)
-        };
-        known.iter().filter(stands).copied().collect()
-    }
-
-    fn span(&self, at: usize, text: &[char]) -> (usize, usize) {
-        let place = |anchor: Option<(char, bool)>, border| {
-            anchor.map_or(border, |(letter, is_behind)| {
-                text.iter().position(|there| *there == letter).unwrap() + usize::from(is_behind)
-            })
-        };
-        let laid = &self.laid[at];
-        (place(laid.start, 0), place(laid.end, text.len()))
-    }
-
-    fn mark(&mut self, by: usize, (start, end): (usize, usize), kind: usize, value: &Scalar, text: &[char]) {
-        if start == end {
-            return;
-        }
-        let standing = self.standing(by, kind);
-        let (covers, others): (Vec<usize>, Vec<usize>) = standing.iter().partition(|at| {
-            let span = self.span(**at, text);
-            start <= span.0 && span.1 <= end
-        });
-        let is_over = others.iter().any(|at| {
-            let span = self.span(*at, text);
-            span.0 < end && start < span.1
-        });
-        let is_written = *value != Scalar::Null || is_over;
-        let expand = match (KINDS[kind].expand(), value) {
-            (Expand::None, Scalar::Null) => Expand::Both,
-            (Expand::Both, Scalar::Null) => Expand::None,
-            (expand, _) => expand,
-        };
-        let start = if matches!(expand, Expand::Before | Expand::Both) {
-            start.checked_sub(1).map(|before| (text[before], true))
-        } else {
-            Some((text[start], false))
-        };
-        let end = if matches!(expand, Expand::After | Expand::Both) {
-            text.get(end).map(|letter| (*letter, false))
-        } else {
-            Some((text[end - 1], true))
-        };
-        let order = others.iter().map(|at| self.laid[*at].order).max().unwrap_or(0) + 1;
-        self.known[by].insert(self.laid.len());
-        let laid = Laid { kind, value: value.clone(), order, by, start, end, covers, is_written };
-        self.laid.push(laid);
-    }
-
-    /// What each letter has, by the names of kinds.
-    fn read(&self, by: usize, text: &[char]) -> Vec<BTreeMap<&str, &Scalar>> {
-        let mut read = vec![BTreeMap::new(); text.len()];
-        for (kind, known) in KINDS.iter().enumerate() {
-            let mut standing = self.standing(by, kind);
-            standing.sort_by_key(|at| (self.laid[*at].order, self.laid[*at].by, *at));
-            for at in standing {
-                let (start, end) = self.span(at, text);
-                for letter in &mut read[start..end.max(start)] {
-                    match &self.laid[at].value {
-                        Scalar::Null => letter.remove(known.name()),
-                        value => letter.insert(known.name(), value),
-                    };
-                }
-            }
-        }
-        read
-    }
-}
-
 fn letters(text: &Text) -> Vec<char> {
     text.chunks().flat_map(str::chars).collect()
 }
@@ -481,7 +382,8 @@ proptest! {
     #[test]
     fn marks_are_read_as_the_essay_has_them(steps in prop::collection::vec(step(), 1..60)) {
         let mut all: Vec<Replica<Text>> = (1..4).map(|n| Replica::new(id(n))).collect();
-        let (mut plain, mut next) = (Plain::default(), 0x4e00_u32);
+        let (mut essay, mut next) = (Essay::new(&KINDS), 0x4e00_u32);
+        let mut known = [const { BTreeSet::new() }; 3];
         for step in &steps {
             match step {
                 Step::Insert(by, at, len) => {
@@ -493,19 +395,19 @@ proptest! {
                     let text = letters(&all[*by]);
                     let start = at % (text.len() + 1);
                     let end = (start + len).min(text.len());
-                    plain.mark(*by, (start, end), *kind, value, &text);
+                    essay.mark(all[*by].id(), &mut known[*by], (start, end), *kind, value, &text);
                     let _ = all[*by].update(|text| text.mark(start..end, KINDS[*kind].clone(), value.clone()).unwrap());
                 }
                 Step::Hear(by, of) => {
-                    let known = plain.known[*of].clone();
-                    plain.known[*by].extend(known);
+                    let more = known[*of].clone();
+                    known[*by].extend(more);
                     let news = all[*of].state();
                     let _ = all[*by].merge(news).unwrap();
                 }
             }
             for (by, replica) in all.iter().enumerate() {
                 let text = letters(replica);
-                prop_assert_eq!(plain.read(by, &text), read(replica), "after {:?}", step);
+                prop_assert_eq!(essay.read(&known[by], &text), read(replica), "after {:?}", step);
             }
         }
     }
