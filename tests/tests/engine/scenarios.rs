@@ -325,32 +325,65 @@ fn scenario_09_forgetting_takes_away_nothing_that_others_wrote() {
     assert_eq!(y.iter().collect::<Vec<_>>(), ["ann", "bob", "dan", "eve"]);
 }
 
-/// Amounts under a key that can be removed keep their dots, whatever is done to the state: a removal that had seen one of two
-/// increments takes that one.
+/// X puts a sum for amounts that all know; Y has each of them still, and is far behind. A sum that was made without a write would have Y, as it is repaired, drop
+/// amounts and know their sum already. A removal takes what it has seen, and of a sum either all, for its author has seen all it stands for, or nothing.
 #[test]
 fn scenario_10_amounts_that_are_kept_together_are_removed_apart() {
     type Counts = AddWinsMap<String, PnCounter>;
-    let (mut a, mut z) = (replica::<Counts>(1), replica::<Counts>(2));
-    let first = a.update(|counts| counts.at("visits").inc(2)).1;
-    z.merge(over_the_wire(&first)).unwrap();
-    let removal = z.update(|counts| counts.remove("visits")).1;
-    let _ = a.update(|counts| counts.at("visits").inc(4));
-    let mut x = replica::<Counts>(3);
-    x.merge(a.state()).unwrap();
-    // All that is done locally.
-    assert!(x.sweep(&x.version()).is_empty());
-    x.set_history_bytes(0);
-    let mut x = Replica::<Counts>::decode(id(3), &x.encode(), &Limits::default()).unwrap();
-    let mut far = replica::<Counts>(4);
-    far.merge(first).unwrap();
-    repair(&x, &mut far);
-    for mut one in [x.fork(id(5)), far] {
-        assert_eq!(one.get("visits").map(PnCounter::value), Some(6));
-        one.merge(removal.clone()).unwrap();
-        assert_eq!(one.get("visits").map(PnCounter::value), Some(4));
+    let of = |replica: &Replica<Counts>| replica.get("visits").map_or(0, PnCounter::value);
+    let mut sums = 0;
+    // How many of eight amounts are known to who removes the key.
+    for seen in 1..=8_usize {
+        let (mut a, mut y, mut z) = (replica::<Counts>(1), replica::<Counts>(2), replica::<Counts>(4));
+        for nth in 0..8 {
+            // They left the store one by one.
+            let delta = a.update(|counts| counts.at("visits").inc(1 << nth)).1;
+            y.merge(over_the_wire(&delta)).unwrap();
+            if nth < seen {
+                z.merge(delta).unwrap();
+            }
+        }
+        let mut x = replica::<Counts>(3);
+        x.merge(a.state()).unwrap();
+        // What all know, and have no write that is not known to X. At the same time the key is removed.
+        let stable = z.version();
+        let removal = z.update(|counts| counts.remove("visits")).1;
+        let swept = x.sweep(&stable);
+        // A sum and its anchor are what is left of enough of them, and the others.
+        assert_eq!(swept.is_empty(), seen < 5, "{seen}");
+        assert_eq!(x.garbage().items, if seen < 5 { 8 } else { 2 + (8 - seen) }, "{seen}");
+        sums += usize::from(!swept.is_empty());
+        x.set_history_bytes(0);
+        let mut x = Replica::<Counts>::decode(id(3), &x.encode(), &Limits::default()).unwrap();
+        // Y counts as well, and is repaired as who is far behind; and so is X.
+        let _ = y.update(|counts| counts.at("visits").inc(1_000));
+        repair(&x, &mut y);
+        assert_eq!((of(&x), of(&y)), (255, 1_255), "{seen}");
+        repair(&y.fork(id(9)), &mut x);
+        assert_eq!((of(&x), x.encode()), (1_255, y.encode()), "{seen}");
+        // Wherever the removal meets what it has seen, in whatever order: with the sum, before it, and where it was written.
+        let left = 1_000 + (255 - ((1 << seen) - 1));
+        let mut far = replica::<Counts>(5);
+        far.merge(a.state()).unwrap();
+        a.merge(over_the_wire(&removal)).unwrap();
+        assert_eq!(of(&a), left - 1_000, "{seen}");
+        a.merge(x.state()).unwrap();
+        z.merge(y.state()).unwrap();
+        repair(&x, &mut far);
+        assert_eq!(of(&far), 1_255, "{seen}");
+        for one in [&mut x, &mut y, &mut far] {
+            one.merge(over_the_wire(&removal)).unwrap();
+        }
+        for one in [&a, &x, &y, &z, &far] {
+            assert_eq!((of(one), one.encode()), (left, x.encode()), "{seen}");
+        }
+        // The next one who forgets lets go what is left of a sum whose anchor has gone, and sums up what is left of the amounts.
+        let _ = x.sweep(&x.version());
+        far.merge(x.state()).unwrap();
+        assert_eq!((of(&x), of(&far), far.encode()), (left, left, x.encode()), "{seen}");
+        assert_eq!(x.garbage().items, 1 + if 8 - seen < 5 { 8 - seen } else { 2 }, "{seen}");
     }
-    x.merge(removal).unwrap();
-    assert_eq!(x.get("visits").map(PnCounter::value), Some(4));
+    assert_eq!(sums, 4);
 }
 
 /// Refusing a stamp that is far ahead would block all that its author writes later, and all who have seen that.
