@@ -63,6 +63,31 @@ impl Mut<'_, Text> {
     /// assert_eq!(ann.encode(), bob.encode());
     /// # Ok::<(), tombolo_crdt::Refused>(())
     /// ```
+    ///
+    /// Whoever begins a text that already reads like that changes nothing. But two who begin alike, and have not heard of one another, have written it twice. What all
+    /// begin with is therefore written once, by a replica that does nothing else, and shipped as bytes: whoever merges these has the same letters as all who do,
+    /// however often. Another template is written under another id, or goes on from the bytes of this one.
+    ///
+    /// ```
+    /// use tombolo_crdt::{Delta, Limits, Replica, ReplicaId, Text};
+    ///
+    /// // Once, while the application is built, and kept beside it as a file.
+    /// let mut template = Replica::<Text>::new(ReplicaId::from_bytes([9; 16]));
+    /// let _ = template.update(|text| text.push("Agenda\nNotes\n"));
+    /// let shipped: Vec<u8> = template.encode();
+    ///
+    /// // On each device, as it begins.
+    /// let limits = Limits::default();
+    /// let mut ann = Replica::<Text>::new(ReplicaId::from_bytes([1; 16]));
+    /// let mut bob = Replica::<Text>::new(ReplicaId::from_bytes([2; 16]));
+    /// ann.merge(Delta::decode_state(&shipped, &limits)?)?;
+    /// bob.merge(Delta::decode_state(&shipped, &limits)?)?;
+    /// // They have not heard of one another so far.
+    /// let _ = ann.try_update(|text| text.insert(7, "1. Tides\n"))?;
+    /// ann.merge(bob.state())?;
+    /// assert_eq!(ann.to_string(), "Agenda\n1. Tides\nNotes\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn replace_content(&mut self, content: &str) {
         let old: String = self.state.chunks().collect();
         for splice in splices(&old, content) {

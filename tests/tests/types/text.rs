@@ -86,6 +86,65 @@ fn what_is_begun_twice_with_the_same_content_is_there_once() {
     assert_eq!(bob.to_string(), "A template.\n");
 }
 
+/// Two who begin alike and have not heard of one another have written the same twice, as any two who type at once: nothing tells that from two who
+/// mean it. Whoever sees both makes it once again by the same call, and two who do that at the same time take away the same.
+#[test]
+fn what_two_begin_unseen_with_the_same_content_is_there_twice_until_one_of_them_begins_again() {
+    let (mut ann, mut bob) = (Replica::<Text>::new(id(1)), Replica::<Text>::new(id(2)));
+    let hers = ann.update(|text| text.replace_content("A template.\n")).1;
+    let his = bob.update(|text| text.replace_content("A template.\n")).1;
+    ann.merge(his).unwrap();
+    bob.merge(hers).unwrap();
+    for replica in [&ann, &bob] {
+        assert_eq!(
+            (replica.to_string(), replica.encode()),
+            ("A template.\nA template.\n".into(), bob.encode())
+        );
+    }
+    let hers = ann.update(|text| text.replace_content("A template.\n")).1;
+    let his = bob.update(|text| text.replace_content("A template.\n")).1;
+    ann.merge(his).unwrap();
+    bob.merge(hers).unwrap();
+    for replica in [&ann, &bob] {
+        assert_eq!((replica.to_string(), replica.encode()), ("A template.\n".into(), bob.encode()));
+    }
+}
+
+/// What is begun from the bytes of one state has the same letters for all, by name, whoever takes them in, when and how often.
+#[test]
+fn what_is_begun_from_the_bytes_of_one_state_is_there_once() {
+    let template = || {
+        let mut template = Replica::<Text>::new(id(9));
+        let _ = template.update(|text| text.push("Agenda\nNotes\n"));
+        template.encode()
+    };
+    let (shipped, limits) = (template(), Limits::default());
+    assert_eq!(shipped, template(), "made anew under the same id it is the same");
+    let begin = |replica: &mut Replica<Text>| {
+        replica.merge(Delta::decode_state(&shipped, &limits).unwrap()).unwrap();
+    };
+    let (mut ann, mut bob) = (Replica::<Text>::new(id(1)), Replica::<Text>::new(id(2)));
+    begin(&mut ann);
+    begin(&mut bob);
+    // Unseen by one another they go on with it.
+    let hers = ann.update(|text| text.insert(7, "1. Tides\n").unwrap()).1;
+    let his = bob.update(|text| text.delete(7..13).unwrap()).1;
+    ann.merge(his).unwrap();
+    bob.merge(hers).unwrap();
+    let mut cem = Replica::<Text>::new(id(3));
+    cem.merge(ann.state()).unwrap();
+    // Again, also where part of it has been deleted and forgotten since.
+    while !ann.sweep(&ann.version()).is_empty() {}
+    bob.merge(ann.state()).unwrap();
+    cem.merge(ann.state()).unwrap();
+    for replica in [&mut ann, &mut bob, &mut cem] {
+        let before = replica.encode();
+        begin(replica);
+        assert_eq!((replica.to_string(), replica.encode()), ("Agenda\n1. Tides\n".into(), before));
+    }
+    assert_eq!(ann.encode(), bob.encode());
+}
+
 #[test]
 fn what_is_typed_while_the_key_is_removed_stays() {
     let mut ann = Replica::<AddWinsMap<String, Text>>::new(id(1));
