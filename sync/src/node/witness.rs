@@ -3,7 +3,8 @@
 //! Two stores that write under one replica id would each take what the other writes for known. So a store that may not be the
 //! only continuation goes on under a new id. What it may be is told by its *place*, the identity of its file, which a copy
 //! does not have, and by its *witness*, a small file outside the home that says how far the store has got, which a restored
-//! backup falls short of. A process that is killed leaves both as they are.
+//! backup falls short of. A process that is killed leaves both as they are; what is left of its last commit, if something garbled
+//! that, falls short as well.
 //!
 //! ```text
 //! home/tombolo.redb      … record identity/place: file, birth, machine; which witness
@@ -11,7 +12,7 @@
 //! ```
 
 use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Backup, RedbStore, Store, StoreError, Stored, Write};
 use crate::{DocId, PeerId};
 
-/// A store may get so many commits ahead before its witness is written again.
+/// A store may get so many commits ahead before its witness is made again, durably.
 const RESERVED: u64 = 4_096;
 
 /// Why a home goes on under a new replica id: it may not be the only continuation of what it holds.
@@ -148,6 +149,12 @@ impl Reach {
         Self { at_least: commits, at_most: commits.saturating_add(RESERVED) }
     }
 
+    /// Says so in a file that says something else, if anything. Always as long, so that it is one write within one page.
+    fn write_over(self, file: &mut File) -> std::io::Result<()> {
+        file.rewind()?;
+        file.write_all(format!("{:020} {:020}\n", self.at_least, self.at_most).as_bytes())
+    }
+
     /// Whether a store of so many commits can be the one that was noted.
     pub(super) fn doubt(self, commits: u64) -> Option<Doubt> {
         let Self { at_least, at_most } = self;
@@ -198,17 +205,25 @@ impl Witness {
         Some(Reach { at_least: at_least.parse().ok()?, at_most: at_most.parse().ok()? })
     }
 
-    /// Notes how far the store has got, in one step.
+    /// Notes how far the store has got, durably and in one step.
     pub(super) fn write(&self, reach: Reach) -> std::io::Result<()> {
+        self.begin(reach).map(drop)
+    }
+
+    /// The same. Yields the file, to be written over.
+    fn begin(&self, reach: Reach) -> std::io::Result<File> {
         let folder = self.file.parent().ok_or(ErrorKind::NotFound)?;
         std::fs::create_dir_all(folder)?;
         let fresh = self.file.with_extension("new");
         let mut file = File::create(&fresh)?;
-        writeln!(file, "{} {}", reach.at_least, reach.at_most)?;
+        reach.write_over(&mut file)?;
         file.sync_all()?;
         std::fs::rename(&fresh, &self.file)?;
         // Or a power cut may bring the old one back.
-        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+        if cfg!(unix) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(file)
     }
 }
 
@@ -219,11 +234,13 @@ pub(super) struct Witnessed {
     witness: Option<Witness>,
     /// What the witness says; `None` if it has not been asked to say anything yet.
     noted: Option<Reach>,
+    /// Where it says so, as long as that can be written over.
+    file: Option<File>,
 }
 
 impl Witnessed {
     pub(super) fn new(store: RedbStore, witness: Option<Witness>) -> Self {
-        Self { store, witness, noted: None }
+        Self { store, witness, noted: None, file: None }
     }
 
     /// Has a commit more noted as possible before it is made.
@@ -234,10 +251,22 @@ impl Witnessed {
             return;
         }
         let reach = Reach::from(commits);
-        match witness.write(reach) {
-            Ok(()) => self.noted = Some(reach),
+        self.file = None;
+        match witness.begin(reach) {
+            Ok(file) => (self.noted, self.file) = (Some(reach), Some(file)),
             // Then it will be in doubt when it is opened next; that costs a new id, and nothing else.
             Err(why) => tracing::warn!(%why, "how far this home has got could not be noted outside of it"),
+        }
+    }
+
+    /// Has a commit noted that is durable, without waiting for the disk. So a killed process leaves the witness exact, and what was
+    /// acknowledged and is not there is missed; after a power cut it may say less than there is, and never more.
+    fn note(&mut self) {
+        let (Some(noted), Some(file)) = (&mut self.noted, &mut self.file) else { return };
+        noted.at_least = self.store.commits();
+        if let Err(why) = noted.write_over(file) {
+            tracing::debug!(%why, "how far this home has got is noted with the next reservation");
+            self.file = None;
         }
     }
 }
@@ -256,10 +285,13 @@ impl Drop for Witnessed {
 
 impl Store for Witnessed {
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        if !writes.is_empty() {
-            self.reserve();
+        if writes.is_empty() {
+            return self.store.commit(writes);
         }
-        self.store.commit(writes)
+        self.reserve();
+        self.store.commit(writes)?;
+        self.note();
+        Ok(())
     }
 
     fn document(&self, doc: DocId) -> Result<Option<Stored>, StoreError> {
@@ -300,8 +332,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let witness = Witness::in_folder(&folder.path().join("new"), [7; 16]);
         assert_eq!(witness.read(), None);
-        witness.write(Reach::from(5)).unwrap();
+        let mut file = witness.begin(Reach::from(5)).unwrap();
         assert_eq!(witness.read(), Some(Reach::from(5)));
+        for commits in [u64::MAX, 7] {
+            Reach::from(commits).write_over(&mut file).unwrap();
+            assert_eq!(witness.read(), Some(Reach::from(commits)));
+        }
         for nonsense in ["", "5", "5 x", "-1 5", "\u{7f}"] {
             std::fs::write(&witness.file, nonsense).unwrap();
             assert_eq!(witness.read(), None, "{nonsense:?}");
