@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, Dot, MvRegister, PnCounter, ReplicaId};
 use tombolo_sync::engine::StartError;
 use tombolo_sync::store::{RedbStore, Store, StoreError, Stored, Write};
-use tombolo_sync::{DocId, Error, Node};
+use tombolo_sync::{DocId, Doubt, Error, Node};
 
 const PAGE: usize = 4096;
 /// Where redb's own header ends.
@@ -22,7 +22,7 @@ const HEADER: usize = 320;
 /// Where it says which of two commits is the last, and whether the file was closed.
 const FLAGS: usize = 9;
 
-/// What came of opening a store with a flipped byte, and of reading everything in it.
+/// What came of opening a store or a home with a flipped byte, and of reading everything in it.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     /// All is as it was written.
@@ -147,7 +147,8 @@ fn a_flipped_byte_in_a_store_that_was_closed_is_damage_or_does_not_matter() {
 }
 
 /// What a killed process leaves is what a power cut leaves: that its last commit cannot be told from one that did not reach the
-/// disk is the price of one wait for the disk a commit. So a flip in it takes it out, whole, and never more than it.
+/// disk is the price of one wait for the disk a commit. So a flip in it takes it out, whole, and never more than it. A home tells
+/// that from what is noted outside of it: see below.
 #[test]
 fn a_flipped_byte_in_a_store_that_was_not_closed_takes_the_last_commit_at_most_and_that_whole() {
     quiet();
@@ -220,8 +221,48 @@ fn seen(node: &Node) -> Seen {
     }
 }
 
-/// Makes a home of documents in several slices, and with changes in their logs. Says where its store is.
-async fn home(folder: &Path, witness: &Path) -> (PathBuf, Seen) {
+/// The store of a home, and what notes outside of it how far it has got.
+#[derive(PartialEq)]
+struct Files {
+    store: PathBuf,
+    content: Vec<u8>,
+    note: PathBuf,
+    noted: Vec<u8>,
+}
+
+impl Files {
+    fn of(folder: &Path, witness: &Path) -> Self {
+        let notes: Vec<_> = fs::read_dir(witness).unwrap().map(|file| file.unwrap().path()).collect();
+        let [note] = &notes[..] else { panic!("one home has one witness: {notes:?}") };
+        let store = RedbStore::file_in(folder);
+        let (content, noted) = (fs::read(&store).unwrap(), fs::read(note).unwrap());
+        Self { store, content, note: note.clone(), noted }
+    }
+
+    /// As a process that is killed now leaves them.
+    fn killed(folder: &Path, witness: &Path) -> Self {
+        loop {
+            let files = Self::of(folder, witness);
+            // Nothing was written while they were read.
+            if files == Self::of(folder, witness) {
+                return files;
+            }
+        }
+    }
+}
+
+/// What was written to a home, and what it left.
+struct Written {
+    /// What it showed before its last commit, and after it.
+    before: Seen,
+    seen: Seen,
+    /// As it is if its process is killed, and as it is if it was closed.
+    killed: Files,
+    closed: Files,
+}
+
+/// Makes a home of documents in several slices, and with changes in their logs.
+async fn home(folder: &Path, witness: &Path) -> Written {
     let node = Node::builder(folder).witness(witness).create().name("ann").offline().start().await.unwrap();
     let visits = node.open::<PnCounter>("visits").unwrap();
     let words = node.open::<AddWinsSet<String>>("words").unwrap();
@@ -233,36 +274,64 @@ async fn home(folder: &Path, witness: &Path) -> (PathBuf, Seen) {
         title.update(|title| title.set(format!("title {n}"))).await.unwrap();
         words.update(|words| words.remove(&format!("word {n} {}", "x".repeat(n % 30)))).await.unwrap();
     }
-    let seen = seen(&node);
+    let before = seen(&node);
+    visits.update(|visits| visits.inc(1)).await.unwrap();
+    let (seen, killed) = (seen(&node), Files::killed(folder, witness));
     node.shutdown().await;
-    (RedbStore::file_in(folder), seen)
+    Written { before, seen, killed, closed: Files::of(folder, witness) }
 }
 
-#[test]
-fn a_flipped_byte_in_a_home_is_damage_or_does_not_matter() {
-    quiet();
+/// Flips bytes of the store of a home, and starts it. What it shows must be what it showed, or what it did before its last commit if
+/// it says that it was set back.
+fn sweep_home(folder: &Path, witness: &Path, files: &Files, [before, seen_last]: [&Seen; 2]) -> Tally {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let folder = folder();
-    let (home_folder, witness) = (folder.path().join("home"), folder.path().join("state"));
-    let (file, written) = runtime.block_on(home(&home_folder, &witness));
-    let good = fs::read(&file).unwrap();
-    let noted: Vec<_> = fs::read_dir(&witness).unwrap().map(|file| file.unwrap().path()).collect();
-    let [noted] = &noted[..] else { panic!("one home has one witness: {noted:?}") };
-    let note = fs::read(noted).unwrap();
-    let tally = sweep(&file, &good, 5, |at| {
-        fs::write(noted, &note).unwrap();
-        match runtime.block_on(start(&home_folder, &witness)) {
+    let tally = sweep(&files.store, &files.content, 5, |at| {
+        fs::write(&files.note, &files.noted).unwrap();
+        match runtime.block_on(start(folder, witness)) {
             Ok(node) => {
-                let read = seen(&node);
-                assert_eq!(node.doubt(), None, "after a flip at {at}");
+                let (read, doubt) = (seen(&node), node.doubt());
                 runtime.block_on(node.shutdown());
-                assert!(read == written, "a wrong answer after a flip at {at}");
-                Outcome::Right
+                match doubt {
+                    None => {
+                        assert!(read == *seen_last, "a wrong answer after a flip at {at}");
+                        Outcome::Right
+                    }
+                    Some(Doubt::SetBack { commits, at_least }) => {
+                        assert_eq!(commits + 1, at_least, "after a flip at {at}");
+                        assert!(read == *before, "a wrong answer after a flip at {at}");
+                        Outcome::Earlier
+                    }
+                    Some(other) => panic!("{other:?} after a flip at {at}"),
+                }
             }
             Err(Error::Store(error) | Error::Start(StartError::Store(error))) => check_advice(&error, at),
             Err(other) => panic!("{other:?} after a flip at {at}"),
         }
     });
-    println!("{} bytes, {} flips: {tally:?}", good.len(), tally.total());
+    println!("{} bytes, {} flips: {tally:?}", files.content.len(), tally.total());
     assert!(tally.refused > 50 && tally.right > 50, "{tally:?}");
+    tally
+}
+
+#[test]
+fn a_flipped_byte_in_a_home_that_was_closed_is_damage_or_does_not_matter() {
+    quiet();
+    let folder = folder();
+    let (home_folder, witness) = (folder.path().join("home"), folder.path().join("state"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Written { before, seen, closed, .. } = runtime.block_on(home(&home_folder, &witness));
+    let tally = sweep_home(&home_folder, &witness, &closed, [&before, &seen]);
+    assert_eq!(tally.earlier, 0, "{tally:?}");
+}
+
+/// Where the store alone cannot tell that its last commit is missing, the home does.
+#[test]
+fn a_flipped_byte_in_a_home_that_was_killed_is_damage_or_a_doubt_or_does_not_matter() {
+    quiet();
+    let folder = folder();
+    let (home_folder, witness) = (folder.path().join("home"), folder.path().join("state"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Written { before, seen, killed, .. } = runtime.block_on(home(&home_folder, &witness));
+    let tally = sweep_home(&home_folder, &witness, &killed, [&before, &seen]);
+    assert!(tally.earlier > 20, "{tally:?}");
 }
