@@ -80,16 +80,116 @@ fn equal(world: &mut World, doc: DocId) {
     }
 }
 
+/// What was sent to a node, but for the greeting, which costs the same whatever there is: frames of any kind.
+fn bytes_after_greeting(world: &World, to: usize) -> usize {
+    let greets = |frame: &Frame| matches!(frame, Frame::Hello(_) | Frame::Proof(_) | Frame::Welcome(_));
+    world.sent().iter().filter(|sent| sent.to == to && !greets(&sent.frame)).map(|sent| sent.bytes).sum()
+}
+
 #[test]
 fn a_large_document_comes_in_pieces_in_as_many_bytes_as_it_has() {
     let (mut world, doc, _) = large(2, 1);
     let snapshot = world.engine(0).encoded(doc).unwrap().len();
     equal(&mut world, doc);
-    let bytes = content_bytes(&world, 1);
+    let bytes = bytes_after_greeting(&world, 1);
+    println!("{bytes} bytes for a snapshot of {snapshot}");
     assert!(bytes <= snapshot * 105 / 100, "{bytes} bytes for a snapshot of {snapshot}");
     let pulls =
         world.sent().iter().filter(|sent| matches!(&sent.frame, Frame::Pull { doc: of, .. } if *of == doc));
     assert!(pulls.count() >= 4, "in pieces");
+}
+
+/// What one that joins a space is sent by one that knows all of it.
+#[derive(Debug)]
+struct Joined {
+    /// The states of all documents, and that of the directory, which names them.
+    snapshot: usize,
+    /// Of these, the documents.
+    documents: usize,
+    /// All that was sent after the greeting: frames and payloads.
+    wire: usize,
+    /// Of that, pieces of documents.
+    pieces: usize,
+}
+
+impl Joined {
+    /// Whether it was at most so many hundredths of the snapshot.
+    fn is_within(&self, hundredths: usize) -> bool {
+        self.wire * 100 <= self.snapshot * hundredths
+    }
+}
+
+/// So many documents at a node that remembers nothing of how they came to be, and another that joins it.
+fn joined(documents: usize, mut write: impl FnMut(&mut ChaCha8Rng) -> Vec<String>) -> Joined {
+    let mut rng = ChaCha8Rng::seed_from_u64(70);
+    let mut world = World::new(2, 70);
+    let docs: Vec<DocId> = (0..documents)
+        .map(|number| {
+            let doc = world.open::<Words>(0, &format!("document {number}"));
+            let words = write(&mut rng);
+            world.update::<Words, _>(0, doc, |set| set.extend(words));
+            doc
+        })
+        .collect();
+    world.run_for(1_000);
+    world.crash(0, true, 0);
+    world.start(0);
+    world.run_for(1_000);
+    world.record();
+    let payloads = world.nodes[0].sent.payload_bytes;
+    world.befriend(1, 0);
+    let level = |world: &World| docs.iter().all(|doc| !has_nothing(world, 1, *doc)) && world.agrees();
+    world.run_until(60_000, level).expect("it arrives");
+    let wire = bytes_after_greeting(&world, 1) + (world.nodes[0].sent.payload_bytes - payloads) as usize;
+    let state = |doc: DocId| world.encoded(0, doc).unwrap().len();
+    let documents = docs.iter().map(|doc| state(*doc)).sum();
+    let snapshot = documents + state(DocId::DIRECTORY);
+    let pieces = world
+        .sent()
+        .iter()
+        .filter(|sent| matches!(sent.frame, Frame::Content { kind: ContentKind::Piece, .. }))
+        .count();
+    let joined = Joined { snapshot, documents, wire, pieces };
+    println!("{docs} documents: {joined:?}, {:.3}", wire as f64 / snapshot as f64, docs = docs.len());
+    joined
+}
+
+/// Lines of about a hundred letters, of few different words: what a compressor makes three times shorter.
+fn prose(rng: &mut ChaCha8Rng, lines: usize) -> Vec<String> {
+    let words: Vec<String> = (0..400).map(|at| noise(rng, 3 + at % 9)).collect();
+    let mut word = || words[rng.random_range(0..words.len())].as_str();
+    (0..lines).map(|_| (0..12).map(|_| word()).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn who_joins_is_sent_hardly_more_than_there_is() {
+    // Two kilobytes.
+    let small = joined(1, |rng| vec![noise(rng, 2_400)]);
+    assert!((2_000..2_200).contains(&small.documents) && small.is_within(105), "{small:?}");
+    // A megabyte, before it is compressed.
+    let prosaic = joined(1, |rng| prose(rng, 10_000));
+    assert!(prosaic.documents < 400_000 && prosaic.is_within(105), "{prosaic:?}");
+    // A thousand of a kilobyte.
+    let many = joined(1_000, |rng| vec![noise(rng, 1_000)]);
+    assert!(many.is_within(105), "{many:?}");
+}
+
+/// Where a document is so small that what says which it is weighs: its id of 16 bytes and its version, once, and what its content stands
+/// in.
+#[test]
+fn of_small_documents_each_costs_who_joins_its_name_beside_what_it_is() {
+    const EACH: usize = 33;
+    let many = joined(1_000, |rng| vec![noise(rng, 100)]);
+    assert!(many.documents < 150_000, "{many:?}");
+    assert!(many.wire <= many.snapshot + 1_000 * EACH, "{many:?}");
+}
+
+/// A piece of what is compressed is one slice, and longer than those of a snapshot; the compressor makes less of slices beyond 256 KiB,
+/// for it looks for longer matches there.
+#[test]
+fn compressed_pieces_are_hardly_longer_than_a_snapshot() {
+    let prosaic = joined(1, |rng| prose(rng, 30_000));
+    assert!(prosaic.pieces > 0 && prosaic.is_within(107), "{prosaic:?}");
 }
 
 #[test]
