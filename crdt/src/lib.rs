@@ -141,8 +141,9 @@
 //! # Drawing it
 //!
 //! [`merge_changes`](Replica::merge_changes) and [`update_changes`](Replica::update_changes) say what became different, by path:
-//! keys added and removed, values replaced, counters incremented, with who wrote it. Applied to a [`Plain`] value they keep it
-//! up to date. [`conflicts`](Replica::conflicts) lists every place where concurrent writers left more than one value.
+//! keys added and removed, values replaced, counters incremented, where texts and lists were spliced, with who wrote it. Applied to a [`Plain`]
+//! value they keep it up to date. [`changes_from`](Replica::changes_from) says so of two replicas of which one takes the place of the other. Of a
+//! document of a node of `tombolo-sync` all that is `Document::watch`: a view, and every change after it. [`conflicts`](Replica::conflicts) lists every place where concurrent writers left more than one value.
 //!
 //! # Over the wire and onto the disk
 //!

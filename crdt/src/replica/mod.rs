@@ -2,6 +2,7 @@
 
 mod beyond;
 mod fingerprint;
+mod instead;
 mod merge;
 mod pending;
 mod ring;

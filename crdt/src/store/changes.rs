@@ -159,6 +159,19 @@ impl Splice {
 }
 
 impl Changes {
+    /// Whether nothing became different that a plain value shows, or a mark.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// About how many bytes of memory they take.
+    #[must_use]
+    pub fn size_hint(&self) -> usize {
+        let changes: usize = self.changes.iter().map(Change::size_hint).sum();
+        size_of::<Self>() + self.by.len() * size_of::<ReplicaId>() + changes
+    }
+
     /// Makes of a plain value as it was one as it is.
     ///
     /// # Errors
@@ -169,6 +182,27 @@ impl Changes {
 }
 
 impl Change {
+    fn size_hint(&self) -> usize {
+        let held = match &self.what {
+            What::Added(plain) => plain.size_hint(),
+            What::Replaced { old, new } => old.size_hint() + new.size_hint(),
+            What::Spliced(splices) => {
+                splices.iter().map(|splice| size_of::<Splice>() + splice.inserted.len()).sum()
+            }
+            What::Marked(marked) => {
+                marked.iter().map(|part| size_of::<Marked>() + part.name.len() + part.value.size_hint()).sum()
+            }
+            What::ItemsSpliced(splices) => splices
+                .iter()
+                .map(|splice| {
+                    size_of::<ItemSplice>() + splice.inserted.iter().map(Plain::size_hint).sum::<usize>()
+                })
+                .sum(),
+            What::Removed | What::Entered | What::Left | What::Incremented(_) => 0,
+        };
+        size_of::<Self>() + self.path.iter().map(Plain::size_hint).sum::<usize>() + held
+    }
+
     fn apply_to(&self, value: &mut Plain) -> Option<()> {
         match (&self.what, self.path.split_last()) {
             (What::Added(added), Some((key, above))) => match value.get_mut(above)? {

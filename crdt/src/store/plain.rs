@@ -66,6 +66,20 @@ impl Plain {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn size_hint(&self) -> usize {
+        let held = match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(values) => values.iter().map(Self::size_hint).sum(),
+            Self::Set(values) => values.iter().map(Self::size_hint).sum(),
+            Self::Map(values) => values.iter().map(|(key, value)| key.size_hint() + value.size_hint()).sum(),
+        };
+        size_of::<Self>() + held
+    }
+
     /// What stands at a path: of a map the value under each step, of a list the one at that place, of a set the element itself.
     #[must_use]
     pub fn get(&self, path: &[Self]) -> Option<&Self> {

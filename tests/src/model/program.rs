@@ -182,6 +182,8 @@ impl<T: Crdt, O: Clone> World<T, O> {
                 let state = self.replicas[from].state();
                 self.messages.push(state.clone());
                 self.messages.push(bare(&state));
+                self.in_place_of(from, to);
+                self.in_place_of(to, from);
                 self.deliver(to, &state);
                 assert!(self.replicas[to].version().dominates(&state.events()));
             }
@@ -378,10 +380,24 @@ impl<T: Crdt, O: Clone> World<T, O> {
     fn restart(&mut self, at: usize) {
         let replica = &mut self.replicas[at];
         let before = face(replica);
-        *replica = Replica::decode(replica.id(), &before.1, &Limits::default()).expect("a state decodes");
+        let again =
+            Replica::<T>::decode(replica.id(), &before.1, &Limits::default()).expect("a state decodes");
+        assert_eq!(again.changes_from(replica).changes, [], "what is read back is the same");
+        *replica = again;
         assert_eq!(face(replica), before);
         // The shadow's waiting deltas would make it run ahead.
         self.shadows[at] = shadow(replica);
+    }
+
+    /// What one replica would be told that took the place of another.
+    fn in_place_of(&self, one: usize, other: usize) {
+        let (one, other) = (&self.replicas[one], &self.replicas[other]);
+        let changes = one.changes_from(other);
+        let mut mirror = other.plain();
+        assert_eq!(changes.apply_to(&mut mirror), Ok(()), "{changes:?} does not fit {:?}", other.plain());
+        assert_eq!(mirror, one.plain(), "{changes:?} does not make this of {:?}", other.plain());
+        let is_behind = other.version().dominates(&one.version());
+        assert_eq!(changes.by.is_empty(), is_behind);
     }
 
     fn check(&mut self) {

@@ -9,7 +9,7 @@ use super::*;
 type Pages = AddWinsMap<u8, Text>;
 
 /// A text as others show it that know nothing but what they were told.
-#[derive(Default, Debug)]
+#[derive(Default, Clone, Debug)]
 struct Shown {
     utf16: Vec<u16>,
     bytes: String,
@@ -143,7 +143,12 @@ impl<P: Place> World<P> {
 
     /// Does what was told to what is shown, which is then what there is.
     fn show(&mut self, at: usize, told: &[Changes]) {
-        let shown = &mut self.shown[at];
+        self.shown[at] = self.showing(at, at, told);
+    }
+
+    /// What is shown at `at`, with what was told done, which is then what there is with `of`.
+    fn showing(&self, at: usize, of: usize, told: &[Changes]) -> BTreeMap<Vec<Plain>, Shown> {
+        let mut shown = self.shown[at].clone();
         for change in told.iter().flat_map(|told| &told.changes) {
             match &change.what {
                 What::Added(Plain::Text(text)) => _ = shown.insert(change.path.clone(), Shown::new(text)),
@@ -151,9 +156,10 @@ impl<P: Place> World<P> {
                 what => shown.get_mut(&change.path).expect("it was there").apply(what),
             }
         }
-        let texts = P::texts(&self.replicas[at]);
+        let texts = P::texts(&self.replicas[of]);
         assert!(shown.keys().eq(texts.keys()), "{shown:?} is not {texts:?}");
         shown.iter().for_each(|(path, shown)| shown.assert_shows(&texts[path]));
+        shown
     }
 
     fn write(&mut self, by: usize, write: impl FnOnce(&mut P::Mut<'_>) -> Result<(), ()>) {
@@ -222,6 +228,13 @@ impl<P: Place> World<P> {
                 news.into_iter().for_each(|delta| self.take_in(by, delta));
             }
             Step::Answer(from, to, all) => {
+                // As if the one took the place of the other, and went again.
+                for (one, other) in [(from, to), (to, from)] {
+                    let told = self.replicas[one].changes_from(&self.replicas[other]);
+                    let back = self.replicas[other].changes_from(&self.replicas[one]);
+                    self.shown[other] = self.showing(other, one, &[told]);
+                    self.shown[other] = self.showing(other, other, &[back]);
+                }
                 let delta = match self.replicas[from].delta_since(&self.replicas[to].version()) {
                     Since::Delta(delta) if !all => delta,
                     _ => self.replicas[from].state(),
