@@ -6,7 +6,7 @@
 //! [`Commit`] resolves, and everywhere when the network allows.
 //!
 //! ```no_run
-//! use tombolo_crdt::{AddWinsSet, Crdt, PnCounter};
+//! use tombolo_crdt::{AddWinsSet, Crdt, DotStore as _, PnCounter};
 //! use tombolo_sync::Node;
 //!
 //! #[derive(Crdt)]
@@ -23,9 +23,11 @@
 //! board.update(|board| board.visits().inc(1)).await?; // durable here
 //! board.read(|board| println!("{} visits, {} labels", board.visits.value(), board.labels.len()));
 //!
-//! let mut changes = board.subscribe();
-//! while let Some(change) = changes.next().await {
-//!     println!("changed by {:?}", change.origin);
+//! // What is shown, and then what becomes different in it, by path, whoever made it.
+//! let (mut shown, mut watch) = board.watch(|board| board.plain());
+//! while let Some(Ok(step)) = watch.next().await {
+//!     println!("by {:?}: {:?}", step.origin, step.changes);
+//!     step.apply_to(&mut shown).expect("it fits what was there before");
 //! }
 //! # Ok(())
 //! # }
@@ -55,10 +57,11 @@ pub mod testing;
 #[cfg(any(feature = "net", feature = "testing"))]
 pub use concern::{InSync, NotInSync, NotReached, NotReplicated};
 pub use doc_id::DocId;
+pub use engine::{Origin, Step};
 #[cfg(feature = "net")]
 pub use node::{
-    Change, Changes, Commit, Document, Doubt, Error, Left, Node, NodeBuilder, ReadAfter, Replicated,
-    Replicating, Result, Wipe,
+    Change, Changes, Commit, Document, Doubt, Error, Lagged, Left, Node, NodeBuilder, ReadAfter, Replicated,
+    Replicating, Result, Watch, Wipe,
 };
 pub use peer_id::{ParsePeerIdError, PeerId};
 /// What [`Node::register_metrics`] takes a registry of (feature `metrics`).

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tombolo_crdt::{AddWinsSet, Crdt, PnCounter};
+use tombolo_crdt::{AddWinsSet, Crdt, DotStore as _, Plain, PnCounter};
 use tombolo_sync::engine::{Event, OpenError, Origin, UpdateError};
-use tombolo_sync::testing::{Clock, Document, Network, NodeId, NotEqual, Weather};
+use tombolo_sync::testing::{Clock, Document, Network, NodeId, NotEqual, Watch, Weather};
 
 #[derive(Crdt)]
 struct Board {
@@ -257,6 +257,50 @@ fn what_a_failing_disk_refuses_is_undone() -> Result<(), NotEqual> {
     net.run_until_equal(SOON)?;
     assert!(taken.is_durable());
     assert_eq!(visits(&net, bob, &board), 1);
+    Ok(())
+}
+
+#[test]
+fn whoever_watches_is_told_what_becomes_different() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(22);
+    let mut shown = Vec::new();
+    for node in [ann, bob, cem] {
+        let (view, watch) = net.watch(node, &board, |board| board.plain());
+        shown.push((node, view, watch));
+    }
+    let show = |net: &mut Network, shown: &mut Vec<(NodeId, Plain, Watch<Board>)>| {
+        let mut origins = Vec::new();
+        for (node, view, watch) in shown {
+            for step in net.steps(watch) {
+                step.apply_to(view).expect("it fits");
+                origins.push((*node, step.origin));
+            }
+            assert_eq!(*view, net.read(*node, &board, |board| board.plain()));
+        }
+        origins
+    };
+    net.update(ann, &board, |board| board.labels().add("late"));
+    assert_eq!(show(&mut net, &mut shown), [(ann, Origin::Local)]);
+    net.run_until_equal(SOON)?;
+    let origins = show(&mut net, &mut shown);
+    assert!(
+        matches!(origins[..], [(to, Origin::Peer(_)), (too, Origin::Peer(_))] if (to, too) == (bob, cem))
+    );
+    net.disk_fails(bob, true);
+    net.update(bob, &board, |board| board.visits().inc(1));
+    net.run_for(A_MOMENT);
+    assert_eq!(show(&mut net, &mut shown), [(bob, Origin::Local), (bob, Origin::Undone)]);
+    net.disk_fails(bob, false);
+    net.run_for(SOON);
+    // Who ends is told nothing any more.
+    net.crash(cem);
+    let (_, _, watch) = shown.pop().expect("there are three");
+    net.start(cem);
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.delete(ann, &board);
+    net.run_until_equal(SOON)?;
+    assert!(net.steps(&watch).is_empty());
+    assert!(show(&mut net, &mut shown).len() >= 3);
     Ok(())
 }
 

@@ -7,11 +7,13 @@ use std::any::Any;
 use std::ops::Range;
 
 use tombolo_crdt::{
-    DecodeError, Decoding, Delta, Dot, Garbage, Limits, Merged, Opaque, ReplicaId, SessionNames, Version,
+    Changes, DecodeError, Decoding, Delta, Dot, Garbage, Limits, Merged, Opaque, ReplicaId, SessionNames,
+    Version,
 };
 
 use super::document::{Content, Document, MergeError, Since, Staged, Us, from_store};
 use super::frame::ContentKind;
+use super::watch::Observed;
 use crate::store::Stored;
 
 /// A document that is on the disk only.
@@ -30,7 +32,12 @@ impl Document for Absent {
         self.version.clone()
     }
 
-    fn merge(&mut self, _: Content<'_>, _: &Limits) -> Result<(Merged, Option<Vec<u8>>), MergeError> {
+    fn merge(
+        &mut self,
+        _: Content<'_>,
+        _: &Limits,
+        _: Observed<'_>,
+    ) -> Result<(Merged, Option<Vec<u8>>), MergeError> {
         Err(MergeError::Absent)
     }
 
@@ -63,7 +70,7 @@ impl Document for Absent {
         Box::new(Decoding::<Opaque>::new(us.empty(), limits))
     }
 
-    fn adopt(&mut self, _: Box<dyn Document>, _: &Limits) -> Result<(), MergeError> {
+    fn adopt(&mut self, _: Box<dyn Document>, _: &Limits, _: Observed<'_>) -> Result<(), MergeError> {
         Err(MergeError::Absent)
     }
 
@@ -99,7 +106,7 @@ impl Document for Absent {
 
     fn write_as(&mut self, _: ReplicaId) {}
 
-    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId) {
+    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId, _: Observed<'_>) {
         let last = self.version.get(of);
         if last <= after {
             return;
@@ -127,5 +134,9 @@ impl Document for Absent {
 
     fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError> {
         Ok(Box::new(from_store::<Opaque>(us, stored)?))
+    }
+
+    fn changes_from(&self, _: &dyn Document) -> Changes {
+        unreachable!("a document that is watched stays in memory")
     }
 }

@@ -119,7 +119,7 @@ impl Apart {
             let version = body.version();
             // Where the new id has written already, it was written after this.
             if version.get(fork.new) == 0 && version.get(fork.old) > after {
-                body.disown(fork.old, after, fork.new);
+                body.disown(fork.old, after, fork.new, None);
                 renamed = true;
             }
         }

@@ -4,11 +4,12 @@ use std::any::{Any, TypeId};
 use std::ops::Range;
 
 use tombolo_crdt::{
-    Crdt, DecodeError, Decoding, Delta, Dot, Garbage, Limits, Merged, Opaque, Refused, Replica, ReplicaId,
-    SessionNames, Version,
+    Changes, Crdt, DecodeError, Decoding, Delta, Dot, Garbage, Limits, Merged, Opaque, Refused, Replica,
+    ReplicaId, SessionNames, Version,
 };
 
 use super::frame::{ContentKind, PART, Question};
+use super::watch::Observed;
 use crate::store::{Stored, WHOLE};
 
 /// So many bytes more an item takes in memory than in a delta: between 10 and 60 (`docs/decisions/0026`).
@@ -24,6 +25,7 @@ pub(crate) trait Document: Send {
         &mut self,
         content: Content<'_>,
         limits: &Limits,
+        observed: Observed<'_>,
     ) -> Result<(Merged, Option<Vec<u8>>), MergeError>;
     /// What somebody at `version` lacks, in bytes. With `names`, what is small has ids by numbers.
     fn since(&self, version: &Version, names: Option<&SessionNames>) -> Since;
@@ -43,7 +45,12 @@ pub(crate) trait Document: Send {
     /// One of the same type that will be read from slices.
     fn staged(&self, us: Us, limits: &Limits) -> Box<dyn Staged>;
     /// Takes in all that another of the same type holds.
-    fn adopt(&mut self, other: Box<dyn Document>, limits: &Limits) -> Result<(), MergeError>;
+    fn adopt(
+        &mut self,
+        other: Box<dyn Document>,
+        limits: &Limits,
+        observed: Observed<'_>,
+    ) -> Result<(), MergeError>;
     fn state(&self) -> Vec<u8>;
     /// The state in slices, cut near where it was cut before.
     fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
@@ -61,7 +68,7 @@ pub(crate) trait Document: Send {
     /// From here on it writes under another id, which nobody has used.
     fn write_as(&mut self, replica: ReplicaId);
     /// What `of` wrote after its event `after` was written by `replica`, which nobody has used, and which goes on.
-    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId);
+    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId, observed: Observed<'_>);
     /// Counters leave what we added up to our event `after` as it is.
     fn keep_counters(&mut self, after: u64);
     fn set_time(&mut self, wall_millis: u64);
@@ -70,6 +77,8 @@ pub(crate) trait Document: Send {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
     /// The same type, with what a store holds.
     fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError>;
+    /// What becomes different where it takes the place of another.
+    fn changes_from(&self, before: &dyn Document) -> Changes;
 }
 
 /// A document that is being read from slices.
@@ -217,6 +226,7 @@ impl<T: Crdt> Document for Replica<T> {
         &mut self,
         content: Content<'_>,
         limits: &Limits,
+        observed: Observed<'_>,
     ) -> Result<(Merged, Option<Vec<u8>>), MergeError> {
         let delta = match content {
             Content::Delta(bytes) => Delta::<T>::decode_body(bytes, limits),
@@ -254,7 +264,7 @@ impl<T: Crdt> Document for Replica<T> {
             Content::State(_) => None,
             Content::Named(..) | Content::Beyond(..) => Some(delta.encode_body()),
         };
-        let merged = Self::merge(self, delta).map_err(MergeError::Full)?;
+        let merged = merged(self, delta, observed)?;
         Ok((merged, record))
     }
 
@@ -294,13 +304,21 @@ impl<T: Crdt> Document for Replica<T> {
         Box::new(Decoding::<T>::new(us.empty(), limits))
     }
 
-    fn adopt(&mut self, other: Box<dyn Document>, limits: &Limits) -> Result<(), MergeError> {
+    fn adopt(
+        &mut self,
+        other: Box<dyn Document>,
+        limits: &Limits,
+        observed: Observed<'_>,
+    ) -> Result<(), MergeError> {
         let other: Box<Self> = other.into_any().downcast().expect("it is of the same type");
         let (ours, theirs) = (self.reached(self.id()), other.reached(self.id()));
         if theirs > ours {
             return Err(MergeError::Ours { ours, theirs });
         }
         if self.replicas() == 0 && self.pending() == 0 && self.id() == other.id() {
+            if let Some(observed) = observed {
+                observed.push(other.changes_from(self));
+            }
             *self = *other;
             return Ok(());
         }
@@ -312,7 +330,7 @@ impl<T: Crdt> Document for Replica<T> {
         if self.is_contradicted_by(&state) {
             return Err(MergeError::Contradicts);
         }
-        Self::merge(self, state).map_err(MergeError::Full)?;
+        merged(self, state, observed)?;
         Ok(())
     }
 
@@ -355,8 +373,12 @@ impl<T: Crdt> Document for Replica<T> {
         *self = self.fork(replica);
     }
 
-    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId) {
-        *self = Self::disown(self, of, after, replica);
+    fn disown(&mut self, of: ReplicaId, after: u64, replica: ReplicaId, observed: Observed<'_>) {
+        let renamed = Self::disown(self, of, after, replica);
+        if let Some(observed) = observed {
+            observed.push(changes_by_name(self, &renamed));
+        }
+        *self = renamed;
     }
 
     fn keep_counters(&mut self, after: u64) {
@@ -382,6 +404,41 @@ impl<T: Crdt> Document for Replica<T> {
     fn reload(&self, us: Us, stored: Option<&Stored>) -> Result<Box<dyn Document>, DecodeError> {
         Ok(Box::new(from_store::<T>(us, stored)?))
     }
+
+    fn changes_from(&self, before: &dyn Document) -> Changes {
+        let before = before.as_any().downcast_ref().expect("it is of the same type");
+        Self::changes_from(self, before)
+    }
+}
+
+/// Merges a delta.
+fn merged<T: Crdt>(
+    replica: &mut Replica<T>,
+    delta: Delta<T>,
+    observed: Observed<'_>,
+) -> Result<Merged, MergeError> {
+    let merged = match observed {
+        None => replica.merge(delta),
+        Some(observed) => replica.merge_changes(delta).map(|(merged, changes)| {
+            observed.extend(changes);
+            merged
+        }),
+    };
+    merged.map_err(MergeError::Full)
+}
+
+/// What becomes different where names of events are given anew. Nothing, as a rule: but where the order of ids decides.
+fn changes_by_name<T: Crdt>(before: &Replica<T>, renamed: &Replica<T>) -> Changes {
+    let changes = renamed.changes_from(before);
+    // What has another name counts as another, so this says that it went and came. A plain value shows whether anything else did; but
+    // for marks, and if there are none of what has another name, neither direction speaks of any.
+    let speaks_of_marks = |changes: &Changes| {
+        changes.changes.iter().any(|change| matches!(change.what, tombolo_crdt::What::Marked(_)))
+    };
+    let is_same = before.plain() == renamed.plain()
+        && !speaks_of_marks(&changes)
+        && !speaks_of_marks(&before.changes_from(renamed));
+    if is_same { Changes::default() } else { changes }
 }
 
 fn told<T: Crdt>(delta: &Delta<T>, names: Option<&SessionNames>) -> (ContentKind, Vec<u8>) {
@@ -419,7 +476,7 @@ pub(crate) fn typed<T: Crdt>(us: Us, opaque: &Replica<Opaque>) -> Result<Replica
 
 #[cfg(test)]
 mod tests {
-    use tombolo_crdt::PnCounter;
+    use tombolo_crdt::{MarkKind, PnCounter, Text};
 
     use super::*;
 
@@ -430,7 +487,7 @@ mod tests {
         let mut merge = |of: u8, times: u8| {
             let mut other = Replica::<PnCounter>::new(ReplicaId::from_bytes([of; 16]));
             let deltas = (0..times).map(|_| other.update(|counter| counter.inc(1)).1.encode_body());
-            deltas.map(|bytes| Document::merge(&mut document, Content::Delta(&bytes), &limits)).last()
+            deltas.map(|bytes| Document::merge(&mut document, Content::Delta(&bytes), &limits, None)).last()
         };
         for of in 1..=10 {
             assert!(matches!(merge(of, 1), Some(Ok((Merged::Applied, _)))), "{of}");
@@ -438,5 +495,32 @@ mod tests {
         assert!(matches!(merge(11, 1), Some(Err(MergeError::Replicas(10)))));
         // Who is known goes on.
         assert!(matches!(merge(10, 2), Some(Ok((Merged::Applied, _)))));
+    }
+
+    /// Where the order of ids decides what is read, who watches is told; otherwise nothing, though all that is renamed has another name.
+    #[test]
+    fn of_what_is_renamed_it_is_told_what_reads_otherwise() {
+        let id = |byte| ReplicaId::from_bytes([byte; 16]);
+        for (new, is_marked) in [(1, false), (9, false), (1, true), (9, true)] {
+            let mut us = Replica::<Text>::new(id(7));
+            us.merge(Replica::<Text>::new(id(5)).update(|text| text.push("ab")).1).unwrap();
+            // At one place at the same time.
+            let others = us.fork(id(6)).update(|text| text.insert(1, " others ").unwrap()).1;
+            let _ = us.update(|text| {
+                text.insert(1, " ours ").unwrap();
+                if is_marked {
+                    text.mark(0..3, MarkKind::BOLD, true).unwrap();
+                }
+            });
+            us.merge(others).unwrap();
+            let (before, mut shown, mut observed) = (us.plain(), us.plain(), Vec::new());
+            Document::disown(&mut us, id(7), 0, id(new), Some(&mut observed));
+            let changes = observed.pop().expect("it is looked at");
+            changes.apply_to(&mut shown).expect("it fits what there was");
+            assert_eq!(shown, us.plain());
+            assert_eq!(shown == before, new == 9, "{shown:?}");
+            // What is marked is not compared letter by letter: it is said to go and to come.
+            assert_eq!(changes.changes.is_empty(), new == 9 && !is_marked, "{new} {changes:?}");
+        }
     }
 }

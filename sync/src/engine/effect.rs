@@ -3,6 +3,7 @@
 use tombolo_crdt::Version;
 
 use super::concern::WaitId;
+use super::watch::Step;
 use crate::store::{Stored, Write};
 use crate::{DocId, PeerId};
 
@@ -216,6 +217,18 @@ pub enum Event {
         origin: Origin,
         /// What the document knows now.
         version: Version,
+    },
+    /// What became different in a document that is [watched](crate::engine::Engine::watch).
+    Watched {
+        /// The document.
+        doc: DocId,
+        /// What.
+        step: Step,
+    },
+    /// A document that was watched is gone for good: nothing more is told of it.
+    Unwatched {
+        /// Which.
+        doc: DocId,
     },
     /// Documents came into being or were deleted.
     Directory,

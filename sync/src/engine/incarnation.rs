@@ -512,7 +512,7 @@ impl Engine {
         let idle = self.lines.apart.forget_all_but(old, &renamed);
         for (doc, slot) in &mut self.documents {
             match renamed.get(doc) {
-                Some(&after) => slot.body.disown(old, after, replica),
+                Some(&after) => slot.disown(old, after, replica),
                 None => slot.body.write_as(replica),
             }
         }

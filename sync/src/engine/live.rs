@@ -109,12 +109,12 @@ impl Engine {
         let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) else { return Taken::Nothing };
         slot.body.set_time(now);
         let waiting = slot.body.waiting();
-        let mut merged = slot.body.merge(content, &limits);
+        let mut merged = slot.merge(content, &limits);
         if matches!(merged, Err(MergeError::Ours { .. })) {
             let forked = self.lines.may_have_forked();
             self.overtaken(from, forked);
             if !forked && let Some(slot) = self.documents.get_mut(&doc) {
-                merged = slot.body.merge(content, &limits);
+                merged = slot.merge(content, &limits);
             }
         }
         match merged {
@@ -150,7 +150,7 @@ impl Engine {
         match origin {
             // Nothing can have been deleted, and deleting sees to that itself. It would cost a walk of the directory.
             Origin::Local if doc == DocId::DIRECTORY => self.event(Event::Directory),
-            _ if doc == DocId::DIRECTORY => self.directory_changed(),
+            _ if doc == DocId::DIRECTORY => self.directory_changed(origin),
             _ => {}
         }
         if doc == DocId::MEMBERS {
@@ -162,6 +162,7 @@ impl Engine {
         if let Some(slot) = self.documents.get(&doc) {
             let version = slot.body.version();
             self.event(Event::Changed { doc, origin, version });
+            self.tell_watchers(doc, origin);
             self.reached(doc);
         }
     }

@@ -11,7 +11,7 @@ use super::effect::{Effect, Event, SessionId};
 use super::frame::{ContentKind, Frame};
 use super::head::Head;
 use super::peer::Peer;
-use super::storage::Noted;
+use super::storage::{Noted, Slot};
 use crate::store::{Stored, Write};
 use crate::{DocId, PeerId};
 
@@ -140,7 +140,7 @@ impl Engine {
         match self.documents.get_mut(&doc) {
             Some(slot) if !slot.is_absent() && !is_own(doc) => {
                 let bytes = slot.heap().saturating_add(LEAST);
-                self.memory.used(doc, bytes, slot.handles == 0);
+                self.memory.used(doc, bytes, slot.handles == 0 && !slot.watch.is_watched());
             }
             _ => self.memory.unused(doc),
         }
@@ -158,11 +158,16 @@ impl Engine {
         self.documents.get(&doc).is_some_and(|slot| !slot.is_absent())
     }
 
+    /// A document, also if it was deleted and that may still be undone.
+    pub(super) fn slot_even_if_doomed(&mut self, doc: DocId) -> Option<&mut Slot> {
+        let doomed = self.doomed.get_mut(&doc).map(|doomed| &mut doomed.slot);
+        self.documents.get_mut(&doc).or(doomed)
+    }
+
     /// Somebody who opened a document does not hold it open any more. Says whether others do; when nobody does, it may leave memory,
     /// and has to be opened again before it is read or written.
     pub fn close(&mut self, doc: DocId) -> bool {
-        let doomed = self.doomed.get_mut(&doc).map(|doomed| &mut doomed.slot);
-        let Some(slot) = self.documents.get_mut(&doc).or(doomed) else { return false };
+        let Some(slot) = self.slot_even_if_doomed(doc) else { return false };
         slot.handles = slot.handles.saturating_sub(1);
         let is_held = slot.handles > 0;
         self.touch(doc);
@@ -346,6 +351,7 @@ impl Engine {
     fn may_be_absent(&self, doc: DocId) -> bool {
         let Some(slot) = self.documents.get(&doc) else { return false };
         slot.handles == 0
+            && !slot.watch.is_watched()
             && slot.wanted_until <= self.now.millis
             && !slot.is_unlisted
             // What is apart is pushed when it may be seen: gossip is a hint, and whoever lacks it pulls it then.

@@ -58,6 +58,7 @@ mod tell;
 mod undo;
 mod update;
 mod versions;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -104,6 +105,7 @@ pub(crate) use session::REFUSED;
 pub use status::{DocumentStatus, PeerStatus, Status};
 pub use subscription::{MAX_PREFIX, MAX_PREFIXES, Subscription, SubscriptionError};
 pub use update::{OpenError, UpdateError};
+pub use watch::Step;
 
 /// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.
 #[doc(hidden)]

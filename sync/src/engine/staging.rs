@@ -258,14 +258,15 @@ impl Engine {
         let Some(Staging { arrived: Arrived::All(mut all), pieces, .. }) = self.staging.remove(&doc) else {
             return None;
         };
-        let whole = rest.is_none_or(|rest| matches!(all.merge(rest, &limits), Ok((Merged::Applied, _))));
+        let whole =
+            rest.is_none_or(|rest| matches!(all.merge(rest, &limits, None), Ok((Merged::Applied, _))));
         let mut adopted = Taken::Nothing;
         if whole && let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) {
             let refused = if slot.body.as_any().type_id() == all.as_any().type_id() {
-                slot.body.adopt(all, &limits)
+                slot.adopt(all, &limits)
             } else {
                 // It was opened meanwhile.
-                slot.body.merge(Content::State(&all.state()), &limits).map(|_| ())
+                slot.merge(Content::State(&all.state()), &limits).map(|_| ())
             };
             match refused {
                 Ok(()) => {

@@ -8,6 +8,7 @@ use super::absent::Absent;
 use super::document::{Document, Since};
 use super::effect::{Batch, BatchId, Effect, Event};
 use super::frame::{ContentKind, Hash, content_hash};
+use super::watch::Watch;
 use super::{Engine, ISOLATED, head};
 use crate::store::{Stored, WHOLE, Write};
 use crate::{DocId, PeerId};
@@ -66,6 +67,7 @@ pub(crate) struct Slot {
     pub(crate) is_unlisted: bool,
     /// How many hold it open. As long as anybody does it stays in memory.
     pub(crate) handles: usize,
+    pub(crate) watch: Watch,
     /// Somebody is about to open it: until then it stays in memory, in milliseconds.
     pub(crate) wanted_until: u64,
     /// What was written here alone was given to a new id while it was on the disk only: it is written when it has been read.
@@ -97,6 +99,7 @@ impl Slot {
             listed_with: None,
             is_unlisted: false,
             handles: 0,
+            watch: Watch::default(),
             wanted_until: 0,
             is_renamed: false,
         }
@@ -115,6 +118,7 @@ impl Slot {
             listed_with: self.listed_with,
             is_unlisted: self.is_unlisted,
             handles: self.handles,
+            watch: self.watch.over(&*self.body, &*body),
             wanted_until: self.wanted_until,
             ..Self::new(body, stored)
         }
@@ -338,7 +342,7 @@ impl Engine {
                 self.push.insert(doc);
             }
         }
-        self.doomed.retain(|_, doomed| doomed.batch > batch);
+        self.forget_doomed(batch);
         self.line_stored(batch);
         self.serve_all();
         self.event(Event::Durable(batch));

@@ -132,6 +132,7 @@ impl Engine {
             self.read_listed();
         }
         self.event(Event::Changed { doc, origin: Origin::Undone, version });
+        self.tell_watchers(doc, Origin::Undone);
         if is_empty {
             self.documents.remove(&doc);
         }
@@ -147,12 +148,15 @@ impl Engine {
         let (again, gone): (Vec<DocId>, Vec<DocId>) =
             self.doomed.keys().partition(|doc| !self.deleted.contains(doc));
         for doc in gone {
-            self.doomed.remove(&doc);
+            if self.doomed.remove(&doc).is_some_and(|doomed| doomed.slot.watch.is_watched()) {
+                self.event(Event::Unwatched { doc });
+            }
         }
         for doc in again {
             if let Some(Doomed { slot, durable, .. }) = self.doomed.remove(&doc) {
                 self.unsaved.remove(&super::storage::Place::Document(doc));
                 self.durable.set(doc, durable);
+                self.tell_watchers_of_deletion(doc, &slot, Origin::Undone, false);
                 self.documents.insert(doc, slot);
                 self.keep_again(doc);
                 self.read_back(doc);
@@ -173,7 +177,7 @@ impl Engine {
     }
 
     /// The directory changed: drops documents that were deleted.
-    pub(crate) fn directory_changed(&mut self) {
+    pub(crate) fn directory_changed(&mut self, origin: Origin) {
         let deleted = directory::deleted(self.directory());
         let gone: Vec<DocId> = deleted.difference(&self.deleted).copied().collect();
         self.deleted = deleted;
@@ -189,11 +193,24 @@ impl Engine {
                 .for_each(|ready| ready.have.remove(doc));
             if let Some(slot) = self.documents.remove(&doc) {
                 let batch = self.submit_others(vec![Write::Remove { doc }]);
+                self.tell_watchers_of_deletion(doc, &slot, origin, true);
                 self.doomed.insert(doc, Doomed { batch, slot, durable });
             }
             self.gone(doc);
         }
         self.event(Event::Directory);
+    }
+
+    /// What was deleted with a batch up to this one is gone for good.
+    pub(super) fn forget_doomed(&mut self, batch: BatchId) {
+        let effects = &mut self.effects;
+        self.doomed.retain(|&doc, doomed| {
+            let may_be_undone = doomed.batch > batch;
+            if !may_be_undone && doomed.slot.watch.is_watched() {
+                effects.push_back(Effect::Event(Event::Unwatched { doc }));
+            }
+            may_be_undone
+        });
     }
 
     /// Nothing is done with a document any more.

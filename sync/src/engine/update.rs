@@ -198,7 +198,7 @@ impl Engine {
         }
         let Some(delta) = directory::delete(self.directory_mut(), name, type_name) else { return Ok(None) };
         let batch = self.commit(DocId::DIRECTORY, &delta);
-        self.directory_changed();
+        self.directory_changed(Origin::Local);
         self.handle(now, Input::Tick);
         Ok(batch)
     }
@@ -237,8 +237,19 @@ impl Engine {
         slot.body.set_time(now.wall_millis);
         slot.body.keep_counters(kept);
         let last_batch = slot.last_batch;
+        let observed = slot.watch.observed();
         let replica = slot.body.as_any_mut().downcast_mut::<Replica<T>>().ok_or(UpdateError::NotOpen)?;
-        let (value, delta) = replica.try_update(write).map_err(UpdateError::Rejected)?;
+        let (value, delta) = match observed {
+            None => replica.try_update(write).map_err(UpdateError::Rejected)?,
+            Some(observed) => {
+                let (value, delta, changes) =
+                    replica.try_update_changes(write).map_err(UpdateError::Rejected)?;
+                if !delta.is_empty() {
+                    observed.push(changes);
+                }
+                (value, delta)
+            }
+        };
         let batch = self.commit(doc, &delta).or(last_batch).unwrap_or(BatchId(0));
         self.handle(now, Input::Tick);
         Ok((value, batch))

@@ -11,6 +11,7 @@ use super::changes::Changes;
 use super::commit::{Commit, Place};
 use super::concern::ReadAfter;
 use super::driver::Shared;
+use super::watch::Watch;
 use super::{Error, Result};
 use crate::DocId;
 use crate::engine::{DocumentStatus, UpdateError};
@@ -188,8 +189,50 @@ impl<T: Crdt> Document<T> {
         self.shared().look(|engine| engine.garbage(self.id()))
     }
 
-    /// The changes from now on, by whomever. They say that the document is another, and by whom, not what became different in it: read it at
-    /// each. Whoever subscribes before the first reading misses nothing.
+    /// Takes a view of the document, and yields from there on what becomes different in it, by path: whatever it comes of, each change once, and
+    /// in order. Applied to the view, the steps keep it what [`read`](Self::read) would show.
+    ///
+    /// ```
+    /// # use tombolo_crdt::{AddWinsSet, DotStore as _, What};
+    /// use tombolo_sync::{Lagged, Origin};
+    ///
+    /// # #[tokio::main] async fn main() -> tombolo_sync::Result<()> {
+    /// # let home = tempfile::tempdir().expect("a folder");
+    /// # let node = tombolo_sync::Node::builder(home.path()).no_witness().create().offline().start().await?;
+    /// let birds = node.open::<AddWinsSet<String>>("birds")?;
+    /// let (mut shown, mut watch) = birds.watch(|birds| birds.plain());
+    /// birds.update(|birds| birds.add("heron")).await?;
+    /// # let mut steps = 0;
+    /// while let Some(next) = watch.next().await {
+    ///     match next {
+    ///         Ok(step) => {
+    ///             assert_eq!(step.origin, Origin::Local);
+    ///             assert_eq!(step.changes[0].changes[0].what, What::Entered);
+    ///             step.apply_to(&mut shown).expect("it fits what was there before");
+    ///         }
+    ///         // Who does not look for long begins anew.
+    ///         Err(Lagged) => shown = watch.view(|birds| birds.plain()),
+    ///     }
+    ///     assert_eq!(shown, birds.read(|birds| birds.plain()));
+    /// #   node.shutdown().await;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// So are told: what any handle of the document writes here; what comes from peers; what the disk refused and is undone
+    /// ([`Origin::Undone`](crate::Origin::Undone)); and that the document was deleted, which then reads as empty. Steps wait for who does not take
+    /// them, up to a bound ([`Lagged`](crate::Lagged)); nobody who writes waits for that.
+    ///
+    /// What `look` takes need not be the plain value: an editor of marked text reads [`runs`](tombolo_crdt::Text::runs) there, for instance.
+    ///
+    /// # Panics
+    /// If `look` calls the node or a document again.
+    pub fn watch<R>(&self, look: impl FnOnce(&T::State) -> R) -> (R, Watch<T>) {
+        Watch::new(self.clone(), look)
+    }
+
+    /// The changes from now on, by whomever. They say that the document is another, and by whom, not what became different in it
+    /// ([`watch`](Self::watch) does): read it at each. Whoever subscribes before the first reading misses nothing.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
         self.held.shared.subscribers.subscribe(Some(self.held.id))

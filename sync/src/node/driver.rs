@@ -12,6 +12,7 @@ use tombolo_crdt::Crdt;
 use super::changes::{Change, Subscribers};
 use super::clock::Clock;
 use super::commit::Durability;
+use super::watch::Watched;
 use super::witness::Doubt;
 use super::{Error, Result};
 use crate::engine::{
@@ -48,9 +49,12 @@ pub(super) struct Shared {
     reading: Mutex<BTreeMap<DocId, Vec<mpsc::Sender<Option<String>>>>>,
     /// Documents that are not held open any more, once each. SUBTLE: closed with the next call, as waits are ended.
     closed: Mutex<Vec<DocId>>,
+    /// Documents that somebody does not watch any more, once each. SUBTLE: as those.
+    unwatched: Mutex<Vec<DocId>>,
     /// Waits that are over. SUBTLE: ended with the next call, for a future may be dropped where the engine is locked.
     over: Mutex<Vec<WaitId>>,
     pub(super) subscribers: Subscribers,
+    pub(super) watched: Watched,
     /// Why the home may not be the only continuation of what it holds.
     doubt: Mutex<Option<Doubt>>,
     /// The network's session of each peer, under the number by which the engine knows it.
@@ -94,8 +98,10 @@ impl Shared {
             awaiting: Mutex::default(),
             reading: Mutex::default(),
             closed: Mutex::default(),
+            unwatched: Mutex::default(),
             over: Mutex::default(),
             subscribers: Subscribers::default(),
+            watched: Watched::default(),
             doubt: Mutex::new(doubt),
             sessions: RwLock::default(),
             listening: RwLock::default(),
@@ -148,6 +154,9 @@ impl Shared {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         for wait in std::mem::take(&mut *self.over.lock().unwrap_or_else(PoisonError::into_inner)) {
             engine.end_wait(wait);
+        }
+        for doc in std::mem::take(&mut *self.unwatched.lock().unwrap_or_else(PoisonError::into_inner)) {
+            engine.unwatch(doc);
         }
         for doc in std::mem::take(&mut *self.closed.lock().unwrap_or_else(PoisonError::into_inner)) {
             engine.close(doc);
@@ -265,6 +274,12 @@ impl Shared {
             Event::Changed { doc, origin, version } => {
                 self.subscribers.publish(&Change { document: doc, origin, version, caught_up: 1 });
             }
+            Event::Watched { doc, step } => {
+                for _ in 0..self.watched.tell(doc, &step) {
+                    self.unwatched(doc);
+                }
+            }
+            Event::Unwatched { doc } => self.watched.end(doc),
             Event::Durable(batch) => self.resolve(batch, &Ok(())),
             Event::NotDurable { kept, last, reason } => {
                 self.resolve(kept, &Ok(()));
@@ -329,6 +344,11 @@ impl Shared {
     /// A document is held open by one less.
     pub(super) fn closed(&self, doc: DocId) {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner).push(doc);
+    }
+
+    /// A document is watched by one less.
+    pub(super) fn unwatched(&self, doc: DocId) {
+        self.unwatched.lock().unwrap_or_else(PoisonError::into_inner).push(doc);
     }
 
     /// Tells everybody who waits for a batch up to `last` how it ended.
@@ -511,6 +531,7 @@ impl Shared {
         })
         .await;
         self.subscribers.close();
+        self.watched.close();
         self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.wake.notify_one();

@@ -14,6 +14,7 @@ mod listen;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod network;
+mod watch;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use concern::{ReadAfter, Replicated, Replicating};
 pub use document::Document;
 pub use error::{Error, Result};
 pub use leave::{Left, Wipe};
+pub use watch::{Lagged, Watch};
 pub use witness::Doubt;
 
 /// A running node: a home on disk, in one space, with peers. Cheap to clone; `Send` and `Sync`.

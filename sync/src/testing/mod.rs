@@ -54,7 +54,7 @@
 //!
 //! # What can be said
 //! - *Documents*: [`open`](Network::open), [`update`](Network::update), [`try_update`](Network::try_update), [`read`](Network::read),
-//!   [`delete`](Network::delete), [`list`](Network::list).
+//!   [`delete`](Network::delete), [`list`](Network::list), [`watch`](Network::watch), [`steps`](Network::steps).
 //! - *Links*: [`cut`](Network::cut), [`silence`](Network::silence), [`partition`](Network::partition),
 //!   [`restore`](Network::restore), [`restore_all`](Network::restore_all), [`weather`](Network::weather).
 //! - *Machines*: [`crash`](Network::crash), [`start`](Network::start), [`disk_fails`](Network::disk_fails),
@@ -78,6 +78,7 @@ mod documents;
 pub mod machinery;
 mod network;
 mod stage;
+mod watch;
 mod weather;
 
 pub use account::{Lack, NotEqual};
@@ -85,4 +86,5 @@ pub use commit::Commit;
 pub use document::Document;
 pub use machinery::Sent;
 pub use network::{Network, NodeId};
+pub use watch::Watch;
 pub use weather::{Clock, Weather};

@@ -1,7 +1,7 @@
 //! What a network keeps beside what drives it: what nodes have heard, and writes that have not come to an end.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tombolo_crdt::ReplicaId;
 
@@ -9,7 +9,7 @@ use super::commit::Fate;
 use super::machinery::{Core, Host};
 use crate::DocId;
 use crate::engine::wire::Frame;
-use crate::engine::{BatchId, Event, Origin};
+use crate::engine::{BatchId, Event, Origin, Step};
 
 /// How many lines of what happened are kept.
 const TRACE: usize = 1_000;
@@ -33,6 +33,16 @@ pub(super) struct Stage {
     /// What each node has heard and was not asked for.
     pub(super) heard: Vec<Vec<Event>>,
     pub(super) open: Vec<Open>,
+    /// What those who watch have not been told yet: node, document, and steps.
+    pub(super) watched: Vec<Weak<Untold>>,
+}
+
+/// What one who watches has not been told yet.
+#[derive(Debug)]
+pub(super) struct Untold {
+    pub(super) node: usize,
+    pub(super) doc: DocId,
+    pub(super) steps: Mutex<Vec<Step>>,
 }
 
 impl Stage {
@@ -41,7 +51,7 @@ impl Stage {
         core.trace.keep_last(TRACE);
         core.gossip_in_turn = false;
         core.names.documents.insert(DocId::DIRECTORY, "the directory".to_owned());
-        Self { core, seed, heard: Vec::new(), open: Vec::new() }
+        Self { core, seed, heard: Vec::new(), open: Vec::new(), watched: Vec::new() }
     }
 
     /// Ends a node's writes of which `fate` knows.
@@ -111,6 +121,14 @@ impl Host for Stage {
                 let is_lost = |open: &Open| open.batch > *kept && open.batch <= *last;
                 self.end(node, |_, open| is_lost(open).then_some(Fate::Lost));
             }
+            Event::Watched { doc, step } => {
+                self.watched.retain(|untold| untold.strong_count() > 0);
+                let all = self.watched.iter().filter_map(Weak::upgrade);
+                for untold in all.filter(|untold| (untold.node, untold.doc) == (node, *doc)) {
+                    untold.steps.lock().unwrap_or_else(PoisonError::into_inner).push(step.clone());
+                }
+                return;
+            }
             // They say only that somebody may want to look.
             Event::Progress | Event::Awaited(_) => return,
             _ => {}
@@ -119,6 +137,7 @@ impl Host for Stage {
     }
 
     fn crashed(&mut self, node: usize) {
+        self.watched.retain(|untold| untold.upgrade().is_some_and(|untold| untold.node != node));
         // What is on the disk will be there again, whether the process was told or not.
         self.end(node, |core, open| {
             let kept = core.nodes[node].disk.version(open.doc).get(open.replica);

@@ -10,3 +10,4 @@ mod leave;
 mod limits;
 mod renew;
 mod suspend;
+mod watch;

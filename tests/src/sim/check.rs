@@ -4,6 +4,7 @@
 //! - What an engine says is durable is on the disk, and is there after a restart.
 //! - Nothing leaves a node before it is durable there.
 //! - Two nodes that hold a document in one version, durably, hold the same bytes.
+//! - Who is told what becomes different in a document, and does not look again, shows what there is.
 //! - No engine spins, and no queue grows without end.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ impl World {
     pub(super) fn check_event(&mut self, node: usize, event: Event) {
         match event {
             Event::Changed { doc, origin, version } => self.changed(node, doc, origin, version),
+            Event::Watched { doc, step } => self.stepped(node, doc, &step),
+            Event::Unwatched { doc } => self.not_shown(node, doc),
             Event::Durable(_) => self.durable(node),
             Event::NotDurable { kept, last, reason } => {
                 self.note(|_| format!("n{node} lost batches {} to {}: {reason}", kept.0 + 1, last.0));
@@ -388,6 +391,7 @@ impl World {
         if self.queue.waiting() > MAX_WAITING.max(MAX_WAITING_EACH * self.nodes.len()) {
             self.violated(format!("{} things are waiting to happen", self.queue.waiting()));
         }
+        self.check_mirrors(node);
         let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes);
         if kept > MAX_TRANSFERS {
             self.violated(format!("n{node} keeps {kept} bytes of transfers"));

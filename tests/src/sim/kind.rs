@@ -5,8 +5,8 @@ mod ordered;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::{
-    AddWinsSet, Crdt, Doc, List, LwwRegister, MovableList, Mut, MvRegister, PnCounter, RemoveWinsSet,
-    Replica, Scalar, Stamp, Text, Tree,
+    AddWinsSet, Crdt, Doc, DotStore as _, List, LwwRegister, MovableList, Mut, MvRegister, Plain, PnCounter,
+    RemoveWinsSet, Replica, Scalar, Stamp, Text, Tree,
 };
 use tombolo_sync::DocId;
 use tombolo_sync::engine::{BatchId, Engine, Now, OpenError, UpdateError};
@@ -158,6 +158,43 @@ impl Kind {
             Self::Queue => engine.open::<List<String>>(now, name, create),
             Self::Steps => engine.open::<MovableList<LwwRegister<String>>>(now, name, create),
             Self::Outline => engine.open::<Tree<LwwRegister<String>>>(now, name, create),
+        }
+    }
+
+    /// Has the engine tell what becomes different in it.
+    pub(super) fn watch(self, engine: &mut Engine, doc: DocId) -> bool {
+        match self {
+            Self::Counter => engine.watch::<PnCounter>(doc),
+            Self::Set => engine.watch::<AddWinsSet<String>>(doc),
+            Self::Multi => engine.watch::<MvRegister<String>>(doc),
+            Self::Latest => engine.watch::<LwwRegister<String>>(doc),
+            Self::Doc => engine.watch::<Doc>(doc),
+            Self::Board => engine.watch::<Board>(doc),
+            Self::Guests => engine.watch::<RemoveWinsSet<String>>(doc),
+            Self::Page => engine.watch::<Text>(doc),
+            Self::Queue => engine.watch::<List<String>>(doc),
+            Self::Steps => engine.watch::<MovableList<LwwRegister<String>>>(doc),
+            Self::Outline => engine.watch::<Tree<LwwRegister<String>>>(doc),
+        }
+    }
+
+    /// What it reads as; empty if it is not there.
+    pub(super) fn plain(self, engine: &Engine, doc: DocId) -> Plain {
+        fn plain<T: Crdt>(engine: &Engine, doc: DocId) -> Plain {
+            engine.document::<T>(doc).map_or_else(|| T::State::default().plain(), Replica::plain)
+        }
+        match self {
+            Self::Counter => plain::<PnCounter>(engine, doc),
+            Self::Set => plain::<AddWinsSet<String>>(engine, doc),
+            Self::Multi => plain::<MvRegister<String>>(engine, doc),
+            Self::Latest => plain::<LwwRegister<String>>(engine, doc),
+            Self::Doc => plain::<Doc>(engine, doc),
+            Self::Board => plain::<Board>(engine, doc),
+            Self::Guests => plain::<RemoveWinsSet<String>>(engine, doc),
+            Self::Page => plain::<Text>(engine, doc),
+            Self::Queue => plain::<List<String>>(engine, doc),
+            Self::Steps => plain::<MovableList<LwwRegister<String>>>(engine, doc),
+            Self::Outline => plain::<Tree<LwwRegister<String>>>(engine, doc),
         }
     }
 

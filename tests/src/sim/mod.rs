@@ -10,6 +10,7 @@
 mod check;
 mod kind;
 mod ledger;
+mod mirror;
 mod outcome;
 mod scenario;
 mod schedule;

@@ -72,10 +72,16 @@ pub enum Branch {
     Released,
     /// A member was released for its silence.
     Silent,
+    /// Something was undone that is shown by somebody who is told what becomes different.
+    ShownUndone,
+    /// Something was renamed that is shown so.
+    ShownRenamed,
+    /// A document was deleted that is shown so.
+    ShownDeleted,
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 31] = [
+const BRANCHES: [(Branch, &str); 34] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -107,6 +113,9 @@ const BRANCHES: [(Branch, &str); 31] = [
     (Branch::Rejoined, "joined again"),
     (Branch::Released, "released"),
     (Branch::Silent, "released for silence"),
+    (Branch::ShownUndone, "shown and undone"),
+    (Branch::ShownRenamed, "shown and renamed"),
+    (Branch::ShownDeleted, "shown and deleted"),
 ];
 
 impl Outcome {
@@ -123,7 +132,7 @@ impl Outcome {
 }
 
 /// What a run did, in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// Cuts, crashes, refusals of disks, jumps of clocks and the like.
     pub faults: u64,
@@ -139,6 +148,20 @@ pub struct Stats {
     pub healed_bytes: u64,
     /// How often each branch was taken.
     branches: [u64; BRANCHES.len()],
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            faults: 0,
+            messages: 0,
+            writes: 0,
+            virtual_millis: 0,
+            healed_millis: 0,
+            healed_bytes: 0,
+            branches: [0; BRANCHES.len()],
+        }
+    }
 }
 
 impl Stats {
@@ -182,7 +205,7 @@ impl Branch {
     #[must_use]
     pub fn is_of(self, mode: Mode) -> bool {
         match self {
-            Self::SetBack | Self::Copied | Self::Renamed => mode == Mode::Backups,
+            Self::SetBack | Self::Copied | Self::Renamed | Self::ShownRenamed => mode == Mode::Backups,
             // One of thousands does.
             Self::Reused => false,
             Self::Dropped => mode == Mode::Parts,

@@ -515,6 +515,7 @@ impl Player {
             }
             20..40 if self.is_tight => {
                 if let Some(doc) = self.open[node].remove(&(kind, name)) {
+                    self.world.hide(node, doc);
                     self.world.call(node, |engine, _| while engine.close(doc) {});
                 }
             }

@@ -160,6 +160,9 @@ impl World {
             (opened, before, version(engine, DocId::DIRECTORY))
         })?;
         self.note_directory(author, before, after, Op::Insert("", listed(kind, name)));
+        if let Some(doc) = opened {
+            self.perhaps_show(node, kind, doc);
+        }
         opened
     }
 

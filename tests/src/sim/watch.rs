@@ -6,6 +6,7 @@ use tombolo_sync::engine::Event;
 use tombolo_sync::engine::wire::{ContentKind, Frame, content_hash};
 use tombolo_sync::testing::machinery::Host;
 
+use super::mirror::Mirrors;
 use super::outcome::Branch;
 use super::world::{Sabotage, Sent, World};
 
@@ -28,6 +29,7 @@ impl Host for World {
 
     fn crashed(&mut self, node: usize) {
         self.watched[node].sending.clear();
+        self.watched[node].mirrors = Mirrors::default();
     }
 
     fn handled(&mut self, node: usize) {

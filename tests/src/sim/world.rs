@@ -12,6 +12,7 @@ use tombolo_sync::testing::machinery::{Core, Drive, Fraud, LinkState, NodeOption
 
 use super::check::Checks;
 use super::ledger::Ledger;
+use super::mirror::Mirrors;
 use super::outcome::Stats;
 
 /// A mistake made on purpose, to see that the simulation notices.
@@ -56,6 +57,8 @@ pub(super) struct Watched {
     pub(super) branch: u64,
     /// As who it wrote last.
     pub(super) replica: Option<ReplicaId>,
+    /// What is shown there of documents.
+    pub(super) mirrors: Mirrors,
     /// The version of each document, as last seen.
     pub(super) seen: BTreeMap<DocId, Version>,
     /// Documents that changed and were not seen durable since.

@@ -18,3 +18,4 @@ mod pieces;
 mod prefix;
 mod scenarios;
 mod simulation;
+mod watch;

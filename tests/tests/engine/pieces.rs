@@ -6,7 +6,7 @@ use tombolo_crdt::{AddWinsSet, PnCounter};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::wire::{ContentKind, Frame, PART, Piece};
 use tombolo_sync::store::{MemoryStore, Store as _};
-use tombolo_tests::sim::{GossipWeather, LinkState, Sent, World};
+use tombolo_tests::sim::{GossipWeather, Kind, LinkState, Sent, World};
 
 type Words = AddWinsSet<String>;
 
@@ -190,6 +190,27 @@ fn of_small_documents_each_costs_who_joins_its_name_beside_what_it_is() {
 fn compressed_pieces_are_hardly_longer_than_a_snapshot() {
     let prosaic = joined(1, |rng| prose(rng, 30_000));
     assert!(prosaic.pieces > 0 && prosaic.is_within(107), "{prosaic:?}");
+}
+
+/// The simulator checks that what is shown is what there is.
+#[test]
+fn what_comes_in_pieces_is_told_to_who_shows_it() {
+    for (seed, meanwhile) in [(7, None), (8, Some(0)), (9, Some(400))] {
+        let (mut world, doc, _) = large(2, seed);
+        if let Some(after) = meanwhile {
+            // There is something there already, or some pieces are before it is opened.
+            world.run_for(after);
+            world.open::<Words>(1, "words");
+            world.update::<Words, _>(1, doc, |words| words.add("meanwhile"));
+        } else {
+            world.open::<Words>(1, "words");
+        }
+        world.show(1, Kind::Set, doc);
+        equal(&mut world, doc);
+        assert!(pieces(&world, 1).count() >= 4, "{meanwhile:?}");
+        let shown = world.read::<Words, _>(1, doc, |words| words.iter().count());
+        assert_eq!(shown, ELEMENTS + usize::from(meanwhile.is_some()));
+    }
 }
 
 #[test]
