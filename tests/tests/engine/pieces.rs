@@ -6,7 +6,7 @@ use tombolo_crdt::{AddWinsSet, PnCounter};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::wire::{ContentKind, Frame, PART, Piece};
 use tombolo_sync::store::{MemoryStore, Store as _};
-use tombolo_tests::sim::{GossipWeather, Kind, LinkState, Sent, World};
+use tombolo_tests::sim::{Branch, GossipWeather, Kind, LinkState, Sent, World};
 
 type Words = AddWinsSet<String>;
 
@@ -207,7 +207,7 @@ fn what_comes_in_pieces_is_told_to_who_shows_it() {
         }
         world.show(1, Kind::Set, doc);
         equal(&mut world, doc);
-        assert!(pieces(&world, 1).count() >= 4, "{meanwhile:?}");
+        assert!(world.stats().branch(Branch::Pieces) >= 4, "{meanwhile:?}: {}", world.stats());
         let shown = world.read::<Words, _>(1, doc, |words| words.iter().count());
         assert_eq!(shown, ELEMENTS + usize::from(meanwhile.is_some()));
     }
