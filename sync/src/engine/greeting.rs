@@ -232,6 +232,7 @@ impl Engine {
         else {
             return;
         };
+        self.lines.has_answered(peer);
         match known {
             Some(known) => self.judged(peer, known),
             None => self.lines.has_not_heard(peer),

@@ -15,7 +15,7 @@ use tombolo_crdt::{ReplicaId, Version};
 
 use super::apart::{Apart, Fork};
 use super::document::Document;
-use super::effect::{BatchId, Event, Origin};
+use super::effect::{BatchId, Event, Origin, SessionId};
 use super::frame::{Known, MAX_FORMER, Refusal};
 use super::line::{Line, Relation};
 use super::peer::Peer;
@@ -38,6 +38,10 @@ const LINES: &str = "line/";
 const MARK_PAUSE: u64 = 60_000;
 /// How many new ids we take before we are started anew: who tells us again and again that we were set back wants harm.
 const MAX_INCARNATIONS: u32 = 8;
+/// How long a peer that holds more of what we wrote than we do is waited for, in milliseconds, until it has said what it knows of us.
+const ANSWER: u64 = 5_000;
+/// In how many sessions it is waited for, until we are started anew: what we write meanwhile is kept apart.
+const MAX_WAITED: u32 = 8;
 /// Of how many peers the lines are kept.
 const MAX_LINES: usize = 4_096;
 
@@ -71,6 +75,17 @@ pub(crate) struct Lines {
     known: std::collections::BTreeMap<PeerId, (ReplicaId, Line)>,
     /// By peer: how many marks of our line it has said to have heard from us since we were started, under this replica id.
     heard_by: std::collections::BTreeMap<PeerId, u64>,
+    /// Who holds more of what we wrote under this id than we do and has not said yet what it knows of us.
+    claims: std::collections::BTreeMap<PeerId, Claim>,
+}
+
+/// A peer holds more of what we wrote than we do, and what it knows of us is waited for.
+#[derive(Debug)]
+struct Claim {
+    session: SessionId,
+    until: u64,
+    /// In how many sessions it was waited for.
+    sessions: u32,
 }
 
 impl Lines {
@@ -137,6 +152,11 @@ impl Lines {
     /// How many marks of our line a peer is known to have heard.
     pub(crate) fn heard_by(&self, peer: PeerId) -> Option<u64> {
         self.heard_by.get(&peer).copied()
+    }
+
+    /// It has said what it knows of it.
+    pub(crate) fn has_answered(&mut self, peer: PeerId) {
+        self.claims.remove(&peer);
     }
 
     /// It knows nothing of it, or something else.
@@ -250,10 +270,44 @@ impl Engine {
         begun.unwrap_or_else(|| self.handed(doc))
     }
 
-    /// Whether a peer is there that has told us who it is, what it knows of us and all it holds.
+    /// Whether a peer is there that has told us who it is, what it knows of us and all it holds, and none that may yet say that another
+    /// store writes under our id.
     pub(super) fn is_confirmed(&self) -> bool {
         let us = self.us.replica;
-        self.peers.values().filter_map(Peer::ready).any(|ready| ready.has_told_all(us))
+        let told_all = self.peers.values().filter_map(Peer::ready).any(|ready| ready.has_told_all(us));
+        told_all && !self.is_answer_awaited()
+    }
+
+    /// Whether a peer that holds more of what we wrote than we do is about to say what it knows of us.
+    fn is_answer_awaited(&self) -> bool {
+        self.lines.claims.keys().any(|peer| self.is_to_answer(*peer))
+    }
+
+    /// Whether that is what this peer is about to say.
+    pub(super) fn is_to_answer(&self, peer: PeerId) -> bool {
+        let Some(claim) = self.lines.claims.get(&peer) else { return false };
+        let known = self.peers.get(&peer).filter(|known| known.session == claim.session);
+        let ready = known.and_then(Peer::ready).filter(|_| self.now.millis < claim.until);
+        ready.is_some_and(|ready| ready.answered != Some(self.us.replica))
+    }
+
+    /// A peer holds more of what we wrote than we do. Unless it has said what it knows of us, that is waited for: what it holds may be what
+    /// another store wrote and has shown as we have, and that shows only in its answer. Under a new id of ours it would not.
+    ///
+    /// SUBTLE: not for ever, however many sessions it begins. What we write is kept apart as long.
+    fn claims_more(&mut self, peer: PeerId) {
+        let us = self.us.replica;
+        let Some(known) = self.peers.get(&peer) else { return };
+        if known.ready().is_none_or(|ready| ready.answered == Some(us)) {
+            return;
+        }
+        let before = self.lines.claims.get(&peer).map_or(0, |claim| claim.sessions);
+        let is_known = self.lines.claims.get(&peer).is_some_and(|claim| claim.session == known.session);
+        let has_room = before > 0 || self.lines.claims.len() < MAX_LINES;
+        if !is_known && has_room && before < MAX_WAITED {
+            let (session, until) = (known.session, self.now.millis + ANSWER);
+            self.lines.claims.insert(peer, Claim { session, until, sessions: before + 1 });
+        }
     }
 
     /// Has our line written with the next batch: what it marks.
@@ -270,21 +324,40 @@ impl Engine {
         else {
             return;
         };
+        let has_told_all = ready.has_told_all(self.us.replica);
         if !self.lines.is_apart() {
             let us = self.us.replica;
             let reached = |doc| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us));
             if !self.lines.may_have_forked() && self.has_more_of_ours(ready, reached) {
                 self.overtaken(peer, false);
             }
-        } else if ready.has_told_all(self.us.replica)
-            && self.lines.showing.is_none()
-            && !self.other_store_wrote(peer)
-        {
+            return;
+        }
+        if self.has_more_of_what_is_apart(peer) {
+            self.claims_more(peer);
+        }
+        if self.is_answer_awaited() || self.lines.showing.is_some() {
+            return;
+        }
+        // Who does not answer is believed as who knows nothing of us.
+        let is_evidence = has_told_all || self.lines.claims.contains_key(&peer);
+        if is_evidence && !self.other_store_wrote(peer) && has_told_all {
             let end = self.lines.own.end();
             let record = self.lines.record(end);
             let batch = self.submit_others(vec![record]);
             self.lines.showing = Some((batch, end));
         }
+    }
+
+    /// Whether a peer holds of what we wrote what can be no other's than another store's, or something that we have lost.
+    fn has_more_of_what_is_apart(&self, peer: PeerId) -> bool {
+        let us = self.us.replica;
+        let written = |doc| {
+            let begun = self.lines.apart.since(doc, us, self.lines.seen);
+            begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
+        };
+        let ready = self.peers.get(&peer).and_then(Peer::ready);
+        ready.is_some_and(|ready| self.has_more_of_ours(ready, written))
     }
 
     /// Whether what a peer holds tells that another store wrote under our id since what we keep apart began. Then we have gone on
@@ -325,6 +398,11 @@ impl Engine {
                 self.peers.get(peer).and_then(Peer::ready).is_some_and(|ready| ready.has_told_all(us))
             };
             let listed: Vec<PeerId> = self.ready_peers().iter().filter(listed).copied().collect();
+            if self.is_answer_awaited() {
+                // SUBTLE: the disk has noted that it may be seen.
+                self.write_line();
+                return;
+            }
             if listed.into_iter().any(|peer| self.other_store_wrote(peer)) {
                 return;
             }
@@ -442,7 +520,7 @@ impl Engine {
         }
         match self.lines.own.relation_to(line) {
             Relation::Same | Relation::Ahead => {}
-            Relation::Behind if !self.lines.may_have_forked() => self.overtaken(peer, false),
+            Relation::Behind if !self.lines.may_have_forked() => self.go_on_as_another(peer),
             Relation::Behind | Relation::Forked => self.forked(peer, common, met),
         }
     }
@@ -487,12 +565,20 @@ impl Engine {
         let old = self.us.replica;
         if forked {
             tracing::error!(%peer, replica = %old, "another store writes under our replica id; nothing of that is taken in");
-        } else {
-            let new = self.new_id();
-            tracing::warn!(%peer, %old, %new, "a peer knows what we wrote and do not have; going on under a new replica id");
-            self.incarnate(new, None);
+            self.event(Event::Overtaken { peer, forked });
+            return;
         }
-        self.event(Event::Overtaken { peer, forked });
+        self.claims_more(peer);
+        if !self.is_answer_awaited() {
+            self.go_on_as_another(peer);
+        }
+    }
+
+    fn go_on_as_another(&mut self, peer: PeerId) {
+        let (old, new) = (self.us.replica, self.new_id());
+        tracing::warn!(%peer, %old, %new, "a peer knows what we wrote and do not have; going on under a new replica id");
+        self.incarnate(new, None);
+        self.event(Event::Overtaken { peer, forked: false });
     }
 
     /// Goes on under a new id, and gives it what is said not to have been written under the old one.

@@ -370,8 +370,9 @@ impl Engine {
         let staged_by = self.staged_by(doc);
         let (mut best, mut full, mut soonest) = (None, false, None::<u64>);
         for (&peer, known) in &self.peers {
-            // Who has not said who it is may be another than it was.
-            let introduced = known.ready().filter(|ready| ready.replica.is_some());
+            // Who has not said who it is may be another than it was, and who has not said what it knows of us may know another as us.
+            let introduced =
+                known.ready().filter(|ready| ready.replica.is_some() && !self.is_to_answer(peer));
             let Some(theirs) = introduced.and_then(|ready| ready.have.get(doc)) else { continue };
             let lacked = theirs.ahead_of(&ours);
             if lacked == 0 || self.has_diverged(peer, doc) {
@@ -400,7 +401,7 @@ impl Engine {
     pub(crate) fn pull(&mut self, doc: DocId, peer: PeerId) {
         let now = self.now.millis;
         let ready = self.peers.get(&peer).and_then(super::Peer::ready);
-        let is_ready = ready.is_some_and(|ready| ready.replica.is_some());
+        let is_ready = ready.is_some_and(|ready| ready.replica.is_some()) && !self.is_to_answer(peer);
         let slot = self.documents.get(&doc);
         let is_busy = self.pulls.get(doc).is_some() || slot.is_some_and(|slot| !slot.is_writable());
         let is_shunned = self.pulls.shunned_until(peer, doc) > now

@@ -261,6 +261,8 @@ impl Engine {
                     }
                     if !answered {
                         self.introduce_ourselves(peer);
+                        // Nothing else may tell that it has been waited for long enough.
+                        self.perhaps_seen(peer);
                     }
                     self.serve(peer);
                     self.compare(peer);

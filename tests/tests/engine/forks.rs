@@ -380,3 +380,94 @@ fn who_tells_lies_of_the_line_of_another_does_not_part_honest_nodes() {
     story.world.start(2);
     story.all_have(&["b1", "b2"], "");
 }
+
+/// Two continuations have both shown what they wrote, to different peers, and have found that out: the second node has most under the id
+/// of the first, and knows another line.
+fn parted(seed: u64) -> Story {
+    let mut story = Story::new(3, seed);
+    story.restart();
+    story.link(2, LinkState::Cut);
+    story.world.set_link(1, 2, LinkState::Cut);
+    story.writes(&["b1", "b2", "b3"]);
+    story.world.run_for(3_000);
+    story.link(1, LinkState::Cut);
+    story.set_back();
+    story.link(2, LinkState::Up);
+    story.world.run_for(5_000);
+    story.writes(&["c1"]);
+    story.world.run_for(3_000);
+    story.link(1, LinkState::Up);
+    story.world.run_for(10_000);
+    assert!(story.world.overtaken.contains(&(0, true)));
+    assert!(!story.world.ready(0).contains(&1));
+    story
+}
+
+#[test]
+fn two_that_have_parted_are_not_joined_after_a_restart_of_one_of_them() {
+    for (seed, latency) in [(201, 1), (202, 40), (203, 150)] {
+        let mut story = parted(seed);
+        let before = story.world.engine(0).replica();
+        story.world.set_latency(0, 1, latency, 0);
+        story.link(2, LinkState::Cut);
+        for written in [&[][..], &["c2"]] {
+            story.restart();
+            // It is written while nobody has said what it knows of it, or not at all.
+            let told = story.world.run_until(60_000, |world| !world.ready(0).is_empty());
+            assert!(told.is_some());
+            story.writes(written);
+            story.world.run_for(60_000);
+            assert_eq!(story.world.engine(0).replica(), before, "{latency} ms");
+        }
+        assert_eq!(story.said(0), ["c1", "c2", "first"]);
+        assert_eq!(story.said(1), ["b1", "b2", "b3", "first"]);
+        // Who has met the one only goes on with it.
+        story.link(1, LinkState::Cut);
+        story.link(2, LinkState::Up);
+        story.world.run_for(10_000);
+        assert_eq!(story.said(2), ["c1", "c2", "first"]);
+    }
+}
+
+/// It holds more of what another wrote than that does itself, and says nothing else.
+#[test]
+fn who_never_says_what_it_knows_of_a_store_holds_back_what_that_writes_for_a_moment_only() {
+    let mut story = Story::new(3, 211);
+    story.world.set_link(1, 2, LinkState::Cut);
+    story.link(1, LinkState::Cut);
+    story.writes(&["b1", "b2"]);
+    story.world.run_for(3_000);
+    story.link(2, LinkState::Cut);
+    let before = story.world.engine(0).replica();
+    story.set_back();
+    story.link(1, LinkState::Up);
+    story.world.run_for(10_000);
+    // It says who it is and what it holds, and nothing after that but beats.
+    story.world.set_latency(0, 2, 100, 0);
+    story.world.record();
+    story.world.set_link(0, 2, LinkState::Up);
+    assert!(story.world.run_until(60_000, |world| world.ready(0).contains(&2)).is_some());
+    story.world.set_way(2, 0, LinkState::Silent);
+    story.world.run_for(300);
+    let said: Vec<Frame> = (story.world.sent().iter())
+        .filter(|sent| (sent.from, sent.to) == (2, 0))
+        .filter(|sent| matches!(sent.frame, Frame::Welcome(_) | Frame::Versions { .. }))
+        .map(|sent| sent.frame.clone())
+        .collect();
+    assert!(said.len() >= 2);
+    said.iter().for_each(|frame| story.world.forge_frame(2, 0, frame));
+    story.writes(&["c1"]);
+    let mut waited = 0;
+    while !story.said(1).contains(&"c1".to_owned()) {
+        let digest = story.world.engine(2).digest();
+        story.world.forge_frame(2, 0, &Frame::Beat { sent: 0, digest });
+        story.world.run_for(250);
+        waited += 250;
+        assert!(waited < 10_000, "it is held back");
+    }
+    assert!(waited > 1_000, "it was not waited for");
+    assert_ne!(story.world.engine(0).replica(), before);
+    story.world.set_way(2, 0, LinkState::Up);
+    story.world.set_link(1, 2, LinkState::Up);
+    story.all_have(&["b1", "b2", "c1"], "");
+}
