@@ -79,11 +79,11 @@ impl World {
                 });
             }
             Event::Refused { peer, reason } => {
-                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                let who = self.whom(node, peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} and n{who} refuse each other: {reason}"));
             }
             Event::Overtaken { peer, forked } => {
-                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                let who = self.whom(node, peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} is overtaken, says n{who}; forked: {forked}"));
                 self.overtaken.push((node, forked));
                 if !self.may_be_overtaken {
@@ -91,7 +91,7 @@ impl World {
                 }
             }
             Event::Diverged { peer, doc } => {
-                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                let who = self.whom(node, peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} holds another {doc} than n{who}, in the same version"));
                 self.diverged.push((node, who, doc));
                 if !self.may_diverge {
@@ -116,12 +116,12 @@ impl World {
                 this.dropped.insert(doc);
             }
             Event::Released { peer } => {
-                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                let who = self.whom(node, peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} does not wait for n{who} any more"));
                 self.stats.count(if self.is_releasing { Branch::Released } else { Branch::Silent });
             }
             Event::PeerReady { peer } => {
-                let who = self.index_of(peer).unwrap_or(usize::MAX);
+                let who = self.whom(node, peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} has n{who} ready"));
             }
             _ => {}

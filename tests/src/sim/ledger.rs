@@ -5,6 +5,7 @@
 //! (in memory only when the node crashed, or refused by the disk) is taken out; everything else must arrive.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tombolo_crdt::{ReplicaId, Stamp, Version};
 use tombolo_sync::DocId;
@@ -22,15 +23,23 @@ struct Entry {
     ops: Vec<Op>,
     /// Of the last-writer-wins value it wrote.
     stamp: Option<Stamp>,
-    /// Which continuation of a store wrote it: one that is set back goes on as another.
+    /// Which continuation of a store wrote it: one that is set back goes on as another, and so does a copy.
     branch: u64,
+    /// From which others that went on, and what of the document they had in common.
+    lineage: Lineage,
     /// The store that wrote it has lost it, and nobody else was seen to have it.
     is_doubtful: bool,
 }
 
 impl Entry {
+    /// SUBTLE: of what another continuation of its store wrote under its own id, only what was written before they parted. What has the same
+    /// name since is something else.
     fn saw(&self, other: &Self) -> bool {
-        self.before.get(other.replica) >= other.last
+        if self.replica != other.replica || self.branch == other.branch {
+            return self.before.get(other.replica) >= other.last;
+        }
+        let common = self.lineage.iter().find(|(branch, _)| *branch == other.branch);
+        common.is_some_and(|(_, common)| common.get(other.replica) >= other.last)
     }
 
     /// Whether two continuations of a store wrote these, under the same names of events.
@@ -41,6 +50,9 @@ impl Entry {
             && other.before.get(self.replica) < self.last
     }
 }
+
+/// Continuations of a store before another, and what that has of a document from each.
+type Lineage = Arc<[(u64, Version)]>;
 
 /// So many transactions that share names of events with others are taken for there or lost one by one; more by who wrote them.
 const ONE_BY_ONE: usize = 12;
@@ -64,6 +76,9 @@ pub struct Ledger {
     lost: BTreeMap<DocId, Vec<Entry>>,
     /// What was given to a new id.
     renames: Vec<Rename>,
+    /// Of which continuation another is one, and what it began with.
+    parents: BTreeMap<u64, (u64, BTreeMap<DocId, Version>)>,
+    lineages: BTreeMap<(u64, DocId), Lineage>,
     /// A store was set back, so that one id may have written two things under one number.
     was_set_back: bool,
 }
@@ -79,7 +94,8 @@ impl Ledger {
         ops: Vec<Op>,
         stamp: Option<Stamp>,
     ) {
-        let entry = Entry { replica, last, before, ops, stamp, branch, is_doubtful: false };
+        let lineage = self.lineage(branch, doc);
+        let entry = Entry { replica, last, before, ops, stamp, branch, lineage, is_doubtful: false };
         self.entries.entry(doc).or_default().entry(replica).or_default().push(entry);
     }
 
@@ -100,6 +116,31 @@ impl Ledger {
         if let Some(entries) = self.of_replica(doc, replica) {
             entries.retain(|entry| entry.last <= kept || entry.branch != branch);
         }
+    }
+
+    /// A continuation of a store begins with this, which another had.
+    pub fn begin_branch(&mut self, branch: u64, parent: u64, with: BTreeMap<DocId, Version>) {
+        self.was_set_back = true;
+        self.parents.insert(branch, (parent, with));
+    }
+
+    fn lineage(&mut self, branch: u64, doc: DocId) -> Lineage {
+        if let Some(lineage) = self.lineages.get(&(branch, doc)) {
+            return lineage.clone();
+        }
+        let (mut lineage, mut at, mut common) = (Vec::new(), branch, None::<Version>);
+        while let Some((parent, with)) = self.parents.get(&at) {
+            let with = with.get(&doc).cloned().unwrap_or_default();
+            let both = match common {
+                Some(common) => common.iter().map(|(id, last)| (id, last.min(with.get(id)))).collect(),
+                None => with,
+            };
+            lineage.push((*parent, both.clone()));
+            (at, common) = (*parent, Some(both));
+        }
+        let lineage: Lineage = lineage.into();
+        self.lineages.insert((branch, doc), lineage.clone());
+        lineage
     }
 
     /// A store was set back: what the id wrote after `kept` is nowhere but on its way, if it is anywhere.
@@ -421,6 +462,7 @@ mod tests {
     /// One replica adds 3, is set back, and adds 5 and 7; another adds 1.
     fn set_back() -> Ledger {
         let mut ledger = Ledger::default();
+        ledger.begin_branch(1, 0, BTreeMap::new());
         let mut add = |of: u8, branch, last, amount| {
             let before = Version::from_iter([(id(of), last - 1)].into_iter().filter(|(_, last)| *last > 0));
             ledger.note(DOC, (id(of), branch), before, last, vec![Op::Add("", amount)], None);

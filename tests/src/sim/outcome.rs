@@ -50,6 +50,10 @@ pub enum Branch {
     SetBack,
     /// A copy of a disk was started as another node.
     Copied,
+    /// A copy of a disk was started under the key and the replica id of the original, which went on.
+    Doubled,
+    /// Two continuations of a store found that both had been seen, and the schedule ended there.
+    Parted,
     /// What a store wrote alone after that was given to a new id.
     Renamed,
     /// A document lacked something that stood under names of events which two continuations of a store had both used.
@@ -81,7 +85,7 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 34] = [
+const BRANCHES: [(Branch, &str); 36] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -102,6 +106,8 @@ const BRANCHES: [(Branch, &str); 34] = [
     (Branch::Unreadable, "unreadable"),
     (Branch::SetBack, "set back"),
     (Branch::Copied, "copied"),
+    (Branch::Doubled, "doubled"),
+    (Branch::Parted, "parted"),
     (Branch::Renamed, "renamed"),
     (Branch::Reused, "lost under dots used twice"),
     (Branch::Swept, "swept"),
@@ -205,7 +211,12 @@ impl Branch {
     #[must_use]
     pub fn is_of(self, mode: Mode) -> bool {
         match self {
-            Self::SetBack | Self::Copied | Self::Renamed | Self::ShownRenamed => mode == Mode::Backups,
+            Self::SetBack
+            | Self::Copied
+            | Self::Doubled
+            | Self::Parted
+            | Self::Renamed
+            | Self::ShownRenamed => mode == Mode::Backups,
             // One of thousands does.
             Self::Reused => false,
             Self::Dropped => mode == Mode::Parts,

@@ -29,6 +29,7 @@ pub enum Mode {
     Faults,
     /// Disks are set back to older images now and then, and copies of them are started as other nodes. Who goes on alone meets
     /// the others when nothing else is wrong; a schedule in which two continuations have both been seen ends there.
+    /// In a third of them, the seeds that are multiples of three, the copy goes by the same key and replica id as the original, and both run.
     /// In some, one of a thousand, two continuations are both seen before anybody can tell, and nothing alive contradicts (decision 0024): what is lost by
     /// that is counted, and must be nothing else.
     Backups,
@@ -135,8 +136,8 @@ impl Schedule {
 
 struct Player {
     mode: Mode,
-    /// Backups of each node's disk.
-    images: Vec<Vec<MemoryStore>>,
+    /// Backups of each node's disk, and which continuation of its store that was.
+    images: Vec<Vec<(u64, MemoryStore)>>,
     world: World,
     rng: ChaCha8Rng,
     /// What each node has open.
@@ -156,6 +157,8 @@ struct Player {
     /// How long the longest of what was written is, whether it is there still or not.
     longest: usize,
     has_copied: bool,
+    /// The copy goes by the same key and replica id as the original.
+    has_twins: bool,
     /// Who has met whom.
     met: BTreeSet<(usize, usize)>,
     /// Who wanted another part than before, some day.
@@ -273,6 +276,7 @@ impl Player {
             written: 0,
             longest: 0,
             has_copied: false,
+            has_twins: schedule.mode == Mode::Backups && schedule.seed.is_multiple_of(3),
             met: BTreeSet::new(),
             changed: BTreeSet::new(),
         }
@@ -295,7 +299,7 @@ impl Player {
                 self.back_up();
                 // Nothing more can be asked of stores that have both shown what they wrote under one id.
                 if self.world.has_parted() {
-                    return;
+                    return self.world.stats.count(Branch::Parted);
                 }
             }
         }
@@ -312,7 +316,9 @@ impl Player {
             self.agree();
         }
         self.notice();
-        if self.world.violation().is_none() && !self.world.has_parted() {
+        if self.world.has_parted() {
+            self.world.stats.count(Branch::Parted);
+        } else if self.world.violation().is_none() {
             let first = (0..self.world.len()).find(|node| !self.world.is_on_edge(*node)).unwrap_or(0);
             self.world.settle_ledger(first);
             self.judge();
@@ -323,7 +329,11 @@ impl Player {
     fn agree(&mut self) {
         let is_bounded = self.mode == Mode::Liveness;
         let (before, held) = (self.world.core_bytes, if is_bounded { self.held_bytes() } else { 0 });
-        let agrees = if self.mode == Mode::Parts { World::agrees_in_parts } else { World::agrees };
+        let agrees = match self.mode {
+            Mode::Parts => World::agrees_in_parts,
+            _ if self.has_twins && self.has_copied => return self.agree_in_turn(),
+            _ => World::agrees,
+        };
         match self.world.run_until(HEALING, agrees) {
             Some(millis) => {
                 let bytes = self.world.core_bytes - before;
@@ -342,6 +352,41 @@ impl Player {
                 self.world.violated(format!("no agreement {HEALING} ms after the last fault: {report}"));
             }
             None => {}
+        }
+    }
+
+    /// The same where two go by one key. On slow links each may take from the other every session before anything is said in it; so, if they do
+    /// not come to agree, now the one is away and now the other.
+    fn agree_in_turn(&mut self) {
+        const TOGETHER: u64 = 10_000;
+        const TURNS: u32 = 3;
+        if self.world.run_until(TOGETHER, World::agrees_with_twins).is_some() {
+            return;
+        }
+        let twins = self.world.twins();
+        for turn in 0..=TURNS {
+            for &away in &twins {
+                let is_over = |world: &World| world.violation().is_some() || world.has_parted();
+                if turn == TURNS || is_over(&self.world) {
+                    break;
+                }
+                for &twin in &twins {
+                    self.world.call(twin, |engine, now| engine.isolate(now, twin == away));
+                }
+                let agrees = |world: &World| world.agrees_but(away);
+                if self.world.run_until(HEALING, agrees).is_none() && !is_over(&self.world) {
+                    let report = self.report();
+                    self.world.violated(format!("no agreement with n{away} away: {report}"));
+                }
+            }
+        }
+        let is_over = self.world.violation().is_some() || self.world.has_parted();
+        if !is_over && !self.world.is_level() {
+            let report = self.report();
+            self.world.violated(format!("no agreement after {TURNS} turns: {report}"));
+        }
+        for &twin in &twins {
+            self.world.call(twin, |engine, now| engine.isolate(now, false));
         }
     }
 
@@ -434,18 +479,22 @@ impl Player {
         match self.rng.random_range(0..60) {
             0..12 if may_be_kept(&self.world, node) => {
                 let image = self.world.disk(node).store.image();
-                self.images[node].push(image);
+                self.images[node].push((self.world.branch(node), image));
             }
             12 | 13 if !self.images[node].is_empty() => {
                 let at = self.rng.random_range(0..self.images[node].len());
-                let image = self.images[node].swap_remove(at);
-                self.return_to(node, image);
+                let (of, image) = self.images[node].swap_remove(at);
+                self.return_to(node, of, image);
             }
             14 | 15 if may_be_kept(&self.world, node) => {
                 let spare = self.world.len() - 1;
                 if !self.world.runs(spare) && !self.has_copied {
                     self.has_copied = true;
-                    self.world.start_copy(spare, node);
+                    if self.has_twins {
+                        self.world.start_twin(spare, node);
+                    } else {
+                        self.world.start_copy(spare, node);
+                    }
                 }
             }
             _ => {}
@@ -454,9 +503,9 @@ impl Player {
 
     /// A node goes on with an older image of its disk, alone for a while, and meets the others when nothing else is wrong: what
     /// two continuations have both shown cannot be mended.
-    fn return_to(&mut self, node: usize, image: MemoryStore) {
+    fn return_to(&mut self, node: usize, of: u64, image: MemoryStore) {
         let alone = self.rng.random_ratio(1, 2);
-        self.world.roll_back(node, image);
+        self.world.roll_back(node, of, image);
         self.open[node].clear();
         if alone {
             self.world.call(node, |engine, now| engine.isolate(now, true));

@@ -56,6 +56,46 @@ impl World {
         })
     }
 
+    /// As [`agrees`](Self::agrees) where two go by one key: of these each other node hears but one at a time, and now the one and now the other.
+    #[must_use]
+    pub fn agrees_with_twins(&self) -> bool {
+        let running = || self.nodes.iter().filter_map(|node| node.engine.as_ref());
+        let is_twin = |peer: PeerId| self.nodes.iter().filter(|node| node.peer == peer).nth(1).is_some();
+        self.is_level()
+            && running().all(|engine| {
+                let mut others = engine.status().peers.into_iter().filter(|peer| peer.connected);
+                others.all(|peer| peer.in_sync || is_twin(peer.peer) || is_twin(engine.peer()))
+            })
+    }
+
+    /// Whether all nodes that run hold the same, durably, and show what they have.
+    pub(super) fn is_level(&self) -> bool {
+        let running = || self.nodes.iter().filter_map(|node| node.engine.as_ref());
+        let Some(digest) = running().next().map(Engine::digest) else { return true };
+        let is_durable = |engine: &Engine| {
+            let mut all = engine.held_documents().filter_map(|doc| engine.document_status(doc));
+            all.all(|status| status.version == status.durable)
+        };
+        running().all(|engine| engine.digest() == digest && !engine.is_apart()) && running().all(is_durable)
+    }
+
+    /// Who goes by a key that another goes by as well.
+    pub(super) fn twins(&self) -> Vec<usize> {
+        let of = |peer: PeerId| self.nodes.iter().filter(move |node| node.peer == peer).count();
+        (0..self.len()).filter(|node| of(self.peer(*node)) > 1).collect()
+    }
+
+    /// As [`agrees`](Self::agrees), of all but one.
+    pub(super) fn agrees_but(&self, away: usize) -> bool {
+        let nodes = || self.nodes.iter().enumerate().filter(|(node, _)| *node != away);
+        let engines = || nodes().filter_map(|(_, node)| node.engine.as_ref());
+        let Some(digest) = engines().next().map(Engine::digest) else { return true };
+        engines().all(|engine| {
+            let in_sync = engine.status().in_sync;
+            engine.digest() == digest && (in_sync == Some(true) || engines().nth(1).is_none())
+        })
+    }
+
     /// Whether all nodes that run and want a document hold the same of it, everything is durable, and each knows it; and who does not
     /// want it holds it only if nobody else does.
     #[must_use]
@@ -251,13 +291,13 @@ impl World {
         self.start(node);
     }
 
-    /// As [`set_back`](Self::set_back), and the ledger follows: what nobody else has and the image does not may be lost.
-    pub fn roll_back(&mut self, node: usize, image: MemoryStore) {
+    /// As [`set_back`](Self::set_back), to what a continuation `of` a store held, and the ledger follows: what nobody else has and the image does not may be lost.
+    pub fn roll_back(&mut self, node: usize, of: u64, image: MemoryStore) {
         self.note(|_| format!("n{node} is set back"));
         self.stats.count(Branch::SetBack);
         self.crash(node, true, 0);
         self.disk(node).replace(image.image());
-        self.begin_branch(node);
+        self.begin_branch(node, of);
         self.doubt(&[]);
         self.set_back(node, image);
     }
@@ -300,7 +340,21 @@ impl World {
             .expect("it has room");
         self.disk(node).replace(image);
         self.watched[node].promised.clear();
-        self.begin_branch(node);
+        self.begin_branch(node, self.branch(of));
+        self.start(node);
+    }
+
+    /// Starts a node that is down on a copy of another's disk, under the same key, while the other may run: what nothing tells that is done on
+    /// another machine.
+    pub fn start_twin(&mut self, node: usize, of: usize) {
+        self.note(|_| format!("n{node} starts as n{of}, on a copy of its disk"));
+        self.stats.count(Branch::Doubled);
+        self.expect_set_back();
+        let image = self.nodes[of].disk.store.image();
+        self.disk(node).replace(image);
+        self.share_key(node, of);
+        self.watched[node].promised.clear();
+        self.begin_branch(node, self.branch(of));
         self.start(node);
     }
 
@@ -314,9 +368,20 @@ impl World {
         self.disk(node).store.commit(&joins).expect("it has room");
     }
 
-    fn begin_branch(&mut self, node: usize) {
+    /// Which continuation of a store a node is.
+    #[must_use]
+    pub fn branch(&self, node: usize) -> u64 {
+        self.watched[node].branch
+    }
+
+    /// A node goes on with what its disk holds, as that continuation of a store had it.
+    fn begin_branch(&mut self, node: usize, of: u64) {
         self.branches += 1;
         self.watched[node].branch = self.branches;
+        let disk = &self.nodes[node].disk;
+        let docs = disk.store.documents().expect("a memory store is read");
+        let with = docs.into_iter().map(|doc| (doc, disk.version(doc))).collect();
+        self.ledger.begin_branch(self.branches, of, with);
     }
 
     /// Keeps all frames sent from now on.

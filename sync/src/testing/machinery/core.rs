@@ -51,7 +51,7 @@ pub struct Core {
     pub rng: ChaCha8Rng,
     /// All nodes.
     pub nodes: Vec<Machine>,
-    /// Which node has which key.
+    /// Which node has which key; of two that go by one key, whose it was first.
     indices: BTreeMap<PeerId, usize>,
     /// What connects them.
     pub links: Links,
@@ -131,7 +131,21 @@ impl Core {
         self.nodes[node].peer
     }
 
-    /// Which node has a key.
+    /// A node goes by another's key from its next start on, and as who that began, as one does that is started on a copy of a home. Neither
+    /// is told. A session with one of the two replaces a session with the other.
+    pub fn share_key(&mut self, node: usize, of: usize) {
+        let (peer, first_replica) = (self.nodes[of].peer, self.nodes[of].first_replica);
+        (self.nodes[node].peer, self.nodes[node].first_replica) = (peer, first_replica);
+    }
+
+    /// Whom a node means by a key: of two that go by it, the one with which it has a session.
+    #[must_use]
+    pub fn whom(&self, node: usize, peer: PeerId) -> Option<usize> {
+        let met = self.nodes[node].sessions.keys().copied().find(|other| self.nodes[*other].peer == peer);
+        met.or_else(|| self.index_of(peer))
+    }
+
+    /// Which node has a key; of two that go by one key, whose it was first.
     #[must_use]
     pub fn index_of(&self, peer: PeerId) -> Option<usize> {
         self.indices.get(&peer).copied()
@@ -163,7 +177,7 @@ impl Core {
     pub fn ready(&self, node: usize) -> Vec<usize> {
         let Some(engine) = &self.nodes[node].engine else { return Vec::new() };
         let ready = engine.status().peers.into_iter().filter(|peer| peer.connected);
-        ready.filter_map(|peer| self.index_of(peer.peer)).collect()
+        ready.filter_map(|peer| self.whom(node, peer.peer)).collect()
     }
 
     /// A document's state in bytes, as the engine has it in memory or else on its disk.

@@ -1,7 +1,7 @@
 //! How nodes reach each other.
 
 use super::core::Core;
-use super::links::LinkState;
+use super::links::{LinkState, Session};
 use super::machine::at_address;
 use super::queue::Happening;
 use crate::PeerId;
@@ -18,11 +18,14 @@ impl Core {
         for (to, address) in targets {
             let key = (peer.is_some(), address.clone());
             let is_right = peer.is_none_or(|peer| self.nodes.get(to).is_some_and(|node| node.peer == peer));
-            let has_session = peer.is_some() && self.nodes[node].sessions.contains_key(&to);
+            let has_session = peer.is_some()
+                && (self.nodes[node].sessions.contains_key(&to)
+                    || (to < self.nodes.len() && self.session_with_twin(node, to).is_some()));
+            let is_itself = to < self.nodes.len() && self.nodes[to].peer == self.nodes[node].peer;
             if has_session || self.nodes[node].dialling.contains(&key) {
                 continue;
             }
-            if to >= self.nodes.len() || to == node || !is_right {
+            if to >= self.nodes.len() || is_itself || !is_right {
                 self.dial_failed(node, peer.is_some(), address, 1);
                 continue;
             }
@@ -56,6 +59,19 @@ impl Core {
         }
         if link.state == LinkState::Cut || !self.runs(to) || !self.nodes[to].accepts || blocked {
             return self.dial_failed(from, known, address, back);
+        }
+        if let Some((_, old)) = self.session_with_twin(to, from)
+            && self.keeps(to, old)
+        {
+            return self.dial_failed(from, known, address, back);
+        }
+        // Of two that go by one key, and were dialled at once, the first that is reached is taken.
+        let is_late = |session: &Session| {
+            let other = session.ends[1];
+            session.ends[0] == from && other != to && !session.over[0] && self.nodes[other].peer == them
+        };
+        if known && self.links.sessions.values().any(is_late) {
+            return;
         }
         let lives = [life, self.nodes[to].life];
         let session = self.links.open([from, to], lives, address, self.now, self.now + back);

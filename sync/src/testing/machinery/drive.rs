@@ -211,14 +211,14 @@ fn perform<H: Host>(net: &mut H, node: usize, effect: Effect) {
         Effect::Load { doc } => net.submit(node, Job::Load(doc)),
         Effect::Dial { peer, addresses } => net.dial(node, peer, &addresses),
         Effect::Disconnect { peer, reason } => {
-            let Some(other) = net.index_of(peer) else { return };
+            let Some(other) = net.whom(node, peer) else { return };
             net.note(|core| format!("{} disconnects {}: {reason}", core.name(node), core.name(other)));
             net.disconnect(node, other);
         }
         Effect::Block { peers } => {
             net.nodes[node].blocking = peers.iter().copied().collect();
             for peer in peers {
-                if let Some(other) = net.index_of(peer) {
+                if let Some(other) = net.whom(node, peer) {
                     net.disconnect(node, other);
                 }
             }

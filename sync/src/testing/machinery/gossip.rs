@@ -62,7 +62,7 @@ pub(super) fn publish(core: &mut Core, node: usize, payload: &[u8]) {
 /// A payload reaches a node.
 pub(super) fn arrives<H: Host>(net: &mut H, node: usize, from: PeerId, payload: Vec<u8>) {
     net.tally.arrived += 1;
-    if let Some(other) = net.index_of(from) {
+    if let Some(other) = net.whom(node, from) {
         let bytes = payload.len();
         net.note(|core| format!("{} to {}: gossip of {bytes} bytes", core.name(other), core.name(node)));
     }

@@ -97,6 +97,8 @@ impl Default for Gossipsub {
 pub(super) struct Session {
     pub(super) ends: [usize; 2],
     pub(super) lives: [u64; 2],
+    /// When the listener was reached.
+    pub(super) since: u64,
     /// Where the dialler found the listener.
     pub(super) address: String,
     /// Whether the end has been told that it stands, and not yet that it is over.
@@ -163,6 +165,7 @@ impl Links {
         let session = Session {
             ends,
             lives,
+            since: now,
             address,
             open: [false; 2],
             over: [false; 2],

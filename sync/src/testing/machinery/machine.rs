@@ -114,7 +114,7 @@ pub struct Machine {
     /// As who it writes.
     pub replica: ReplicaId,
     /// The id under which it began.
-    first_replica: ReplicaId,
+    pub(super) first_replica: ReplicaId,
     /// Where it listens.
     pub address: String,
     /// Its disk.

@@ -20,6 +20,20 @@ pub(super) fn up<H: Host>(net: &mut H, id: SessionId, end: usize) {
     }
     let address = Some(session.address.clone()).filter(|_| end == 0);
     let peer = net.nodes[other].peer;
+    if let Some((twin, old)) = net.session_with_twin(node, other) {
+        if end == 0 && net.keeps(node, old) {
+            return net.leave(id, node, true);
+        }
+        net.nodes[node].sessions.remove(&twin);
+        net.note(|core| {
+            let names = [node, other, twin].map(|node| core.name(node));
+            format!("{} has {} in place of {}", names[0], names[1], names[2])
+        });
+        net.leave(old, node, true);
+        if net.chance(50) {
+            net.input(node, Input::Down { peer, session: old });
+        }
+    }
     if let Some(old) = net.nodes[node].sessions.insert(other, id) {
         // The later of two sessions stands; the end of the earlier is told before, or not at all.
         net.leave(old, node, true);
@@ -53,7 +67,8 @@ pub(super) fn down<H: Host>(net: &mut H, id: SessionId, end: usize) {
 
 /// A node sends a frame in a session.
 pub(super) fn send<H: Host>(net: &mut H, node: usize, peer: PeerId, id: SessionId, frame: Vec<u8>) {
-    let Some(other) = net.index_of(peer) else { return };
+    let other = net.links.sessions.get(&id).map(|session| session.ends[usize::from(session.ends[0] == node)]);
+    let Some(other) = other.or_else(|| net.index_of(peer)) else { return };
     let sent = &mut net.nodes[node].sent;
     (sent.frames, sent.frame_bytes) = (sent.frames + 1, sent.frame_bytes + frame.len() as u64);
     let Some(frame) = net.sends(node, other, frame) else { return };
@@ -147,7 +162,25 @@ pub(super) fn change_way<H: Host>(net: &mut H, from: usize, to: usize, state: Li
     }
 }
 
+/// For so long a session is kept where the peer connects once more, in milliseconds, by the one with the smaller key. What the other has it
+/// gives up for any that comes later: as `net::session` does.
+const SETTLED: u64 = 2_000;
+
 impl Core {
+    /// The session of a node with another that goes by the same key as this one.
+    pub(super) fn session_with_twin(&self, node: usize, other: usize) -> Option<(usize, SessionId)> {
+        let peer = self.nodes[other].peer;
+        let sessions = self.nodes[node].sessions.iter().map(|(twin, id)| (*twin, *id));
+        sessions.into_iter().find(|(twin, _)| *twin != other && self.nodes[*twin].peer == peer)
+    }
+
+    /// Whether a node keeps a session rather than to take another with the same key.
+    pub(super) fn keeps(&self, node: usize, id: SessionId) -> bool {
+        let Some(session) = self.links.sessions.get(&id) else { return false };
+        let other = session.ends[usize::from(session.ends[0] == node)];
+        self.nodes[node].peer < self.nodes[other].peer && self.now <= session.since + SETTLED
+    }
+
     /// One end leaves a session; the other hears of it if `told` and if the link carries.
     pub(super) fn leave(&mut self, id: SessionId, node: usize, told: bool) {
         let Some(session) = self.links.sessions.get_mut(&id) else { return };
