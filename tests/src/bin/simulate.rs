@@ -33,6 +33,9 @@ struct Arguments {
     /// the engine does not promise to withstand.
     #[arg(long, default_value = "faults", value_parser = mode)]
     mode: Mode,
+    /// In mode backups: the copy of a disk runs at once with the original, under the same key and replica id.
+    #[arg(long)]
+    twins: bool,
     /// Fail also if the schedules did not come by everything that the mode comes by: faults, and ways of repair. It takes some thousand.
     #[arg(long, conflicts_with_all = ["seed", "scenario"])]
     all_branches: bool,
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
         return play(file);
     }
     match arguments.seed {
-        Some(seed) => replay(seed, arguments.mode),
+        Some(seed) => replay(seed, arguments.mode, arguments.twins),
         None => play_all(&arguments),
     }
 }
@@ -85,8 +88,8 @@ fn play(file: &Path) -> ExitCode {
     }
 }
 
-fn replay(seed: u64, mode: Mode) -> ExitCode {
-    let outcome = Schedule::new(seed).of_mode(mode).traced().run();
+fn replay(seed: u64, mode: Mode, twins: bool) -> ExitCode {
+    let outcome = Schedule::new(seed).of_mode(mode).with_twins(twins).traced().run();
     for line in &outcome.trace {
         println!("{line}");
     }
@@ -128,8 +131,8 @@ fn play_all(arguments: &Arguments) -> ExitCode {
                     if number >= arguments.seeds {
                         return;
                     }
-                    let outcome =
-                        Schedule::new(arguments.from.wrapping_add(number)).of_mode(arguments.mode).run();
+                    let schedule = Schedule::new(arguments.from.wrapping_add(number));
+                    let outcome = schedule.of_mode(arguments.mode).with_twins(arguments.twins).run();
                     let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     let slowest = (outcome.stats.healed_millis, outcome.seed);
                     done.slowest = done.slowest.max(slowest);

@@ -133,7 +133,8 @@ impl Outcome {
         } else {
             format!(" --mode {}", self.mode.name())
         };
-        format!("cargo run --release -p tombolo-tests --bin simulate -- --seed {}{mode}", self.seed)
+        let twins = if self.twins { " --twins" } else { "" };
+        format!("cargo run --release -p tombolo-tests --bin simulate -- --seed {}{mode}{twins}", self.seed)
     }
 }
 
@@ -211,12 +212,9 @@ impl Branch {
     #[must_use]
     pub fn is_of(self, mode: Mode) -> bool {
         match self {
-            Self::SetBack
-            | Self::Copied
-            | Self::Doubled
-            | Self::Parted
-            | Self::Renamed
-            | Self::ShownRenamed => mode == Mode::Backups,
+            Self::SetBack | Self::Copied | Self::Renamed | Self::ShownRenamed => mode == Mode::Backups,
+            // Only where a copy and its original run at once, which is asked for by itself.
+            Self::Doubled | Self::Parted => false,
             // One of thousands does.
             Self::Reused => false,
             Self::Dropped => mode == Mode::Parts,
@@ -265,6 +263,8 @@ pub struct Outcome {
     pub seed: u64,
     /// What it was about.
     pub mode: Mode,
+    /// Whether a copy and its original ran at once.
+    pub twins: bool,
     /// The rule that was broken first, if one was.
     pub violation: Option<String>,
     /// What it did.

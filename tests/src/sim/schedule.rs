@@ -29,7 +29,7 @@ pub enum Mode {
     Faults,
     /// Disks are set back to older images now and then, and copies of them are started as other nodes. Who goes on alone meets
     /// the others when nothing else is wrong; a schedule in which two continuations have both been seen ends there.
-    /// In a third of them, the seeds that are multiples of three, the copy goes by the same key and replica id as the original, and both run.
+    /// [With twins](Schedule::with_twins) the copy goes by the same key and replica id as the original, and both run.
     /// In some, one of a thousand, two continuations are both seen before anybody can tell, and nothing alive contradicts (decision 0024): what is lost by
     /// that is counted, and must be nothing else.
     Backups,
@@ -81,6 +81,7 @@ impl Mode {
 pub struct Schedule {
     seed: u64,
     mode: Mode,
+    twins: bool,
     trace: bool,
     sabotage: Option<Sabotage>,
 }
@@ -89,13 +90,19 @@ impl Schedule {
     /// The run of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, mode: Mode::default(), trace: false, sabotage: None }
+        Self { seed, mode: Mode::default(), twins: false, trace: false, sabotage: None }
     }
 
     /// Of a mode; the same seed is another run in each.
     #[must_use]
     pub fn of_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+
+    /// In [`Backups`](Mode::Backups): the copy of a disk is started under the key and the replica id of the original, which goes on.
+    #[must_use]
+    pub fn with_twins(self, twins: bool) -> Self {
+        Self { twins, ..self }
     }
 
     /// Keeps a trace of what happens.
@@ -130,7 +137,7 @@ impl Schedule {
                 (Some(format!("panic: {}", text.unwrap_or_default())), Stats::default())
             }
         };
-        Outcome { seed: self.seed, mode: self.mode, violation, stats, trace }
+        Outcome { seed: self.seed, mode: self.mode, twins: self.twins, violation, stats, trace }
     }
 }
 
@@ -276,7 +283,7 @@ impl Player {
             written: 0,
             longest: 0,
             has_copied: false,
-            has_twins: schedule.mode == Mode::Backups && schedule.seed.is_multiple_of(3),
+            has_twins: schedule.mode == Mode::Backups && schedule.twins,
             met: BTreeSet::new(),
             changed: BTreeSet::new(),
         }

@@ -311,7 +311,13 @@ impl World {
                 // What others have in memory only may be undone; what the author has is told by itself.
                 let author = node.engine.as_ref().filter(|engine| engine.replica() == replica);
                 let running = author.map_or(0, |engine| version(engine, doc).get(replica));
-                running.max(node.disk.version(doc).get(replica))
+                // What was renamed the disk has no more as what it was.
+                let on_disk = node.disk.version(doc).get(replica);
+                let held = node
+                    .engine
+                    .as_ref()
+                    .map_or(on_disk, |engine| on_disk.min(version(engine, doc).get(replica)));
+                running.max(held)
             });
             let kept = known.max().unwrap_or(0);
             self.ledger.doubt(doc, replica, kept);

@@ -147,10 +147,6 @@ impl Disk {
             }
             _ => return,
         };
-        // What was renamed is not there any more as what it was.
-        if matches!(write, Write::Snapshot { all: true, .. }) {
-            self.versions.remove(doc);
-        }
         for delta in deltas {
             let delta = Delta::<Opaque>::decode_body(delta, &limits);
             let events = delta.expect("an engine writes what it can read").events();
