@@ -54,7 +54,7 @@ impl Typed for Text {
 
 impl Typed for List<char> {
     fn insert(list: &mut Mut<'_, Self>, at: usize, letters: &str, unit: u8) {
-        if unit % 3 == 0 {
+        if unit.is_multiple_of(3) {
             list.insert_all(at, letters.chars()).unwrap();
         } else {
             (at..).zip(letters.chars()).for_each(|(at, letter)| list.insert(at, letter).unwrap());
