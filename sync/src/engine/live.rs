@@ -160,9 +160,11 @@ impl Engine {
             }
         }
         if let Some(slot) = self.documents.get(&doc) {
-            let version = slot.body.version();
+            let (version, is_watched) = (slot.body.version(), slot.watch.is_watched());
             self.event(Event::Changed { doc, origin, version });
-            self.tell_watchers(doc, origin);
+            if is_watched {
+                self.tell_watchers(doc, origin);
+            }
             self.reached(doc);
         }
     }
