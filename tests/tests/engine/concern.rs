@@ -106,6 +106,54 @@ fn median_wait(gossip: GossipWeather, lost: u32) -> u64 {
     took[25]
 }
 
+/// How long a disk takes, in milliseconds.
+const DISK: u64 = 2;
+
+/// How long a write takes that waits for so many of four others, the median in milliseconds.
+fn latency(copies: usize, round_trip: u64) -> u64 {
+    let (mut world, doc) = network(5, 21);
+    world.gossip = GossipWeather { spread: 0, ..GossipWeather::default() };
+    // What is published goes to all at once, as where all are neighbours.
+    world.gossip_in_turn = false;
+    for node in 0..5 {
+        world.set_disk_latency(node, DISK, 0);
+        (0..node).for_each(|other| world.set_latency(node, other, round_trip / 2, 0));
+    }
+    world.run_for(5_000);
+    let mut took: Vec<u64> = Vec::new();
+    for number in 0..21 {
+        let batch = add(&mut world, 0, doc, &format!("word {number}"));
+        let id = wait(&mut world, 0, doc, batch, copies);
+        took.push(ended(&mut world, 0, id, 60_000).expect("it is told"));
+        check(&mut world, id, doc);
+        world.call(0, |engine, _| engine.end_wait(id));
+        world.run_for(1_137);
+    }
+    took.sort_unstable();
+    took[10]
+}
+
+/// What consistency costs in latency where there is no partition: PACELC's "else".
+#[test]
+fn what_a_write_waits_for_is_printed_against_copies_and_round_trips() {
+    // The clock knows whole milliseconds, and a way takes one at least.
+    const ROUND_TRIPS: [u64; 4] = [2, 10, 50, 200];
+    let table: Vec<[u64; 4]> = (0..=4).map(|copies| ROUND_TRIPS.map(|trip| latency(copies, trip))).collect();
+    println!("copies, and milliseconds by round trips of {ROUND_TRIPS:?} ms, disks of {DISK} ms");
+    for (copies, row) in table.iter().enumerate() {
+        println!("{copies:>6}  {row:>4?}");
+        for (took, trip) in row.iter().zip(ROUND_TRIPS) {
+            if copies == 0 {
+                // Our disk, whose news may be a millisecond late.
+                assert!(*took == row[0] && (DISK..=DISK + 1).contains(took), "{row:?}");
+            } else {
+                let most = 2 * trip + 2 * (DISK + 1);
+                assert!((trip..=most).contains(took), "{copies} copies over {trip} ms: {took} ms");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_wait_for_others_takes_a_round_trip_and_two_disks() {
     assert!(median_wait(GossipWeather { spread: 0, ..GossipWeather::default() }, 0) <= 2 * 10 + 2 * 2 + 2);
