@@ -180,6 +180,8 @@ fn frames() -> Seeds {
         ("alike", Frame::Alike { but: vec![doc], versions: [1; 32], states: [2; 16], asks: true }),
         ("wants", Frame::Wants { number: 1, prefixes: vec!["a".into()], keeps: vec!["b".into()] }),
         ("wanted", Frame::Wanted { number: 1 }),
+        ("push", Frame::Push { doc, delta: vec![6; 40] }),
+        ("others", Frame::Others(vec![peer])),
         ("states", Frame::States(vec![(doc, [1; 16], [2; 16])])),
         ("diverged", Frame::Diverged { doc }),
         ("ask_acknowledged", Frame::AskAcknowledged { docs: vec![doc] }),

@@ -9,8 +9,8 @@ use tombolo_sync::engine::wire::{
     seal_payload,
 };
 use tombolo_sync::engine::{
-    Batch, Config, Effect, Engine, Event, Forgetting, Input, MAX_FRAME, MAX_PAYLOAD, Now, SessionId,
-    Subscription, Transport, decodes_as_frame, fuzzing,
+    Batch, Config, DEFAULT_DIRECT, Effect, Engine, Event, Forgetting, Input, MAX_FRAME, MAX_PAYLOAD, Now,
+    SessionId, Subscription, Transport, decodes_as_frame, fuzzing,
 };
 use tombolo_sync::store::{MemoryStore, Store};
 use tombolo_sync::{DocId, PeerId, Secret, Ticket};
@@ -185,6 +185,8 @@ pub enum Word {
     Acknowledged(Vec<(u8, u64)>, Vec<(u8, u64)>, Vec<AcknowledgedBy>),
     Wants(u64, Vec<String>, Vec<String>),
     Wanted(u64),
+    Push(u8, Vec<u8>),
+    Others(Vec<u8>),
 }
 
 /// A document, what is acknowledged of it, and by whom.
@@ -224,6 +226,7 @@ fn config(peer: PeerId, replica: u8) -> Config {
         max_documents: 8,
         memory: 1 << 20,
         forgetting: Forgetting::default(),
+        direct: DEFAULT_DIRECT,
         mistake: None,
         seed: [replica; 32],
     }
@@ -453,6 +456,11 @@ impl Stage {
                 Frame::Wants { number: *number, prefixes: prefixes.clone(), keeps: keeps.clone() }
             }
             Word::Wanted(number) => Frame::Wanted { number: *number },
+            Word::Push(doc, delta) => {
+                self.tainted = true;
+                Frame::Push { doc: self.doc(*doc), delta: delta.clone() }
+            }
+            Word::Others(others) => Frame::Others(others.iter().map(|of| Self::peer(*of)).collect()),
             Word::States(entries) => Frame::States(
                 entries
                     .iter()

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tombolo_crdt::{Crdt, Limits, ReplicaId};
-use tombolo_sync::engine::wire::Frame;
+use tombolo_sync::engine::wire::{Frame, is_push};
 use tombolo_sync::engine::{
-    Batch, Config, DEFAULT_MEMORY, Effect, Engine, Forgetting, Input, Now, SessionId, Subscription, Transport,
+    Batch, Config, DEFAULT_DIRECT, DEFAULT_MEMORY, Effect, Engine, Forgetting, Input, Now, SessionId,
+    Subscription, Transport,
 };
 use tombolo_sync::store::{MemoryStore, Store as _};
 use tombolo_sync::{DocId, PeerId, Secret};
@@ -74,12 +75,14 @@ pub struct Direct<G = ()> {
     pub gauge: G,
     /// How long everything takes from one node to another, in milliseconds.
     pub latency: u64,
-    /// Whether gossip arrives.
+    /// Whether what is pushed arrives, by gossip or in sessions.
     pub gossips: bool,
     /// How many batches a disk writes at a time, if there are so many.
     pub group: usize,
     /// How many payloads were published.
     pub published: usize,
+    /// How many frames were sent in which something is pushed.
+    pub pushed: usize,
     nodes: Vec<Node>,
     sessions: BTreeMap<(usize, usize), SessionId>,
     last: u64,
@@ -108,6 +111,7 @@ fn config(node: usize) -> Config {
         max_documents: 100_000,
         memory: DEFAULT_MEMORY,
         forgetting: Forgetting::default(),
+        direct: DEFAULT_DIRECT,
         mistake: None,
         seed: [node as u8 + 1; 32],
     }
@@ -132,6 +136,7 @@ impl<G: Gauge> Direct<G> {
             gossips: true,
             group: usize::MAX,
             published: 0,
+            pushed: 0,
             nodes: (0..count).map(start).collect(),
             sessions: BTreeMap::new(),
             last: 0,
@@ -376,6 +381,11 @@ impl<G: Gauge> Direct<G> {
 
     fn send(&mut self, node: usize, to: PeerId, session: SessionId, frame: &[u8]) {
         let Some(to) = (0..self.nodes.len()).find(|&other| peer(other) == to) else { return };
+        let is_push = is_push(frame);
+        self.pushed += usize::from(is_push);
+        if is_push && !self.gossips {
+            return;
+        }
         if let Some(sent) = &mut self.sent
             && let Some(what) = Frame::decode(frame)
         {

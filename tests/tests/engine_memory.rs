@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use peak_alloc::PeakAlloc;
 use tombolo_crdt::{AddWinsMap, AddWinsSet, Crdt, Doc, Limits, MvRegister, PnCounter, ReplicaId, Scalar};
-use tombolo_sync::engine::{Config, Effect, Engine, Forgetting, Input, Now, OpenError, Subscription};
+use tombolo_sync::engine::{
+    Config, DEFAULT_DIRECT, Effect, Engine, Forgetting, Input, Now, OpenError, Subscription,
+};
 use tombolo_sync::store::{MemoryStore, Store as _, Write};
 use tombolo_sync::{DocId, PeerId, Secret};
 
@@ -42,6 +44,7 @@ impl Node {
             max_documents: 100_000,
             memory,
             forgetting: Forgetting::default(),
+            direct: DEFAULT_DIRECT,
             mistake: None,
             seed: [0; 32],
         };

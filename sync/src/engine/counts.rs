@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::{DocId, PeerId};
 
 /// The kinds of frames by name, in the order of [`kind`].
-const KINDS: [&str; 28] = [
+const KINDS: [&str; 30] = [
     "hello",
     "proof",
     "refuse",
@@ -38,6 +38,8 @@ const KINDS: [&str; 28] = [
     "line",
     "rest",
     "since",
+    "push",
+    "others",
 ];
 
 /// Where a frame's kind stands in [`KINDS`].
@@ -71,6 +73,8 @@ fn kind(frame: &Frame) -> usize {
         Frame::Line { .. } => 25,
         Frame::Rest { .. } => 26,
         Frame::Since { .. } => 27,
+        Frame::Push { .. } => 28,
+        Frame::Others(_) => 29,
     }
 }
 
@@ -101,7 +105,7 @@ pub struct Counts {
     pub commits_durable: u64,
     /// Writes of this node that the disk refused and that were undone.
     pub commits_refused: u64,
-    /// Gossip payloads that were published: groups of writes.
+    /// Groups of writes that were pushed, in sessions or by gossip.
     pub pushes: u64,
     /// How often a peer was asked for what we lack of a document.
     pub pulls: u64,

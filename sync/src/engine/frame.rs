@@ -29,6 +29,8 @@ pub const SUBSCRIBES: u64 = 4;
 pub const PARTIAL: u64 = 8;
 /// Among the features of a [`Hello`]: `AskAcknowledged` and `Acknowledged` are understood.
 pub const PASSES_ON: u64 = 16;
+/// Among the features of a [`Hello`]: `Push` and `Others` are understood.
+pub const PUSHES: u64 = 32;
 /// The longest frame, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Content longer than this travels in parts: 64 KiB.
@@ -275,6 +277,19 @@ pub enum Frame {
         /// Its number.
         number: u64,
     },
+    /// What has just become durable at the sender, which wrote it: a hint, as what is gossiped. Only to who understands [`PUSHES`].
+    #[serde(rename = "u")]
+    Push {
+        /// The document.
+        doc: DocId,
+        /// The body of a delta, with replica ids by numbers as in [`ContentKind::Named`].
+        #[serde(with = "bytes")]
+        delta: Vec<u8>,
+    },
+    /// With whom else the sender has a session: the first of them, if they are many. Nobody as long as it has not said so. Only to who
+    /// understands [`PUSHES`].
+    #[serde(rename = "o")]
+    Others(Vec<PeerId>),
 }
 
 /// The first word of a session: who understands what.
@@ -455,6 +470,13 @@ impl Frame {
         }
         rmp_serde::from_slice(bytes).ok()
     }
+}
+
+/// Whether these are the bytes of a [`Frame::Push`]. For simulators, which lose hints more often than other frames.
+#[doc(hidden)]
+#[must_use]
+pub fn is_push(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x81, 0xa1, b'u'])
 }
 
 /// Reads any bytes as a frame, and drops it. For fuzzing.

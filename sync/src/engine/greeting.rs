@@ -13,7 +13,7 @@ use tombolo_crdt::{ReplicaId, SessionNames};
 
 use super::Engine;
 use super::effect::Event;
-use super::frame::{Frame, Hello, Known, MAX_FORMER, MAX_NAMES, Refusal, Welcome};
+use super::frame::{Frame, Hello, Known, MAX_FORMER, MAX_NAMES, PUSHES, Refusal, Welcome};
 use super::line::Line;
 use super::peer::{Peer, Phase, Ready};
 use super::session::BEAT;
@@ -31,7 +31,9 @@ impl Engine {
         let mut nonce = [0; 32];
         self.rng.fill_bytes(&mut nonce);
         let hello = self.credentials.hello(nonce);
-        Hello { features: hello.features | self.part_features(), ..hello }
+        // Who pushes to nobody is as an earlier program, which did not know how.
+        let unknown = if self.config.direct == 0 { PUSHES } else { 0 };
+        Hello { features: hello.features & !unknown | self.part_features(), ..hello }
     }
 
     pub(super) fn heard_hello(&mut self, peer: PeerId, theirs: Hello) {
@@ -49,6 +51,7 @@ impl Engine {
         if ready && again {
             // It says so again because it has not got all of our answer.
             self.welcome(peer);
+            self.tell_others_again(peer);
         }
     }
 
@@ -64,6 +67,7 @@ impl Engine {
         let round_trip = (waited < BEAT).then_some(waited);
         known.phase = Phase::Ready(Box::new(Ready { round_trip, ..Ready::default() }));
         known.next_word = self.now.millis + BEAT;
+        self.others_changed = true;
         let address = known.address.clone();
         tracing::debug!(%peer, "proved");
         let mut news = self.book.proved(peer);

@@ -4,7 +4,7 @@
 //! anybody else. Each side proves with a keyed hash over its own and the other's key and hello, in this order; so a
 //! proof cannot be reflected either.
 
-use super::frame::{COMPARES, Hello, MAX_FRAME, PASSES_ON, PROTOCOL, Refusal, TELLS};
+use super::frame::{COMPARES, Hello, MAX_FRAME, PASSES_ON, PROTOCOL, PUSHES, Refusal, TELLS};
 use crate::PeerId;
 use crate::space::Secret;
 
@@ -26,7 +26,7 @@ impl Credentials {
     pub(crate) fn hello(&self, nonce: [u8; 32]) -> Hello {
         Hello {
             protocols: (PROTOCOL, PROTOCOL),
-            features: TELLS | COMPARES | PASSES_ON,
+            features: TELLS | COMPARES | PASSES_ON | PUSHES,
             application: self.application,
             nonce,
             max_frame: MAX_FRAME as u32,

@@ -752,6 +752,7 @@ mod tests {
             max_documents: 10,
             memory: 1 << 20,
             forgetting: Forgetting::default(),
+            direct: crate::engine::DEFAULT_DIRECT,
             mistake: None,
             seed: [0; 32],
         };

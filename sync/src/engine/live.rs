@@ -1,4 +1,4 @@
-//! Live push: what has become durable here is gossiped at once, as a hint.
+//! Live push: what has become durable here goes out at once, as a hint: in the sessions themselves (`direct`) or by gossip.
 
 use rand::Rng;
 use tombolo_crdt::{Delta, Merged, Opaque};
@@ -11,7 +11,7 @@ use super::memory::Held;
 use crate::{DocId, PeerId};
 
 /// A pushed group is at most this long, in bytes: 16 KiB. What is longer is announced and pulled.
-const MAX_PUSH: usize = 16 << 10;
+pub(super) const MAX_PUSH: usize = 16 << 10;
 
 /// What becomes durable alone goes out at once, what comes in quick succession goes out together: so many pushes may go out one after the
 /// other, and then one in so many milliseconds.
@@ -65,12 +65,17 @@ impl Engine {
             return;
         }
         for group in groups {
+            if self.push_directly(doc, &group) {
+                self.counts.pushes += 1;
+                continue;
+            }
             let body = group.encode_body();
             if body.len() <= MAX_PUSH {
                 let mut nonce = [0; 24];
                 self.rng.fill_bytes(&mut nonce);
                 let payload = self.seal.seal(doc, &body, nonce);
                 self.effects.push_back(Effect::Publish { payload });
+                self.gossiped_at = Some(self.now.millis);
                 self.counts.pushes += 1;
             }
         }

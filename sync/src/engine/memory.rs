@@ -45,7 +45,8 @@ pub(super) enum Held {
 impl Held {
     fn size(&self) -> usize {
         let bytes = match self {
-            Self::Frame(_, _, Frame::Content { bytes, .. }) | Self::Gossip(_, bytes) => bytes.len(),
+            Self::Frame(_, _, Frame::Content { bytes, .. } | Frame::Push { delta: bytes, .. })
+            | Self::Gossip(_, bytes) => bytes.len(),
             Self::Frame(..) => 0,
         };
         WAITING_LEAST + bytes

@@ -4,8 +4,8 @@
 //! engines run deterministically in one test, and a failing run replays from its seed.
 //!
 //! *Storage comes first, repair is the truth, live push is a hint.*
-//! 1. A commit is visible at once, stored, and only when durable pushed by gossip, as one delta-group with its
-//!    neighbours (`live`).
+//! 1. A commit is visible at once, stored, and only when durable pushed, in sessions (`direct`) or by gossip, as one delta-group with
+//!    its neighbours (`live`).
 //! 2. Every node tells every proved peer which versions it holds durably; who sees that it lacks something pulls it
 //!    (`repair`). Beats carry a digest over all versions, so a lost message is noticed within a second.
 //! 3. Sessions remember nothing that must have arrived. Every frame may be lost, doubled or late.
@@ -20,6 +20,7 @@ pub(crate) mod book;
 mod compare;
 mod concern;
 mod counts;
+mod direct;
 mod directory;
 mod document;
 mod effect;
@@ -91,6 +92,7 @@ use versions::Versions;
 
 pub use concern::{Arrival, Copies, Level, Outcome, WaitId, Written};
 pub use counts::{Counts, Frames, Gauges};
+pub use direct::DEFAULT_DIRECT;
 pub use directory::Listed;
 pub(crate) use directory::list as listed_in;
 pub use effect::{Batch, BatchId, Effect, Event, Input, Now, Origin, SessionId, Transport};
@@ -113,7 +115,7 @@ pub mod wire {
     pub use super::behind::{Behind, Estimate};
     pub use super::frame::{
         Alive, COMPARES, Contact, ContentKind, Frame, Hello, Known, MAX_FORMER, MAX_FRAME, MAX_NAMES, PART,
-        PARTIAL, Refusal, SUBSCRIBES, TELLS, Welcome, content_hash,
+        PARTIAL, PUSHES, Refusal, SUBSCRIBES, TELLS, Welcome, content_hash, is_push,
     };
     pub use super::gossip::{open_payload, seal_payload};
     pub use super::line::Line;
@@ -144,6 +146,9 @@ pub struct Config {
     pub memory: usize,
     /// When removals are forgotten.
     pub forgetting: Forgetting,
+    /// To how many peers at most what is written here is sent in their sessions, if these reach everyone. Where there are more it is
+    /// gossiped. 0: it is always gossiped.
+    pub direct: usize,
     /// A mistake made on purpose, for tests that show that it is noticed.
     #[doc(hidden)]
     pub mistake: Option<Mistake>,
@@ -245,6 +250,10 @@ pub struct Engine {
     push: BTreeSet<DocId>,
     push_at: u64,
     pushed: u64,
+    /// When anything was gossiped last.
+    gossiped_at: Option<u64>,
+    /// With whom we have sessions has changed since peers were told.
+    others_changed: bool,
     /// Who waits for what others do.
     waits: Waits,
     /// Who belongs to the space, and has acknowledged what.
@@ -301,6 +310,8 @@ impl Engine {
             push: BTreeSet::new(),
             push_at: 0,
             pushed: 0,
+            gossiped_at: None,
+            others_changed: false,
             waits: Waits::default(),
             roll: Roll::load(store)?,
             forget: Forget::default(),
@@ -441,6 +452,7 @@ impl Engine {
         self.tend_pulls();
         self.tend_disk();
         self.dial();
+        self.tell_others();
         self.push();
         if self.announce_at.is_some_and(|at| at <= self.now.millis) {
             self.announce();

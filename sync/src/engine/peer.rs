@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tombolo_crdt::{ReplicaId, SessionNames, Version};
 
 use super::compare::Comparing;
+use super::direct::Direct;
 use super::effect::{SessionId, Transport};
 use super::frame::{COMPARES, Hello};
 use super::line::Line;
@@ -82,6 +83,8 @@ pub(crate) struct Ready {
     pub(crate) round_trip: Option<u64>,
     /// What it asked us for.
     pub(crate) serving: Serving,
+    /// What is pushed in its session.
+    pub(crate) direct: Direct,
     /// When content was last pulled from it.
     pub(crate) last_repair: Option<u64>,
     /// What it wants to be told when it is durable here.

@@ -133,6 +133,11 @@ impl Serving {
         !self.answers.is_empty() || !self.requests.is_empty()
     }
 
+    /// Whether large parts are on their way to the peer.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
     /// A document is gone.
     pub(crate) fn forget(&mut self, doc: DocId) {
         self.under_way.retain(|part| part.doc != doc);

@@ -14,7 +14,7 @@ pub(crate) const REFUSED: &str = "refused";
 /// How often we say that we are still here, in milliseconds.
 pub(super) const BEAT: u64 = 1_000;
 /// After so long without a word from a peer its connection is taken for dead: two beats missed and a half.
-const SILENCE: u64 = 3_500;
+pub(super) const SILENCE: u64 = 3_500;
 /// How long a peer may take to prove itself.
 const GREETING: u64 = 5_000;
 /// The pause between asking one peer twice for all its versions, if its digest stays another than we believe.
@@ -40,6 +40,7 @@ impl Engine {
             return;
         }
         if let Some(old) = self.peers.remove(&peer) {
+            self.others_changed = true;
             self.pull_elsewhere(peer);
             if self.has_parts() {
                 self.keep_views();
@@ -78,6 +79,7 @@ impl Engine {
 
     fn forget_session(&mut self, peer: PeerId) {
         let Some(old) = self.peers.remove(&peer) else { return };
+        self.others_changed = true;
         let proved = old.ready().is_some();
         self.save_at_the_end(peer);
         self.book.gone(peer, self.now.millis, self.config.peer < peer, proved, &mut self.rng);
@@ -155,6 +157,7 @@ impl Engine {
                 let now = self.now.millis;
                 if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
                     ready.round_trip = now.checked_sub(sent);
+                    ready.direct.echoed(sent);
                 }
             }
             Frame::Versions { entries, first, last } => self.versions(peer, entries, first, last),
@@ -190,6 +193,12 @@ impl Engine {
             Frame::Diverged { doc } => self.heard_diverged(peer, doc),
             Frame::Wants { number, prefixes, keeps } => self.heard_wants(peer, number, prefixes, keeps),
             Frame::Wanted { number } => self.wanted(peer, number),
+            Frame::Push { doc, delta } => {
+                if let Some(session) = self.peers.get(&peer).map(|known| known.session) {
+                    self.pushed(peer, session, doc, delta);
+                }
+            }
+            Frame::Others(others) => self.heard_others(peer, others),
         }
     }
 
@@ -251,7 +260,12 @@ impl Engine {
                     let introduced = ready.replica.is_some() || now < since + BEAT;
                     let answered = ready.answered == Some(self.us.replica) || now < since + BEAT;
                     match self.told(peer).map(Versions::digest) {
-                        Some(digest) => self.send(peer, &Frame::Beat { sent: now, digest }),
+                        Some(digest) => {
+                            self.send(peer, &Frame::Beat { sent: now, digest });
+                            if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+                                ready.direct.beats(now);
+                            }
+                        }
                         // It has not said what it wants, and says so again.
                         None => self.greet_again(peer),
                     }

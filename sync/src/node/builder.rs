@@ -8,7 +8,9 @@ use super::driver::Shared;
 use super::home::{self, Home, Membership};
 use super::witness::Witness;
 use super::{Error, Node, Result, Space, listen};
-use crate::engine::{Config, DEFAULT_MEMORY, Engine, Forgetting, Input, Subscription, last_subscription};
+use crate::engine::{
+    Config, DEFAULT_DIRECT, DEFAULT_MEMORY, Engine, Forgetting, Input, Subscription, last_subscription,
+};
 use crate::net::{Multiaddr, Net, NetConfig};
 use crate::store::Store;
 use crate::{SpaceId, Ticket};
@@ -269,6 +271,7 @@ impl NodeBuilder {
             max_documents: self.max_documents,
             memory: self.memory,
             forgetting: self.forgetting,
+            direct: DEFAULT_DIRECT,
             mistake: None,
             seed: home::random()?,
         };

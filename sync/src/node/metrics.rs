@@ -120,7 +120,7 @@ impl Collector for Numbers {
             "Writes that the disk refused, undone",
             counts.commits_refused,
         )?;
-        families.counter("pushes", "Gossip payloads that were published", counts.pushes)?;
+        families.counter("pushes", "Groups of writes that were pushed to peers", counts.pushes)?;
         families.counter(
             "gossip_dropped",
             "Gossip payloads that came faster than they were read",

@@ -57,8 +57,8 @@ impl Weather {
         self
     }
 
-    /// Of a hundred gossip payloads, so many arrive, receiver by receiver. Gossip makes writes arrive soon and nothing depends on
-    /// it: with 0 it takes a few messages more.
+    /// Of a hundred writes that are pushed, by gossip or in sessions, so many arrive, receiver by receiver. That makes writes arrive soon
+    /// and nothing depends on it: with 0 it takes a few messages more.
     ///
     /// # Panics
     /// If it is more than 100.

@@ -363,6 +363,15 @@ impl World {
                     Err(_) => {}
                 }
             }
+            Some(Frame::Push { doc, delta }) => {
+                self.stats.count(Branch::Pushed);
+                let none = SessionNames::default();
+                let names = self.watched[node].names.get(&to).unwrap_or(&none);
+                match Delta::<Opaque>::decode_in(&delta, names, &Limits::trusted()) {
+                    Ok(delta) => self.check_durable(node, doc, &delta.events(), "pushes"),
+                    Err(why) => self.violated(format!("n{node} pushes bad content: {why}")),
+                }
+            }
             Some(_) => {}
         }
     }

@@ -34,6 +34,8 @@ pub enum Branch {
     Pieces,
     /// Hundreds of elements were removed at once.
     Bulk,
+    /// A write was pushed in a session.
+    Pushed,
     /// A payload was published, and reached nobody.
     Swallowed,
     /// Nobody heard what somebody published who had been restarted.
@@ -85,7 +87,7 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 36] = [
+const BRANCHES: [(Branch, &str); 37] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
@@ -98,6 +100,7 @@ const BRANCHES: [(Branch, &str); 36] = [
     (Branch::State, "whole states"),
     (Branch::Pieces, "pieces"),
     (Branch::Bulk, "bulk removals"),
+    (Branch::Pushed, "pushed in sessions"),
     (Branch::Swallowed, "gossip swallowed"),
     (Branch::Unheard, "unheard"),
     (Branch::Poisoned, "poisoned"),

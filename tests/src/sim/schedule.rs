@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_sync::DocId;
-use tombolo_sync::engine::{DEFAULT_MEMORY, Forgetting, Input, Mistake, Subscription};
+use tombolo_sync::engine::{DEFAULT_DIRECT, DEFAULT_MEMORY, Forgetting, Input, Mistake, Subscription};
 use tombolo_sync::store::MemoryStore;
 use tombolo_sync::testing::machinery::Drive;
 
@@ -196,8 +196,16 @@ impl Player {
         let options = NodeOptions { forgetting, mistake, memory, ..NodeOptions::default() };
         let subscriptions: Vec<Subscription> =
             (0..count).map(|_| schedule.mode.subscription(&mut rng)).collect();
-        let options = |subscription| NodeOptions { subscription, ..options.clone() };
-        let mut world = World::with_options(subscriptions.into_iter().map(options), schedule.seed);
+        // Where all have sessions with all they push in them; some always gossip, and some cannot do otherwise.
+        let direct = |node: usize| match (schedule.seed / 2) % 4 {
+            0 => 0,
+            1 if node == 0 => 0,
+            _ => DEFAULT_DIRECT,
+        };
+        let options =
+            |(node, subscription)| NodeOptions { subscription, direct: direct(node), ..options.clone() };
+        let mut world =
+            World::with_options(subscriptions.into_iter().enumerate().map(options), schedule.seed);
         world.collect_violations();
         if schedule.trace {
             world.trace.keep();

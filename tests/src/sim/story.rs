@@ -407,6 +407,12 @@ impl World {
         self.tally.published
     }
 
+    /// In how many messages something was pushed so far: payloads, and frames of which each goes to one peer.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.tally.published + self.tally.pushed
+    }
+
     /// Has bytes arrive at a node as if another had sent them in their session.
     pub fn forge(&mut self, from: usize, to: usize, frame: Vec<u8>) {
         self.expect_set_back();

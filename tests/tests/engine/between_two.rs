@@ -20,7 +20,7 @@ fn what_is_written_while_there_are_no_peers_is_stored_and_arrives_later() {
     let batch = world.update::<PnCounter, _>(0, doc, |counter| counter.inc(3));
     world.run_for(100);
     assert!(world.engine(0).is_durable(batch));
-    assert_eq!(world.published(), 0);
+    assert_eq!(world.pushed(), 0);
     assert_eq!(world.engine(0).status().in_sync, None);
     world.connect_all();
     assert_eq!(world.open::<PnCounter>(1, "likes"), doc);
@@ -41,7 +41,7 @@ fn ten_thousand_updates_at_once_all_arrive_with_few_messages() {
         world.open::<PnCounter>(node, "likes");
         assert_eq!(count(&world, node, doc), 10_000);
     }
-    assert!(world.published() < 500, "{} payloads", world.published());
+    assert!(world.pushed() < 500, "{} messages", world.pushed());
 }
 
 #[test]

@@ -51,7 +51,11 @@ fn three(seed: u64) -> (World, DocId) {
 
 /// A [`fork`] of which all have `first`, beside other documents.
 fn forked(others: usize) -> (World, DocId) {
-    let (mut world, words) = three(41);
+    forked_from(others, 41)
+}
+
+fn forked_from(others: usize, seed: u64) -> (World, DocId) {
+    let (mut world, words) = three(seed);
     for n in 0..others {
         world.open::<Words>(0, &format!("other {n}"));
     }
@@ -117,7 +121,7 @@ fn a_home_set_back_unnoticed_written_alone_and_then_moved_is_found_on_contact() 
 
 #[test]
 fn one_document_of_many_is_found_also_if_frames_are_lost_and_another_is_always_written() {
-    let (mut world, words) = forked(300);
+    let (mut world, words) = forked_from(300, 42);
     world.frames = FrameWeather { loss: 10, duplicates: 5, late: 5 };
     let busy = world.open::<Words>(2, "other 7");
     world.set_link(1, 2, LinkState::Up);

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use tombolo_crdt::{AddWinsSet, Limits, PnCounter, ReplicaId};
 use tombolo_sync::engine::wire::Frame;
 use tombolo_sync::engine::{
-    BatchId, Config, Engine, Forgetting, Input, Now, OpenError, Subscription, UpdateError,
+    BatchId, Config, DEFAULT_DIRECT, Engine, Forgetting, Input, Now, OpenError, Subscription, UpdateError,
 };
 use tombolo_sync::store::MemoryStore;
 use tombolo_sync::{PeerId, Secret};
@@ -100,6 +100,7 @@ fn batches_refused_one_by_one_take_nothing_with_them_that_was_written_after() {
         max_documents: 10,
         memory: 1 << 20,
         forgetting: Forgetting::default(),
+        direct: DEFAULT_DIRECT,
         mistake: None,
         seed: [0; 32],
     };

@@ -3,14 +3,17 @@
 
 use tombolo_crdt::{AddWinsSet, PnCounter, Replica, Since, Version};
 use tombolo_sync::DocId;
+use tombolo_sync::engine::DEFAULT_DIRECT;
 use tombolo_sync::engine::wire::Frame;
 use tombolo_tests::direct::{Direct, Sent, Way};
-use tombolo_tests::sim::{LinkState, World};
+use tombolo_tests::sim::{LinkState, NodeOptions, World};
 
 type Words = AddWinsSet<String>;
 
-fn two() -> (World, DocId) {
-    let mut world = World::new(2, 61);
+/// Two that push in their session if it reaches everybody, or gossip.
+fn two(direct: usize) -> (World, DocId) {
+    let options = NodeOptions { direct, ..NodeOptions::default() };
+    let mut world = World::with_options([options.clone(), options], 61);
     world.connect_all();
     let words = world.open::<Words>(0, "words");
     world.open::<Words>(1, "words");
@@ -43,7 +46,13 @@ fn emitted(world: &World, payload_bytes: u64) -> usize {
 
 #[test]
 fn a_batch_from_two_kilobytes_on_goes_out_once_and_hardly_longer_than_it_is() {
-    let (mut world, words) = two();
+    for direct in [0, DEFAULT_DIRECT] {
+        goes_out_once(direct);
+    }
+}
+
+fn goes_out_once(direct: usize) {
+    let (mut world, words) = two(direct);
     let mut next = 1_000;
     for count in [400, 1_200, 5_000, 20_000] {
         let before = world.read::<Words, _>(0, words, Replica::version);
@@ -75,7 +84,8 @@ struct Healed {
 
 /// The first writes so many words, in ten transactions, while a link is in this state, and then it is up again.
 fn healed(count: u64, state: LinkState) -> Healed {
-    let (mut world, words) = two();
+    // What is pushed in a session that outlives the partition arrives in the end, and nothing is to be healed.
+    let (mut world, words) = two(0);
     world.set_link(0, 1, state);
     world.run_for(500);
     let before = world.read::<Words, _>(1, words, Replica::version);

@@ -8,7 +8,7 @@ use tombolo_sync::engine::wire::{
     Alive, Behind, ContentKind, Estimate, Frame, Known, Line, MAX_FRAME, PART, Piece, content_hash,
 };
 use tombolo_sync::{DocId, PeerId};
-use tombolo_tests::sim::{GossipWeather, World};
+use tombolo_tests::sim::{GossipWeather, Sent, World};
 
 type Words = AddWinsSet<String>;
 
@@ -113,6 +113,8 @@ fn before_the_proof_nothing_is_heard_and_nothing_told() {
             Frame::Acknowledged { members: Version::new(), silent: Vec::new(), documents: Vec::new() },
             Frame::Wants { number: 1, prefixes: Vec::new(), keeps: Vec::new() },
             Frame::Wanted { number: 1 },
+            Frame::Push { doc, delta: vec![0; 40] },
+            Frame::Others(vec![PeerId::from_bytes([9; 32])]),
             Frame::Sketch { key: [0; 2], cells: vec![0; 13] },
             Frame::Since { of: [0; 8], entries: Vec::new(), gone: Vec::new() },
             Frame::Rest { key: [0; 2], entries: Vec::new() },
@@ -314,6 +316,34 @@ fn gossip_that_no_member_made_is_dropped() {
         world.call(0, |engine, now| {
             engine.handle(now, tombolo_sync::engine::Input::Gossip { from, payload });
         });
+    }
+    assert_unharmed(&mut world, doc);
+}
+
+#[test]
+fn whatever_one_pushes_and_says_of_others_harms_nobody() {
+    let (mut world, doc) = three(16);
+    let before = world.read::<Words, _>(0, doc, |words| words.len());
+    for number in 0..200_u8 {
+        for length in [0, 1, 40, 1_000, 16 << 10, 49 << 10] {
+            let doc = if number % 2 == 0 { doc } else { DocId::from_bytes([number; 16]) };
+            world.forge_frame(2, 0, &Frame::Push { doc, delta: vec![number; length] });
+        }
+    }
+    world.forge_frame(2, 0, &Frame::Push { doc, delta: vec![7; MAX_FRAME - 100] });
+    assert_eq!(world.read::<Words, _>(0, doc, |words| words.len()), before);
+    assert!(world.engine(0).held_documents().count() < 10);
+    // Of others that there are not all that comes is gossip.
+    let others = |count: u8| (0..count).map(|of| PeerId::from_bytes([of; 32])).collect();
+    for count in [1, 8, 255] {
+        world.forge_frame(2, 0, &Frame::Others(others(count)));
+        world.record();
+        let published = world.published();
+        assert_unharmed(&mut world, doc);
+        let is_push = |sent: &&Sent| sent.from == 0 && matches!(sent.frame, Frame::Push { .. });
+        assert_eq!(world.sent().iter().filter(is_push).count(), 0);
+        assert!(world.published() > published);
+        world.run_for(100);
     }
     assert_unharmed(&mut world, doc);
 }

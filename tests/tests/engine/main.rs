@@ -5,6 +5,7 @@ mod clones;
 mod compare;
 mod concern;
 mod costs;
+mod direct;
 mod disk;
 mod forget;
 mod forks;

@@ -26,6 +26,8 @@ pub struct Tally {
     pub arrived: u64,
     /// Payloads that were published.
     pub published: u64,
+    /// Frames in which something was pushed, each to one peer.
+    pub pushed: u64,
     /// Payloads that reached nobody.
     pub swallowed: u64,
     /// Payloads of who had been restarted, which nobody heard.

@@ -53,10 +53,10 @@ impl FrameWeather {
     }
 }
 
-/// What happens to gossip.
+/// What happens to gossip, and to what is pushed in sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct GossipWeather {
-    /// Of a hundred payloads, how many arrive, receiver by receiver.
+    /// Of a hundred payloads or pushes, how many arrive, receiver by receiver.
     pub delivered: u32,
     /// Of a hundred that arrive, how many come twice.
     pub duplicates: u32,

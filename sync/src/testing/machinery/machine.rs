@@ -8,7 +8,8 @@ use tombolo_crdt::{Limits, ReplicaId};
 
 use super::disk::Disk;
 use crate::engine::{
-    Config, DEFAULT_MEMORY, Engine, Forgetting, Mistake, REPLICA_RECORD, SessionId, Subscription,
+    Config, DEFAULT_DIRECT, DEFAULT_MEMORY, Engine, Forgetting, Mistake, REPLICA_RECORD, SessionId,
+    Subscription,
 };
 use crate::store::Store as _;
 use crate::{PeerId, Secret};
@@ -30,6 +31,8 @@ pub struct NodeOptions {
     pub memory: usize,
     /// When it forgets removals.
     pub forgetting: Forgetting,
+    /// To how many peers at most it pushes in their sessions.
+    pub direct: usize,
     /// Which rule its engine breaks.
     pub mistake: Option<Mistake>,
 }
@@ -44,6 +47,7 @@ impl Default for NodeOptions {
             limits: Limits::default(),
             memory: DEFAULT_MEMORY,
             forgetting: Forgetting::default(),
+            direct: DEFAULT_DIRECT,
             mistake: None,
         }
     }
@@ -190,6 +194,7 @@ impl Machine {
             max_documents: self.options.max_documents,
             memory: self.options.memory,
             forgetting: self.options.forgetting,
+            direct: self.options.direct,
             mistake: self.options.mistake,
             seed,
         }

@@ -76,6 +76,8 @@ impl Names {
                 let doc = self.document(*doc);
                 format!("content of {doc}, {kind:?} part {part} of {parts}, {} bytes", bytes.len())
             }
+            Frame::Push { doc, delta } => format!("push of {}, {} bytes", self.document(*doc), delta.len()),
+            Frame::Others(others) => format!("{} others", others.len()),
             Frame::Peers { own, others } => format!("{} addresses and {} contacts", own.len(), others.len()),
             other => format!("{other:?}"),
         }

@@ -6,7 +6,7 @@ use super::host::Host;
 use super::links::LinkState;
 use super::queue::Happening;
 use crate::PeerId;
-use crate::engine::wire::Frame;
+use crate::engine::wire::{Frame, is_push};
 use crate::engine::{Input, SessionId, Transport};
 
 /// One end of a session learns that it stands.
@@ -69,6 +69,9 @@ pub(super) fn down<H: Host>(net: &mut H, id: SessionId, end: usize) {
 pub(super) fn send<H: Host>(net: &mut H, node: usize, peer: PeerId, id: SessionId, frame: Vec<u8>) {
     let other = net.links.sessions.get(&id).map(|session| session.ends[usize::from(session.ends[0] == node)]);
     let Some(other) = other.or_else(|| net.index_of(peer)) else { return };
+    if is_push(&frame) {
+        net.tally.pushed += 1;
+    }
     let sent = &mut net.nodes[node].sent;
     (sent.frames, sent.frame_bytes) = (sent.frames + 1, sent.frame_bytes + frame.len() as u64);
     let Some(frame) = net.sends(node, other, frame) else { return };
@@ -83,6 +86,11 @@ fn carry<H: Host>(net: &mut H, id: SessionId, node: usize, other: usize, frame: 
     let weather = net.frames;
     if link.state == LinkState::Cut || (!weather.is_fair() && link.state == LinkState::Silent) {
         return;
+    }
+    // A hint, as what is gossiped.
+    let delivered = net.gossip.delivered;
+    if delivered < 100 && is_push(&frame) && !net.chance(delivered) {
+        return net.note(|core| format!("{} to {}: a push is lost", core.name(node), core.name(other)));
     }
     if net.chance(weather.loss) {
         return net.note(|core| format!("{} to {}: a frame is lost", core.name(node), core.name(other)));
