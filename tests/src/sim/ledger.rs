@@ -309,9 +309,48 @@ impl Ledger {
 
     /// Whether a document may say this though it is not what it must say: it lacks something that stands under names of events that were
     /// used twice. What one continuation has alive and the other has replaced is taken for removed (decision 0024).
+    /// An amount of a counter takes the place of what its author added before, so that goes with it.
     #[must_use]
     pub fn may_say(&self, doc: DocId, kind: Kind, found: &Reading) -> bool {
-        self.is_so_without(doc, |all| reading(all, kind) == *found)
+        let taken = self.taken(doc);
+        let is_found = |(field, told): (&str, &Value), there: &Value| match (told, there) {
+            (Value::Sum(told), Value::Sum(there)) => {
+                told == there || taken.get(field).is_some_and(|all| all.contains(&(told - there)))
+            }
+            (told, there) => told == there,
+        };
+        self.is_so_without(doc, |all| {
+            let told = reading(all, kind);
+            let same = told
+                .iter()
+                .all(|(field, told)| found.get(field).is_some_and(|there| is_found((field, told), there)));
+            same && told.len() == found.len()
+        })
+    }
+
+    /// By counter: what may have gone with amounts under names of events that were used twice, which had taken its place.
+    fn taken(&self, doc: DocId) -> BTreeMap<&'static str, BTreeSet<i64>> {
+        let (disputed, others) = self.disputed(doc);
+        let mut by_author: BTreeMap<(&'static str, ReplicaId), BTreeSet<i64>> = BTreeMap::new();
+        for entry in disputed {
+            for op in &entry.ops {
+                let Op::Add(field, _) = op else { continue };
+                let before: Vec<&Entry> = others
+                    .iter()
+                    .copied()
+                    .filter(|other| other.replica == entry.replica && entry.saw(other))
+                    .collect();
+                by_author.entry((field, entry.replica)).or_default().insert(sum(&before, field));
+            }
+        }
+        let mut taken: BTreeMap<&'static str, BTreeSet<i64>> = BTreeMap::new();
+        for ((field, _), amounts) in by_author {
+            let known = taken.entry(field).or_insert_with(|| BTreeSet::from([0]));
+            let more: Vec<i64> =
+                known.iter().flat_map(|sum| amounts.iter().map(move |amount| sum + amount)).collect();
+            known.extend(more);
+        }
+        taken
     }
 
     /// The same of what is listed.
@@ -497,6 +536,34 @@ mod tests {
         ledger.rename(DOC, 1, (id(7), 0), id(8));
         assert!(!ledger.is_disputed(DOC));
         assert!(!ledger.may_say(DOC, Kind::Counter, &says(8)));
+    }
+
+    #[test]
+    fn what_an_amount_under_a_dot_used_twice_took_the_place_of_may_be_missing_with_it() {
+        let mut ledger = Ledger::default();
+        let seen =
+            |of: u8, last| Version::from_iter([(id(of), last)].into_iter().filter(|(_, last)| *last > 0));
+        ledger.begin_branch(1, 0, BTreeMap::from([(DOC, seen(7, 1))]));
+        ledger.note(DOC, (id(7), 0), seen(7, 0), 1, vec![Op::Add("", 100)], None);
+        ledger.note(DOC, (id(9), 2), seen(9, 0), 1, vec![Op::Add("", 1)], None);
+        ledger.note(DOC, (id(7), 0), seen(7, 1), 2, vec![Op::Add("", 10)], None);
+        ledger.note(DOC, (id(7), 1), seen(7, 1), 2, vec![Op::Add("", 20)], None);
+        ledger.note(DOC, (id(7), 1), seen(7, 2), 3, vec![Op::Add("", 1000)], None);
+        assert!(ledger.is_disputed(DOC));
+        // All but what stands under the second event, and without what was added before it.
+        for (sum, may_be) in [
+            (1101, true),
+            (1121, true),
+            (1001, true),
+            (1021, true),
+            (1100, false),
+            (1000, false),
+            (1011, true),
+            (31, false),
+            (101, false),
+        ] {
+            assert_eq!(ledger.may_say(DOC, Kind::Counter, &says(sum)), may_be, "{sum}");
+        }
     }
 
     #[test]
