@@ -191,8 +191,9 @@ fn a_crash_loses_exactly_what_was_not_durable() -> Result<(), NotEqual> {
         let (mut net, [ann, bob, cem], board) = three(seed);
         net.partition(&[&[ann], &[bob, cem]]);
         let mut commits = Vec::new();
-        for _ in 0..40 {
-            net.run_for(Duration::from_millis(seed % 3));
+        for nth in 0..40 {
+            // One after the other at first, and then all at once.
+            net.run_for(Duration::from_millis(if nth < seed / 3 { seed % 3 } else { 0 }));
             commits.push(net.update(ann, &board, |board| board.visits().inc(1)));
         }
         net.crash(ann);
@@ -209,7 +210,7 @@ fn a_crash_loses_exactly_what_was_not_durable() -> Result<(), NotEqual> {
         assert_eq!(visits(&net, bob, &board), durable as i64);
         seen.insert(durable);
     }
-    assert!(seen.len() > 5 && seen.contains(&0), "they crash at different moments: {seen:?}");
+    assert!(seen.len() > 20 && seen.contains(&0), "they crash at different moments: {seen:?}");
     Ok(())
 }
 
