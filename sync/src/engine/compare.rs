@@ -35,6 +35,8 @@ const ONE_BY_ONE: u64 = 60_000;
 const MOST_TRIES: u32 = 4;
 /// How long after a change a document is compared, in milliseconds: what keeps changing is compared no more often.
 const PAUSE: u64 = 5_000;
+/// How often a peer is told again what we hold of a document of which it holds something else, in milliseconds: it may not have heard that.
+const AGAIN: u64 = 60_000;
 /// Of documents of about how many bytes fingerprints are made in a second. What is larger is made up for.
 const WORK: usize = 1 << 20;
 /// So much more a document counts than what it takes on disk.
@@ -145,7 +147,9 @@ impl Engine {
         let due = comparing.due.iter().filter(|(doc, at)| **at <= now && is_same(**doc));
         // The oldest first.
         let mut due: Vec<(u64, DocId)> = due.map(|(doc, at)| (*at, *doc)).collect();
-        let is_one_sum = due.len() > MANY && comparing.one_by_one <= now;
+        // What is known to be something else is in no sum.
+        let summed = due.iter().filter(|(_, doc)| !self.has_diverged(peer, *doc)).count();
+        let is_one_sum = summed > MANY && comparing.one_by_one <= now;
         let has_begun = comparing.has_begun;
         if !has_begun || is_one_sum {
             let changing = ready.comparing.due.iter().filter(|(_, at)| **at > now);
@@ -178,10 +182,24 @@ impl Engine {
         if entries.is_empty() {
             return;
         }
-        if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
-            entries.iter().for_each(|(doc, ..)| _ = ready.comparing.due.remove(doc));
+        for (doc, ..) in &entries {
+            self.compared(peer, *doc, AGAIN);
         }
         self.send(peer, &Frame::States(entries));
+    }
+
+    /// A document has been compared with what a peer holds. Where that is something else, it is told so again after a while: nobody
+    /// says that it has heard it.
+    fn compared(&mut self, peer: PeerId, doc: DocId, again: u64) {
+        let (again, has_diverged) = (self.now.millis + again, self.has_diverged(peer, doc));
+        if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
+            let due = &mut ready.comparing.due;
+            if has_diverged {
+                due.insert(doc, again)
+            } else {
+                due.remove(&doc)
+            };
+        }
     }
 
     /// Who can be compared with, and what of ours it is told of: it understands us, and has told who it is and what it holds.
@@ -300,14 +318,14 @@ impl Engine {
                 continue;
             }
             let Some(ours) = self.state_of(doc) else { continue };
-            if let Some(ready) = self.peers.get_mut(&peer).and_then(Peer::ready_mut) {
-                ready.comparing.due.remove(&doc);
-            }
+            let mut again = AGAIN;
             if ours.2 == theirs {
                 self.alike_again(peer, |of| of == doc);
             } else if self.diverged(peer, doc) {
                 others.push(ours);
+                again = PAUSE;
             }
+            self.compared(peer, doc, again);
         }
         if !others.is_empty() {
             self.send(peer, &Frame::States(others));

@@ -121,16 +121,33 @@ fn a_home_set_back_unnoticed_written_alone_and_then_moved_is_found_on_contact() 
 
 #[test]
 fn one_document_of_many_is_found_also_if_frames_are_lost_and_another_is_always_written() {
-    let (mut world, words) = forked_from(300, 42);
-    world.frames = FrameWeather { loss: 10, duplicates: 5, late: 5 };
-    let busy = world.open::<Words>(2, "other 7");
-    world.set_link(1, 2, LinkState::Up);
-    for n in 0..120 {
-        add(&mut world, 2, busy, &format!("word {n}"));
-        world.run_for(480);
+    for seed in 38..46 {
+        let (mut world, words) = forked_from(300, seed);
+        world.frames = FrameWeather { loss: 10, duplicates: 5, late: 5 };
+        let busy = world.open::<Words>(2, "other 7");
+        world.set_link(1, 2, LinkState::Up);
+        for n in 0..120 {
+            add(&mut world, 2, busy, &format!("word {n}"));
+            world.run_for(480);
+        }
+        // Also at who was told of it by one frame, and that was lost.
+        let both = world.diverged.contains(&(1, 2, words)) && world.diverged.contains(&(2, 1, words));
+        assert!(both, "seed {seed}: {:?}", world.diverged);
+        assert!(world.diverged.iter().all(|(.., doc)| *doc == words), "{:?}", world.diverged);
     }
+}
+
+/// Whoever holds something else is told so again, and not often.
+#[test]
+fn what_has_diverged_is_told_again_once_a_minute() {
+    let (mut world, words) = forked(0);
+    world.set_link(1, 2, LinkState::Up);
+    world.run_for(30_000);
     assert!(world.diverged.contains(&(1, 2, words)) && world.diverged.contains(&(2, 1, words)));
-    assert!(world.diverged.iter().all(|(.., doc)| *doc == words), "{:?}", world.diverged);
+    world.record();
+    world.run_for(10 * 60_000);
+    let told = world.sent().iter().filter(|sent| matches!(sent.frame, Frame::States(_))).count();
+    assert!((5..=25).contains(&told), "{told} times in ten minutes");
 }
 
 /// Writes until nobody remembers what was removed since `known`.
