@@ -1,12 +1,11 @@
 //! Ten thousand updates at once: nothing is lost, few messages, little memory. By itself, for memory is that of the whole process.
 
-use peak_alloc::PeakAlloc;
-use tombolo_crdt::AddWinsSet;
-use tombolo_tests::direct::{Direct, Gauge};
-use tombolo_tests::sim::World;
+mod heap;
 
-#[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
+use heap::{MEMORY, Taken};
+use tombolo_crdt::AddWinsSet;
+use tombolo_tests::direct::Direct;
+use tombolo_tests::sim::World;
 
 type Words = AddWinsSet<String>;
 
@@ -51,28 +50,6 @@ fn three_in_a_simulated_network() {
     }
     assert!(messages < 500, "{messages}");
     assert!(peak < 3 * EACH, "{peak} bytes");
-}
-
-/// What each of three nodes has taken since it was asked for last: what is done by one of them is its own.
-#[derive(Default)]
-struct Taken {
-    before: usize,
-    now: [isize; 3],
-    peak: [isize; 3],
-}
-
-impl Gauge for Taken {
-    fn begins(&mut self, _: usize) {
-        MEMORY.reset_peak_usage();
-        self.before = MEMORY.current_usage();
-    }
-
-    fn ends(&mut self, node: usize) {
-        let more = |usage: usize| usage.cast_signed() - self.before.cast_signed();
-        let (peak, left) = (more(MEMORY.peak_usage()), more(MEMORY.current_usage()));
-        self.peak[node] = self.peak[node].max(self.now[node] + peak);
-        self.now[node] += left;
-    }
 }
 
 /// The first writes, the others hear of it: what each of them takes, with what waits for its disk, and without what is on it.

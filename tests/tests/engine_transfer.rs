@@ -1,38 +1,15 @@
 //! What a large document takes of memory at who sends it and at who receives it. By itself, for memory is that of the whole process.
 
-use peak_alloc::PeakAlloc;
+mod heap;
+
+use heap::Taken;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::AddWinsSet;
 use tombolo_sync::engine::wire::{ContentKind, Frame};
-use tombolo_tests::direct::{Direct, Gauge};
-
-#[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
+use tombolo_tests::direct::Direct;
 
 type Words = AddWinsSet<String>;
-
-/// What each of two nodes has taken since it was asked for last: what is done by one of them is its own.
-#[derive(Default)]
-struct Taken {
-    before: usize,
-    now: [isize; 3],
-    peak: [isize; 3],
-}
-
-impl Gauge for Taken {
-    fn begins(&mut self, _: usize) {
-        MEMORY.reset_peak_usage();
-        self.before = MEMORY.current_usage();
-    }
-
-    fn ends(&mut self, node: usize) {
-        let more = |usage: usize| usage.cast_signed() - self.before.cast_signed();
-        let (peak, left) = (more(MEMORY.peak_usage()), more(MEMORY.current_usage()));
-        self.peak[node] = self.peak[node].max(self.now[node] + peak);
-        self.now[node] += left;
-    }
-}
 
 /// What a node may take beside a document that it sends or receives: pieces and parts that are under way, and what they are made of.
 const WINDOW: isize = 4 << 20;
