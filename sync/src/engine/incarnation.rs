@@ -642,6 +642,8 @@ impl Engine {
             None => durable,
         };
         self.durable.set(doc, durable);
+        // SUBTLE: what was to be told is what was durable before. Under these names of events the peers know what another wrote.
+        self.announce.remove(&doc);
         slot.is_renamed = slot.is_absent();
         if slot.is_renamed {
             self.want(doc);

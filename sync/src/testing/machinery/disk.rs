@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tombolo_crdt::{Delta, Limits, Opaque, Version};
+use tombolo_crdt::{Delta, Dot, Limits, Opaque, Version};
 
 use crate::DocId;
 use crate::engine::{Batch, BatchId, Input};
@@ -29,6 +29,14 @@ pub enum Fraud {
     ForgetsGenerations,
 }
 
+/// What is durable of a document.
+#[derive(Debug, Default)]
+struct Held {
+    slices: BTreeMap<Dot, Version>,
+    /// With what the log adds.
+    all: Version,
+}
+
 /// A node's disk.
 #[derive(Debug, Default)]
 pub struct Disk {
@@ -42,7 +50,7 @@ pub struct Disk {
     /// How long a commit takes, in milliseconds: at least the first, and up to the second more.
     pub(super) latency: (u64, u64),
     /// What is durable of each document.
-    versions: BTreeMap<DocId, Version>,
+    held: BTreeMap<DocId, Held>,
     /// So many reads fail.
     unreadable: u32,
     /// Reads that failed.
@@ -60,7 +68,7 @@ impl Disk {
     /// What is durable of a document.
     #[must_use]
     pub fn version(&self, doc: DocId) -> Version {
-        self.versions.get(&doc).cloned().unwrap_or_default()
+        self.held.get(&doc).map(|held| held.all.clone()).unwrap_or_default()
     }
 
     /// The process that used the disk is gone, and what it had not handed over with it.
@@ -123,7 +131,7 @@ impl Disk {
     /// Holds what another held. That it is another nothing tells.
     pub fn replace(&mut self, store: MemoryStore) {
         self.restart();
-        self.versions.clear();
+        self.held.clear();
         for doc in store.documents().expect("a memory store is read") {
             let stored = store.document(doc).expect("a memory store is read").unwrap_or_default();
             let slices = stored.slices.into_iter().map(|(start, slice)| (start, Some(slice))).collect();
@@ -134,23 +142,32 @@ impl Disk {
     }
 
     fn note(&mut self, write: &Write) {
-        let limits = Limits::trusted();
-        let (doc, deltas) = match write {
-            Write::Append { doc, record } => (doc, vec![record]),
-            // A slice is the body of a delta, too.
-            Write::Snapshot { doc, slices, .. } => {
-                (doc, slices.iter().flat_map(|(_, slice)| slice).collect())
+        match write {
+            Write::Append { doc, record } => self.held.entry(*doc).or_default().all.join(&events(record)),
+            Write::Snapshot { doc, all, slices } => {
+                let held = self.held.entry(*doc).or_default();
+                if *all {
+                    held.slices.clear();
+                }
+                for (start, slice) in slices {
+                    match slice {
+                        Some(slice) => held.slices.insert(*start, events(slice)),
+                        None => held.slices.remove(start),
+                    };
+                }
+                // The log goes: what a document was renamed from is not there any more.
+                held.all = Version::new();
+                held.slices.values().for_each(|slice| held.all.join(slice));
             }
             Write::Remove { doc } => {
-                self.versions.remove(doc);
-                return;
+                self.held.remove(doc);
             }
-            _ => return,
-        };
-        for delta in deltas {
-            let delta = Delta::<Opaque>::decode_body(delta, &limits);
-            let events = delta.expect("an engine writes what it can read").events();
-            self.versions.entry(*doc).or_default().join(&events);
+            _ => {}
         }
     }
+}
+
+/// What a record or a slice of a snapshot tells of; either is the body of a delta.
+fn events(bytes: &[u8]) -> Version {
+    Delta::<Opaque>::decode_body(bytes, &Limits::trusted()).expect("an engine writes what it can read").events()
 }
