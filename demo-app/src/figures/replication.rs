@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use tombolo_crdt::{AddWinsMap, LwwRegister};
 use tombolo_sync::{Document, Node};
 
@@ -34,11 +35,14 @@ fn key(of: u64) -> String {
 /// A node with a home of its own, which goes with it.
 struct Host {
     node: Node,
-    _home: tempfile::TempDir,
+    _home: TempDir,
 }
 
 async fn host(transport: &str, inviter: Option<&Node>) -> Outcome<Host> {
-    let home = tempfile::tempdir()?;
+    host_in(tempfile::tempdir()?, transport, inviter).await
+}
+
+async fn host_in(home: TempDir, transport: &str, inviter: Option<&Node>) -> Outcome<Host> {
     let builder = Node::builder(home.path()).no_witness().listen([transport]).mdns(false);
     let builder = match inviter {
         Some(inviter) => builder.join(inviter.ticket()),
@@ -83,10 +87,11 @@ pub(super) async fn measure(step: impl Fn(&str)) -> Outcome<Vec<Figure>> {
         let bob = host(transport, Some(&ann.node)).await?;
         let (hers, his) = (ann.node.open::<Entries>("entries")?, bob.node.open::<Entries>("entries")?);
         ann.node.wait_in_sync(1, PATIENCE).await?;
-        figures.extend(latency(&hers, &his, 0, name).await?);
+        figures.extend(latency_without_disk(transport, name).await?);
+        figures.extend(latency(&hers, &his, Beside::Nothing, name).await?);
         figures.extend(burst(&hers, &his, name).await?);
         ann.node.wait_in_sync(1, PATIENCE).await?;
-        figures.extend(latency(&hers, &his, MANY, name).await?);
+        figures.extend(latency(&hers, &his, Beside::Many, name).await?);
         figures.extend(dropped(&ann.node, &bob.node, (&hers, &his), name).await?);
         step(&format!("new nodes over {name}"));
         figures.extend(cold_start(&ann.node, &hers, transport, name).await?);
@@ -106,17 +111,27 @@ pub(super) async fn measure(step: impl Fn(&str)) -> Outcome<Vec<Figure>> {
     Ok(figures)
 }
 
+/// What stands beside the entry that is written again and again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// The same, and no disk is waited for: as the others were measured.
+    NothingInMemory,
+    Many,
+}
+
 /// One write after the other, each until it is read at the other node.
 async fn latency(
     hers: &Document<Entries>,
     his: &Document<Entries>,
-    entries: u64,
+    beside: Beside,
     name: &str,
 ) -> Outcome<Vec<Figure>> {
     let mut samples = Vec::new();
     let mut changes = his.subscribe();
-    for sample in 0..SAMPLES {
-        let written = value(sample + entries);
+    let first = if beside == Beside::Many { MANY } else { 0 };
+    for sample in first..first + SAMPLES {
+        let written = value(sample);
         let start = Instant::now();
         let commit = hers.update(|all| all.at("written again and again").set(written.clone()));
         let seen = async {
@@ -132,13 +147,36 @@ async fn latency(
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     samples.sort_unstable();
-    let figure = |(label, share, at_most, others)| {
-        let what = format!("write to visible beside {entries} entries, {name}, {label}");
-        let figure = Figure::new(what, quantile(&samples, share).as_secs_f64() * 1_000.0, "ms");
-        if entries == 0 { figure.beside(at_most, "") } else { figure.beside(at_most, others) }
+    let (which, others) = match beside {
+        Beside::Nothing => (String::new(), ["", ""]),
+        Beside::NothingInMemory => {
+            let others = ["in memory: samod 0.41, iroh-docs 0.84", "in memory: samod 1.7, iroh-docs 1.2"];
+            (" without a disk".to_owned(), others)
+        }
+        Beside::Many => {
+            (format!(" beside {MANY} entries"), ["samod 3.5, iroh-docs 0.84", "samod 50, iroh-docs 1.2"])
+        }
     };
-    let samod = ["samod 3.5, iroh-docs 0.84", "samod 50, iroh-docs 1.2"];
-    Ok([("median", 0.5, 0.9, samod[0]), ("p99", 0.99, 1.6, samod[1])].map(figure).into())
+    let figure = |(label, share, at_most, others)| {
+        let what = format!("write to visible{which}, {name}, {label}");
+        Figure::new(what, quantile(&samples, share).as_secs_f64() * 1_000.0, "ms").beside(at_most, others)
+    };
+    Ok([("median", 0.5, 0.9, others[0]), ("p99", 0.99, 1.6, others[1])].map(figure).into())
+}
+
+/// The same between two nodes whose homes are in memory; nothing where the system has no folder for that.
+async fn latency_without_disk(transport: &str, name: &str) -> Outcome<Vec<Figure>> {
+    let home = || tempfile::tempdir_in("/dev/shm").ok();
+    let (Some(hers), Some(his)) = (home(), home()) else { return Ok(Vec::new()) };
+    let ann = host_in(hers, transport, None).await?;
+    let bob = host_in(his, transport, Some(&ann.node)).await?;
+    let (hers, his) = (ann.node.open::<Entries>("entries")?, bob.node.open::<Entries>("entries")?);
+    ann.node.wait_in_sync(1, PATIENCE).await?;
+    let figures = latency(&hers, &his, Beside::NothingInMemory, name).await?;
+    for host in [ann, bob] {
+        host.node.shutdown().await;
+    }
+    Ok(figures)
 }
 
 /// Ten thousand writes, one a transaction, as fast as the call returns.

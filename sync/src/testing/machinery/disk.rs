@@ -169,5 +169,7 @@ impl Disk {
 
 /// What a record or a slice of a snapshot tells of; either is the body of a delta.
 fn events(bytes: &[u8]) -> Version {
-    Delta::<Opaque>::decode_body(bytes, &Limits::trusted()).expect("an engine writes what it can read").events()
+    Delta::<Opaque>::decode_body(bytes, &Limits::trusted())
+        .expect("an engine writes what it can read")
+        .events()
 }
