@@ -382,3 +382,31 @@ fn what_came_to_others_by_a_copy_with_an_id_of_its_own_counts_once() {
         }
     }
 }
+
+#[test]
+fn two_that_go_by_one_key_hear_of_everything_also_on_slow_links() {
+    for (seed, latency) in [(1, 5), (2, 60), (3, 120), (4, 250)] {
+        let mut world = World::new(4, seed);
+        world.connect_all();
+        world.crash(3, true, 0);
+        let words = world.open::<Words>(0, "words");
+        world.update::<Words, _>(0, words, |words| words.add("first"));
+        world.run_until_agreed(5_000);
+        world.start_twin(3, 0);
+        for (one, other) in [(0, 1), (0, 2), (1, 2), (3, 1), (3, 2)] {
+            world.set_latency(one, other, latency, latency / 2);
+        }
+        // Each takes from the other every session that it has with anybody.
+        for (node, word) in [(1, "second"), (2, "third")] {
+            world.open::<Words>(node, "words");
+            world.update::<Words, _>(node, words, |words| words.add(word));
+        }
+        let took = world.run_until(60_000, World::agrees_with_twins);
+        assert!(took.is_some(), "{latency} ms");
+        for node in [0, 3] {
+            world.open::<Words>(node, "words");
+            let said = world.read::<Words, _>(node, words, |words| words.iter().cloned().collect::<Vec<_>>());
+            assert_eq!(said, ["first", "second", "third"], "n{node}, {latency} ms");
+        }
+    }
+}

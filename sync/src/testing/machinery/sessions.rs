@@ -30,7 +30,8 @@ pub(super) fn up<H: Host>(net: &mut H, id: SessionId, end: usize) {
             format!("{} has {} in place of {}", names[0], names[1], names[2])
         });
         net.leave(old, node, true);
-        if net.chance(50) {
+        // SUBTLE: an engine takes the session with the lower number for one that is over, and numbers are given here when one dials.
+        if old > id || net.chance(50) {
             net.input(node, Input::Down { peer, session: old });
         }
     }
