@@ -57,7 +57,7 @@ pub mod testing;
 #[cfg(any(feature = "net", feature = "testing"))]
 pub use concern::{InSync, NotInSync, NotReached, NotReplicated};
 pub use doc_id::DocId;
-pub use engine::{Origin, Step};
+pub use engine::{NotMerged, Origin, Step};
 #[cfg(feature = "net")]
 pub use node::{
     Change, Changes, Commit, Document, Doubt, Error, Lagged, Left, Node, NodeBuilder, ReadAfter, Replicated,

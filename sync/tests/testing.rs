@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tombolo_crdt::{AddWinsSet, Crdt, DotStore as _, Plain, PnCounter};
+use tombolo_crdt::{AddWinsSet, Crdt, Delta, DotStore as _, Limits, Plain, PnCounter, Replica, ReplicaId};
+use tombolo_sync::NotMerged;
 use tombolo_sync::engine::{Event, OpenError, Origin, UpdateError};
 use tombolo_sync::testing::{Clock, Document, Network, NodeId, NotEqual, Watch, Weather};
 
@@ -302,6 +303,129 @@ fn whoever_watches_is_told_what_becomes_different() -> Result<(), NotEqual> {
     net.run_until_equal(SOON)?;
     assert!(net.steps(&watch).is_empty());
     assert!(show(&mut net, &mut shown).len() >= 3);
+    Ok(())
+}
+
+/// What ships with the application.
+fn template() -> Vec<u8> {
+    let mut template = Replica::<Board>::new(ReplicaId::from_bytes([9; 16]));
+    let _ = template.update(|board| {
+        board.title().set("Garden");
+        board.visits().inc(10);
+        board.labels().extend(["dig", "sow"]);
+    });
+    template.encode()
+}
+
+#[test]
+fn what_all_begin_with_is_there_once() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, cem], board) = three(23);
+    let shipped = template();
+    net.partition(&[&[ann], &[bob, cem]]);
+    assert!(*net.merge(ann, &board, &shipped).value());
+    net.update(ann, &board, |board| board.visits().inc(1));
+    let commit = net.merge(bob, &board, &shipped);
+    assert!(*commit.value() && !commit.is_durable());
+    assert_eq!(*commit.version(), net.version(bob, &board));
+    assert!(!*net.merge(bob, &board, &shipped).value(), "it is known");
+    net.update(bob, &board, |board| board.labels().remove("dig"));
+    net.run_for(A_MOMENT);
+    assert!(commit.is_durable());
+    assert_eq!(visits(&net, cem, &board), 10, "who has no template hears of it");
+    // One that is there already, and was told of as well.
+    assert!(!*net.merge(cem, &board, &shipped).value());
+    net.restore_all();
+    net.run_until_equal(SOON)?;
+    for node in [ann, bob, cem] {
+        assert!(!*net.merge(node, &board, &shipped).value());
+        let labels = net.read(node, &board, |board| board.labels.iter().cloned().collect::<Vec<_>>());
+        assert_eq!((visits(&net, node, &board), labels), (11, vec!["sow".to_owned()]));
+    }
+    net.assert_converged();
+    Ok(())
+}
+
+#[test]
+fn what_is_merged_is_durable_or_lost_like_a_write() -> Result<(), NotEqual> {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        let (mut net, [ann, bob, _], board) = three(seed);
+        let (view, watch) = net.watch(ann, &board, |board| board.plain());
+        let commit = net.merge(ann, &board, &template());
+        net.run_for(Duration::from_millis(seed % 8));
+        if seed % 2 == 0 {
+            net.crash(ann);
+            net.start(ann);
+            assert!(commit.is_durable() != commit.is_lost());
+            assert_eq!(visits(&net, ann, &board), if commit.is_durable() { 10 } else { 0 }, "seed {seed}");
+        } else if !commit.is_durable() {
+            net.disk_fails(ann, true);
+            net.run_for(A_MOMENT);
+            net.disk_fails(ann, false);
+            net.run_for(SOON);
+            let mut shown = view.clone();
+            net.steps(&watch).iter().for_each(|step| step.apply_to(&mut shown).expect("it fits"));
+            assert_eq!(commit.is_lost(), shown == view);
+        }
+        seen.insert((seed % 2, commit.is_lost()));
+        net.merge(ann, &board, &template());
+        net.run_until_equal(SOON)?;
+        assert_eq!(visits(&net, bob, &board), 10);
+    }
+    assert_eq!(seen.len(), 4, "at different moments: {seen:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_to_be_merged_is_refused_and_changes_nothing() -> Result<(), NotEqual> {
+    let (mut net, [ann, bob, _], board) = three(24);
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    let before = net.version(ann, &board);
+    let us = before.iter().next().expect("she wrote").0;
+    let bad = net.try_merge(ann, &board, &template()[1..]);
+    assert!(matches!(bad, Err(UpdateError::Rejected(NotMerged::Bytes(_)))), "{bad:?}");
+    let mut own = Replica::<Board>::new(us);
+    (0..2).for_each(|_| _ = own.update(|board| board.visits().inc(1)));
+    let refused = NotMerged::Ours { ours: 1, theirs: 2 };
+    assert_eq!(net.try_merge(ann, &board, &own.encode()).err(), Some(UpdateError::Rejected(refused)));
+    assert_eq!(net.version(ann, &board), before);
+    assert!(
+        panics(|| _ = net.merge(ann, &board, b""))
+            .contains("ann does not merge the state into `board`: this is no")
+    );
+    // Nobody has told another store's events as hers.
+    net.update(ann, &board, |board| board.visits().inc(1));
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, bob, &board), 2);
+    Ok(())
+}
+
+/// What is written while nobody is there may have been written by another store as well, under the same names of events: a state that has
+/// such, and something that is new, is not merged before somebody has told all it holds.
+#[test]
+fn a_state_with_what_is_written_alone_waits_until_that_may_be_seen() -> Result<(), NotEqual> {
+    let mut net = Network::new(25);
+    let [ann, bob] = net.nodes(["ann", "bob"]);
+    net.partition(&[&[ann], &[bob]]);
+    let board = net.open::<Board>(ann, "board");
+    net.update(ann, &board, |board| board.labels().extend(["late", "early"]));
+    net.run_for(A_MOMENT);
+    let us = net.version(ann, &board).iter().next().expect("she wrote").0;
+    let mut both = Replica::<Board>::new(us);
+    let _ = both.update(|board| board.labels().extend(["late", "early"]));
+    assert_eq!(both.version(), net.version(ann, &board));
+    let known = both.encode();
+    both.merge(Delta::decode_state(&template(), &Limits::default()).expect("it decodes"))
+        .expect("there is room");
+    assert!(!*net.merge(ann, &board, &known).value());
+    let refused = NotMerged::Ours { ours: 0, theirs: 2 };
+    assert_eq!(net.try_merge(ann, &board, &both.encode()).err(), Some(UpdateError::Rejected(refused)));
+    net.restore_all();
+    net.run_until_equal(SOON)?;
+    assert!(*net.merge(ann, &board, &both.encode()).value());
+    net.run_until_equal(SOON)?;
+    assert_eq!(visits(&net, bob, &board), 10);
     Ok(())
 }
 

@@ -66,7 +66,8 @@ impl Mut<'_, Text> {
     ///
     /// Whoever begins a text that already reads like that changes nothing. But two who begin alike, and have not heard of one another, have written it twice. What all
     /// begin with is therefore written once, by a replica that does nothing else, and shipped as bytes: whoever merges these has the same letters as all who do,
-    /// however often. Another template is written under another id, or goes on from the bytes of this one.
+    /// however often. Another template is written under another id, or goes on from the bytes of this one. On a node of `tombolo-sync`
+    /// `Document::merge` takes the bytes.
     ///
     /// ```
     /// use tombolo_crdt::{Delta, Limits, Replica, ReplicaId, Text};

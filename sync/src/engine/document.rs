@@ -237,18 +237,7 @@ impl<T: Crdt> Document for Replica<T> {
             Content::Beyond(bytes, _, None) => Delta::<T>::decode_body(bytes, limits),
         };
         let delta = delta.map_err(MergeError::Bytes)?;
-        // Nothing leaves a store before it is durable, so what we do not know of ourselves another store has written:
-        // a copy of this one, this one before it was restored, or somebody who wants our counters used up.
-        let events = delta.events();
-        let (ours, theirs) = (self.reached(self.id()), events.get(self.id()));
-        if theirs > ours {
-            return Err(MergeError::Ours { ours, theirs });
-        }
-        // A version that is longer than a frame could be told to nobody.
-        let new = events.iter().filter(|(id, _)| self.reached(*id) == 0).count();
-        if new > 0 && self.replicas() + new > limits.replicas {
-            return Err(MergeError::Replicas(limits.replicas));
-        }
+        check_ids(self, &delta.events(), self.reached(self.id()), limits)?;
         let is_contradicted = match content {
             Content::State(_) => self.is_contradicted_by(&delta),
             Content::Beyond(_, common, _) => {
@@ -411,8 +400,48 @@ impl<T: Crdt> Document for Replica<T> {
     }
 }
 
+/// Holds that of the events of this replica's own there are no more than these, and that there are not too many ids.
+fn check_ids<T: Crdt>(
+    replica: &Replica<T>,
+    events: &Version,
+    ours: u64,
+    limits: &Limits,
+) -> Result<(), MergeError> {
+    // Nothing leaves a store before it is durable, so what we do not know of ourselves another store has written:
+    // a copy of this one, this one before it was restored, or somebody who wants our counters used up.
+    let theirs = events.get(replica.id());
+    if theirs > ours {
+        return Err(MergeError::Ours { ours, theirs });
+    }
+    // A version that is longer than a frame could be told to nobody.
+    let new = events.iter().filter(|(id, _)| replica.reached(*id) == 0).count();
+    if new > 0 && replica.replicas() + new > limits.replicas {
+        return Err(MergeError::Replicas(limits.replicas));
+    }
+    Ok(())
+}
+
+/// Reads a state that the application hands in, for this replica to merge. Of its own events only `ours` are no other store's.
+pub(crate) fn handed_in<T: Crdt>(
+    replica: &Replica<T>,
+    state: &[u8],
+    ours: u64,
+    limits: &Limits,
+) -> Result<Delta<T>, MergeError> {
+    let state = replica.read_state(state, limits).map_err(MergeError::Bytes)?;
+    let events = state.events();
+    // What is known already does nothing, whoever wrote it.
+    if !replica.version().dominates(&events) {
+        check_ids(replica, &events, ours, limits)?;
+    }
+    if replica.is_contradicted_by(&state) {
+        return Err(MergeError::Contradicts);
+    }
+    Ok(state)
+}
+
 /// Merges a delta.
-fn merged<T: Crdt>(
+pub(super) fn merged<T: Crdt>(
     replica: &mut Replica<T>,
     delta: Delta<T>,
     observed: Observed<'_>,

@@ -351,13 +351,16 @@ impl Engine {
 
     /// Whether a peer holds of what we wrote what can be no other's than another store's, or something that we have lost.
     fn has_more_of_what_is_apart(&self, peer: PeerId) -> bool {
-        let us = self.us.replica;
-        let written = |doc| {
-            let begun = self.lines.apart.since(doc, us, self.lines.seen);
-            begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
-        };
         let ready = self.peers.get(&peer).and_then(Peer::ready);
-        ready.is_some_and(|ready| self.has_more_of_ours(ready, written))
+        ready.is_some_and(|ready| self.has_more_of_ours(ready, |doc| self.surely_ours(doc)))
+    }
+
+    /// How many of our events in a document no other store can have written: what is apart another may have as well, as something else.
+    pub(super) fn surely_ours(&self, doc: DocId) -> u64 {
+        let us = self.us.replica;
+        let is_apart = self.lines.is_apart();
+        let begun = if is_apart { self.lines.apart.since(doc, us, self.lines.seen) } else { None };
+        begun.unwrap_or_else(|| self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(us)))
     }
 
     /// Whether what a peer holds tells that another store wrote under our id since what we keep apart began. Then we have gone on

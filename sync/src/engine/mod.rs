@@ -106,7 +106,7 @@ pub(crate) use part::last_subscription;
 pub(crate) use session::REFUSED;
 pub use status::{DocumentStatus, PeerStatus, Status};
 pub use subscription::{MAX_PREFIX, MAX_PREFIXES, Subscription, SubscriptionError};
-pub use update::{OpenError, UpdateError};
+pub use update::{NotMerged, OpenError, UpdateError};
 pub use watch::Step;
 
 /// What frames and payloads look like inside, for simulators and fuzzers. No part of the stable interface.

@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 
-use tombolo_crdt::{Crdt, DecodeError, Delta, Opaque, Replica};
+use tombolo_crdt::{Crdt, DecodeError, Delta, Merged, Opaque, Replica};
 
 use super::directory::{self, Directory};
+use super::document::MergeError;
 use super::effect::{BatchId, Input, Now, Origin};
 use super::storage::Slot;
 use super::{Engine, document};
@@ -89,6 +90,50 @@ pub enum UpdateError<E> {
     /// The disk refused an earlier write, and the document has not been read back from it yet.
     #[error("the disk refused an earlier write; the document stays read-only until it can be read back")]
     ReadOnly,
+}
+
+/// Why a state that the application has in bytes was not merged into a document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotMerged {
+    /// The bytes are no state of the document's type, are damaged, or exceed the limits of the codec.
+    #[error("this is no state of the document's type: {0}")]
+    Bytes(#[source] DecodeError),
+    /// It has events under this store's replica id of which this store does not know that it wrote them: it was made by a copy of this store, or by
+    /// this one before it was set back, or under an id that is not its author's. What this store has lost in truth comes back from its peers.
+    #[error(
+        "it has {theirs} events under the replica id of this store, of which {ours} are known to be this store's: a state to be shipped is made under an id of its own"
+    )]
+    Ours {
+        /// How many are known to be this store's.
+        ours: u64,
+        /// How many the state has.
+        theirs: u64,
+    },
+    /// It has something else than the document under one name of an event: two replicas wrote under one id.
+    #[error(
+        "it has something else than the document under one name of an event: another template is made under another replica id, or goes on from the bytes of the first"
+    )]
+    Contradicts,
+    /// The document would name too many replicas.
+    #[error("the document would have more than {limit} replica ids")]
+    TooManyReplicas {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl NotMerged {
+    fn because(why: MergeError, most: usize) -> Self {
+        match why {
+            MergeError::Bytes(why) => Self::Bytes(why),
+            MergeError::Ours { ours, theirs } => Self::Ours { ours, theirs },
+            MergeError::Contradicts => Self::Contradicts,
+            MergeError::Replicas(limit) => Self::TooManyReplicas { limit },
+            // What waits for others in the document has ids as well. A state depends on nothing, and is in memory.
+            MergeError::Full(_) | MergeError::Absent => Self::TooManyReplicas { limit: most },
+        }
+    }
 }
 
 /// A document cannot be written now.
@@ -253,6 +298,45 @@ impl Engine {
         let batch = self.commit(doc, &delta).or(last_batch).unwrap_or(BatchId(0));
         self.handle(now, Input::Tick);
         Ok((value, batch))
+    }
+
+    /// Merges a state that the application has in bytes, as [`Replica::encode`] wrote them: visible at once, durable when
+    /// [`Event::Durable`](super::Event::Durable) names the batch. Says whether there was anything in it that was not known; one
+    /// that was known names the last batch handed out before it.
+    ///
+    /// It is no write of ours, and takes no event: peers that have the same bytes know already what they would be sent.
+    ///
+    /// # Errors
+    /// When the state is refused, or the document cannot be written; nothing has changed then.
+    pub fn merge<T: Crdt>(
+        &mut self,
+        now: Now,
+        doc: DocId,
+        state: &[u8],
+    ) -> Result<(bool, BatchId), UpdateError<NotMerged>> {
+        self.now = now;
+        if self.deleted.contains(&doc) {
+            return Err(UpdateError::Deleted);
+        }
+        let (limits, ours) = (self.config.limits, self.surely_ours(doc));
+        let refused = |why| UpdateError::Rejected(NotMerged::because(why, limits.replicas));
+        let replica = self.document::<T>(doc).ok_or(UpdateError::NotOpen)?;
+        let state = document::handed_in(replica, state, ours, &limits).map_err(refused)?;
+        self.list_again(doc).map_err(|ReadOnly| UpdateError::ReadOnly)?;
+        let slot = self.documents.get_mut(&doc).ok_or(UpdateError::NotOpen)?;
+        slot.body.set_time(now.wall_millis);
+        let last_batch = slot.last_batch;
+        let replica = slot.body.as_any_mut().downcast_mut::<Replica<T>>().ok_or(UpdateError::NotOpen)?;
+        let is_new =
+            document::merged(replica, state, slot.watch.observed()).map_err(refused)? == Merged::Applied;
+        let mut batch = last_batch;
+        if is_new && let Some(new) = self.persist(doc, None) {
+            self.counts.committed(new);
+            self.changed(doc, Origin::Local);
+            batch = Some(new);
+        }
+        self.handle(now, Input::Tick);
+        Ok((is_new, batch.unwrap_or(BatchId(0))))
     }
 
     /// Checks that a document can be written, and lists it if its creation was undone.

@@ -14,7 +14,7 @@ use super::driver::Shared;
 use super::watch::Watch;
 use super::{Error, Result};
 use crate::DocId;
-use crate::engine::{DocumentStatus, UpdateError};
+use crate::engine::{BatchId, DocumentStatus, Engine, NotMerged, Now, UpdateError};
 
 /// An open document of type `T`. Cheap to clone; can be used from any thread, async or not.
 ///
@@ -138,11 +138,57 @@ impl<T: Crdt> Document<T> {
         &self,
         write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> Result<R, E>,
     ) -> Result<Commit<R>, E> {
+        self.written(|engine, now| engine.update::<T, R, E>(now, self.held.id, write))
+    }
+
+    /// Merges a state that the application has in bytes, as [`Replica::encode`](tombolo_crdt::Replica::encode) wrote them: visible here at once, and
+    /// sent to others once it is durable here, like a write. The commit's value says whether there was anything in it that was not known.
+    ///
+    /// So a document is begun with what ships with the application. What two begin alike, each by writing it, is there twice once they hear of one
+    /// another. What both merge from the same bytes is there once, however often they do so and whatever has become of it since: what was
+    /// deleted of it does not come back.
+    ///
+    /// ```
+    /// use tombolo_crdt::{Replica, ReplicaId, Text};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Once, while the application is built, under an id that writes nothing else; kept beside it as a file.
+    /// let mut template = Replica::<Text>::new(ReplicaId::from_bytes([9; 16]));
+    /// let _ = template.update(|text| text.push("Agenda\nNotes\n"));
+    /// let shipped: Vec<u8> = template.encode();
+    ///
+    /// // On each device, as it begins.
+    /// # let home = tempfile::tempdir()?;
+    /// # let node = tombolo_sync::Node::builder(home.path()).no_witness().create().offline().start().await?;
+    /// let page = node.open::<Text>("page")?;
+    /// assert!(page.merge(&shipped)?.await?, "there was something new in it");
+    /// page.update(|text| text.replace_content("Agenda\n1. Tides\n")).await?;
+    /// // At the next start as well: it costs a look at both, and changes nothing.
+    /// assert!(!page.merge(&shipped)?.await?);
+    /// assert_eq!(page.read(|text| text.to_string()), "Agenda\n1. Tides\n");
+    /// # node.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A later template goes on from the bytes of the one before ([`Replica::decode`](tombolo_crdt::Replica::decode)), or is made under another id.
+    ///
+    /// # Errors
+    /// When the bytes are no state of a `T`, or exceed the limits of the codec; when they have events under this store's own replica id
+    /// that are not known to be its own, or contradict what is here. Nothing has changed then.
+    pub fn merge(&self, state: &[u8]) -> Result<Commit<bool>, NotMerged> {
+        self.written(|engine, now| engine.merge::<T>(now, self.held.id, state))
+    }
+
+    /// Does something that the engine makes durable.
+    fn written<R, E>(
+        &self,
+        write: impl FnOnce(&mut Engine, Now) -> Result<(R, BatchId), UpdateError<E>>,
+    ) -> Result<Commit<R>, E> {
         if let Err(stopped) = self.held.shared.refuse_if_stopped() {
             return Ok(Commit::new(Err(stopped)));
         }
         let written = self.held.shared.with_engine(|engine, now| {
-            engine.update::<T, R, E>(now, self.held.id, write).map(|(value, batch)| {
+            write(engine, now).map(|(value, batch)| {
                 let durability = self.held.shared.durability(engine, batch);
                 let written = engine.written(self.held.id, batch);
                 (value, durability, Place { shared: Arc::clone(&self.held.shared), written })

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::concern::{NotInSync, NotReached, NotReplicated};
-use crate::engine::{OpenError, StartError, SubscriptionError};
+use crate::engine::{NotMerged, OpenError, StartError, SubscriptionError};
 use crate::net::NetError;
 use crate::store::StoreError;
 use crate::{SpaceId, TicketError};
@@ -54,6 +54,9 @@ pub enum Error {
     /// The document was not opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The state was not merged.
+    #[error(transparent)]
+    NotMerged(#[from] NotMerged),
     /// The document was deleted, here or elsewhere.
     #[error("the document was deleted; open it again to begin anew")]
     Deleted,

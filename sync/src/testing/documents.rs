@@ -10,7 +10,7 @@ use super::machinery::Drive as _;
 use super::network::{Network, NodeId};
 use super::stage::Open;
 use crate::DocId;
-use crate::engine::{BatchId, DocumentStatus, Engine, Listed, OpenError, UpdateError};
+use crate::engine::{BatchId, DocumentStatus, Engine, Listed, NotMerged, OpenError, UpdateError};
 
 impl Network {
     /// Opens the document called `name` at a node, creating it if there is none. What this yields can be used at all nodes: one
@@ -73,15 +73,59 @@ impl Network {
         write: impl for<'a> FnOnce(&mut T::Mut<'a>) -> Result<R, E>,
     ) -> Result<Commit<R>, UpdateError<E>> {
         let id = document.id;
+        self.open_to_write(node, document)?;
+        let (value, batch) = self.call(node, |engine, now| engine.update::<T, R, E>(now, id, write))?;
+        Ok(self.commit(node, id, batch, value))
+    }
+
+    /// Merges a state that the application has in bytes, as `Document::merge` does: a template that ships with it, for instance. The commit's
+    /// value says whether there was anything in it that was not known.
+    ///
+    /// # Panics
+    /// If the node refuses ([`try_merge`](Self::try_merge) does not), or is down.
+    pub fn merge<T: Crdt>(&mut self, node: NodeId, document: &Document<T>, state: &[u8]) -> Commit<bool> {
+        match self.try_merge(node, document, state) {
+            Ok(commit) => commit,
+            Err(why) => {
+                panic!("{} does not merge the state into `{}`: {why}", self.name(node), document.name())
+            }
+        }
+    }
+
+    /// As [`merge`](Self::merge), for what may be refused; nothing has changed then.
+    ///
+    /// # Errors
+    /// [`UpdateError::Rejected`] with what is wrong with the state; or why the node did not take the write, as of
+    /// [`try_update`](Self::try_update).
+    ///
+    /// # Panics
+    /// If the node is down.
+    pub fn try_merge<T: Crdt>(
+        &mut self,
+        node: NodeId,
+        document: &Document<T>,
+        state: &[u8],
+    ) -> Result<Commit<bool>, UpdateError<NotMerged>> {
+        let id = document.id;
+        self.open_to_write(node, document)?;
+        let (is_new, batch) = self.call(node, |engine, now| engine.merge::<T>(now, id, state))?;
+        Ok(self.commit(node, id, batch, is_new))
+    }
+
+    /// Opens a document at a node that has not.
+    fn open_to_write<T: Crdt, E>(
+        &mut self,
+        node: NodeId,
+        document: &Document<T>,
+    ) -> Result<(), UpdateError<E>> {
         let engine = self.engine(node);
-        if engine.document::<T>(id).is_none() && !engine.is_deleted(id) {
+        if engine.document::<T>(document.id).is_none() && !engine.is_deleted(document.id) {
             self.try_open::<T>(node, document.name()).map_err(|why| match why {
                 OpenError::ReadOnly => UpdateError::ReadOnly,
                 _ => UpdateError::NotOpen,
             })?;
         }
-        let (value, batch) = self.call(node, |engine, now| engine.update::<T, R, E>(now, id, write))?;
-        Ok(self.commit(node, id, batch, value))
+        Ok(())
     }
 
     /// Lets `look` read the value at a node: every write made there before, durable or not, and what has arrived. A document that
@@ -156,14 +200,14 @@ impl Network {
     fn commit<R>(&mut self, node: NodeId, doc: DocId, batch: BatchId, value: R) -> Commit<R> {
         let engine = self.engine(node);
         let (written, is_durable) = (engine.written(doc, batch), engine.is_durable(batch));
-        let (last, replica) = (written.version.get(written.replica), written.replica);
+        let version = written.version.clone();
         let commit = Commit::new(value, node, written);
         if is_durable {
             // It changed nothing.
             _ = commit.fate().set(Fate::Durable);
         } else {
             let (node, fate) = (self.index(node), commit.fate().clone());
-            self.stage.open.push(Open { node, batch, doc, replica, last, fate });
+            self.stage.open.push(Open { node, batch, doc, version, fate });
         }
         commit
     }

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use tombolo_crdt::ReplicaId;
+use tombolo_crdt::Version;
 
 use super::commit::Fate;
 use super::machinery::{Core, Host};
@@ -20,9 +20,8 @@ pub(super) struct Open {
     pub(super) node: usize,
     pub(super) batch: BatchId,
     pub(super) doc: DocId,
-    pub(super) replica: ReplicaId,
-    /// The author's counter after it.
-    pub(super) last: u64,
+    /// What its node knew after it. What is handed to the disk becomes durable in order.
+    pub(super) version: Version,
     pub(super) fate: Arc<OnceLock<Fate>>,
 }
 
@@ -140,8 +139,8 @@ impl Host for Stage {
         self.watched.retain(|untold| untold.upgrade().is_some_and(|untold| untold.node != node));
         // What is on the disk will be there again, whether the process was told or not.
         self.end(node, |core, open| {
-            let kept = core.nodes[node].disk.version(open.doc).get(open.replica);
-            Some(if kept >= open.last { Fate::Durable } else { Fate::Lost })
+            let is_kept = core.nodes[node].disk.version(open.doc).dominates(&open.version);
+            Some(if is_kept { Fate::Durable } else { Fate::Lost })
         });
     }
 

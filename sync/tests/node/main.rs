@@ -8,6 +8,7 @@ mod cut;
 mod lazy;
 mod leave;
 mod limits;
+mod merge;
 mod renew;
 mod suspend;
 mod watch;
