@@ -419,7 +419,7 @@ pub struct LinkArgs {
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Only this document, or what is at this place in it
+    /// Only this document, or what is at this place in it: as it is, then what becomes different, by path
     pub name: Option<Name>,
 }
 

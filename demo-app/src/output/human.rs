@@ -283,11 +283,72 @@ fn change(item: &Value) -> String {
         None if item["origin"] == "local" => "here".to_owned(),
         None if item["origin"] == "renamed" => "the same, under a new replica id".to_owned(),
         None if item["origin"] == "undone" => "undone, the disk refused it".to_owned(),
+        None if item["origin"] == "swept" => "here, with removals forgotten".to_owned(),
+        None if item["origin"] == "view" => "as it is".to_owned(),
         None => format!("from {}", bare(&item["origin"])),
     };
     // A text in quotation marks, whose lines are one then.
-    let (name, value) = (shown(&item["name"]), escaped(&item["value"].to_string()));
-    format!("{} {name} {value}  {by}\n", bare(&item["type"]))
+    let (kind, name) = (bare(&item["type"]), shown(&item["name"]));
+    let Some(different) = item["different"].as_array() else {
+        return format!("{kind} {name} {}  {by}\n", escaped(&item["value"].to_string()));
+    };
+    let each = different.iter().map(|change| {
+        let what = difference(change, &item["value"]);
+        format!("{kind} {name}{what}  {by}\n")
+    });
+    each.collect()
+}
+
+/// What became different in a value, which is given as it is now, and where in it.
+fn difference(change: &Value, value: &Value) -> String {
+    let mut path: Vec<&Value> = change["path"].as_array().into_iter().flatten().collect();
+    let what = &change["what"];
+    let in_line = |value: &Value| escaped(&value.to_string());
+    let which = matches!(what.as_str(), Some("Entered" | "Left")).then(|| path.pop()).flatten();
+    let (kind, of) = match what {
+        Value::Object(of) => of.iter().next().map_or(("", &Value::Null), |(kind, of)| (&kind[..], of)),
+        kind => (kind.as_str().unwrap_or_default(), &Value::Null),
+    };
+    let parts = |each: &dyn Fn(&Value) -> String| {
+        of.as_array().into_iter().flatten().map(each).collect::<Vec<_>>().join(", ")
+    };
+    let spliced = |part: &Value| {
+        let mut text = format!("at {}", part["at"]);
+        if part["deleted"] != 0 {
+            text.push_str(&format!(" -{}", part["deleted"]));
+        }
+        if !matches!(part["inserted"].as_str(), Some("")) && part["inserted"] != Value::Array(Vec::new()) {
+            text.push_str(&format!(" +{}", in_line(&part["inserted"])));
+        }
+        text
+    };
+    let text = match kind {
+        "Added" => format!("is there, {}", in_line(of)),
+        "Removed" => "is gone".to_owned(),
+        "Entered" => format!("+{}", which.map(in_line).unwrap_or_default()),
+        "Left" => format!("-{}", which.map(in_line).unwrap_or_default()),
+        "Replaced" => format!("{}, was {}", in_line(&of["new"]), in_line(&of["old"])),
+        // What it is now is as short, if it is the counter itself.
+        "Incremented" if value.is_number() => {
+            let sign = if of.to_string().starts_with('-') { "" } else { "+" };
+            format!("{value}, {sign}{of}")
+        }
+        "Incremented" => {
+            if of.to_string().starts_with('-') {
+                of.to_string()
+            } else {
+                format!("+{of}")
+            }
+        }
+        "Spliced" | "ItemsSpliced" => parts(&spliced),
+        "Marked" => parts(&|part| {
+            let end = part["at"].as_u64().unwrap_or_default() + part["len"].as_u64().unwrap_or_default();
+            format!("{}..{end} {} {}", part["at"], shown(&part["name"]), in_line(&part["value"]))
+        }),
+        _ => in_line(what),
+    };
+    let path: String = path.into_iter().map(|part| format!("/{}", shown(part))).collect();
+    if path.is_empty() { format!(" {text}") } else { format!(" {path} {text}") }
 }
 
 /// What people see of a status.
@@ -541,5 +602,26 @@ mod tests {
         assert_eq!(answer(&watch, &item), "counter visits 6  here\n");
         let item = json!({ "name": "notes", "type": "text", "value": "one\ntwo", "origin": "local" });
         assert_eq!(answer(&watch, &item), "text notes \"one\\ntwo\"  here\n");
+        let item = json!({ "type": "set", "name": "labels", "value": ["x"], "origin": "view" });
+        assert_eq!(answer(&watch, &item), "set labels [\"x\"]  as it is\n");
+        let item = json!({ "type": "map", "name": "board", "value": {}, "origin": "local", "different": [
+            { "path": ["visits", "counter"], "what": { "Incremented": -2 } },
+            { "path": ["labels", "set", "x\n"], "what": "Left" },
+            { "path": ["owner"], "what": { "Added": { "register": ["Ann"] } } },
+            { "path": ["notes", "text"], "what": { "Spliced": [
+                { "at": 4, "deleted": 2, "inserted": "spring " }, { "at": 20, "deleted": 1, "inserted": "" },
+            ] } },
+            { "path": ["notes", "text"], "what": { "Marked": [
+                { "at": 4, "len": 3, "name": "bold", "value": true },
+            ] } },
+        ] });
+        let expected = [
+            "map board /visits/counter -2  here\n",
+            "map board /labels/set -\"x\\n\"  here\n",
+            "map board /owner is there, {\"register\":[\"Ann\"]}  here\n",
+            "map board /notes/text at 4 -2 +\"spring \", at 20 -1  here\n",
+            "map board /notes/text 4..7 bold true  here\n",
+        ];
+        assert_eq!(answer(&watch, &item), expected.concat());
     }
 }

@@ -638,6 +638,7 @@ fn changes_are_seen_as_they_arrive() {
     bob.json(&["counter", "inc", "board/other"]);
     bob.json(&["register", "set", "board/title", "new"]);
     let item = next(&of_one, &|item| item["value"] == json!(["new"]));
+    assert_eq!(item["different"][0]["path"], json!(["register"]));
     assert_eq!(
         (&item["name"], &item["type"], &item["peer"]),
         (&json!("board/title"), &json!("register"), &json!("bob"))
@@ -650,6 +651,77 @@ fn changes_are_seen_as_they_arrive() {
     drop(_ann_up);
     assert_eq!(all.wait().unwrap().code(), Some(1), "the node has ended");
     for child in [&mut one, &mut people] {
+        child.wait().unwrap();
+    }
+}
+
+/// Who watches one document sees what there is, and then each change of it, by path; also of one that is not there yet, is deleted and begun again.
+#[test]
+fn one_document_is_watched_step_by_step() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    let _ann_up = ann.up();
+    let bob = homes.joined("bob", &ann);
+    let _bob_up = bob.up();
+    bob.json(&["wait"]);
+    ann.json(&["set", "add", "labels", "late"]);
+    ann.json(&["register", "set", "board/title", "Old"]);
+    let watch = |arguments: &[&str]| {
+        let mut child = ann.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = std::sync::mpsc::channel::<String>();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || stdout.lines().try_for_each(|line| sender.send(line.unwrap())));
+        (child, lines)
+    };
+    let next = |lines: &std::sync::mpsc::Receiver<String>| -> Value {
+        serde_json::from_str(&lines.recv_timeout(PATIENCE).expect("a change")).unwrap()
+    };
+    let (mut labels, of_labels) = watch(&["--json", "watch", "labels"]);
+    let (mut title, of_title) = watch(&["--json", "watch", "board/title"]);
+    let (mut notes, of_notes) = watch(&["watch", "notes"]);
+    let view = json!({ "name": "labels", "type": "set", "value": ["late"], "origin": "view" });
+    assert_eq!(next(&of_labels), view);
+    let view = json!({ "name": "board/title", "type": "register", "value": ["Old"], "origin": "view" });
+    assert_eq!(next(&of_title), view);
+
+    bob.until(&["set", "list", "labels"], |labels| *labels == json!(["late"]));
+    bob.json(&["set", "add", "labels", "early"]);
+    let step = json!({
+        "name": "labels", "type": "set", "value": ["early", "late"], "origin": bob.peer_id(), "peer": "bob",
+        "different": [{ "path": ["early"], "what": "Entered" }],
+    });
+    assert_eq!(next(&of_labels), step);
+    // What is written beside it in the same document is not shown.
+    ann.json(&["counter", "inc", "board/visits"]);
+    ann.json(&["register", "set", "board/title", "New"]);
+    let step = json!({
+        "name": "board/title", "type": "register", "value": ["New"], "origin": "local",
+        "different": [{ "path": ["register"], "what": { "Replaced": { "old": ["Old"], "new": ["New"] } } }],
+    });
+    assert_eq!(next(&of_title), step);
+    ann.json(&["map", "remove", "board", "title"]);
+    let gone = next(&of_title);
+    assert_eq!((&gone["type"], &gone["value"]), (&json!("nothing"), &Value::Null));
+
+    let line = || of_notes.recv_timeout(PATIENCE).expect("a change");
+    ann.json(&["text", "append", "notes", "The tide falls."]);
+    // It is there as soon as anything of it is.
+    let mut first = line();
+    while first != "text notes \"The tide falls.\"  as it is" {
+        let is_begun = first == "text notes \"\"  as it is";
+        let is_written = first == "text notes at 0 +\"The tide falls.\"  here";
+        assert!(is_begun || is_written, "{first}");
+        if is_written {
+            break;
+        }
+        first = line();
+    }
+    ann.json(&["text", "insert", "notes", "4", "spring "]);
+    assert_eq!(line(), "text notes at 4 +\"spring \"  here");
+    ann.json(&["text", "mark", "notes", "4", "6", "bold"]);
+    assert_eq!(line(), "text notes 4..10 bold true  here");
+    for child in [&mut labels, &mut title, &mut notes] {
+        child.kill().unwrap();
         child.wait().unwrap();
     }
 }
