@@ -16,7 +16,7 @@ use super::definitions::{
 use super::history::History;
 use super::marks::{LETTERS, Part, bold, part};
 use super::moved::{Author, Replay};
-use super::order::ordered;
+use super::order::{Fugue, Ghosts, ordered};
 use super::placed::{Element, Under};
 use super::scopes::{Scope, Visited, explore};
 
@@ -73,15 +73,26 @@ fn no_names<T: Crdt>(_: &Replica<T>) -> String {
 }
 
 /// Who wrote which letter, and with which of its dots.
-fn text_names(text: &Replica<Text>) -> String {
+fn letters(text: &Text) -> Vec<(String, u64)> {
     let snapshot = serde_json::to_value(text.snapshot()).expect("it is plain data");
     let each = |run: &serde_json::Value| {
         let (replica, counter) = (run[0]["replica"].clone(), run[0]["counter"].as_u64().expect("a dot"));
         let count = run[1].as_u64().expect("a number of letters");
-        (0..count).map(move |nth| format!("{} {}", replica.as_str().expect("an id"), counter + nth))
+        (0..count).map(move |nth| (replica.as_str().expect("an id").to_owned(), counter + nth))
     };
     let runs = snapshot["runs"].as_array().expect("the names of its letters");
-    runs.iter().flat_map(each).collect::<Vec<_>>().join(", ")
+    runs.iter().flat_map(each).collect()
+}
+
+fn text_names(text: &Replica<Text>) -> String {
+    let names: Vec<_> = letters(text).iter().map(|(author, dot)| format!("{author} {dot}")).collect();
+    names.join(", ")
+}
+
+/// The events that wrote the letters of a text.
+fn makers_of_letters(history: &History<Deed>, text: &Text) -> Vec<usize> {
+    let maker = |(author, dot)| maker(history, serde_json::json!({ "replica": author, "counter": dot }));
+    letters(text).into_iter().map(maker).collect()
 }
 
 fn mark_names(text: &Replica<Text>) -> String {
@@ -105,6 +116,12 @@ fn tree_names(tree: &Replica<Tree<EnableWinsFlag>>) -> String {
     format!("{:?} {:?}", tree.iter().collect::<Vec<_>>(), tree.trash().collect::<Vec<_>>())
 }
 
+fn sheet_names(sheet: &Replica<Sheet>) -> String {
+    let steps: Vec<_> = (0..sheet.steps.len()).map(|at| sheet.steps.id_at(at)).collect();
+    let parts: Vec<_> = sheet.parts.iter().collect();
+    format!("{:?} {steps:?} {parts:?}", letters(&sheet.body))
+}
+
 /// The event that made the element of this name.
 fn maker(history: &History<Deed>, id: impl Serialize) -> usize {
     let dot = serde_json::to_value(id).expect("it is plain data");
@@ -117,10 +134,10 @@ fn maker(history: &History<Deed>, id: impl Serialize) -> usize {
 fn move_in_list(author: &mut Author<'_>, which: u8, on: bool) {
     let all: Vec<Element> = author.read().below(Under::Root).to_vec();
     match (which, on, &all[..]) {
-        (_, true, []) | (0, true, _) => author.make(Under::Root, all.len()),
+        (_, true, []) | (0, true, _) => author.make(Under::Root, all.len(), Some(1)),
         (_, true, [first, _, ..]) => author.move_in_list(*first, all.len() - 1),
         (0, false, [.., last]) => author.purge(*last),
-        (_, false, [.., last]) => author.write(*last),
+        (_, false, [.., last]) => author.write(*last, 1),
         (_, true, [_]) | (_, false, []) => {}
     }
 }
@@ -133,7 +150,7 @@ fn move_in_tree(author: &mut Author<'_>, which: u8, on: bool) {
     match (which, on, &nodes[..]) {
         (0, true, nodes) => {
             let under = Under::of(nodes.last().copied());
-            author.make(under, reading.below(under).len());
+            author.make(under, reading.below(under).len(), Some(1));
         }
         (_, true, [first, .., last]) => {
             author.move_to(*last, None, 0);
@@ -146,6 +163,48 @@ fn move_in_tree(author: &mut Author<'_>, which: u8, on: bool) {
         }
         _ => {}
     }
+}
+
+/// What is done to a [`Sheet`] does this to its steps, and to its parts, by their definition.
+fn move_in_sheet(author: &mut Author<'_>, field: usize, deed: &Deed) {
+    let reading = author.read();
+    let all: Vec<Element> = reading.walk(Under::Root).into_iter().map(|(element, _)| element).collect();
+    match (deed, field, &all[..]) {
+        (Deed::Act(1, true), 0, [first, _, ..]) => author.move_in_list(*first, all.len() - 1),
+        (Deed::Act(1, true), 0, _) => author.make(Under::Root, all.len(), Some(1)),
+        (Deed::Act(1, true), _, [.., _, last]) => author.move_to(*last, None, 0),
+        (Deed::Act(1, true), _, [.., last]) => author.make(Under::Element(*last), 0, Some(1)),
+        (Deed::Act(1, true), _, []) => author.make(Under::Root, 0, Some(1)),
+        (Deed::Act(0, false), 1, [.., _, last]) => {
+            let others = reading.below(Under::Root).iter().filter(|other| *other != last).count();
+            author.move_to(*last, None, others);
+        }
+        _ => {}
+    }
+}
+
+/// The events that typed something at the end, where others have deleted all there was, in the order in which it is read.
+fn typed_at_end(history: &History<Deed>, visible: &[usize]) -> Vec<usize> {
+    // A deletion is one event for each thing that goes.
+    const MANY: usize = 16;
+    let events = |seen: &[usize]| seen.iter().flat_map(|event| event * MANY..(event + 1) * MANY).collect();
+    let mut all = Fugue::new(Ghosts::HungOn);
+    for &event in visible {
+        let operation = history.operation(event);
+        let mut before: BTreeSet<usize> = events(&history.before(event));
+        let there = all.read(&before).len();
+        match operation.what {
+            Deed::Act(0, true) => all.insert(event * MANY, operation.author, there, &before),
+            Deed::Act(0, false) => {
+                for deletion in event * MANY..event * MANY + there {
+                    all.delete(deletion, 0, &before);
+                    before.insert(deletion);
+                }
+            }
+            _ => {}
+        }
+    }
+    all.read(&events(visible)).into_iter().map(|event| event / MANY).collect()
 }
 
 /// Holds that this is read, and written by those whose names these are, in the order that the definition says.
@@ -204,7 +263,7 @@ pub struct Sheet {
 pub enum Jot {
     /// A letter, an element, and a letter below a key.
     Type,
-    /// All of these go, with the key.
+    /// All of these go, with the key; and the last of two parts or more is moved to the end of the top.
     Erase,
     /// A step and a part are made, or moved where there are two.
     Arrange,
@@ -222,6 +281,12 @@ impl Jot {
                 sheet.body().clear();
                 sheet.items().clear();
                 sheet.notes().remove(&0);
+                let mut parts = sheet.parts();
+                let nodes: Vec<_> = parts.iter().map(|(id, _)| id).collect();
+                if let [.., _, last] = nodes[..] {
+                    let others = parts.roots().filter(|id| *id != last).count();
+                    parts.move_to(last, None, others).expect("it is below nothing of its own");
+                }
             }
             Self::Arrange => {
                 let mut steps = sheet.steps();
@@ -891,24 +956,38 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |sheet, op| op.apply(sheet),
             deed: |op, _| match *op {
-                Jot::Type => Deed::Add(at(&[0])),
-                Jot::Erase => Deed::Remove(at(&[0])),
-                // What is there is not told by it.
-                Jot::Arrange => Deed::Remove(at(&[1])),
+                Jot::Type => Deed::Act(0, true),
+                Jot::Erase => Deed::Act(0, false),
+                Jot::Arrange => Deed::Act(1, true),
             },
-            names: no_names,
+            names: sheet_names,
             check: |history, visible, sheet| {
-                let letters = sheet.body.len();
-                assert_eq!(letters > 0, !added(history, visible).is_empty());
-                let note = sheet.notes.get(&0).map_or(0, Text::len);
-                assert_eq!((sheet.items.len(), note), (letters, letters));
-                let steps: BTreeSet<_> =
-                    (0..sheet.steps.len()).filter_map(|at| sheet.steps.id_at(at)).collect();
-                assert_eq!(steps.len(), sheet.steps.len());
-                let parts: BTreeSet<_> = sheet.parts.iter().map(|(id, _)| id).collect();
-                assert_eq!(parts.len(), sheet.parts.iter().count());
-                // Both are made together and never deleted.
-                assert_eq!(steps.len(), parts.len());
+                let expected = typed_at_end(history, visible);
+                let items: Vec<_> =
+                    (0..sheet.items.len()).map(|at| maker(history, sheet.items.id_at(at))).collect();
+                assert_eq!(items, expected, "in {history:?}");
+                assert_eq!(makers_of_letters(history, &sheet.body), expected, "in {history:?}");
+                // Below a key that is removed and begun again only what is there, and in which order one wrote it, is said.
+                let mut letters =
+                    sheet.notes.get(&0).map_or(Vec::new(), |note| makers_of_letters(history, note));
+                letters.sort_unstable();
+                let mut expected = expected;
+                expected.sort_unstable();
+                assert_eq!(letters, expected, "in {history:?}");
+                let [steps, parts] = Replay::of_fields(history, visible, move_in_sheet);
+                let expected = steps.read(visible);
+                let expected: Vec<_> =
+                    expected.below(Under::Root).iter().map(|element| steps.maker(*element)).collect();
+                let read: Vec<_> =
+                    (0..sheet.steps.len()).map(|at| maker(history, sheet.steps.id_at(at))).collect();
+                assert_eq!(read, expected, "in {history:?}");
+                let expected = parts.read(visible).walk(Under::Root);
+                let expected: Vec<_> =
+                    expected.into_iter().map(|(node, depth)| (parts.maker(node), depth)).collect();
+                let read: Vec<_> =
+                    sheet.parts.iter().map(|(id, depth)| (maker(history, id), depth)).collect();
+                assert_eq!(read, expected, "in {history:?}");
+                assert_eq!(sheet.parts.trash().count(), 0, "nothing is put away");
             },
         },
     );

@@ -110,6 +110,12 @@ impl Fugue {
         self.deleted.insert(event, element);
     }
 
+    /// The events from this one on have not happened.
+    pub fn undo(&mut self, from: usize) {
+        _ = self.puts.split_off(&from);
+        _ = self.deleted.split_off(&from);
+    }
+
     /// The elements that are read by who has seen these events, by the events that inserted them.
     #[must_use]
     pub fn read(&self, seen: &BTreeSet<usize>) -> Vec<usize> {
@@ -122,12 +128,13 @@ impl Fugue {
         let known = seen.iter().copied().filter(|event| self.puts.contains_key(event));
         let (live, ghosts): (BTreeSet<Element>, BTreeSet<Element>) =
             known.partition(|element| !gone.contains(element));
-        let mut placed = match self.ghosts {
+        let in_sight = match self.ghosts {
             Ghosts::All => ghosts,
             Ghosts::HungOn => self.in_sight.clone().unwrap_or_default(),
         };
-        placed.retain(|element| !live.contains(element));
-        for &element in &live {
+        let mut placed = BTreeSet::new();
+        // What was just put, and deleted again, may hang on what was not in sight before.
+        for &element in live.iter().chain(&in_sight) {
             let mut next = Some(element);
             while let Some(element) = next.filter(|element| placed.insert(*element)) {
                 next = self.puts[&element].on;

@@ -1,6 +1,6 @@
 //! What movable lists and trees mean, read off the full set of events: with no index, no join and no dots in sight, and everything computed anew each time.
 //!
-//! Only the order of places is taken from elsewhere. A list says it, in which each place is an element.
+//! Only the order of places is taken from elsewhere: Fugue says it ([`moved`](super::moved)), or what is tested itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 

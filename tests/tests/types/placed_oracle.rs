@@ -1,17 +1,22 @@
-//! Random executions of movable lists and trees against what they mean ([`tombolo_tests::model::placed`]): at every replica, after every
+//! Random executions of movable lists and trees against what they mean ([`tombolo_tests::model::moved`]): at every replica, after every
 //! write and everything that arrives, what is read is what follows from the events that the replica has seen.
+//!
+//! Where two that are put at the same time stand next to places that others have left depends on which of those their authors still have in sight. So there are two
+//! kinds of executions: one in which who writes has been read from bytes just before, and knows no more than a state tells; then all stands where the papers'
+//! own order has it. And one in which everybody goes on as long as it likes, fails and forgets; then, from the first move on, it stands in one order at least.
 //!
 //! A failing case is printed, shrunk, and its seed is kept in `placed_oracle/`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tombolo_crdt::{Crdt, Delta, Limits, List, Mut, PnCounter, Replica, ReplicaId, Version};
+use tombolo_crdt::{Crdt, Delta, Limits, Mut, Replica, ReplicaId, Version};
 use tombolo_tests::model::cases;
-use tombolo_tests::model::placed::{At, Deed, Element, Events, Reading, Under, When};
+use tombolo_tests::model::moved::{Author, Moves};
+use tombolo_tests::model::placed::{At, Element, Reading, Under};
 
 mod list;
 mod tree;
@@ -25,14 +30,6 @@ const MORE_STEPS: usize = 60;
 /// How often something is forgotten then, beside all that is heard.
 const SWEEPS: u32 = 4;
 
-/// The places in their order: each with the number of the event by which it was given. Whatever is written to what is tested something is
-/// written to this, and both hear of the same things at the same time.
-#[derive(Crdt)]
-struct Order {
-    places: List<u64>,
-    ticks: PnCounter,
-}
-
 /// A type whose elements have places.
 trait Moved: Crdt<State: Clone + Send> + 'static {
     /// The name of an element.
@@ -41,21 +38,23 @@ trait Moved: Crdt<State: Clone + Send> + 'static {
     type Op: Clone + Debug;
 
     /// Does it, and says what it means. Whether the transaction can go on.
-    fn write(writer: &mut Writer<'_, Self::Id>, value: &mut Self::Mut<'_>, op: &Self::Op) -> bool;
+    fn write(writer: &mut Writer<'_, '_, Self::Id>, value: &mut Self::Mut<'_>, op: &Self::Op) -> bool;
 
     /// The elements that stand beside one another, in the order in which they are read. `expected` is what is read but for the order.
     fn beside(state: &Self::State, expected: &Reading, made: &[Self::Id]) -> Vec<Vec<Element>>;
 
-    /// Holds that this is what is read.
-    fn holds(state: &Self::State, expected: &Reading, of: &World<Self::Id>);
+    /// Holds that this is what is read, and what has been put away, of the elements of these names.
+    fn holds(state: &Self::State, expected: &Reading, trash: &[Element], made: &[Self::Id]);
 }
 
 /// What all have done.
 struct World<I> {
-    events: Events,
+    moves: Moves,
     /// The names of the elements, in the order in which they were made.
     made: Vec<I>,
-    /// Whether anything has left its place, or was swept. Up to then the order is that of a list. From then on which of two comes first that are put
+    /// Whether who writes is read from bytes just before, and nothing is swept as long as anybody writes: the order is Fugue's.
+    is_read_anew: bool,
+    /// Else, whether anything has left its place, or was swept. Up to then the order is Fugue's as well. From then on which of two comes first that are put
     /// at the same time where others stood may depend on which of those their authors still hang things on, and nobody knows them all: who began anew from
     /// bytes, undid something or heard of forgetting knows fewer. But it is one order, in which nothing moves that stands: the one
     /// in which places were read, anywhere at any time (`stood`), and by who knew what (`known`).
@@ -102,97 +101,37 @@ fn places_beside(beside: &[Vec<Element>], reading: &Reading) -> Vec<Vec<At>> {
 }
 
 /// Who writes, within a transaction.
-struct Writer<'w, I> {
-    world: &'w mut World<I>,
-    seen: &'w mut BTreeSet<At>,
-    order: Mut<'w, List<u64>>,
-    /// The places of what is read, in their order.
-    shown: Vec<At>,
-    author: u8,
-    when: When,
+struct Writer<'w, 'm, I> {
+    author: &'w mut Author<'m>,
+    /// The names of the elements.
+    made: &'w mut Vec<I>,
 }
 
-fn places(order: &List<u64>) -> Vec<At> {
-    order.iter().map(|place| *place as At).collect()
+impl<'m, I> Deref for Writer<'_, 'm, I> {
+    type Target = Author<'m>;
+
+    fn deref(&self) -> &Author<'m> {
+        self.author
+    }
 }
 
-impl<I> Writer<'_, I> {
-    fn read(&self) -> Reading {
-        self.world.events.read(self.seen, &self.shown)
-    }
-
-    fn tick(&mut self) -> When {
-        let when = self.when;
-        self.when.1 += 1;
-        when
-    }
-
-    fn add(&mut self, deed: Deed) -> At {
-        self.world.events.add(self.author, self.seen, deed)
-    }
-
-    /// An element gets a place, at which it is the one at `at` below `under`.
-    fn put(
-        &mut self,
-        element: Element,
-        under: Under,
-        at: usize,
-        when: Option<When>,
-        before: Option<Element>,
-    ) {
-        let reading = self.read();
-        let beside: Vec<Element> =
-            reading.below(under).iter().copied().filter(|other| *other != element).collect();
-        // At the end of all if it is the last one, else before the first one or behind the one before it.
-        let to = |order: &[At]| {
-            let find = |other: Element| {
-                let place = reading.standing[&other].place();
-                order.iter().position(|other| *other == place).expect("it is in the order")
-            };
-            match at {
-                _ if at >= beside.len() => order.len(),
-                0 => find(beside[0]),
-                _ => find(beside[at - 1]) + 1,
-            }
-        };
-        let (here, shown) = (to(&places(&self.order)), to(&self.shown));
-        let place = self.add(Deed::Put { element, when, under, before });
-        self.order.insert(here, place as u64).expect("there is such a place");
-        self.shown.insert(shown, place);
-        self.leave(&reading, element);
-    }
-
-    /// The places of an element are gone from the order.
-    fn leave(&mut self, reading: &Reading, element: Element) {
-        let gone = reading.standing.get(&element).map_or(&[][..], |of| &of.places);
-        for place in gone {
-            let at = self.order.iter().position(|other| *other as At == *place).expect("it is in the order");
-            self.order.remove(at).expect("there is one");
-        }
-        self.shown.retain(|place| !gone.contains(place));
-        self.world.has_left |= !gone.is_empty();
-    }
-
-    fn purge(&mut self, element: Element) {
-        let reading = self.read();
-        self.add(Deed::Purge(element));
-        self.leave(&reading, element);
+impl<'m, I> DerefMut for Writer<'_, 'm, I> {
+    fn deref_mut(&mut self) -> &mut Author<'m> {
+        self.author
     }
 }
 
 /// A transaction.
 struct Sent<T: Crdt> {
     author: u8,
-    /// Who knows so many of its author's dots knows it, and so many of those of the order.
-    counters: (u64, u64),
+    /// Who knows so many of its author's dots knows it.
+    counter: u64,
     events: Range<At>,
     delta: Delta<T>,
-    order: Delta<Order>,
 }
 
 struct Peer<T: Crdt> {
     replica: Replica<T>,
-    order: Replica<Order>,
     seen: BTreeSet<At>,
     /// When it wrote last.
     clock: u64,
@@ -226,16 +165,12 @@ struct Run<T: Moved> {
 }
 
 impl<T: Moved> Run<T> {
-    fn new(peers: u8) -> Self {
-        let peer = |author| Peer {
-            replica: Replica::new(id(author)),
-            order: Replica::new(id(author)),
-            seen: BTreeSet::new(),
-            clock: 0,
-        };
+    fn new(peers: u8, is_read_anew: bool) -> Self {
+        let peer = |author| Peer { replica: Replica::new(id(author)), seen: BTreeSet::new(), clock: 0 };
         let world = World {
-            events: Events::default(),
+            moves: Moves::new(),
             made: Vec::new(),
+            is_read_anew,
             has_left: false,
             stood: BTreeSet::new(),
             known: HashMap::new(),
@@ -260,41 +195,40 @@ impl<T: Moved> Run<T> {
             Step::Write(_, later, ops, fails) => self.write(at, u64::from(*later), ops, *fails),
             Step::Hear(_, nth) => {
                 if let Some(sent) = self.sent.get(usize::from(*nth) % self.sent.len().max(1)) {
-                    let Peer { replica, order, .. } = &mut self.peers[at];
-                    replica.merge(sent.delta.clone()).expect("there is room");
-                    order.merge(sent.order.clone()).expect("there is room");
+                    self.peers[at].replica.merge(sent.delta.clone()).expect("there is room");
                     self.heard(at);
                 }
             }
             Step::Meet(_, other) => {
-                let other = &self.peers[self.at(*other)];
-                let (state, of_order) = (other.replica.state(), other.order.state());
-                let Peer { replica, order, .. } = &mut self.peers[at];
-                replica.merge(state).expect("there is room");
-                order.merge(of_order).expect("there is room");
+                let state = self.peers[self.at(*other)].replica.state();
+                self.peers[at].replica.merge(state).expect("there is room");
                 self.heard(at);
             }
-            Step::Restart(_) => {
-                let Peer { replica, order, .. } = &mut self.peers[at];
-                *replica =
-                    Replica::decode(replica.id(), &replica.encode(), &Limits::default()).expect("it decodes");
-                *order =
-                    Replica::decode(order.id(), &order.encode(), &Limits::default()).expect("it decodes");
-            }
+            Step::Restart(_) => self.read_anew(at),
             Step::Sweep(_) => self.sweep(at),
         }
         self.holds(at);
     }
 
-    /// What one reads by the definition: in the order of the list that is held against it, or as it is read there.
+    fn read_anew(&mut self, at: usize) {
+        let replica = &mut self.peers[at].replica;
+        *replica = Replica::decode(replica.id(), &replica.encode(), &Limits::default()).expect("it decodes");
+    }
+
+    /// Whether the order of places is not known by what was done.
+    fn is_any_order(&self) -> bool {
+        self.world.has_left && !self.world.is_read_anew
+    }
+
+    /// What one reads by the definition: in Fugue's order, or as it is read there.
     fn expected(&self, at: usize) -> Reading {
-        let Peer { order, seen, .. } = &self.peers[at];
-        let expected = self.world.events.read(seen, &places(&order.places));
-        if !self.world.has_left {
-            return expected;
+        let seen = &self.peers[at].seen;
+        if !self.is_any_order() {
+            return self.world.moves.read(seen);
         }
-        let order = self.beside(at, &expected).concat();
-        self.world.events.read(seen, &order)
+        let events = self.world.moves.events();
+        let but_for_order = events.read(seen, &seen.iter().copied().collect::<Vec<_>>());
+        events.read(seen, &self.beside(at, &but_for_order).concat())
     }
 
     /// The places of what stands beside one another at one.
@@ -307,47 +241,42 @@ impl<T: Moved> Run<T> {
         let (beside, version) = (self.beside(at, &expected), self.peers[at].replica.version());
         self.past[at].push(version.clone());
         self.world.note(version, beside);
-        T::holds(&self.peers[at].replica, &expected, &self.world);
+        let World { moves, made, .. } = &self.world;
+        T::holds(&self.peers[at].replica, &expected, &moves.trash(&expected), made);
     }
 
     fn write(&mut self, at: usize, later: u64, ops: &[T::Op], fails: bool) {
-        let shown = self.beside(at, &self.expected(at)).concat();
-        let Self { world, peers, sent, .. } = self;
-        let Peer { replica, order, seen, clock } = &mut peers[at];
-        *clock = world.events.latest(seen).max(*clock) + 1 + later;
+        if self.world.is_read_anew {
+            self.read_anew(at);
+        }
+        let shown = self.is_any_order().then(|| self.beside(at, &self.expected(at)).concat());
+        let Self { world: World { moves, made, has_left, .. }, peers, sent, .. } = self;
+        let Peer { replica, seen, clock } = &mut peers[at];
+        *clock = moves.events().latest(seen).max(*clock) + 1 + later;
         replica.set_time(*clock);
         let (author, when) = (at as u8 + 1, (*clock, 0));
-        let (first, made, before) = (world.events.len(), world.made.len(), seen.clone());
-        let written = order.try_update(|order| {
-            order.ticks().inc(1);
-            let write = |value: &mut T::Mut<'_>| {
-                let order = order.places();
-                let mut writer = Writer { world: &mut *world, seen: &mut *seen, order, shown, author, when };
+        let (mark, first, names, before) = (moves.mark(), moves.events().len(), made.len(), seen.clone());
+        let written = replica.try_update(|value| {
+            moves.write(id(author), first, seen, when, shown, |author| {
+                let mut writer = Writer { author, made: &mut *made };
                 for op in ops {
                     if !T::write(&mut writer, value, op) {
                         break;
                     }
                 }
                 if fails { Err(()) } else { Ok(()) }
-            };
-            let (_, delta) = replica.try_update(write)?;
-            if delta.is_empty() { Err(()) } else { Ok(delta) }
+            })
         });
+        *has_left |= moves.has_left();
         match written {
-            Ok((delta, of_order)) => {
-                let counters = (replica.reached(id(author)), order.reached(id(author)));
-                sent.push(Sent {
-                    author,
-                    counters,
-                    events: first..world.events.len(),
-                    delta,
-                    order: of_order,
-                });
+            Ok((_, delta)) if !delta.is_empty() => {
+                let (counter, events) = (replica.reached(id(author)), first..moves.events().len());
+                sent.push(Sent { author, counter, events, delta });
             }
             // It failed, or nothing was done.
-            Err(()) => {
-                world.events.undo(first);
-                world.made.truncate(made);
+            _ => {
+                moves.undo(mark);
+                made.truncate(names);
                 *seen = before;
             }
         }
@@ -355,14 +284,9 @@ impl<T: Moved> Run<T> {
 
     /// What one has come to know.
     fn heard(&mut self, at: usize) {
-        let Peer { replica, order, seen, .. } = &mut self.peers[at];
-        let (version, of_order) = (replica.version(), order.version());
-        for sent in &self.sent {
-            let knows = |version: &Version, counter| version.get(id(sent.author)) >= counter;
-            assert_eq!(knows(&version, sent.counters.0), knows(&of_order, sent.counters.1));
-            if knows(&version, sent.counters.0) {
-                seen.extend(sent.events.clone());
-            }
+        let Peer { replica, seen, .. } = &mut self.peers[at];
+        for sent in self.sent.iter().filter(|sent| replica.reached(id(sent.author)) >= sent.counter) {
+            seen.extend(sent.events.clone());
         }
     }
 
@@ -380,23 +304,18 @@ impl<T: Moved> Run<T> {
         let delta = self.peers[at].replica.sweep(&stable);
         let after = self.beside(at, &self.expected(at));
         assert_eq!(before, after, "what is forgotten moves nothing");
-        let Peer { replica, order, .. } = &mut self.peers[at];
         if !delta.is_empty() {
             self.world.has_left = true;
-            let (_, of_order) = order.update(|order| order.ticks().inc(1));
-            let (author, end) = (at as u8 + 1, self.world.events.len());
-            let counters = (replica.reached(id(author)), order.reached(id(author)));
-            self.sent.push(Sent { author, counters, events: end..end, delta, order: of_order });
+            let (author, end) = (at as u8 + 1, self.world.moves.events().len());
+            let counter = self.peers[at].replica.reached(id(author));
+            self.sent.push(Sent { author, counter, events: end..end, delta });
         }
     }
 
     fn meet_all(&mut self, at: usize) {
-        let states: Vec<_> =
-            self.peers.iter().map(|peer| (peer.replica.state(), peer.order.state())).collect();
-        let Peer { replica, order, .. } = &mut self.peers[at];
-        for (state, of_order) in states {
-            replica.merge(state).expect("there is room");
-            order.merge(of_order).expect("there is room");
+        let states: Vec<_> = self.peers.iter().map(|peer| peer.replica.state()).collect();
+        for state in states {
+            self.peers[at].replica.merge(state).expect("there is room");
         }
         self.heard(at);
     }
@@ -453,8 +372,8 @@ fn rounds<O: Clone + Debug + 'static>(
     vec(round, 0..5).prop_map(move |rounds| rounds.into_iter().flat_map(steps).collect())
 }
 
-fn run<T: Moved>(peers: u8, first: &[T::Op], steps: &[Step<T::Op>]) {
-    let mut run = Run::<T>::new(peers);
+fn run<T: Moved>(peers: u8, is_read_anew: bool, first: &[T::Op], steps: &[Step<T::Op>]) {
+    let mut run = Run::<T>::new(peers, is_read_anew);
     // All have something to begin with.
     run.step(&Step::Write(0, 0, first.to_vec(), false));
     (1..peers).for_each(|at| run.step(&Step::Meet(at, 0)));
