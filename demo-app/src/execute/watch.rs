@@ -20,7 +20,7 @@ use one::One;
 /// A stream of changes, as JSON.
 pub enum Watcher {
     /// Of all documents.
-    All(All),
+    All(Box<All>),
     /// Of one, or of a place in it.
     One(Box<One>),
 }
@@ -29,7 +29,7 @@ impl Watcher {
     /// All changes from now on, or what is at `only` and what becomes of it.
     pub fn new(node: &Node, only: Option<Name>) -> Self {
         match only {
-            None => Self::All(All::new(node)),
+            None => Self::All(Box::new(All::new(node))),
             Some(only) => Self::One(Box::new(One::new(node, only))),
         }
     }
