@@ -101,9 +101,14 @@ impl<'p> Slices<'p> {
 
     /// One slice, from the first event on.
     pub(super) fn uncut(mut self) -> Self {
-        let first = self.parts.events.iter().find(|run| self.rows.used.first() == Some(&run.replica));
-        self.cuts.extend(first.map(|run| LocalDot::new(0, run.first)));
+        self.cuts.extend(self.first());
         self
+    }
+
+    /// The first event.
+    fn first(&self) -> Option<LocalDot> {
+        let first = self.parts.events.iter().find(|run| self.rows.used.first() == Some(&run.replica));
+        first.map(|run| LocalDot::new(0, run.first))
     }
 
     /// Cuts as the encoding has it: after each item with which a slice has come to weigh [`SLICE`], but the last.
@@ -125,9 +130,7 @@ impl<'p> Slices<'p> {
     /// Cuts where it was cut before, as far as the slices have not become far too heavy or too light: for a store, whose
     /// slices then stay the same but for those in which something changed.
     pub(super) fn near(mut self, before: &[Dot]) -> Self {
-        if self.known.is_empty() {
-            return self;
-        }
+        let Some(first) = self.first() else { return self };
         let row = |dot: &Dot| {
             let row = self.parts.table.row(dot.replica)?;
             let row = self.rows.used.iter().position(|&used| used == row)?;
@@ -136,7 +139,7 @@ impl<'p> Slices<'p> {
                 .then(|| LocalDot::new(row as ReplicaIndex, dot.counter))
         };
         let mut old: Vec<LocalDot> = before.iter().filter_map(row).collect();
-        old.push(LocalDot::new(0, 1));
+        old.push(first);
         old.sort_unstable();
         old.dedup();
         self.items = split(self.items, &old);

@@ -31,10 +31,10 @@ pub(crate) use group::group;
 pub(crate) use number::{Number, read_signed, read_unsigned};
 pub(crate) use span::{Span, Spans, drop_dots, join as join_spans, retain as retain_spans};
 pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
-pub(crate) use tree::{Contents, Counted, Flat, NO_NODE, Said};
+pub(crate) use tree::{Contents, Counted, Flat, NO_NODE, Said, Weighed};
 
 /// About what a row of a replica table takes.
-const ROW_BYTES: usize = 64;
+pub(crate) const ROW_BYTES: usize = 64;
 
 /// A run of one replica's consecutive dots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,6 +5,8 @@
 
 mod flat;
 
+use core::fmt;
+
 use smallvec::SmallVec;
 
 use super::Mismatch;
@@ -159,9 +161,22 @@ impl DeltaTree {
     /// Has `write` write this tree, in which there is nothing yet.
     pub(crate) fn fill<E>(&mut self, write: impl FnOnce(&mut TreeWriter<'_>) -> E) -> E {
         debug_assert!(self.places.len() == 1 && self.is_empty(), "a tree is written once");
-        let result = write(&mut TreeWriter { tree: self, at: 0 });
+        let result = write(&mut TreeWriter { tree: self, at: 0, weigh: None });
         self.places[0].end = offset(self.places.len());
         result
+    }
+
+    /// What would be carried is told to `each` and not kept. Yields an estimate of the heap that the tree would take.
+    pub(crate) fn weighed(
+        each: &mut dyn FnMut(Weighed<'_>),
+        write: impl FnOnce(&mut TreeWriter<'_>),
+    ) -> usize {
+        let mut tree = Self::default();
+        tree.places[0].end = 0;
+        let weigh = Weigh { each, opened: 0, nodes: 1, carried: 0, keys: 0, contents: 0 };
+        let mut writer = TreeWriter { tree: &mut tree, at: 0, weigh: Some(weigh) };
+        write(&mut writer);
+        writer.weigh.map_or(0, |weigh| weigh.heap())
     }
 
     /// The node that speaks of the whole value.
@@ -374,11 +389,65 @@ impl<'t> Iterator for Contents<'t> {
 }
 
 /// Writes a delta's tree in pre-order: of each node first what it covers and carries, then what lies below.
-#[derive(Debug)]
 pub struct TreeWriter<'t> {
     tree: &'t mut DeltaTree,
     /// The node that is being written, as long as nothing below it is.
     at: usize,
+    /// If there is one, nothing is kept.
+    weigh: Option<Weigh<'t>>,
+}
+
+/// Consecutive dots that a place carries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weighed<'t> {
+    pub(crate) span: Span<&'t [u8]>,
+    /// What it takes beside contents that they are there, in bytes.
+    pub(crate) beside: usize,
+    /// The nodes from the root on in which they lie.
+    above: &'t [Place],
+    keys: &'t [u8],
+}
+
+impl<'t> Weighed<'t> {
+    /// The nodes from the root on in which they lie: of each a number that no other has, and its key.
+    pub(crate) fn path(&self) -> impl ExactSizeIterator<Item = (u32, &'t [u8])> {
+        let Self { above, keys, .. } = *self;
+        let mut start = 0;
+        above.iter().map(move |place| {
+            let key = &keys[start as usize..place.key_end as usize];
+            start = place.key_end;
+            (place.end, key)
+        })
+    }
+}
+
+/// Is told what is carried, and sums up what the tree would have. Only those nodes are kept that are being written; where others have
+/// their end they have a number.
+struct Weigh<'t> {
+    each: &'t mut dyn FnMut(Weighed<'_>),
+    opened: u32,
+    nodes: usize,
+    carried: usize,
+    keys: usize,
+    contents: usize,
+}
+
+impl Weigh<'_> {
+    fn heap(&self) -> usize {
+        fn heap<A: smallvec::Array>(len: usize) -> usize {
+            if len > A::size() { len * size_of::<A::Item>() } else { 0 }
+        }
+        heap::<[Place; 2]>(self.nodes)
+            + heap::<[Carried; 1]>(self.carried)
+            + heap::<[u8; 24]>(self.keys)
+            + heap::<[u8; 24]>(self.contents)
+    }
+}
+
+impl fmt::Debug for TreeWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TreeWriter").field("tree", &self.tree).field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// A node that is being written.
@@ -423,6 +492,15 @@ impl TreeWriter<'_> {
 
     fn carried(&mut self, first: LocalDot, count: u32) {
         let tree = &mut *self.tree;
+        if let Some(weigh) = &mut self.weigh {
+            let above = if self.at == 0 { 0 } else { tree.places[self.at - 1].key_end as usize };
+            weigh.carried += 1;
+            weigh.contents += tree.contents.len();
+            let beside = size_of::<Carried>() + tree.keys.len() - above;
+            let span = Span { first, count, contents: &tree.contents[..] };
+            (weigh.each)(Weighed { span, beside, above: &tree.places, keys: &tree.keys });
+            return tree.contents.clear();
+        }
         let end = offset(tree.contents.len());
         let own = if self.at == 0 { 0 } else { tree.places[self.at - 1].carried_end as usize };
         if let [.., last] = tree.carried[own..]
@@ -455,13 +533,17 @@ impl TreeWriter<'_> {
         let open = Open {
             parent: self.at,
             keys: tree.keys.len(),
-            carried: tree.carried.len(),
+            carried: self.weigh.as_ref().map_or(tree.carried.len(), |weigh| weigh.carried),
             covers: tree.covers.len(),
         };
         key(&mut tree.keys);
         self.at = tree.places.len();
+        let number = self.weigh.as_mut().map_or(0, |weigh| {
+            weigh.opened += 1;
+            weigh.opened
+        });
         tree.places.push(Place {
-            end: 0,
+            end: number,
             key_end: offset(tree.keys.len()),
             carried_end: offset(tree.carried.len()),
             cover_end: offset(tree.covers.len()),
@@ -472,6 +554,17 @@ impl TreeWriter<'_> {
     /// Ends the node that was opened; one that says nothing is dropped. Says whether it says anything.
     pub(crate) fn close(&mut self, open: &Open) -> bool {
         let tree = &mut *self.tree;
+        if let Some(weigh) = &mut self.weigh {
+            let is_empty = weigh.carried == open.carried;
+            if !is_empty {
+                weigh.nodes += 1;
+                weigh.keys += tree.keys.len() - open.keys;
+            }
+            tree.places.truncate(self.at);
+            tree.keys.truncate(open.keys);
+            self.at = open.parent;
+            return !is_empty;
+        }
         let is_empty = (tree.carried.len(), tree.covers.len()) == (open.carried, open.covers);
         if is_empty {
             // What lay below said nothing and is gone, so this is the last.

@@ -8,7 +8,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::Replica;
 use crate::causal::{CausalContext, LocalDot, ReplicaTable, Version};
-use crate::delta::{Delta, DeltaTree, Flat};
+use crate::delta::{Delta, DeltaTree, Flat, Weighed};
 use crate::store::{Crdt, DotStore as _};
 
 /// To find out whether two things here are the same. Nobody gains by making them look so.
@@ -20,7 +20,7 @@ impl<T: Crdt> Replica<T> {
     /// versions cannot: that two replicas wrote under one id, or that a disk or a program changed something.
     ///
     /// It is a sum over the items, each hashed under `key`; who knows the key can make two states that have the same. Costs a walk
-    /// over the state, and room for a copy of it.
+    /// over the state.
     ///
     /// ```
     /// use tombolo_crdt::{AddWinsSet, Replica, ReplicaId};
@@ -34,9 +34,7 @@ impl<T: Crdt> Replica<T> {
     /// ```
     #[must_use]
     pub fn fingerprint(&self, key: &[u8; 16]) -> u128 {
-        let parts = self.state_parts();
-        debug_assert!(parts.is_state, "only a state says everything");
-        Fingerprint::of(&parts.tree, &parts.table, key).sum()
+        self.fingerprint_of(|_| true, key)
     }
 
     /// The [fingerprint](Self::fingerprint) of what is alive of the dots below `base`, without those of these numbers: as
@@ -120,7 +118,30 @@ impl<T: Crdt> Replica<T> {
     }
 
     fn fingerprint_of(&self, is_meant: impl Fn(LocalDot) -> bool, key: &[u8; 16]) -> u128 {
-        Fingerprint::of(&self.tree_of(is_meant), &self.tx.table, key).sum()
+        let hash = ItemHash { key, table: &self.tx.table };
+        let mut sum = 0_u128;
+        // The nodes in which was written last, from the root on: their numbers and hashes.
+        let mut paths: Vec<(u32, u128)> = Vec::new();
+        let mut add = |item: Weighed<'_>| {
+            let path = item.path();
+            paths.truncate(path.len());
+            let mut above = 0;
+            for (depth, (node, key)) in path.enumerate() {
+                match paths.get(depth) {
+                    Some(&(known, path)) if known == node => above = path,
+                    _ => {
+                        paths.truncate(depth);
+                        above = hash.path(above, key);
+                        paths.push((node, above));
+                    }
+                }
+            }
+            for (dot, content) in item.span.items() {
+                sum = sum.wrapping_add(hash.item(above, dot, content));
+            }
+        };
+        DeltaTree::weighed(&mut add, |writer| self.state.carry(&is_meant, writer));
+        sum
     }
 
     pub(super) fn tree_of(&self, is_meant: impl Fn(LocalDot) -> bool) -> DeltaTree {
@@ -128,35 +149,16 @@ impl<T: Crdt> Replica<T> {
     }
 }
 
-struct Fingerprint<'p> {
+/// What an item and where it stands are hashed to.
+struct ItemHash<'p> {
     key: &'p [u8; 16],
     table: &'p ReplicaTable,
-    tree: Flat<'p>,
 }
 
-impl<'p> Fingerprint<'p> {
-    fn of(tree: &'p DeltaTree, table: &'p ReplicaTable, key: &'p [u8; 16]) -> Self {
-        Self { key, table, tree: tree.flat() }
-    }
-
-    fn sum(&self) -> u128 {
-        let mut sum = 0_u128;
-        self.each(&mut |_, item| sum = sum.wrapping_add(item));
-        sum
-    }
-
-    /// Every dot, with the hash of where it stands and of its content.
-    fn each(&self, found: &mut dyn FnMut(LocalDot, u128)) {
-        // The nodes stand in pre-order: each after the one it lies below.
-        let mut paths: Vec<u128> = Vec::new();
-        for (node, parent) in (0..).zip(self.tree.parents()) {
-            let above = paths.get(parent as usize).copied().unwrap_or(0);
-            paths.push(self.hash(above, |hasher| hasher.write(self.tree.key(node))));
-        }
-        for (span, node) in self.tree.spans() {
-            let path = paths[node as usize];
-            span.items().for_each(|(dot, content)| found(dot, self.item(path, dot, content)));
-        }
+impl ItemHash<'_> {
+    /// Of a node that lies below another.
+    fn path(&self, above: u128, key: &[u8]) -> u128 {
+        self.hash(above, |hasher| hasher.write(key))
     }
 
     fn item(&self, path: u128, dot: LocalDot, content: &[u8]) -> u128 {
@@ -172,5 +174,63 @@ impl<'p> Fingerprint<'p> {
         hasher.write(&above.to_le_bytes());
         write(&mut hasher);
         hasher.finish128().as_u128()
+    }
+}
+
+struct Fingerprint<'p> {
+    hash: ItemHash<'p>,
+    tree: Flat<'p>,
+}
+
+impl<'p> Fingerprint<'p> {
+    fn of(tree: &'p DeltaTree, table: &'p ReplicaTable, key: &'p [u8; 16]) -> Self {
+        Self { hash: ItemHash { key, table }, tree: tree.flat() }
+    }
+
+    /// Every dot, with the hash of where it stands and of its content.
+    fn each(&self, found: &mut dyn FnMut(LocalDot, u128)) {
+        // The nodes stand in pre-order: each after the one it lies below.
+        let mut paths: Vec<u128> = Vec::new();
+        for (node, parent) in (0..).zip(self.tree.parents()) {
+            let above = paths.get(parent as usize).copied().unwrap_or(0);
+            paths.push(self.hash.path(above, self.tree.key(node)));
+        }
+        for (span, node) in self.tree.spans() {
+            let path = paths[node as usize];
+            span.items().for_each(|(dot, content)| found(dot, self.hash.item(path, dot, content)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Doc, ReplicaId, Text};
+
+    fn is_that_of_its_state<T: Crdt>(replica: &Replica<T>) {
+        let parts = replica.state_parts();
+        let mut sum = 0_u128;
+        Fingerprint::of(&parts.tree, &parts.table, &[7; 16])
+            .each(&mut |_, item| sum = sum.wrapping_add(item));
+        assert_eq!(replica.fingerprint(&[7; 16]), sum);
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_state_and_needs_no_copy_of_it() {
+        let mut doc = Replica::<Doc>::new(ReplicaId::from_bytes([1; 16]));
+        is_that_of_its_state(&doc);
+        let _ = doc.update(|doc| {
+            for part in ["one", "two", "three"] {
+                let mut part = doc.map(part);
+                part.map("below").counter("seen").inc(3);
+                part.map("beside").set("tags").extend(["a", "b"].map(crate::Scalar::from));
+                part.lww("title").set("a title");
+            }
+        });
+        is_that_of_its_state(&doc);
+        let mut text = Replica::<Text>::new(ReplicaId::from_bytes([2; 16]));
+        let _ = text.update(|text| text.push("some text, and more"));
+        let _ = text.update(|text| text.delete(3..6).unwrap());
+        is_that_of_its_state(&text);
     }
 }

@@ -68,6 +68,57 @@ fn round<T: Crdt>(replica: &Replica<T>) {
     assert_eq!(merged.encode(), bytes);
     let slices = replica.slices(&[]);
     assert_eq!(reassembled::<T>(&slices).unwrap().encode(), bytes);
+    for parts in [1, 2, 7] {
+        let slices = replica.slices_in(parts);
+        assert!(slices.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(reassembled::<T>(&slices).unwrap().encode(), bytes, "in {parts} parts");
+        let starts: Vec<Dot> = slices.iter().map(|(start, _)| *start).collect();
+        assert_eq!(reassembled::<T>(&replica.slices(&starts)).unwrap().encode(), bytes);
+    }
+    // What is weighed and what is copied is the same.
+    let (hint, copied) = (replica.state_size_hint(), replica.state().size_hint());
+    assert!(hint.abs_diff(copied) < 1_000 + copied / 50, "{hint}, {copied}");
+}
+
+/// The slices of what is alive below a base, each cut where it has about one of so many parts.
+fn cut<T: Crdt>(replica: &Replica<T>, parts: usize, most: usize) -> Vec<Vec<u8>> {
+    let base = replica.version();
+    let (mut slices, mut from) = (Vec::new(), 0);
+    while let Some(end) = replica.cut_below(&base, from, parts, most) {
+        assert!(end > from);
+        slices.push(replica.slice_below(&base, from..end).unwrap());
+        from = end;
+    }
+    slices
+}
+
+fn read<T: Crdt>(slices: &[Vec<u8>]) -> Replica<T> {
+    let mut decoding = Decoding::new(Replica::<T>::new(id(99)), &Limits::default());
+    slices.iter().for_each(|slice| decoding.take(&slice[..]).unwrap());
+    decoding.finish()
+}
+
+#[test]
+fn what_is_cut_into_parts_has_about_as_many_of_equal_weight() {
+    // What is alive lies close together, far behind much that is not.
+    let mut set = Replica::<AddWinsSet<u32>>::new(id(1));
+    for _ in 0..200 {
+        let _ = set.update(|set| set.extend(0..500_u32));
+        let _ = set.update(|set| (0..500).for_each(|n| _ = set.remove(&n)));
+    }
+    let _ = set.update(|set| set.extend(0..20_000_u32));
+    for parts in [1, 2, 5, 30] {
+        let slices = cut(&set, parts, usize::MAX);
+        assert!(slices.len().abs_diff(parts) <= 1 + parts / 5, "{} for {parts}", slices.len());
+        assert_eq!(read::<AddWinsSet<u32>>(&slices).encode(), set.encode());
+    }
+    // A limit is one in bytes.
+    let (few, many) = (cut(&set, 1, 100_000).len(), cut(&set, 1, 10_000).len());
+    assert!((3..6).contains(&few) && (35..45).contains(&many), "{few}, {many}");
+    // If none is alive there is one that says so.
+    let _ = set.update(|set| (0..20_000).for_each(|n| _ = set.remove(&n)));
+    assert_eq!(cut(&set, 5, 1_000).len(), 1);
+    assert_eq!(read::<AddWinsSet<u32>>(&cut(&set, 5, 1_000)).encode(), set.encode());
 }
 
 #[test]
@@ -294,6 +345,9 @@ proptest! {
         prop_assert_eq!(reassembled::<AddWinsSet<String>>(&slices).unwrap().encode(), all.encode());
         let starts: Vec<Dot> = slices.iter().map(|(start, _)| *start).collect();
         prop_assert_eq!(all.slices(&starts), slices, "cuts that were made once stay");
+        let parts = 1 + before.len() * 3;
+        prop_assert_eq!(reassembled::<AddWinsSet<String>>(&all.slices_in(parts)).unwrap().encode(), all.encode());
+        prop_assert_eq!(read::<AddWinsSet<String>>(&cut(&all, parts, usize::MAX)).encode(), all.encode());
         let limits = Limits::default();
         let bytes = all.encode();
         let opened = EncodedState::open::<AddWinsSet<String>>(&bytes, &limits).unwrap();
