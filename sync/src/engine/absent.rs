@@ -62,6 +62,10 @@ impl Document for Absent {
         None
     }
 
+    fn cut_below(&self, _: &Version, _: u64, _: usize, _: usize) -> Option<u64> {
+        None
+    }
+
     fn slice_below(&self, _: &Version, _: Range<u64>) -> Option<Vec<u8>> {
         None
     }
@@ -79,6 +83,10 @@ impl Document for Absent {
     }
 
     fn slices(&self, _: &[Dot]) -> Vec<(Dot, Vec<u8>)> {
+        unreachable!("a document that is on the disk only has nothing to be written")
+    }
+
+    fn slices_in(&self, _: usize) -> Vec<(Dot, Vec<u8>)> {
         unreachable!("a document that is on the disk only has nothing to be written")
     }
 

@@ -40,6 +40,9 @@ pub(crate) trait Document: Send {
     ) -> Option<(ContentKind, Vec<u8>)>;
     /// A hash of what is alive here of the dots below `base`, without those of these numbers.
     fn fingerprint_below(&self, base: &Version, but: &[Range<u64>], key: &[u8; 16]) -> Option<u128>;
+    /// Where a slice is to end that begins with the number `from` and has one of so many `parts` of what is alive below `base`, and not
+    /// many more bytes than `most` before they are compressed.
+    fn cut_below(&self, base: &Version, from: u64, parts: usize, most: usize) -> Option<u64>;
     /// What is alive of the dots below `base` with these numbers, as a slice of a state.
     fn slice_below(&self, base: &Version, numbers: Range<u64>) -> Option<Vec<u8>>;
     /// One of the same type that will be read from slices.
@@ -54,6 +57,8 @@ pub(crate) trait Document: Send {
     fn state(&self) -> Vec<u8>;
     /// The state in slices, cut near where it was cut before.
     fn slices(&self, before: &[Dot]) -> Vec<(Dot, Vec<u8>)>;
+    /// As `slices` where it was not cut before, encoded in so many parts one after the other.
+    fn slices_in(&self, parts: usize) -> Vec<(Dot, Vec<u8>)>;
     fn waiting(&self) -> usize;
     /// What it keeps beside what is read.
     fn garbage(&self) -> Garbage;
@@ -285,6 +290,10 @@ impl<T: Crdt> Document for Replica<T> {
         Self::fingerprint_below(self, base, but, key)
     }
 
+    fn cut_below(&self, base: &Version, from: u64, parts: usize, most: usize) -> Option<u64> {
+        Self::cut_below(self, base, from, parts, most)
+    }
+
     fn slice_below(&self, base: &Version, numbers: Range<u64>) -> Option<Vec<u8>> {
         Self::slice_below(self, base, numbers)
     }
@@ -331,6 +340,10 @@ impl<T: Crdt> Document for Replica<T> {
         Self::slices(self, before)
     }
 
+    fn slices_in(&self, parts: usize) -> Vec<(Dot, Vec<u8>)> {
+        Self::slices_in(self, parts)
+    }
+
     fn waiting(&self) -> usize {
         self.pending()
     }
@@ -351,7 +364,7 @@ impl<T: Crdt> Document for Replica<T> {
     fn heap(&self) -> usize {
         let is_opaque = TypeId::of::<T>() == TypeId::of::<Opaque>();
         let each = if is_opaque { OPAQUE_ITEM } else { TYPED_ITEM };
-        Self::state(self).size_hint() + Self::garbage(self).items * each
+        Self::state_size_hint(self) + Self::garbage(self).items * each
     }
 
     fn fingerprint(&self, key: &[u8; 16]) -> u128 {

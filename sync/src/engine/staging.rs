@@ -22,6 +22,15 @@ use crate::{DocId, PeerId};
 /// What weighs more than this on disk is sent in pieces of about this many bytes: 512 KiB. Each costs a round trip; and whoever takes
 /// a piece has it for good.
 const PIECE: usize = 512 << 10;
+/// In about how many pieces a document is sent at most: each costs walks over it, so what is larger than that many goes in longer ones,
+/// and what it costs to send it follows its size.
+const PIECES: usize = 64;
+/// The longest have one of so many parts of what a message may have.
+const OF_MESSAGE: usize = 8;
+/// How many times as long the content of a piece may be before it is compressed.
+const MOST_PACKED: usize = 16;
+/// In how many parts a document that came in pieces is encoded at most: of each takes memory what is encoded, and walks over all of it.
+const MOST_PARTS: usize = 16;
 /// Pieces stand under these names, with the document's id and the number of the piece.
 const STAGED: &str = "staged/";
 /// How many documents arrive in pieces at a time.
@@ -60,23 +69,27 @@ impl Piece {
         (ContentKind::Piece, end.encode())
     }
 
-    /// The piece from this number on of a document that takes about so many bytes on disk.
-    pub(super) fn of(document: &dyn Document, base: &Version, from: u64, weight: usize) -> Option<Self> {
-        let live = document.live_below(base)?;
-        let all = events(base);
-        if from >= all {
-            return None;
-        }
-        let begin = live.partition_point(|&number| number < from);
-        let mut count = (live.len().saturating_mul(PIECE) / weight.max(1)).max(1);
+    /// The piece from this number on of a document that takes about so many bytes on disk, where messages have at most so many.
+    pub(super) fn of(
+        document: &dyn Document,
+        base: &Version,
+        from: u64,
+        weight: usize,
+        message: usize,
+    ) -> Option<Self> {
+        let length = (weight / PIECES).min(message / OF_MESSAGE).max(PIECE);
+        let mut parts = weight.div_ceil(length);
+        let mut last = None;
         loop {
-            let next = live.get(begin.saturating_add(count)).copied();
-            let slice = document.slice_below(base, from..next.unwrap_or(all))?;
-            // Some values may be much larger than others.
-            if slice.len() <= 2 * PIECE || count == 1 {
+            let end = document.cut_below(base, from, parts, MOST_PACKED * length)?;
+            let slice = document.slice_below(base, from..end)?;
+            // Some parts may compress much less than others, and one value be longer than a piece.
+            if slice.len() <= 2 * length || last == Some(end) {
+                let next = Some(end).filter(|&end| end < events(base));
                 return Some(Self { base: base.clone(), from, next, slice });
             }
-            count = (count / 4).max(1);
+            last = Some(end);
+            parts = parts.saturating_mul(4);
         }
     }
 }
@@ -271,7 +284,7 @@ impl Engine {
             match refused {
                 Ok(()) => {
                     adopted = Taken::New;
-                    self.persist(doc, None);
+                    self.persist_in(doc, None, (pieces.len() / 2).min(MOST_PARTS));
                     self.changed(doc, Origin::Peer(peer));
                 }
                 Err(MergeError::Ours { .. }) => {
@@ -304,11 +317,156 @@ impl Engine {
     /// The first or a later piece, for an answer.
     pub(super) fn piece(&self, doc: DocId, base: &Version, from: u64) -> Option<(ContentKind, Vec<u8>)> {
         let slot = self.documents.get(&doc)?;
-        Some((ContentKind::Piece, Piece::of(&*slot.body, base, from, slot.weight())?.encode()))
+        let message = self.config.limits.bytes;
+        Some((ContentKind::Piece, Piece::of(&*slot.body, base, from, slot.weight(), message)?.encode()))
     }
 
     /// Whether a document is so large that it is sent in pieces.
     pub(super) fn is_large(&self, doc: DocId) -> bool {
         self.documents.get(&doc).is_some_and(|slot| slot.weight() > PIECE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::cell::Cell;
+
+    use tombolo_crdt::serde::Serializer;
+    use tombolo_crdt::{
+        AddWinsSet, Crdt, Decoding, DotStore, Join, Limits, LocalDot, Mismatch, Mut, Node, Replica,
+        ReplicaId, TreeWriter,
+    };
+
+    use super::*;
+
+    const MESSAGE: usize = 64 << 20;
+
+    thread_local! {
+        /// How many live dots have been looked at.
+        static VISITED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    fn visit() {
+        VISITED.set(VISITED.get() + 1);
+    }
+
+    type Words = AddWinsSet<String>;
+
+    /// A set of which it is counted how often its dots are looked at.
+    #[derive(Default)]
+    struct Counted(Words);
+
+    impl Crdt for Counted {
+        type State = Self;
+        type Mut<'a> = Mut<'a, Self>;
+
+        fn type_name() -> Cow<'static, str> {
+            Words::type_name()
+        }
+    }
+
+    impl DotStore for Counted {
+        fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
+            self.0.take_in(node, join);
+        }
+
+        fn retain(&mut self, keep: &mut dyn FnMut(LocalDot) -> bool) {
+            self.0.retain(keep);
+        }
+
+        fn dots(&self, each: &mut dyn FnMut(LocalDot)) {
+            self.0.dots(&mut |dot| {
+                visit();
+                each(dot);
+            });
+        }
+
+        fn carry(&self, wanted: &dyn Fn(LocalDot) -> bool, writer: &mut TreeWriter<'_>) {
+            let counted = |dot| {
+                visit();
+                wanted(dot)
+            };
+            self.0.carry(&counted, writer);
+        }
+
+        fn is_bottom(&self) -> bool {
+            self.0.is_bottom()
+        }
+
+        fn check(node: Node<'_>) -> Result<(), Mismatch> {
+            Words::check(node)
+        }
+
+        fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.view(serializer)
+        }
+    }
+
+    fn id(byte: u8) -> ReplicaId {
+        ReplicaId::from_bytes([byte; 16])
+    }
+
+    /// What it takes to send these words in pieces, if they took so many bytes on disk: how long the pieces are, and how often a live dot was
+    /// looked at for them. Of each a third is removed before.
+    fn sent(words: impl Iterator<Item = String>, weight: usize) -> (Vec<usize>, u64) {
+        let mut all = Replica::<Words>::new(id(1));
+        let _ = all.update(|set| set.extend(words));
+        let gone: Vec<String> = all.iter().step_by(3).cloned().collect();
+        let _ = all.update(|set| gone.iter().for_each(|word| _ = set.remove(word)));
+        let counted = Replica::<Counted>::decode(id(2), &all.encode(), &Limits::trusted()).unwrap();
+        let base = all.version();
+        let (mut from, mut pieces) = (0, Vec::new());
+        let mut staged = Decoding::new(Replica::<Words>::new(id(3)), &Limits::default());
+        VISITED.set(0);
+        loop {
+            let piece = Piece::of(&counted, &base, from, weight, MESSAGE).expect("there is more");
+            pieces.push(piece.slice.len());
+            staged.take(&piece.slice[..]).unwrap();
+            let Some(next) = piece.next else { break };
+            assert!(next > from);
+            from = next;
+        }
+        let visited = VISITED.get();
+        assert!(staged.finish().encode() == all.encode());
+        (pieces, visited)
+    }
+
+    /// What it costs to send a document follows its size: twice as much of it costs twice, not four times.
+    #[test]
+    fn what_it_costs_to_send_a_document_follows_its_size() {
+        let words = |count: u64| (0..count).map(|n| format!("{:x}", n * 7_919));
+        let mut before = 0;
+        for (count, megabytes) in [(6_000, 64), (12_000, 128), (24_000, 256)] {
+            let (pieces, visited) = sent(words(count), megabytes << 20);
+            let live = count * 2 / 3;
+            println!("{live} words: {} pieces, {visited} dots", pieces.len());
+            assert!(pieces.len().abs_diff(PIECES) < PIECES / 4, "{}", pieces.len());
+            // It is weighed what belongs to a piece, and then written.
+            assert!(visited < 3 * live * PIECES as u64, "{visited} for {live}");
+            if before > 0 {
+                assert!((19 * before..21 * before).contains(&(10 * visited)), "{before}, {visited}");
+            }
+            before = visited;
+        }
+    }
+
+    /// Of many words that are short and few that are long as many pieces are about as long as a piece is to be.
+    #[test]
+    fn pieces_are_about_as_long_where_some_values_are_much_longer() {
+        let noise = |seed: u64, length: usize| -> String {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            let mut letter = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                char::from(b'!' + (state >> 33) as u8 % 90)
+            };
+            (0..length).map(|_| letter()).collect()
+        };
+        let words = (0..9_000).map(|n| noise(n, if n >= 6_000 && n % 50 == 0 { 100_000 } else { 10 }));
+        let (pieces, visited) = sent(words, 4 << 20);
+        println!("{pieces:?}, {visited} dots");
+        assert!(pieces.iter().all(|&piece| piece < 2 * PIECE), "{pieces:?}");
+        assert!((6..14).contains(&pieces.len()), "{pieces:?}");
+        assert!(visited < 4 * 6_000 * pieces.len() as u64, "{visited}");
     }
 }

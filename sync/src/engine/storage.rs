@@ -124,12 +124,12 @@ impl Slot {
         }
     }
 
-    /// Writes the state as the snapshot, as far as it is not on disk already.
-    fn snapshot(&mut self, doc: DocId) -> Write {
+    /// Writes the state as the snapshot, as far as it is not on disk already. If nothing is, it is encoded in so many parts.
+    fn snapshot(&mut self, doc: DocId, parts: usize) -> Write {
         let all = self.slices.is_empty();
         let starts: Vec<Dot> =
             self.slices.iter().map(|(start, _)| *start).filter(|start| *start != WHOLE).collect();
-        let slices = self.body.slices(&starts);
+        let slices = if all { self.body.slices_in(parts) } else { self.body.slices(&starts) };
         let mut gone: BTreeMap<Dot, Hash> = self.slices.drain(..).collect();
         let mut changed = Vec::new();
         (self.log_bytes, self.snapshot_bytes, self.unmeasured) = (0, 0, None);
@@ -297,6 +297,17 @@ impl Engine {
 
     /// Hands what a document learned since the last time to the store. `record`, if given, is exactly that.
     pub(crate) fn persist(&mut self, doc: DocId, record: Option<Vec<u8>>) -> Option<BatchId> {
+        self.persist_in(doc, record, 1)
+    }
+
+    /// As [`persist`](Self::persist). If all of the document is written for the first time, it is encoded in so many parts one after the
+    /// other: costs time for each, and takes less memory than encoding it at once.
+    pub(crate) fn persist_in(
+        &mut self,
+        doc: DocId,
+        record: Option<Vec<u8>>,
+        parts: usize,
+    ) -> Option<BatchId> {
         let slot = self.documents.get_mut(&doc)?;
         let version = slot.body.version();
         if version == slot.handed {
@@ -315,7 +326,7 @@ impl Engine {
                 slot.unmeasured = slot.unmeasured.map(|bytes| bytes + record.len());
                 Write::Append { doc, record }
             }
-            _ => slot.snapshot(doc),
+            _ => slot.snapshot(doc, parts),
         };
         let batch = self.submit(vec![write], vec![(doc, version)]);
         if let Some(slot) = self.documents.get_mut(&doc) {
@@ -413,7 +424,7 @@ mod tests {
 
     /// Writes a snapshot; yields how many bytes it takes.
     fn write(slot: &mut Slot, disk: &mut BTreeMap<Dot, Vec<u8>>) -> usize {
-        let Write::Snapshot { slices, .. } = slot.snapshot(DocId::DIRECTORY) else { panic!("a snapshot") };
+        let Write::Snapshot { slices, .. } = slot.snapshot(DocId::DIRECTORY, 1) else { panic!("a snapshot") };
         let bytes = slices.iter().map(|(_, slice)| 24 + slice.as_ref().map_or(0, Vec::len)).sum();
         for (start, slice) in slices {
             match slice {
