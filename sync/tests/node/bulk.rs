@@ -24,7 +24,7 @@ const SLOWEST: Duration = Duration::from_secs(2);
 const LEAST: usize = 5;
 
 fn megabytes() -> usize {
-    let default = if cfg!(debug_assertions) { 8 } else { 50 };
+    let default = if cfg!(debug_assertions) { 24 } else { 50 };
     std::env::var("TOMBOLO_BULK_MB").ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
