@@ -16,3 +16,4 @@ mod renew;
 mod restart;
 mod text;
 mod tree;
+mod watch;

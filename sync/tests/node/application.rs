@@ -6,9 +6,10 @@ use tombolo_crdt::{AddWinsSet, BoundedCounter, Crdt, MvRegister, PnCounter};
 use tombolo_sync::engine::Origin;
 use tombolo_sync::{Doubt, Error, Node};
 
+use crate::patience::{PATIENCE, eventually};
+
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Handles go anywhere.
 const _: fn() = || {
@@ -55,15 +56,6 @@ async fn second(folder: &tempfile::TempDir, listen: &str, other: &Node) -> Node 
         .start()
         .await
         .unwrap()
-}
-
-async fn eventually(what: &str, check: impl Fn() -> bool) -> Duration {
-    let start = Instant::now();
-    while !check() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    start.elapsed()
 }
 
 async fn two_nodes_share_a_typed_document(listen: &str) {

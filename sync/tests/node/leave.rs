@@ -7,19 +7,12 @@ use tombolo_crdt::{LwwMap, PnCounter};
 use tombolo_sync::engine::Membership;
 use tombolo_sync::{Error, Node, NodeBuilder, Wipe};
 
+use crate::patience::{PATIENCE, eventually};
+
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn builder(folder: &Path) -> NodeBuilder {
     Node::builder(folder).no_witness().listen([TCP]).mdns(false)
-}
-
-async fn eventually(what: &str, check: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !check() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// Two nodes in sync.

@@ -1,24 +1,16 @@
 //! What `docs/limits.md` says of nodes, at the limits and just beyond.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tombolo_crdt::{Limits, LwwRegister, PnCounter};
 use tombolo_sync::engine::OpenError;
 use tombolo_sync::{Error, Node, NodeBuilder, Ticket, TicketError};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::patience::{PATIENCE, eventually};
 
 fn builder(folder: &Path) -> NodeBuilder {
     Node::builder(folder).no_witness().listen(["/ip4/127.0.0.1/tcp/0"]).mdns(false)
-}
-
-async fn eventually(what: &str, check: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !check() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

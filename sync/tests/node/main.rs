@@ -9,6 +9,7 @@ mod lazy;
 mod leave;
 mod limits;
 mod merge;
+mod patience;
 mod renew;
 mod suspend;
 mod watch;

@@ -1,11 +1,9 @@
 //! States that an application has in bytes, merged into documents of nodes: what ships with it.
 
-use std::time::{Duration, Instant};
-
 use tombolo_crdt::{Delta, DotStore as _, Limits, PnCounter, Replica, ReplicaId, Text};
 use tombolo_sync::{Document, Error, Node, NotMerged, Origin};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::patience::{PATIENCE, eventually};
 
 /// Who writes templates, and nothing else.
 fn publisher() -> ReplicaId {
@@ -27,14 +25,6 @@ async fn alone() -> (tempfile::TempDir, Node, Document<Text>) {
 
 fn read(page: &Document<Text>) -> String {
     page.read(|text| text.to_string())
-}
-
-async fn eventually(what: &str, check: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !check() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// Two begin with what ships with the application before they have met, and go on with it.

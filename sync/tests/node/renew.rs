@@ -1,24 +1,17 @@
 //! Spaces whose secret is renewed, over real sockets on loopback.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tombolo_crdt::{PnCounter, Version};
 use tombolo_sync::{Error, Node, NodeBuilder, Ticket};
 
+use crate::patience::{PATIENCE, eventually};
+
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn builder(folder: &Path) -> NodeBuilder {
     Node::builder(folder).no_witness().listen([TCP]).mdns(false)
-}
-
-async fn eventually(what: &str, check: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !check() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 async fn listening(node: Node) -> Node {

@@ -1,26 +1,18 @@
 //! Nodes that sleep and wake, and change networks, over real sockets on loopback.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tombolo_crdt::PnCounter;
 use tombolo_sync::{Node, NodeBuilder};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::patience::{PATIENCE, eventually};
+
 /// Sooner than anybody dials by himself who has been out of reach for a minute, with a busy machine in mind.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn builder(folder: &Path) -> NodeBuilder {
     Node::builder(folder).no_witness().listen(["/ip4/127.0.0.1/tcp/0"]).mdns(false)
-}
-
-async fn eventually(what: &str, check: impl Fn() -> bool) -> Duration {
-    let start = Instant::now();
-    while !check() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    start.elapsed()
 }
 
 fn is_connected(node: &Node) -> bool {
