@@ -13,6 +13,12 @@ pub(super) const MAX_RATIO: usize = 256;
 /// Fast: higher levels take several times as long and gain a few hundredths on columns.
 #[cfg(feature = "zstd")]
 const LEVEL: i32 = 1;
+/// Of what is longer than this zstd takes it that only long matches are worth looking for, and makes less of columns: 256 KiB.
+#[cfg(feature = "zstd")]
+const SHORT: usize = 256 << 10;
+/// The shortest it looks for in shorter columns, in bytes; in longer ones too, then.
+#[cfg(feature = "zstd")]
+const SHORTEST_MATCH: u32 = 6;
 
 /// `columns`, compressed, if that makes them shorter.
 #[cfg(feature = "zstd")]
@@ -20,7 +26,11 @@ pub(super) fn compress(columns: &[u8]) -> Option<Vec<u8>> {
     if columns.len() < LEAST {
         return None;
     }
-    let packed = zstd::bulk::compress(columns, LEVEL).ok()?;
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL).ok()?;
+    if columns.len() > SHORT {
+        compressor.set_parameter(zstd::zstd_safe::CParameter::MinMatch(SHORTEST_MATCH)).ok()?;
+    }
+    let packed = compressor.compress(columns).ok()?;
     (packed.len() < columns.len() && columns.len() <= MAX_RATIO * packed.len()).then_some(packed)
 }
 
