@@ -29,8 +29,7 @@ struct Arguments {
     /// Play the story in this file, and print what happens; with more than a hundred nodes only what came of it.
     #[arg(long, conflicts_with = "seed")]
     scenario: Option<PathBuf>,
-    /// What the schedules are about: faults, backups, liveness, parts, members, and one of which not all pass: tampered, which
-    /// the engine does not promise to withstand.
+    /// What the schedules are about: faults, backups, liveness, parts or members.
     #[arg(long, default_value = "faults", value_parser = mode)]
     mode: Mode,
     /// In mode backups: the copy of a disk runs at once with the original, under the same key and replica id.

@@ -10,8 +10,10 @@ use super::schedule::Mode;
 /// Something rare that a run should come by, so that it is known to be played at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Branch {
-    /// A frame arrived otherwise than it was sent.
+    /// A frame arrived otherwise than it was sent, and no transport could tell.
     Corrupted,
+    /// Bytes changed on the way, which ended the session.
+    Damaged,
     /// One direction of a link swallowed everything.
     OneWay,
     /// The network fell into more than two parts, or parts that overlap.
@@ -87,8 +89,9 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 37] = [
+const BRANCHES: [(Branch, &str); 38] = [
     (Branch::Corrupted, "corrupted frames"),
+    (Branch::Damaged, "damaged on the way"),
     (Branch::OneWay, "one-way links"),
     (Branch::Partial, "partial partitions"),
     (Branch::Flap, "flaps"),

@@ -41,15 +41,11 @@ pub enum Mode {
     /// As [`Faults`](Self::Faults), with members that leave the space and join it again, that others release, and that are released for
     /// their silence. Who has left and does not come back is not asked to agree.
     Members,
-    /// As [`Faults`](Self::Faults), with frames of any kind damaged: what the authenticated transport keeps away. The engine does
-    /// not promise to withstand it.
-    Tampered,
 }
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Faults, Self::Backups, Self::Liveness, Self::Parts, Self::Members, Self::Tampered];
+    pub const ALL: [Self; 5] = [Self::Faults, Self::Backups, Self::Liveness, Self::Parts, Self::Members];
 
     /// As it is called on the command line.
     #[must_use]
@@ -60,7 +56,6 @@ impl Mode {
             Self::Liveness => "liveness",
             Self::Parts => "parts",
             Self::Members => "members",
-            Self::Tampered => "tampered",
         }
     }
 }
@@ -180,7 +175,7 @@ impl Player {
         // One more, which is started on a copy some day.
         count += usize::from(schedule.mode == Mode::Backups);
         // What a store acknowledged before it was set back it may write against afterwards; and so may who is said to have acknowledged it.
-        let forgets = !matches!(schedule.mode, Mode::Backups | Mode::Tampered);
+        let forgets = schedule.mode != Mode::Backups;
         let least = if forgets { 1 } else { usize::MAX };
         let silence = (schedule.mode == Mode::Members).then(|| rng.random_range(500..20_000));
         let forgetting = Forgetting { least, pause: 300, silence };
@@ -220,9 +215,7 @@ impl Player {
                 late: rng.random_range(0..20),
             };
         }
-        let is_tampered = schedule.mode == Mode::Tampered;
-        if rng.random_ratio(1, 8) || is_tampered {
-            world.tampered = is_tampered;
+        if rng.random_ratio(1, 8) {
             world.corrupt = rng.random_range(1..20);
             // Damaged news of who wrote what may cost somebody its id.
             world.expect_damage();
@@ -243,7 +236,7 @@ impl Player {
                 world.set_bandwidth(node, other, if rng.random_ratio(1, 8) { 200 } else { 10_000 });
             }
             // Everybody can be found by somebody: a tree, and a few more; and where some will not be there for ever, by all.
-            let is_known = !matches!(schedule.mode, Mode::Faults | Mode::Tampered);
+            let is_known = schedule.mode != Mode::Faults;
             (0..node).filter(|_| is_known).for_each(|other| world.befriend(node, other));
             if node > 0 && !is_known {
                 world.befriend(node, rng.random_range(0..node));

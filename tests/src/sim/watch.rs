@@ -66,6 +66,12 @@ impl Host for World {
     }
 
     fn receives(&mut self, node: usize, from: usize, frame: &[u8]) -> bool {
+        if self.is_corrupted() {
+            self.note(|_| format!("n{from} to n{node}: {} bytes are damaged on the way", frame.len()));
+            self.stats.count(Branch::Damaged);
+            self.disconnect(node, from);
+            return false;
+        }
         if self.sabotage == Some(Sabotage::OneVersion)
             && let Some(Frame::Content { doc, kind, part: 0, parts: 1, .. }) = Frame::decode(frame)
             && matches!(kind, ContentKind::State | ContentKind::Beyond | ContentKind::BeyondNamed)
@@ -114,15 +120,17 @@ impl World {
         (!gone.is_empty()).then_some(both.delta_beyond(&base, &gone)?.encode_body())
     }
 
-    /// A frame as it leaves the node, or with some of its bytes flipped.
+    fn is_corrupted(&mut self) -> bool {
+        self.corrupt > 0 && self.random((0, 999)) < u64::from(self.corrupt)
+    }
+
+    /// A frame as it leaves the node, or with some of its bytes flipped before it is sealed.
     fn perhaps_corrupted(&mut self, node: usize, other: usize, frame: Vec<u8>) -> Vec<u8> {
-        if self.corrupt == 0 || self.random((0, 999)) >= u64::from(self.corrupt) {
+        if !self.is_corrupted() {
             return frame;
         }
-        // Content has a hash. What is said around it, of versions and of who is who, has none: the transport sees to that.
+        // Content has a hash, and nobody is believed before his greeting is proven. What is said afterwards, of versions, is (decision 0052).
         let (what, frame) = match Frame::decode(&frame) {
-            None => return frame,
-            Some(what) if self.tampered => (what, self.flip(frame)),
             Some(Frame::Content { doc, hash, kind, part, parts, bytes }) => {
                 let bytes = self.flip(bytes);
                 let what = Frame::Content { doc, hash, kind, part, parts, bytes };
@@ -130,7 +138,7 @@ impl World {
                 (what, frame)
             }
             Some(what @ (Frame::Hello(_) | Frame::Proof(_))) => (what, self.flip(frame)),
-            Some(_) => return frame,
+            _ => return frame,
         };
         self.note(|core| format!("n{node} to n{other}: corrupts {}", core.names.frame(&what)));
         self.stats.count(Branch::Corrupted);

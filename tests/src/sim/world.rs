@@ -84,10 +84,9 @@ pub struct World {
     pub(super) sent: Option<Vec<Sent>>,
     /// The last continuation of a store that was given a number.
     pub(super) branches: u64,
-    /// Of a thousand frames that carry content or greetings, in how many some bytes are other than they were sent.
+    /// Of a thousand frames of any kind, in how many some bytes change on the way: the transport ends the session in which one arrives. Of a
+    /// thousand that carry content or greetings as many are damaged already where they are sent, of which no transport can tell.
     pub corrupt: u32,
-    /// Whether frames of all other kinds are damaged as well.
-    pub tampered: bool,
     /// Bytes of frames that were sent between nodes that are not on the edge.
     pub(super) core_bytes: u64,
     /// Nodes whose traffic does not count, and who are not waited for.
@@ -152,7 +151,6 @@ impl World {
             sent: None,
             branches: u64::from(u32::MAX),
             corrupt: 0,
-            tampered: false,
             core_bytes: 0,
             edge: BTreeSet::new(),
             ledger: Ledger::default(),

@@ -207,7 +207,8 @@ impl Core {
         }
     }
 
-    pub(super) fn disconnect(&mut self, node: usize, other: usize) {
+    /// A node ends its session with another, if there is one; both are told.
+    pub fn disconnect(&mut self, node: usize, other: usize) {
         if let Some(id) = self.nodes[node].sessions.remove(&other) {
             let peer = self.nodes[other].peer;
             self.leave(id, node, true);
