@@ -81,6 +81,7 @@ pub async fn perform(home: &Home, output: Output, verb: Verb) -> Result<()> {
         Verb::Status(args) if args.documents => Request::Documents,
         Verb::Status(_) => Request::Status,
         Verb::Release { peer } => Request::Release { peer },
+        Verb::Retention { days } => Request::Retention { days },
         Verb::Wait(args) => Request::Wait { peers: args.peers, timeout: args.timeout },
         Verb::Block(args) => Request::Link { whom: whom(args.peer), blocked: true },
         Verb::Unblock(args) => Request::Link { whom: whom(args.peer), blocked: false },

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tombolo_crdt::TextEdit;
 
 use crate::args::{
-    Concern, CounterVerb, FlagVerb, ListVerb, MapVerb, MovableVerb, RegisterVerb, SetVerb, TextVerb, TreeVerb,
+    Concern, CounterVerb, FlagVerb, ListVerb, MapVerb, MovableVerb, RegisterVerb, Retention, SetVerb,
+    TextVerb, TreeVerb,
 };
 use crate::name::Name;
 
@@ -62,6 +63,11 @@ pub enum Request {
     Release {
         /// An id, the beginning of one, or a name.
         peer: String,
+    },
+    /// How long who is silent is waited for.
+    Retention {
+        /// From now on; `None`: it is asked.
+        days: Option<Retention>,
     },
     /// Wait until in sync.
     Wait {
@@ -142,6 +148,7 @@ impl Request {
                 | Self::Backup { .. }
                 | Self::Leave { .. }
                 | Self::Release { .. }
+                | Self::Retention { days: Some(_) }
         )
     }
 

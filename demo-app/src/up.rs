@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tombolo_sync::Node;
 
-use crate::args::{Retention, UpArgs};
+use crate::args::UpArgs;
 use crate::execute::Host;
 use crate::failure::{Code, Failure, Result};
 use crate::home::Home;
@@ -41,11 +41,6 @@ pub async fn up(home: &Home, output: Output, args: UpArgs) -> Result<()> {
     let mut builder = home.builder().mdns(!args.no_mdns).clock_offset(args.clock_offset);
     if !args.only.is_empty() {
         builder = builder.only(&args.only);
-    }
-    match args.retention {
-        None => {}
-        Some(Retention::For(time)) => builder = builder.retention(Some(time)),
-        Some(Retention::Never) => builder = builder.retention(None),
     }
     if !args.listen.is_empty() {
         builder = builder.listen(args.listen.iter().map(ToString::to_string));

@@ -110,11 +110,19 @@ pub enum Verb {
     Unblock(LinkArgs),
     /// Wait for a peer no longer before removals are forgotten: its device is lost, or will not be back for long
     ///
-    /// Removals are remembered until every member knows of them. Who is silent for 30 days is released by itself. A peer that is released
-    /// and comes back is let in as before: `renew` keeps it out.
+    /// Removals are remembered until every member knows of them. Who is silent for long is released by itself (`retention`). A peer that is
+    /// released and comes back is let in as before: `renew` keeps it out.
     Release {
         /// The peer's id, the beginning of it, or its name
         peer: String,
+    },
+    /// Say for the whole space after how many days of silence nobody waits for a member any more, or print it
+    ///
+    /// Until then removals are remembered that it may not know of. Only the time counts in which a node runs and hears most others.
+    Retention {
+        /// A number of days, or `never`; 30 if nobody ever says anything
+        #[arg(value_name = "DAYS", value_parser = retention)]
+        days: Option<Retention>,
     },
     /// Print changes as they arrive
     Watch(WatchArgs),
@@ -191,11 +199,6 @@ pub struct UpArgs {
     /// May be given several times. What is not wanted any more is dropped when a peer that wants it is known to hold it.
     #[arg(long, value_name = "PREFIX")]
     pub only: Vec<String>,
-    /// After how many days of silence nobody waits for a member any more before removals are forgotten, or `never` [default: 30]
-    ///
-    /// Counts while this node runs and hears most others. Who says the fewest days decides for all.
-    #[arg(long, value_name = "DAYS", value_parser = retention)]
-    pub retention: Option<Retention>,
     /// Answer scrapes of the node's numbers in Prometheus' format at http://ADDR/metrics; a port alone is one of this machine's own
     #[arg(long, value_name = "ADDR", value_parser = metrics_address)]
     pub metrics: Option<SocketAddr>,
@@ -483,10 +486,10 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// For how long a silent member is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Retention {
-    /// For so long.
-    For(Duration),
+    /// For so many days.
+    Days(u64),
     /// Until somebody releases it.
     Never,
 }
@@ -497,8 +500,7 @@ fn retention(text: &str) -> Result<Retention, String> {
         return Ok(Retention::Never);
     }
     let days = text.parse().ok().filter(|days| (1..=36_500).contains(days));
-    let days: u64 = days.ok_or("expected a number of days from 1 to 36500, or `never`")?;
-    Ok(Retention::For(Duration::from_secs(days * 24 * 60 * 60)))
+    Ok(Retention::Days(days.ok_or("expected a number of days from 1 to 36500, or `never`")?))
 }
 
 /// Reads a number of things, or a place among them.
@@ -529,12 +531,10 @@ mod tests {
 
     #[test]
     fn members_are_waited_for_some_days_or_for_ever() {
-        let read = |days| Cli::try_parse_from(["tombolo", "up", "--retention", days]);
-        for (days, wanted) in
-            [("7", Retention::For(Duration::from_secs(7 * 24 * 60 * 60))), ("never", Retention::Never)]
-        {
-            let Verb::Up(up) = read(days).unwrap().verb else { panic!("another verb") };
-            assert_eq!(up.retention, Some(wanted));
+        let read = |days| Cli::try_parse_from(["tombolo", "retention", days]);
+        for (text, wanted) in [("7", Retention::Days(7)), ("never", Retention::Never)] {
+            let Verb::Retention { days } = read(text).unwrap().verb else { panic!("another verb") };
+            assert_eq!(days, Some(wanted));
         }
         for wrong in ["0", "1.5", "36501", "always"] {
             let why = read(wrong).unwrap_err().to_string();

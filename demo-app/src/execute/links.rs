@@ -1,9 +1,12 @@
 //! Cutting links on purpose, and who is meant by what people type.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tombolo_sync::engine::PeerStatus;
 use tombolo_sync::{Node, PeerId};
 
+use crate::args::Retention;
 use crate::failure::{Code, Failure, Result};
 use crate::request::Whom;
 
@@ -37,6 +40,26 @@ pub(super) async fn release(node: &Node, text: &str) -> Result<Value> {
     node.flush().await;
     let name = known.iter().find(|known| known.peer == peer).map(|known| known.name.clone());
     Ok(json!({ "released": true, "peer_id": peer.to_string(), "name": name, "changed": changed }))
+}
+
+/// For how many days a silent member is waited for; answers when what is said is on the disk.
+pub(super) async fn retention(node: &Node, days: Option<Retention>) -> Result<Value> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    if let Some(days) = days {
+        let time = match days {
+            Retention::Days(days) => Some(DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX))),
+            Retention::Never => None,
+        };
+        if !node.set_retention(time) {
+            return Err(Failure::new(
+                Code::NotDurable,
+                "the list of members cannot be written now: the disk refuses, or this node has left its space",
+            ));
+        }
+        node.flush().await;
+    }
+    let days = node.retention().map(|time| time.as_secs() / DAY.as_secs());
+    Ok(json!({ "days": days }))
 }
 
 /// Restores the link to one peer. Where all were cut, those to the others stay cut, one by one.

@@ -83,6 +83,7 @@ pub async fn execute(host: &Host, request: Request) -> Result<Value> {
         Request::Status => as_json(&Report::of(node, host.running)),
         Request::Documents => Ok(documents::documents(node)),
         Request::Release { peer } => links::release(node, &peer).await,
+        Request::Retention { days } => links::retention(node, days).await,
         Request::Wait { peers, timeout } => {
             let level = node.wait_in_sync(peers, timeout).await?;
             Ok(json!({ "in_sync": true, "peers": peers, "with": held::named(node, &level.peers) }))

@@ -32,6 +32,22 @@ fn documents_say_what_they_keep_and_a_member_is_released_by_hand() {
 }
 
 #[test]
+fn how_long_a_silent_member_is_waited_for_is_said_for_the_space() {
+    let homes = Homes::new();
+    let ann = homes.created("ann");
+    assert_eq!(ann.json(&["retention"]), json!({ "days": 30 }));
+    // Without a node.
+    assert_eq!(ann.json(&["retention", "90"]), json!({ "days": 90 }));
+    let bob = homes.joined("bob", &ann);
+    let node = ann.up();
+    let _other = bob.up_with(&["--listen", LOOPBACK, "--peer", node.ready["listen"][0].as_str().unwrap()]);
+    bob.until(&["retention"], |answer| answer["days"] == 90);
+    assert_eq!(bob.json(&["retention", "never"]), json!({ "days": null }));
+    ann.until(&["retention"], |answer| answer["days"].is_null());
+    assert!(ann.text(&["retention"]).contains("until somebody releases it"));
+}
+
+#[test]
 fn documents_of_an_applications_own_type_are_shown_though_nothing_is_known_of_what_they_keep() {
     let homes = Homes::new();
     let home = homes.created("ann");

@@ -7,7 +7,8 @@
 //! A member that holds a part of the space only says of which documents by entries of its own, one a prefix. Who says nothing holds
 //! all of them. In what a member does not hold nobody waits for it.
 //!
-//! A member that is silent for long is *released*: nobody waits for it any more. It answers again when it is back.
+//! A member that is silent for long is *released*: nobody waits for it any more. It answers again when it is back. How long that is
+//! stands in the same document, if anybody has said it, so that all go by the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +26,9 @@ use super::{StartError, Store};
 use crate::store::Write;
 use crate::{DocId, PeerId};
 
-/// Who belongs to the space: a state by key, and by key and prefix that a member holds what begins with that.
-pub(crate) type Members = LwwMap<String, u8>;
+/// Who belongs to the space: a state by key, and by key and prefix that a member holds what begins with that. Under [`RETENTION`], for how
+/// long who is silent is waited for.
+pub(crate) type Members = LwwMap<String, u64>;
 
 /// What members have acknowledged stands under these names.
 const ACKNOWLEDGED: &str = "acknowledged/";
@@ -34,7 +36,11 @@ const ACKNOWLEDGED: &str = "acknowledged/";
 pub const LEFT_RECORD: &str = "left";
 /// What stands between a member's key and a prefix, and how it stands there that the member holds that.
 const HOLDS: char = '/';
-const HELD: u8 = 1;
+const HELD: u64 = 1;
+/// Under this, which is no key, stands for how many milliseconds a silent member is waited for.
+const RETENTION: &str = "retention";
+/// There: for ever.
+const FOR_EVER: u64 = 0;
 /// The pause between writing down twice what a member has acknowledged, in milliseconds, and that at the end of sessions.
 const SAVE_PAUSE: u64 = 10 * 60 * 1_000;
 const LEAST_SAVE_PAUSE: u64 = 60 * 1_000;
@@ -62,7 +68,7 @@ impl Membership {
         }
     }
 
-    fn of(code: u8) -> Self {
+    fn of(code: u64) -> Self {
         match code {
             0 => Self::Known,
             1 => Self::Member,
@@ -78,8 +84,8 @@ pub struct Forgetting {
     pub least: usize,
     /// The pause between two looks, in milliseconds.
     pub pause: u64,
-    /// A member that was silent for so long, in milliseconds, is released. Only the time counts in which this node ran and heard more
-    /// than half of the members. `None`: never, but by [`Engine::release`].
+    /// A member that was silent for so long, in milliseconds, is released, where the space [says nothing else](Engine::set_retention). Only
+    /// the time counts in which this node ran and heard more than half of the members. `None`: never, but by [`Engine::release`].
     pub silence: Option<u64>,
 }
 
@@ -112,6 +118,8 @@ pub(crate) struct Roll {
     listed: BTreeMap<PeerId, Membership>,
     /// And who holds a part of the space only, and which.
     parts: BTreeMap<PeerId, Subscription>,
+    /// And for how many milliseconds a silent member is waited for, or [`FOR_EVER`].
+    retention: Option<u64>,
     /// Something here waits for being forgotten.
     pub(super) is_wanted: bool,
     /// We have left: we do not answer any more.
@@ -210,6 +218,7 @@ impl Engine {
             }
         }
         self.roll.listed = listed;
+        self.roll.retention = self.members().and_then(|members| members.get(RETENTION).copied());
         // Who says more than one may is waited for everywhere.
         let parts =
             parts.into_iter().filter_map(|(peer, prefixes)| Some((peer, Subscription::listed(prefixes)?)));
@@ -290,6 +299,14 @@ impl Engine {
 
     /// Writes how these belong to the space; begins the list if there is none. `None` if it cannot be written now.
     fn note_members(&mut self, states: &BTreeMap<PeerId, Membership>) -> Option<BatchId> {
+        self.update_members(states, None)
+    }
+
+    fn update_members(
+        &mut self,
+        states: &BTreeMap<PeerId, Membership>,
+        retention: Option<u64>,
+    ) -> Option<BatchId> {
         let now = self.now.wall_millis;
         let unlisted = self.unlisted();
         self.open_slot::<Members>(DocId::MEMBERS).ok()?;
@@ -298,7 +315,7 @@ impl Engine {
         let members: &mut Replica<Members> = slot.body.as_any_mut().downcast_mut()?;
         let ((), delta) = members.update(|members| {
             for (peer, state) in states {
-                members.set(peer.to_string(), *state as u8);
+                members.set(peer.to_string(), *state as u64);
             }
             for (key, is_held) in unlisted {
                 if is_held {
@@ -307,9 +324,37 @@ impl Engine {
                     members.remove(&*key);
                 }
             }
+            if let Some(retention) = retention {
+                members.set(RETENTION.to_owned(), retention);
+            }
         });
         self.roll.naming = self.commit(DocId::MEMBERS, &delta);
         self.roll.naming
+    }
+
+    /// For how many milliseconds a silent member is waited for before removals are forgotten: as the space has it, or as
+    /// [`Forgetting::silence`] says where nobody has said so. `None`: for ever.
+    #[must_use]
+    pub fn retention(&self) -> Option<u64> {
+        match self.roll.retention {
+            Some(FOR_EVER) => None,
+            Some(silence) => Some(silence),
+            None => self.config.forgetting.silence,
+        }
+    }
+
+    /// Says for all members of the space [how long](Self::retention) a silent one is waited for, in milliseconds; `None`: for ever. Of two who
+    /// say so at once the later decides. Says whether it is said: not by who has left, nor as long as the list of members cannot be written.
+    pub fn set_retention(&mut self, now: Now, silence: Option<u64>) -> bool {
+        self.now = now;
+        if self.roll.has_left {
+            return false;
+        }
+        let silence = silence.map_or(FOR_EVER, |silence| silence.max(1));
+        let us = BTreeMap::from([(self.config.peer, Membership::Member)]);
+        let is_said = self.update_members(&us, Some(silence)).is_some();
+        self.handle(now, Input::Tick);
+        is_said
     }
 
     /// Whether a peer must wait for content until it is durable here that it belongs to the space: whoever hears from us that we hold a
@@ -454,7 +499,7 @@ impl Engine {
         // Not the time in which we did not run, or slept.
         let passed = (now - self.roll.counted.min(now)).min(2 * self.config.forgetting.pause);
         self.roll.counted = now;
-        let Some(silence) = self.config.forgetting.silence else { return };
+        let Some(silence) = self.retention() else { return };
         let us = self.config.peer;
         let roll = &self.roll.listed;
         let is_heard =

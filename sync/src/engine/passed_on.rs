@@ -69,7 +69,7 @@ impl Engine {
             unheard.iter().any(|member| self.is_held_by(*member, *doc) && !has_told(member))
         };
         let docs: Vec<DocId> = full.iter().copied().filter(lacks).take(MOST_DOCUMENTS).collect();
-        let most = self.config.forgetting.silence.map_or(u64::MAX, |silence| silence / SILENCE_PARTS);
+        let most = self.retention().map_or(u64::MAX, |silence| silence / SILENCE_PARTS);
         let is_silent = unheard.iter().any(|member| self.roll.silent(*member) > most);
         if docs.is_empty() && !is_silent {
             self.roll.asking = Asking::default();

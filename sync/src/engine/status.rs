@@ -140,8 +140,6 @@ impl Engine {
                 addresses: known.addresses().cloned().collect(),
             });
         }
-        let connected = self.ready_peers();
-        let all = connected.iter().all(|&peer| self.is_in_sync_with(peer));
         Status {
             peer: self.config.peer,
             name: self.config.name.clone(),
@@ -149,7 +147,7 @@ impl Engine {
             subscription: self.subscription().clone(),
             held: self.documents.keys().filter(|doc| !is_own(**doc)).count(),
             kept: self.kept_documents().len(),
-            in_sync: (!connected.is_empty()).then_some(all),
+            in_sync: self.in_sync(),
             isolated: self.isolated,
             suspended: self.suspended,
             left: self.has_left(),
@@ -170,6 +168,13 @@ impl Engine {
             && ready.is_some_and(|ready| {
                 ready.has_told_all(self.us.replica) && self.is_level_with(peer, ready)
             })
+    }
+
+    /// Whether we are in sync with every connected peer; `None` without one.
+    #[must_use]
+    pub fn in_sync(&self) -> Option<bool> {
+        let connected = self.ready_peers();
+        (!connected.is_empty()).then(|| connected.into_iter().all(|peer| self.is_in_sync_with(peer)))
     }
 
     /// How many connected peers are in sync with us.

@@ -40,7 +40,6 @@ pub struct NodeBuilder {
     subscription: Option<Vec<String>>,
     max_documents: usize,
     memory: usize,
-    forgetting: Forgetting,
     witnesses: Option<PathBuf>,
     clock_offset: i64,
 }
@@ -61,7 +60,6 @@ impl NodeBuilder {
             subscription: None,
             max_documents: DEFAULT_DOCUMENTS,
             memory: DEFAULT_MEMORY,
-            forgetting: Forgetting::default(),
             witnesses: Witness::default_folder(),
             clock_offset: 0,
         }
@@ -199,27 +197,6 @@ impl NodeBuilder {
         self
     }
 
-    /// For how long a member may be silent before nobody waits for it any more, as if it were [released](Node::release); `None`: for ever.
-    /// The default is 30 days. Only the time counts in which this node ran and heard more than half of the members.
-    ///
-    /// Until then removals are remembered that the member may not know of. One that is back later is repaired and a member again; what it
-    /// wrote meanwhile wins over removals that were forgotten. The member that gives the shortest time releases for all, so give all of a space the same.
-    ///
-    /// ```
-    /// # #[tokio::main] async fn main() -> tombolo_sync::Result<()> {
-    /// # use std::time::Duration;
-    /// # let home = tempfile::tempdir().expect("a folder");
-    /// # let builder = tombolo_sync::Node::builder(home.path()).no_witness().create().offline();
-    /// let node = builder.retention(Some(Duration::from_secs(365 * 24 * 60 * 60))).start().await?;
-    /// # node.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    pub fn retention(mut self, retention: Option<Duration>) -> Self {
-        let millis = |retention: Duration| u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
-        self.forgetting.silence = retention.map(millis);
-        self
-    }
-
     /// How many documents the node holds at most. The default is 100 000.
     pub fn max_documents(mut self, max: usize) -> Self {
         self.max_documents = max;
@@ -270,7 +247,7 @@ impl NodeBuilder {
             subscription,
             max_documents: self.max_documents,
             memory: self.memory,
-            forgetting: self.forgetting,
+            forgetting: Forgetting::default(),
             direct: DEFAULT_DIRECT,
             mistake: None,
             seed: home::random()?,

@@ -260,7 +260,7 @@ impl Node {
     /// Says that nobody need wait for a member of the space any more: its device is lost, or will not be back for long. Says whether
     /// it was waited for; [`PeerStatus::membership`](crate::engine::PeerStatus::membership) tells who is.
     ///
-    /// Removals are remembered until every member knows of them. A member that is silent is released by itself after 30 days, or [what was said](NodeBuilder::retention); this
+    /// Removals are remembered until every member knows of them. A member that is silent is released by itself after the space's [retention](Self::set_retention); this
     /// is for who does not want to keep them so long. One word suffices, at any node: the others hear of it.
     ///
     /// It takes nobody's access away: a member that was released and is back is a member again, and what it wrote meanwhile comes
@@ -279,6 +279,37 @@ impl Node {
     /// ```
     pub fn release(&self, peer: PeerId) -> bool {
         self.shared.with_engine(|engine, now| engine.release(now, peer))
+    }
+
+    /// For how long a member of the space may be silent before nobody waits for it any more, as if it were [released](Self::release): 30 days where
+    /// nobody has [said otherwise](Self::set_retention). `None`: for ever.
+    #[must_use]
+    pub fn retention(&self) -> Option<Duration> {
+        self.shared.look(Engine::retention).map(Duration::from_millis)
+    }
+
+    /// Says for the whole space for how long a silent member is waited for; `None`: for ever. It is kept with the list of members, so that all go by
+    /// the same; of two who say so at once the later decides. Says whether it is said: not while the disk refuses.
+    ///
+    /// Until then removals are remembered that the member may not know of. Only the time counts in which a node runs and hears more than half of
+    /// the members. One that is back later is repaired and a member again; what it wrote meanwhile wins over removals that were forgotten.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> tombolo_sync::Result<()> {
+    /// # use std::time::Duration;
+    /// # let home = tempfile::tempdir().expect("a folder");
+    /// # let node = tombolo_sync::Node::builder(home.path()).no_witness().create().offline().start().await?;
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// assert_eq!(node.retention(), Some(30 * day));
+    /// assert!(node.set_retention(Some(365 * day)));
+    /// assert_eq!(node.retention(), Some(365 * day));
+    /// node.flush().await; // durable here, and told from then on
+    /// # node.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn set_retention(&self, retention: Option<Duration>) -> bool {
+        let millis = |retention: Duration| u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        self.shared.with_engine(|engine, now| engine.set_retention(now, retention.map(millis)))
     }
 
     /// Waits until at least `peers` connected peers hold durably what this node holds durably, and nothing more; says who they are.

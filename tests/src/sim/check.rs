@@ -119,6 +119,7 @@ impl World {
                 let who = self.whom(node, peer).unwrap_or(usize::MAX);
                 self.note(|_| format!("n{node} does not wait for n{who} any more"));
                 self.stats.count(if self.is_releasing { Branch::Released } else { Branch::Silent });
+                self.not_waited_for(who);
             }
             Event::PeerReady { peer } => {
                 let who = self.whom(node, peer).unwrap_or(usize::MAX);
@@ -161,7 +162,7 @@ impl World {
             // A write that nobody asked for, and that nobody may notice.
             let author = (self.nodes[node].replica, self.watched[node].branch);
             self.stats.count(Branch::Swept);
-            self.ledger.note(doc, author, before.clone(), version.get(author.0), Vec::new(), None);
+            self.ledger.note_sweep(doc, author, before.clone(), version.get(author.0));
         } else if origin == Origin::Local {
             let author = (self.nodes[node].replica, self.watched[node].branch);
             self.ledger.end(doc, author, version.get(author.0));

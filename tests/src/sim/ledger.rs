@@ -29,6 +29,8 @@ struct Entry {
     lineage: Lineage,
     /// The store that wrote it has lost it, and nobody else was seen to have it.
     is_doubtful: bool,
+    /// It forgot removals, of which it had seen all.
+    is_sweep: bool,
 }
 
 impl Entry {
@@ -81,6 +83,8 @@ pub struct Ledger {
     lineages: BTreeMap<(u64, DocId), Lineage>,
     /// A store was set back, so that one id may have written two things under one number.
     was_set_back: bool,
+    /// As who those wrote for whom nobody waited: they may not have seen what was forgotten meanwhile.
+    not_waited_for: BTreeSet<ReplicaId>,
 }
 
 impl Ledger {
@@ -95,8 +99,22 @@ impl Ledger {
         stamp: Option<Stamp>,
     ) {
         let lineage = self.lineage(branch, doc);
-        let entry = Entry { replica, last, before, ops, stamp, branch, lineage, is_doubtful: false };
+        let (is_doubtful, is_sweep) = (false, false);
+        let entry = Entry { replica, last, before, ops, stamp, branch, lineage, is_doubtful, is_sweep };
         self.entries.entry(doc).or_default().entry(replica).or_default().push(entry);
+    }
+
+    /// Notes that somebody forgot the removals that all had seen.
+    pub fn note_sweep(&mut self, doc: DocId, author: (ReplicaId, u64), before: Version, last: u64) {
+        self.note(doc, author, before, last, Vec::new(), None);
+        if let Some(sweep) = self.of_replica(doc, author.0).and_then(|entries| entries.last_mut()) {
+            sweep.is_sweep = true;
+        }
+    }
+
+    /// Nobody waits any more for what somebody writes.
+    pub fn release(&mut self, author: ReplicaId) {
+        self.not_waited_for.insert(author);
     }
 
     /// The last transaction that was noted ended here. What its author wrote after it within the same call, without being asked, is
@@ -328,6 +346,33 @@ impl Ledger {
         })
     }
 
+    /// Whether a document may say this though removing wins there: it has elements that somebody wrote for whom nobody waited, against removals
+    /// that were forgotten by somebody who had not seen that (decision 0025). Nothing else may be otherwise.
+    #[must_use]
+    pub fn may_have_again(&self, doc: DocId, kind: Kind, found: &Reading) -> bool {
+        let all = self.of(doc);
+        let expected = reading(&all, kind);
+        let [.., guarded] = kind.fields();
+        let is_again = |field: &str, element: &str| {
+            let said = said(&all, field).remove(element).unwrap_or_default();
+            let standing = || said.iter().filter(|said| said.stands);
+            let is_forgotten = |removal: &Said<'_>, adder: &Entry| {
+                let is_late = |sweep: &&Entry| sweep.saw(removal.writer) && !sweep.saw(adder);
+                all.iter().copied().filter(|entry| entry.is_sweep).any(|sweep| is_late(&sweep))
+            };
+            standing().filter(|add| add.is_in && self.not_waited_for.contains(&add.writer.replica)).any(
+                |add| standing().filter(|said| !said.is_in).all(|removal| is_forgotten(removal, add.writer)),
+            )
+        };
+        let is_found = |field: &'static str, there: &Value| match (there, found.get(field)) {
+            (Value::Elements(there), Some(Value::Elements(found))) if guarded.contains(&field) => {
+                found.is_superset(there) && found.difference(there).all(|element| is_again(field, element))
+            }
+            (there, found) => found == Some(there),
+        };
+        found.len() == expected.len() && expected.iter().all(|(field, there)| is_found(field, there))
+    }
+
     /// By counter: what may have gone with amounts under names of events that were used twice, which had taken its place.
     fn taken(&self, doc: DocId) -> BTreeMap<&'static str, BTreeSet<i64>> {
         let (disputed, others) = self.disputed(doc);
@@ -444,6 +489,24 @@ fn elements(all: &[&Entry], field: &str) -> BTreeSet<String> {
 
 /// Remove-wins: of what was said of an element and nothing that was said later saw, all says that it is in.
 fn guarded_elements(all: &[&Entry], field: &str) -> BTreeSet<String> {
+    let is_in = |said: &[Said<'_>]| said.iter().all(|said| said.is_in || !said.stands);
+    said(all, field)
+        .into_iter()
+        .filter(|(_, said)| is_in(said))
+        .map(|(element, _)| element.to_owned())
+        .collect()
+}
+
+/// What a transaction says of an element: that it is in, or not.
+struct Said<'e> {
+    writer: &'e Entry,
+    is_in: bool,
+    /// Nothing that was said of it saw that.
+    stands: bool,
+}
+
+/// What was said of each element.
+fn said<'e>(all: &[&'e Entry], field: &str) -> BTreeMap<&'e str, Vec<Said<'e>>> {
     let mut said: BTreeMap<&str, Vec<(&Entry, usize, bool)>> = BTreeMap::new();
     for (writer, at, op) in ops(all) {
         match op {
@@ -456,13 +519,15 @@ fn guarded_elements(all: &[&Entry], field: &str) -> BTreeSet<String> {
             _ => {}
         }
     }
-    let is_in = |said: &Vec<(&Entry, usize, bool)>| {
-        let stands = |(writer, at): (&Entry, usize)| {
-            !said.iter().any(|&(later, there, _)| comes_after((later, there), (writer, at)))
+    let of_one = |said: Vec<(&'e Entry, usize, bool)>| {
+        let is_seen = |(writer, at): (&Entry, usize)| {
+            said.iter().any(|&(later, there, _)| comes_after((later, there), (writer, at)))
         };
-        said.iter().all(|&(writer, at, is_in)| is_in || !stands((writer, at)))
+        let all =
+            said.iter().map(|&(writer, at, is_in)| Said { writer, is_in, stands: !is_seen((writer, at)) });
+        all.collect()
     };
-    said.into_iter().filter(|(_, said)| is_in(said)).map(|(element, _)| element.to_owned()).collect()
+    said.into_iter().map(|(element, said)| (element, of_one(said))).collect()
 }
 
 /// The writes of a register that no other write saw.

@@ -80,6 +80,8 @@ pub enum Branch {
     Released,
     /// A member was released for its silence.
     Silent,
+    /// Something is there again that somebody wrote for whom nobody waited, since what removed it was forgotten.
+    Late,
     /// Something was undone that is shown by somebody who is told what becomes different.
     ShownUndone,
     /// Something was renamed that is shown so.
@@ -89,7 +91,7 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 38] = [
+const BRANCHES: [(Branch, &str); 39] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::Damaged, "damaged on the way"),
     (Branch::OneWay, "one-way links"),
@@ -125,6 +127,7 @@ const BRANCHES: [(Branch, &str); 38] = [
     (Branch::Rejoined, "joined again"),
     (Branch::Released, "released"),
     (Branch::Silent, "released for silence"),
+    (Branch::Late, "there again"),
     (Branch::ShownUndone, "shown and undone"),
     (Branch::ShownRenamed, "shown and renamed"),
     (Branch::ShownDeleted, "shown and deleted"),
@@ -222,7 +225,7 @@ impl Branch {
             // Only where a copy and its original run at once, which is asked for by itself.
             Self::Doubled | Self::Parted => false,
             // One of thousands does.
-            Self::Reused => false,
+            Self::Reused | Self::Late => false,
             Self::Dropped => mode == Mode::Parts,
             Self::Left | Self::Rejoined | Self::Released | Self::Silent => mode == Mode::Members,
             _ => true,

@@ -257,9 +257,7 @@ impl Player {
             _ if is_bulky => &[Kind::Set, Kind::Board],
             _ => &Kind::ALL,
         };
-        // What who was released wrote meanwhile wins over removals that are forgotten (decision 0025).
-        let may_be = |kind: &Kind| schedule.mode != Mode::Members || *kind != Kind::Guests;
-        let mut taste = || kinds.iter().copied().filter(|_| rng.random_ratio(2, 3)).filter(may_be).collect();
+        let mut taste = || kinds.iter().copied().filter(|_| rng.random_ratio(2, 3)).collect();
         let tastes = (0..count).map(|_| taste());
         let tastes = tastes.collect();
         let pause = [5, 30, 100, 400][rng.random_range(0..4)];
@@ -763,6 +761,7 @@ impl Player {
             0 if self.world.runs(node) => {
                 self.world.note(|_| format!("n{node} leaves"));
                 self.world.stats.count(Branch::Left);
+                self.world.not_waited_for(node);
                 self.world.call(node, |engine, now| engine.leave(now));
                 // It tells the others, if there is time.
                 let telling = self.rng.random_range(0..2_000);
@@ -929,6 +928,9 @@ impl Player {
         }
         let (found, expected) = (self.world.read_kind(node, kind, id), self.world.ledger.expected(id, kind));
         if found.as_ref() != Some(&expected) {
+            if found.as_ref().is_some_and(|found| self.world.ledger.may_have_again(id, kind, found)) {
+                return self.world.stats.count(Branch::Late);
+            }
             if found.as_ref().is_some_and(|found| self.world.ledger.may_say(id, kind, found)) {
                 return self.world.stats.count(Branch::Reused);
             }

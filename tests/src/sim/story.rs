@@ -51,7 +51,7 @@ impl World {
                 .all(|one| core().any(|other| one.is_in_sync_with(other.peer())) || core().nth(1).is_none());
         }
         core().all(|engine| {
-            let in_sync = engine.status().in_sync;
+            let in_sync = engine.in_sync();
             in_sync == Some(true) || (in_sync.is_none() && core().nth(1).is_none())
         })
     }
@@ -91,7 +91,7 @@ impl World {
         let engines = || nodes().filter_map(|(_, node)| node.engine.as_ref());
         let Some(digest) = engines().next().map(Engine::digest) else { return true };
         engines().all(|engine| {
-            let in_sync = engine.status().in_sync;
+            let in_sync = engine.in_sync();
             engine.digest() == digest && (in_sync == Some(true) || engines().nth(1).is_none())
         })
     }
@@ -104,7 +104,7 @@ impl World {
         let Some(first) = engines().next() else { return true };
         let directory = version(first, DocId::DIRECTORY);
         let all_know_it = engines().all(|engine| {
-            let in_sync = engine.status().in_sync;
+            let in_sync = engine.in_sync();
             version(engine, DocId::DIRECTORY) == directory
                 && (in_sync == Some(true) || (in_sync.is_none() && engines().nth(1).is_none()))
         });
@@ -240,6 +240,9 @@ impl World {
             let stamp = kind.stamp(engine, doc);
             self.note(|_| format!("n{node} writes {doc:?} to {:?} {after}: {ops:?}", author.0));
             self.ledger.note(doc, author, before, after, ops, stamp);
+            if self.released.contains(&node) {
+                self.ledger.release(author.0);
+            }
             self.stats.writes += 1;
         }
         if shows == Some(false) {
@@ -250,6 +253,14 @@ impl World {
         self.note_directory(author, directory, directory_after, Op::Insert("", listed(kind, name)));
         self.call(node, |_, _| {});
         taken
+    }
+
+    /// A node has left, or was released: what it writes until all hear of it again may come after what it knows nothing of was forgotten.
+    pub(super) fn not_waited_for(&mut self, node: usize) {
+        if let Some(released) = self.nodes.get(node) {
+            self.ledger.release(released.replica);
+            self.released.insert(node);
+        }
     }
 
     /// As who a node writes, and as which continuation of a store.

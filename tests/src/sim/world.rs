@@ -110,6 +110,8 @@ pub struct World {
     pub(super) follows_writes: bool,
     /// Whether the application is releasing somebody, and not the engine.
     pub(super) is_releasing: bool,
+    /// Who has ever left, or was released.
+    pub(super) released: BTreeSet<usize>,
     /// Whether a broken rule is a panic.
     is_strict: bool,
 }
@@ -163,6 +165,7 @@ impl World {
             sabotage: None,
             follows_writes: false,
             is_releasing: false,
+            released: BTreeSet::new(),
             is_strict: true,
         };
         for node in 0..world.len() {

@@ -355,6 +355,41 @@ fn a_silent_member_is_released_if_most_others_can_be_heard_and_two_never_release
 }
 
 #[test]
+fn how_long_a_silent_member_is_waited_for_is_said_once_for_all() {
+    let day = 86_400_000;
+    let (mut world, guests) = world(4, Forgetting { silence: Some(30 * day), ..FORGETTING });
+    assert_eq!(world.engine(2).retention(), Some(30 * day));
+    assert!(world.call(2, |engine, now| engine.set_retention(now, Some(30_000))).unwrap());
+    world.run_for(5_000);
+    let everywhere = |world: &World, silence| (0..4).all(|node| world.engine(node).retention() == silence);
+    assert!(everywhere(&world, Some(30_000)), "also who wants to wait longer goes by it");
+    // It stands on the disk of each, and the later word counts.
+    world.crash(1, true, 0);
+    world.start(1);
+    assert!(everywhere(&world, Some(30_000)));
+    assert!(world.call(0, |engine, now| engine.set_retention(now, None)).unwrap());
+    world.run_for(5_000);
+    assert!(everywhere(&world, None));
+    open(&mut world);
+
+    remove(&mut world, 0, guests, 0..5);
+    world.run_for(5_000);
+    world.crash(3, true, 0);
+    remove(&mut world, 0, guests, 10..20);
+    world.run_for(200_000);
+    assert_eq!(world.engine(0).membership(world.peer(3)), Some(Membership::Member), "for ever");
+    assert_eq!(remembered(&world, 0, guests), 10);
+    assert!(world.call(1, |engine, now| engine.set_retention(now, Some(30_000))).unwrap());
+    world.run_for(60_000);
+    for node in 0..3 {
+        assert_eq!(world.engine(node).membership(world.peer(3)), Some(Membership::Released), "n{node}");
+        assert_eq!(remembered(&world, node, guests), 0, "n{node}");
+    }
+    world.call(2, |engine, now| engine.leave(now));
+    assert!(!world.call(2, |engine, now| engine.set_retention(now, None)).unwrap(), "it has left");
+}
+
+#[test]
 fn who_leaves_is_not_waited_for() {
     let (mut world, guests) = world(3, FORGETTING);
     remove(&mut world, 0, guests, 0..5);
