@@ -25,8 +25,8 @@ const COMPARE_EVERY: u64 = 8;
 /// No schedule has more than this under way, or than so much for each node.
 const MAX_WAITING: usize = 200_000;
 const MAX_WAITING_EACH: usize = 5_000;
-/// No node keeps more bytes of unfinished transfers than this, in either direction.
-const MAX_TRANSFERS: usize = 256 << 20;
+/// No node keeps more bytes of unfinished transfers than this and, for each session in either direction, all there is.
+const MAX_TRANSFERS: u64 = 1 << 20;
 
 /// What a document is like at somebody's.
 #[derive(Debug)]
@@ -402,9 +402,12 @@ impl World {
             self.violated(format!("{} things are waiting to happen", self.queue.waiting()));
         }
         self.check_mirrors(node);
-        let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes);
+        let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes) as u64;
         if kept > MAX_TRANSFERS {
-            self.violated(format!("n{node} keeps {kept} bytes of transfers"));
+            let (held, sessions) = (self.held_bytes(0..self.len()), self.nodes[node].sessions.len() as u64);
+            if kept > MAX_TRANSFERS + 2 * sessions * held {
+                self.violated(format!("n{node} keeps {kept} bytes of transfers, where all hold {held}"));
+            }
         }
         if let Some(engine) = &self.nodes[node].engine {
             self.watched[node].replica = Some(engine.replica());

@@ -417,18 +417,8 @@ impl Player {
         (0..self.world.len()).filter(|node| !self.world.is_on_edge(*node))
     }
 
-    /// How many bytes the documents take that the core holds: each as the one has it with whom it is largest. Something large that was
-    /// taken back a moment ago may be with one of them still.
     fn held_bytes(&self) -> u64 {
-        let mut largest = BTreeMap::new();
-        for node in self.core().filter(|node| self.world.runs(*node)) {
-            for doc in self.world.engine(node).held_documents() {
-                let bytes = self.world.encoded(node, doc).map_or(0, |all| all.len() as u64);
-                let known = largest.entry(doc).or_insert(0);
-                *known = bytes.max(*known);
-            }
-        }
-        largest.values().sum()
+        self.world.held_bytes(self.core())
     }
 
     /// What agreement may cost in bytes: every two exchange everything that is `held` a few times, and talk; and to each something long may

@@ -1,6 +1,6 @@
 //! What a test says to the network: sentences of a story.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt as _;
 use tombolo_crdt::{Crdt, Replica, ReplicaId, Version};
@@ -116,6 +116,20 @@ impl World {
                 let is_kept = engines().any(|engine| engine.kept_documents().contains(&listed.id));
                 versions.all(|version| Some(&version) == first.as_ref()) && (first.is_none() || !is_kept)
             })
+    }
+
+    /// How many bytes the documents take that some nodes hold, those that run: each as the one has it with whom it is largest. Something large
+    /// that was taken back a moment ago may be with one of them still.
+    pub(super) fn held_bytes(&self, nodes: impl Iterator<Item = usize>) -> u64 {
+        let mut largest = BTreeMap::new();
+        for node in nodes.filter(|node| self.runs(*node)) {
+            for doc in self.engine(node).held_documents() {
+                let bytes = self.encoded(node, doc).map_or(0, |all| all.len() as u64);
+                let known = largest.entry(doc).or_insert(0);
+                *known = bytes.max(*known);
+            }
+        }
+        largest.values().sum()
     }
 
     /// Waits until all agree; yields how long it took.
