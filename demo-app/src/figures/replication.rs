@@ -88,10 +88,10 @@ pub(super) async fn measure(step: impl Fn(&str)) -> Outcome<Vec<Figure>> {
         let (hers, his) = (ann.node.open::<Entries>("entries")?, bob.node.open::<Entries>("entries")?);
         ann.node.wait_in_sync(1, PATIENCE).await?;
         figures.extend(latency_without_disk(transport, name).await?);
-        figures.extend(latency(&hers, &his, Beside::Nothing, name).await?);
+        figures.extend(latency((&hers, &his), 0, Homes::OnDisk, name).await?);
         figures.extend(burst(&hers, &his, name).await?);
         ann.node.wait_in_sync(1, PATIENCE).await?;
-        figures.extend(latency(&hers, &his, Beside::Many, name).await?);
+        figures.extend(latency((&hers, &his), MANY, Homes::OnDisk, name).await?);
         figures.extend(dropped(&ann.node, &bob.node, (&hers, &his), name).await?);
         step(&format!("new nodes over {name}"));
         figures.extend(cold_start(&ann.node, &hers, transport, name).await?);
@@ -111,26 +111,24 @@ pub(super) async fn measure(step: impl Fn(&str)) -> Outcome<Vec<Figure>> {
     Ok(figures)
 }
 
-/// What stands beside the entry that is written again and again.
+/// Where nodes keep what they have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Beside {
-    Nothing,
-    /// The same, and no disk is waited for: as the others were measured.
-    NothingInMemory,
-    Many,
+enum Homes {
+    OnDisk,
+    /// As the others were measured.
+    InMemory,
 }
 
-/// One write after the other, each until it is read at the other node.
+/// One write after the other to an entry beside so many, each until it is read at the other node.
 async fn latency(
-    hers: &Document<Entries>,
-    his: &Document<Entries>,
-    beside: Beside,
+    (hers, his): (&Document<Entries>, &Document<Entries>),
+    beside: usize,
+    homes: Homes,
     name: &str,
 ) -> Outcome<Vec<Figure>> {
     let mut samples = Vec::new();
     let mut changes = his.subscribe();
-    let first = if beside == Beside::Many { MANY } else { 0 };
-    for sample in first..first + SAMPLES {
+    for sample in beside..beside + SAMPLES {
         let written = value(sample);
         let start = Instant::now();
         let commit = hers.update(|all| all.at("written again and again").set(written.clone()));
@@ -147,16 +145,16 @@ async fn latency(
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     samples.sort_unstable();
-    let (which, others) = match beside {
-        Beside::Nothing => (String::new(), ["", ""]),
-        Beside::NothingInMemory => {
-            let others = ["in memory: samod 0.41, iroh-docs 0.84", "in memory: samod 1.7, iroh-docs 1.2"];
-            (" without a disk".to_owned(), others)
-        }
-        Beside::Many => {
-            (format!(" beside {MANY} entries"), ["samod 3.5, iroh-docs 0.84", "samod 50, iroh-docs 1.2"])
-        }
+    let others = match (homes, beside) {
+        (Homes::OnDisk, _) => ["", ""],
+        (Homes::InMemory, 0) => ["samod 0.41, iroh-docs 0.84", "samod 1.7, iroh-docs 1.2"],
+        (Homes::InMemory, _) => ["samod 3.5, iroh-docs 0.84", "samod 50, iroh-docs 1.2"],
     };
+    let which = [
+        if homes == Homes::InMemory { " without a disk".to_owned() } else { String::new() },
+        if beside > 0 { format!(" beside {beside} entries") } else { String::new() },
+    ]
+    .concat();
     let figure = |(label, share, at_most, others)| {
         let what = format!("write to visible{which}, {name}, {label}");
         Figure::new(what, quantile(&samples, share).as_secs_f64() * 1_000.0, "ms").beside(at_most, others)
@@ -172,7 +170,11 @@ async fn latency_without_disk(transport: &str, name: &str) -> Outcome<Vec<Figure
     let bob = host_in(his, transport, Some(&ann.node)).await?;
     let (hers, his) = (ann.node.open::<Entries>("entries")?, bob.node.open::<Entries>("entries")?);
     ann.node.wait_in_sync(1, PATIENCE).await?;
-    let figures = latency(&hers, &his, Beside::NothingInMemory, name).await?;
+    let mut figures = latency((&hers, &his), 0, Homes::InMemory, name).await?;
+    hers.update(|all| (0..MANY).for_each(|n| all.at(key(n)).set(value(n)))).await?;
+    until(&his, MANY + 1).await?;
+    ann.node.wait_in_sync(1, PATIENCE).await?;
+    figures.extend(latency((&hers, &his), MANY, Homes::InMemory, name).await?);
     for host in [ann, bob] {
         host.node.shutdown().await;
     }

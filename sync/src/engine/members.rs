@@ -118,6 +118,8 @@ pub(crate) struct Roll {
     listed: BTreeMap<PeerId, Membership>,
     /// And who holds a part of the space only, and which.
     parts: BTreeMap<PeerId, Subscription>,
+    /// Whether it says of us that we hold a part.
+    lists_ours: bool,
     /// And for how many milliseconds a silent member is waited for, or [`FOR_EVER`].
     retention: Option<u64>,
     /// Something here waits for being forgotten.
@@ -219,6 +221,7 @@ impl Engine {
         }
         self.roll.listed = listed;
         self.roll.retention = self.members().and_then(|members| members.get(RETENTION).copied());
+        self.roll.lists_ours = parts.contains_key(&self.config.peer);
         // Who says more than one may is waited for everywhere.
         let parts =
             parts.into_iter().filter_map(|(peer, prefixes)| Some((peer, Subscription::listed(prefixes)?)));
@@ -238,6 +241,9 @@ impl Engine {
 
     /// Which entries of ours are to be there, and are not, or the other way round.
     fn unlisted(&self) -> BTreeMap<String, bool> {
+        if self.hears().is_everything() && !self.roll.lists_ours {
+            return BTreeMap::new();
+        }
         let ours = format!("{}{HOLDS}", self.config.peer);
         let held =
             Some(self.hears()).filter(|held| !held.is_everything()).unwrap_or_else(Subscription::nothing);
