@@ -2,11 +2,12 @@
 //! nodes are killed, stopped for a while, set back, and have wrong clocks. What was acknowledged is at every node in the end,
 //! what was removed is not, and all are equal.
 //!
-//! The hosts are network namespaces, for which one has to be root; elsewhere the tests are skipped, and say so.
+//! The hosts are network namespaces, for which one has to be root; elsewhere the tests are skipped, and say so. What is lost is
+//! dropped by nftables or sent to a neighbour that is not there; without nftables only the latter, and they say so.
 //!
 //! | variable | |
 //! |---|---|
-//! | `TOMBOLO_CHAOS_SECONDS` | how long there is chaos, instead of 20 s |
+//! | `TOMBOLO_CHAOS_SECONDS` | how long there is chaos, instead of 20 s; from 120 s on there are cuts of a link, of one way or between several nodes as well that nothing mends for 5 to 30 s |
 //! | `TOMBOLO_CUT_SECONDS` | how long the measured cut lasts, instead of 10 s |
 //! | `TOMBOLO_SEED` | repeats the choices of a run (not its timing, which is the machine's) |
 #![cfg(target_os = "linux")]
@@ -20,15 +21,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::history::{Gate, Written, check, summary, work};
-use common::system::{Network, skipped};
-use common::{Home, Homes, Running, number, seed, tell, text_of};
+use common::system::{Network, Way, skipped, tool};
+use common::{Home, Homes, Running, Saved, number, seed, tell, text_of};
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
 
 const NODES: usize = 5;
 const CHAOS_SECONDS: u64 = 20;
+/// From so many on there are long cuts as well.
+const LONG_CHAOS_SECONDS: u64 = 120;
+/// How long those last.
+const LONG_CUT_SECONDS: std::ops::RangeInclusive<f64> = 5.0..=30.0;
 const CUT_SECONDS: u64 = 10;
+/// For so long others may take a home that was set back for what it was: then their session with it has ended.
+const TAKEN_FOR: Duration = Duration::from_secs(5);
 /// How long healing may take after chaos. What it does take is printed.
 const HEALING: Duration = Duration::from_secs(30);
 /// How long it may take after a cut or a kill, on a machine that does other things as well: one or two seconds as a rule.
@@ -211,9 +219,15 @@ struct Havoc<'a> {
     hosts: &'a mut Hosts,
     gates: &'a [Gate; NODES],
     /// An older state of each home.
-    old: [Option<Vec<u8>>; NODES],
-    loses_udp: bool,
+    old: [Option<Saved>; NODES],
+    /// How all UDP can be lost.
+    lose_udp: Vec<Way>,
+    /// Whether there are cuts that last.
+    is_long: bool,
+    /// How long each of those was.
+    long_cuts: Vec<Duration>,
     set_back: usize,
+    set_back_last: Option<Instant>,
     rng: ChaCha8Rng,
 }
 
@@ -221,33 +235,106 @@ impl Havoc<'_> {
     fn go_on(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
-            self.one_thing();
-            std::thread::sleep(Duration::from_millis(self.rng.random_range(0..400)));
+            if self.is_long && self.rng.random_ratio(1, 40) {
+                self.long_cut();
+            } else {
+                self.one_thing();
+            }
+            self.rest();
         }
     }
 
+    fn rest(&mut self) {
+        std::thread::sleep(Duration::from_millis(self.rng.random_range(0..400)));
+    }
+
     fn one_thing(&mut self) {
-        let (one, other) = (self.rng.random_range(0..NODES), self.rng.random_range(0..NODES));
+        let (one, other, way) = (self.node(), self.node(), self.way());
         let network = &self.hosts.network;
         match self.rng.random_range(0..20) {
             0..3 => network.plug(one, false),
             3..6 => network.plug(one, true),
             6 => network.interface(one, false),
             7..9 => network.interface(one, true),
-            9..11 if one != other => network.deafen(one, other),
+            9..11 if one != other => network.deafen(one, other, way),
             11 if one != other => network.hear(one, other),
-            12 if self.loses_udp => {
-                network.pass_udp(one);
-                // Not while its interface is down.
-                let _ = network.lose_udp(one);
-            }
+            12 => self.lose_udp(one),
             13 => network.pass_udp(one),
-            14 => self.pause(one),
-            15 => network.heal(),
-            16..18 => self.set_back(one),
-            _ if self.hosts.nodes[one].is_some() => self.kill(one),
-            _ => self.hosts.up(one),
+            14 => network.heal(),
+            _ => self.befall(one),
         }
+    }
+
+    /// What happens to a node, and not to the network.
+    fn befall(&mut self, n: usize) {
+        match self.rng.random_range(0..5) {
+            0 => self.pause(n),
+            1..3 => self.set_back(n),
+            _ if self.hosts.nodes[n].is_some() => self.kill(n),
+            _ => self.hosts.up(n),
+        }
+    }
+
+    fn node(&mut self) -> usize {
+        self.rng.random_range(0..NODES)
+    }
+
+    fn way(&mut self) -> Way {
+        *self.hosts.network.ways().choose(&mut self.rng).unwrap()
+    }
+
+    fn lose_udp(&mut self, n: usize) {
+        let Some(way) = self.lose_udp.choose(&mut self.rng) else { return };
+        self.hosts.network.pass_udp(n);
+        // Not while its interface is down.
+        let _ = self.hosts.network.lose_udp(n, *way);
+    }
+
+    /// A cut that nothing mends for a while. Nodes are killed, stopped and set back meanwhile.
+    fn long_cut(&mut self) {
+        let mut nodes: Vec<usize> = (0..NODES).collect();
+        nodes.shuffle(&mut self.rng);
+        let way = self.way();
+        // Those that are cut off from the others, which are more.
+        let (few, many) = nodes.split_at(self.rng.random_range(1..=NODES / 2));
+        let network = &self.hosts.network;
+        network.heal();
+        let each = || few.iter().flat_map(|one| many.iter().map(move |other| (*one, *other)));
+        let kind = match self.rng.random_range(0..6) {
+            0 => {
+                few.iter().for_each(|n| network.plug(*n, false));
+                "no cables here".to_owned()
+            }
+            1 => {
+                few.iter().for_each(|n| network.interface(*n, false));
+                "no interfaces here".to_owned()
+            }
+            2 => {
+                network.deafen(few[0], many[0], way);
+                format!("from the first to the first, {way:?}")
+            }
+            3 => {
+                each().for_each(|(one, other)| network.deafen(one, other, way));
+                format!("all from here to there, {way:?}")
+            }
+            _ => {
+                each().for_each(|(one, other)| {
+                    network.deafen(one, other, way);
+                    network.deafen(other, one, way);
+                });
+                format!("all both ways, {way:?}")
+            }
+        };
+        let time = Duration::from_secs_f64(self.rng.random_range(LONG_CUT_SECONDS));
+        println!("cut for {:.1} s, here {few:?} and there {many:?}: {kind}", time.as_secs_f64());
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let one = self.node();
+            self.befall(one);
+            self.rest();
+        }
+        self.long_cuts.push(time);
+        self.hosts.network.heal();
     }
 
     /// SIGSTOP, and SIGCONT a while later.
@@ -263,16 +350,15 @@ impl Havoc<'_> {
         self.hosts.kill(n);
         if self.old[n].is_none() || self.rng.random_bool(0.2) {
             let _silent = self.gates[n].writing.lock().unwrap();
-            self.old[n] = Some(std::fs::read(self.store(n)).unwrap());
+            self.old[n] = Some(Saved::of(&self.hosts.homes[n].path));
         }
-    }
-
-    fn store(&self, n: usize) -> std::path::PathBuf {
-        self.hosts.homes[n].path.join("tombolo.redb")
     }
 
     /// Puts an older state in the place of a home, if somebody else holds all that was acknowledged there.
     fn set_back(&mut self, n: usize) {
+        if self.set_back_last.is_some_and(|last| last.elapsed() < TAKEN_FOR) {
+            return;
+        }
         let _silent = self.gates[n].writing.lock().unwrap();
         let (Some(_), Some(old)) = (&self.hosts.nodes[n], &self.old[n]) else { return };
         if self.hosts.homes[n].run(&["wait", "--peers", "1", "--timeout", "3"]).code != Some(0) {
@@ -280,11 +366,11 @@ impl Havoc<'_> {
         }
         let old = old.clone();
         self.hosts.kill(n);
-        // The file itself stays, as with a restored disk; a copy would be told by being another one.
-        std::fs::write(self.store(n), old).unwrap();
+        old.put_back(&self.hosts.homes[n].path);
         self.gates[n].lives.fetch_add(1, Ordering::Relaxed);
         self.hosts.up(n);
         self.set_back += 1;
+        self.set_back_last = Some(Instant::now());
     }
 }
 
@@ -300,14 +386,21 @@ fn what_was_acknowledged_survives_cut_cables_kills_pauses_and_homes_set_back_and
         }
     };
     println!("at first  {}", hosts.transports());
-    let loses_udp = hosts.network.lose_udp(0).inspect_err(|why| {
-        skipped(&format!("networks without UDP, for UDP alone cannot be lost: {why}"));
+    let mut lose_udp = hosts.network.ways().to_vec();
+    lose_udp.retain(|way| match hosts.network.lose_udp(0, *way) {
+        Ok(()) => true,
+        Err(why) => {
+            skipped(&format!("networks without UDP ({way:?}), for UDP alone cannot be lost: {why}"));
+            false
+        }
     });
     hosts.network.pass_udp(0);
+    tell(&format!("what goes one way is lost {:?}, UDP {lose_udp:?}", hosts.network.ways()));
+    let seconds = number("TOMBOLO_CHAOS_SECONDS").unwrap_or(CHAOS_SECONDS);
 
     let (over, gates) = (AtomicBool::new(false), [(); NODES].map(|()| Gate::default()));
     let homes = hosts.homes.clone();
-    let mut set_back = 0;
+    let (mut set_back, mut long_cuts) = (0, Vec::new());
     let written: Vec<Written> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..NODES)
             .map(|me| {
@@ -320,12 +413,15 @@ fn what_was_acknowledged_survives_cut_cables_kills_pauses_and_homes_set_back_and
                 hosts: &mut hosts,
                 gates: &gates,
                 old: [const { None }; NODES],
-                loses_udp: loses_udp.is_ok(),
+                lose_udp,
+                is_long: seconds >= LONG_CHAOS_SECONDS,
+                long_cuts: Vec::new(),
                 set_back: 0,
+                set_back_last: None,
                 rng: ChaCha8Rng::seed_from_u64(seed),
             };
-            havoc.go_on(Duration::from_secs(number("TOMBOLO_CHAOS_SECONDS").unwrap_or(CHAOS_SECONDS)));
-            set_back = havoc.set_back;
+            havoc.go_on(Duration::from_secs(seconds));
+            (set_back, long_cuts) = (havoc.set_back, havoc.long_cuts);
         }));
         over.store(true, Ordering::Relaxed);
         let written = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
@@ -337,7 +433,8 @@ fn what_was_acknowledged_survives_cut_cables_kills_pauses_and_homes_set_back_and
     hosts.heal();
     let took = hosts.all_equal(healing);
     println!("in the end {}", hosts.transports());
-    println!("{}; {set_back} homes set back", summary(&written));
+    let (long_cuts, apart) = (long_cuts.len(), long_cuts.iter().sum::<Duration>().as_secs());
+    println!("{}; {set_back} homes set back; {long_cuts} long cuts, {apart} s in all", summary(&written));
     tell(&format!("| mixed | all equal after chaos | {:.2} s |", took.as_secs_f64()));
     let acknowledged: u32 = written.iter().map(|written| written.acknowledged).sum();
     assert!(acknowledged > 50, "nothing much was tested");
@@ -346,25 +443,31 @@ fn what_was_acknowledged_survives_cut_cables_kills_pauses_and_homes_set_back_and
     }
 }
 
-#[test]
-fn a_home_set_back_goes_on_under_a_new_replica_id_and_loses_nothing_that_others_hold() {
+/// Puts an older state in the place of a node's home, alone or with what tells outside of it how far it had got. Yields what the node says
+/// of that in the end.
+fn doubt_of_a_home_set_back(with_witness: bool) -> Option<String> {
     let _alone = alone();
     let mut hosts = match Hosts::start([Listen::Both; NODES], [0; NODES]) {
         Ok(hosts) => hosts,
         Err(why) => {
-            return skipped(&format!("nodes on hosts of their own, for no network can be made: {why}"));
+            skipped(&format!("nodes on hosts of their own, for no network can be made: {why}"));
+            return None;
         }
     };
+    let home = hosts.homes[1].clone();
     hosts.add(1);
     hosts.kill(1);
-    let store = hosts.homes[1].path.join("tombolo.redb");
-    let old = std::fs::read(&store).unwrap();
+    let old = (Saved::of(&home.path), Saved::of(&home.witnesses()));
     hosts.up(1);
     hosts.add(1);
     hosts.add(1);
     hosts.all_equal(Instant::now());
     hosts.kill(1);
-    std::fs::write(&store, old).unwrap();
+    old.0.put_back(&home.path);
+    if with_witness {
+        // Those of the others as well; they will say what they must with the next commit.
+        old.1.put_back(&home.witnesses());
+    }
     hosts.up(1);
     // Written at once, before it can know better: not under a dot that others know as something else.
     hosts.add(1);
@@ -373,7 +476,70 @@ fn a_home_set_back_goes_on_under_a_new_replica_id_and_loses_nothing_that_others_
         hosts.heard(n, 4, since);
     }
     hosts.all_equal(since);
-    let status = hosts.homes[1].until(&["status"], |status| !status["doubt"].is_null());
-    assert!(text_of(&status["doubt"]).contains("was set back"), "{status}");
+    let status = home.until(&["status"], |status| !status["doubt"].is_null());
     assert!((0..NODES).all(|n| hosts.counter(n) == 4));
+    Some(text_of(&status["doubt"]).to_owned())
+}
+
+#[test]
+fn a_home_set_back_goes_on_under_a_new_replica_id_and_loses_nothing_that_others_hold() {
+    if let Some(doubt) = doubt_of_a_home_set_back(false) {
+        assert!(doubt.contains("was set back: it held"), "{doubt}");
+    }
+}
+
+#[test]
+fn a_home_set_back_with_its_witness_hears_of_it_from_the_others_and_loses_nothing_that_they_hold() {
+    if let Some(doubt) = doubt_of_a_home_set_back(true) {
+        assert!(doubt.contains("was set back") && doubt.contains("holds what it wrote"), "{doubt}");
+    }
+}
+
+#[test]
+fn networks_lose_what_goes_one_way_or_all_udp_and_nothing_else() {
+    let _alone = alone();
+    let network = match Network::of(3) {
+        Ok(network) => network,
+        Err(why) => return skipped(&format!("links that lose, for no network can be made: {why}")),
+    };
+    if let Err(why) = tool("timeout 5 bash -c :") {
+        return skipped(&format!("links that lose, for nothing can be sent over them: {why}"));
+    }
+    let arrive = |from, to| ["tcp", "udp"].map(|by| network.passes(from, to, by).unwrap());
+    let all_arrive = || {
+        for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
+            assert_eq!(arrive(from, to), [true, true], "{from} to {to}");
+        }
+    };
+    all_arrive();
+    for way in network.ways() {
+        for heal in [false, true] {
+            network.deafen(0, 1, *way);
+            // The other way round what is sent arrives, though no answer comes back.
+            let arrives = [(0, 1), (1, 0), (0, 2), (2, 1)].map(|(from, to)| arrive(from, to));
+            assert_eq!(arrives, [[false; 2], [true; 2], [true; 2], [true; 2]], "{way:?}");
+            if heal {
+                network.heal()
+            } else {
+                network.hear(0, 1)
+            }
+            all_arrive();
+            if let Err(why) = network.lose_udp(0, *way) {
+                skipped(&format!("a host without UDP ({way:?}): {why}"));
+            } else {
+                assert_eq!([1, 2].map(|to| arrive(0, to)), [[true, false]; 2], "{way:?}");
+                assert_eq!([1, 2].map(|from| arrive(from, 0)), [[true, true]; 2], "{way:?}");
+            }
+            if heal {
+                network.heal()
+            } else {
+                network.pass_udp(0)
+            }
+            all_arrive();
+        }
+    }
+    network.plug(0, false);
+    assert_eq!((arrive(0, 1), arrive(1, 0), arrive(1, 2)), ([false; 2], [false; 2], [true; 2]));
+    network.heal();
+    all_arrive();
 }

@@ -4,6 +4,7 @@ pub mod history;
 #[cfg(target_os = "linux")]
 pub mod system;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -113,7 +114,56 @@ impl Homes {
     }
 }
 
+/// The files of a folder as they were.
+#[derive(Clone)]
+pub struct Saved(BTreeMap<PathBuf, Vec<u8>>);
+
+impl Saved {
+    /// All of them, those in its folders as well; what is no file, such as a socket, is not saved.
+    pub fn of(folder: &Path) -> Self {
+        let files = files(folder).into_iter();
+        Self(
+            files
+                .map(|file| (file.strip_prefix(folder).unwrap().into(), std::fs::read(&file).unwrap()))
+                .collect(),
+        )
+    }
+
+    /// Puts them back. A file that is there stays the one it is, as with a restored disk: a copy would be told by being another one.
+    pub fn put_back(&self, folder: &Path) {
+        for (name, content) in &self.0 {
+            let file = folder.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, content).unwrap();
+        }
+        for file in files(folder) {
+            if !self.0.contains_key(file.strip_prefix(folder).unwrap()) {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+    }
+}
+
+/// All files in a folder and in its folders.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(files(&entry.path()));
+        } else if kind.is_file() {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
 impl Home {
+    /// Where it is noted, for all homes of one test, how far they have got.
+    pub fn witnesses(&self) -> PathBuf {
+        self.sockets.join("state")
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let program = std::env::var("TOMBOLO_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tombolo").into());
         let mut command = Command::new(program);
@@ -122,7 +172,7 @@ impl Home {
         }
         command
             .env("XDG_RUNTIME_DIR", &self.sockets)
-            .env("TOMBOLO_STATE", self.sockets.join("state"))
+            .env("TOMBOLO_STATE", self.witnesses())
             .arg("--home")
             .arg(&self.path)
             .args(arguments);

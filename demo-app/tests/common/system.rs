@@ -54,18 +54,29 @@ impl Drop for Disk {
 pub struct Network {
     name: String,
     hosts: usize,
+    ways: Vec<Way>,
+}
+
+/// How what is sent is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Who receives it drops it, by nftables.
+    Dropped,
+    /// Who sends it sends it to an address that no interface has, by entries for neighbours and routes.
+    Misdirected,
 }
 
 /// To where frames are sent that nobody is to get.
 const NOBODY: &str = "02:00:00:00:00:ff";
 
 impl Network {
-    /// Makes one of so many hosts; or says why it cannot.
+    /// Makes one of so many hosts; or says why it cannot. Where there are no nftables, nothing is dropped, and it says so.
     pub fn of(hosts: usize) -> Result<Self, String> {
         static NETWORKS: AtomicU32 = AtomicU32::new(0);
         // The system takes no more than 15 bytes for an interface.
         let number = NETWORKS.fetch_add(1, Ordering::Relaxed);
-        let network = Self { name: format!("tb{}x{number}", std::process::id()), hosts };
+        let name = format!("tb{}x{number}", std::process::id());
+        let mut network = Self { name, hosts, ways: vec![Way::Misdirected] };
         let name = &network.name;
         tool(&format!("ip link add {name} type bridge"))?;
         tool(&format!("ip link set {name} up"))?;
@@ -79,7 +90,34 @@ impl Network {
             tool(&format!("ip -n {inside} link set lo up"))?;
             tool(&format!("ip -n {inside} link set eth0 up"))?;
         }
+        match (0..hosts).try_for_each(|host| network.firewall(host)) {
+            Ok(()) => network.ways.insert(0, Way::Dropped),
+            Err(why) => skipped(&format!("drops by nftables, and neighbours take their place: {why}")),
+        }
         Ok(network)
+    }
+
+    /// Has a host drop what comes from addresses that are in one of two sets, which are empty at first.
+    fn firewall(&self, host: usize) -> Result<(), String> {
+        self.nft(host, "add table ip faults")?;
+        self.nft(host, "add set ip faults unheard { type ipv4_addr ; }")?;
+        self.nft(host, "add set ip faults no_udp { type ipv4_addr ; }")?;
+        self.nft(host, "add chain ip faults input { type filter hook input priority 0 ; }")?;
+        self.nft(host, "add rule ip faults input ip saddr @unheard drop")?;
+        self.nft(host, "add rule ip faults input ip protocol udp ip saddr @no_udp drop")
+    }
+
+    fn nft(&self, host: usize, line: &str) -> Result<(), String> {
+        tool(&format!("ip netns exec {} nft {line}", self.host(host)))
+    }
+
+    /// How this network can lose what is sent; the best way first.
+    pub fn ways(&self) -> &[Way] {
+        &self.ways
+    }
+
+    fn drops(&self) -> bool {
+        self.ways.contains(&Way::Dropped)
     }
 
     fn host(&self, host: usize) -> String {
@@ -112,31 +150,94 @@ impl Network {
         tool(&format!("ip -n {} link set eth0 {state}", self.host(host))).unwrap();
     }
 
-    /// Loses what `from` sends to `to`, and not what comes back: it goes to an address that no interface has.
-    pub fn deafen(&self, from: usize, to: usize) {
-        let (inside, at) = (self.host(from), self.address(to));
-        // An interface that is down takes none; what is lost then is lost anyway.
-        let _ = tool(&format!("ip -n {inside} neigh replace {at} lladdr {NOBODY} dev eth0 nud permanent"));
+    /// Loses what `from` sends to `to`, and not what comes back.
+    pub fn deafen(&self, from: usize, to: usize, way: Way) {
+        let at = |host| self.address(host);
+        match way {
+            Way::Dropped => {
+                self.nft(to, &format!("add element ip faults unheard {{ {} }}", at(from))).unwrap()
+            }
+            Way::Misdirected => {
+                let inside = self.host(from);
+                // An interface that is down takes none; what is lost then is lost anyway.
+                let _ = tool(&format!(
+                    "ip -n {inside} neigh replace {} lladdr {NOBODY} dev eth0 nud permanent",
+                    at(to)
+                ));
+            }
+        }
     }
 
     /// Undoes [`deafen`](Self::deafen).
     pub fn hear(&self, from: usize, to: usize) {
-        let (inside, at) = (self.host(from), self.address(to));
-        let _ = tool(&format!("ip -n {inside} neigh del {at} dev eth0"));
+        self.direct(from, to);
+        if self.drops() {
+            let _ = self.nft(to, &format!("delete element ip faults unheard {{ {} }}", self.address(from)));
+        }
     }
 
-    /// Loses all UDP that a host sends, as some networks do; or says why it cannot. What is sent goes by a table of its own to a
-    /// router that is not there.
-    pub fn lose_udp(&self, host: usize) -> Result<(), String> {
+    // What is not there cannot be deleted, here and where it was dropped.
+    fn direct(&self, from: usize, to: usize) {
+        let _ = tool(&format!("ip -n {} neigh del {} dev eth0", self.host(from), self.address(to)));
+    }
+
+    /// Loses all UDP that a host sends, as some networks do; or says why it cannot. What is misdirected goes by a table of its own to
+    /// a router that is not there.
+    pub fn lose_udp(&self, host: usize, way: Way) -> Result<(), String> {
         let inside = self.host(host);
-        tool(&format!("ip -n {inside} rule add ipproto udp priority 100 lookup 77"))?;
-        tool(&format!("ip -n {inside} neigh replace 10.77.0.254 lladdr {NOBODY} dev eth0 nud permanent"))?;
-        tool(&format!("ip -n {inside} route replace default via 10.77.0.254 dev eth0 table 77"))
+        match way {
+            Way::Dropped => {
+                let line = format!("add element ip faults no_udp {{ {} }}", self.address(host));
+                (0..self.hosts).try_for_each(|other| self.nft(other, &line))
+            }
+            Way::Misdirected => {
+                tool(&format!("ip -n {inside} rule add ipproto udp priority 100 lookup 77"))?;
+                tool(&format!(
+                    "ip -n {inside} neigh replace 10.77.0.254 lladdr {NOBODY} dev eth0 nud permanent"
+                ))?;
+                tool(&format!("ip -n {inside} route replace default via 10.77.0.254 dev eth0 table 77"))
+            }
+        }
     }
 
     /// Undoes [`lose_udp`](Self::lose_udp).
     pub fn pass_udp(&self, host: usize) {
+        self.direct_udp(host);
+        if self.drops() {
+            let line = format!("delete element ip faults no_udp {{ {} }}", self.address(host));
+            for other in 0..self.hosts {
+                let _ = self.nft(other, &line);
+            }
+        }
+    }
+
+    fn direct_udp(&self, host: usize) {
         let _ = tool(&format!("ip -n {} rule del priority 100", self.host(host)));
+    }
+
+    /// Whether what `from` sends comes to `to`, over `tcp` or `udp`, where nobody listens; or why that cannot be found out.
+    pub fn passes(&self, from: usize, to: usize, by: &str) -> Result<bool, String> {
+        let before = self.received(to, by)?;
+        let send = format!("echo >/dev/{by}/{}/9", self.address(to));
+        let sender =
+            [&self.on(from)[..], &["timeout", "0.3", "bash", "-c", &send].map(str::to_owned)].concat();
+        // Nobody takes it, so it need not end well.
+        let sent = Command::new(&sender[0]).args(&sender[1..]).output();
+        sent.map_err(|why| format!("{sender:?} cannot be run: {why}"))?;
+        Ok(self.received(to, by)? > before)
+    }
+
+    /// How many segments or datagrams have come to a host, by what its system counts.
+    fn received(&self, host: usize, by: &str) -> Result<u64, String> {
+        let reader = [&self.on(host)[..], &["cat", "/proc/net/snmp"].map(str::to_owned)].concat();
+        let output = Command::new(&reader[0]).args(&reader[1..]).output().map_err(|why| why.to_string())?;
+        let counts = String::from_utf8_lossy(&output.stdout).into_owned();
+        // A line of names, and one of numbers.
+        let mut lines = counts.lines().filter(|line| line.to_lowercase().starts_with(&format!("{by}:")));
+        let (names, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let counted = names.split(' ').zip(numbers.split(' '));
+        let counted = counted.filter(|(name, _)| ["InSegs", "InDatagrams", "NoPorts"].contains(name));
+        counted.map(|(_, number)| number.parse::<u64>().map_err(|why| why.to_string())).sum()
     }
 
     /// Undoes all that was done to the network.
@@ -144,8 +245,11 @@ impl Network {
         for host in 0..self.hosts {
             self.interface(host, true);
             self.plug(host, true);
-            self.pass_udp(host);
-            (0..self.hosts).filter(|other| *other != host).for_each(|other| self.hear(host, other));
+            self.direct_udp(host);
+            (0..self.hosts).filter(|other| *other != host).for_each(|other| self.direct(host, other));
+            if self.drops() {
+                self.nft(host, "flush set ip faults unheard ; flush set ip faults no_udp").unwrap();
+            }
         }
     }
 }
