@@ -1,5 +1,5 @@
-//! What marks lie over, as the essay on Peritext has it: all that was ever laid, looked through for each letter. Nothing is deleted here, so all
-//! letters are read and their order is that of the text.
+//! What marks lie over, as the essay on Peritext has it: all that was ever laid, looked through for each letter, and all letters that ever were, in their
+//! order: those that were deleted keep their places in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,36 @@ struct Laid<L> {
     is_written: bool,
 }
 
+/// A text as somebody reads it: the letters that are there, of which no two are alike, and where those stood that were deleted.
+#[derive(Clone, Debug)]
+pub struct Page<L> {
+    text: Vec<L>,
+    /// Of each letter that ever was how many stand before it, and whether it is there.
+    places: BTreeMap<L, (usize, bool)>,
+}
+
+impl<L: Copy + Ord> Page<L> {
+    /// Of all letters that ever were, in their order, those that are there.
+    #[must_use]
+    pub fn new(all: &[L], is_there: impl Fn(L) -> bool) -> Self {
+        let text: Vec<L> = all.iter().copied().filter(|letter| is_there(*letter)).collect();
+        let mut before = 0;
+        let place = |letter: &L| {
+            let is_there = is_there(*letter);
+            let place = (*letter, (before, is_there));
+            before += usize::from(is_there);
+            place
+        };
+        Self { places: all.iter().map(place).collect(), text }
+    }
+
+    /// What is read, in its order.
+    #[must_use]
+    pub fn text(&self) -> &[L] {
+        &self.text
+    }
+}
+
 /// All marks that were laid, on letters of which no two are alike.
 #[derive(Clone, Debug)]
 pub struct Essay<L> {
@@ -30,7 +60,7 @@ pub struct Essay<L> {
     laid: Vec<Laid<L>>,
 }
 
-impl<L: Copy + PartialEq> Essay<L> {
+impl<L: Copy + Ord> Essay<L> {
     /// None so far; of these kinds there may be some.
     #[must_use]
     pub fn new(kinds: &'static [MarkKind]) -> Self {
@@ -47,14 +77,16 @@ impl<L: Copy + PartialEq> Essay<L> {
         known.iter().filter(stands).copied().collect()
     }
 
-    fn span(&self, at: usize, text: &[L]) -> (usize, usize) {
+    /// How much is read before where a mark begins, and before where it ends.
+    fn span(&self, at: usize, page: &Page<L>) -> (usize, usize) {
         let place = |anchor: Option<(L, bool)>, border| {
             anchor.map_or(border, |(letter, is_behind)| {
-                text.iter().position(|there| *there == letter).expect("it is read") + usize::from(is_behind)
+                let (before, is_there) = page.places[&letter];
+                before + usize::from(is_behind && is_there)
             })
         };
         let laid = &self.laid[at];
-        (place(laid.start, 0), place(laid.end, text.len()))
+        (place(laid.start, 0), place(laid.end, page.text.len()))
     }
 
     /// Lays a mark over a part of the text, by one who knows these marks, and knows it from then on.
@@ -65,18 +97,20 @@ impl<L: Copy + PartialEq> Essay<L> {
         (start, end): (usize, usize),
         kind: usize,
         value: &Scalar,
-        text: &[L],
+        page: &Page<L>,
     ) {
         if start == end {
             return;
         }
+        let text = &page.text;
         let standing = self.standing(known, kind);
         let (covers, others): (Vec<usize>, Vec<usize>) = standing.iter().partition(|at| {
-            let span = self.span(**at, text);
-            start <= span.0 && span.1 <= end
+            // One of which nothing is read any more as well, if it stood right before something that is marked.
+            let span = self.span(**at, page);
+            (start..end).contains(&span.0) && span.1 <= end
         });
         let is_over = others.iter().any(|at| {
-            let span = self.span(*at, text);
+            let span = self.span(*at, page);
             span.0 < end && start < span.1
         });
         let is_written = *value != Scalar::Null || is_over;
@@ -103,13 +137,13 @@ impl<L: Copy + PartialEq> Essay<L> {
 
     /// What each letter has for one who knows these marks, by the names of kinds.
     #[must_use]
-    pub fn read(&self, known: &BTreeSet<usize>, text: &[L]) -> Vec<BTreeMap<&str, &Scalar>> {
-        let mut read = vec![BTreeMap::new(); text.len()];
+    pub fn read(&self, known: &BTreeSet<usize>, page: &Page<L>) -> Vec<BTreeMap<&str, &Scalar>> {
+        let mut read = vec![BTreeMap::new(); page.text.len()];
         for (kind, of) in self.kinds.iter().enumerate() {
             let mut standing = self.standing(known, kind);
             standing.sort_by_key(|at| (self.laid[*at].order, self.laid[*at].by, *at));
             for at in standing {
-                let (start, end) = self.span(at, text);
+                let (start, end) = self.span(at, page);
                 for letter in &mut read[start..end.max(start)] {
                     match &self.laid[at].value {
                         Scalar::Null => letter.remove(of.name()),
@@ -175,12 +209,12 @@ pub fn bold(history: &History<Deed>, visible: &[usize]) -> Vec<(char, bool)> {
                 let mut known = known(&laid, &before);
                 let value = if on { Scalar::Bool(true) } else { Scalar::Null };
                 laid.insert(event, essay.laid.len());
-                essay.mark(by, &mut known, (start, end), 0, &value, &text);
+                essay.mark(by, &mut known, (start, end), 0, &value, &Page::new(&text, |_| true));
             }
             Part::Type(at) => letters.insert(event * each + each - 1, by, at, &seen),
         }
     }
     let text = letters.read(&written(visible));
-    let read = essay.read(&known(&laid, visible), &text);
+    let read = essay.read(&known(&laid, visible), &Page::new(&text, |_| true));
     text.iter().zip(read).map(|(letter, marks)| (LETTERS[letter % each], !marks.is_empty())).collect()
 }

@@ -81,6 +81,11 @@ impl Fugue {
         Self { ghosts, puts: BTreeMap::new(), deleted: BTreeMap::new(), in_sight: None }
     }
 
+    /// Who inserts something from now on has these in sight.
+    pub fn see(&mut self, ghosts: Ghosts) {
+        self.ghosts = ghosts;
+    }
+
     /// A transaction begins, whose author has seen these events. What is in sight then stays so until it ends.
     pub fn begin(&mut self, seen: &BTreeSet<usize>) {
         self.in_sight = Some(self.view(seen).order.into_iter().collect());

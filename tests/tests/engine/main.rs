@@ -19,4 +19,5 @@ mod pieces;
 mod prefix;
 mod scenarios;
 mod simulation;
+mod text;
 mod watch;

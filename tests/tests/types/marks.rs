@@ -1,11 +1,12 @@
 //! Marks: the examples of the essay on Peritext by name, and random executions against its rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod essay;
+
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tombolo_crdt::{Delta, Expand, Limits, MarkKind, Mut, Replica, Scalar, Text, What};
 use tombolo_tests::model::cases;
-use tombolo_tests::model::marks::Essay;
 use tombolo_tests::model::two::{self, again, id, two};
 
 /// What both write at the same time, merged.
@@ -68,6 +69,66 @@ fn peritext_4_of_one_who_marks_and_one_who_takes_away_one_is_followed_where_they
     let read = runs(&both[0]);
     assert_eq!(read[..2], ["bold:The ", "fox "], "{read:?}");
     assert!(read[2..] == ["bold=heavy:jumped."] || read[2..] == ["jumped", "bold=heavy:."], "{read:?}");
+}
+
+/// Of each letter whether it is bold: `b`, or `.`.
+fn bolds(text: &Text) -> String {
+    read(text).iter().map(|marks| if marks.contains_key("bold") { 'b' } else { '.' }).collect()
+}
+
+#[test]
+fn peritext_4_bold_and_not_bold_at_once_are_one_of_both_where_they_overlap_and_elsewhere_what_one_said() {
+    // What was bold, what is to be no longer, what is to be; and what comes of it: `?` where they say different things.
+    for (was, not_bold, bold_again, expected) in [
+        // All of it, as the essay has it.
+        (0..15, 0..7, 4..14, "....???bbbbbbbb"),
+        (0..15, 4..14, 8..15, "bbbb....??????b"),
+        // A part of it, and beyond.
+        (0..9, 4..12, 7..15, "bbbb...?????bbb"),
+        (2..9, 0..7, 4..11, "....???bbbb...."),
+        (2..9, 4..7, 4..7, "..bb???bb......"),
+    ] {
+        for is_hers_bold in [false, true] {
+            let mut both = two("The fox jumped.");
+            let (_, all) = both[0].update(|text| bold(text, was.clone()));
+            both[1].merge(all).unwrap();
+            let [not_bold, bold_again] = [not_bold.clone(), bold_again.clone()];
+            let take = |text: &mut Mut<'_, Text>| text.unmark(not_bold, MarkKind::BOLD).unwrap();
+            let lay = |text: &mut Mut<'_, Text>| bold(text, bold_again);
+            if is_hers_bold {
+                at_once(&mut both, lay, take);
+            } else {
+                at_once(&mut both, take, lay);
+            }
+            let read = bolds(&both[0]);
+            let either = ['b', '.'].map(|one| expected.replace('?', &one.to_string()));
+            assert!(either.contains(&read), "{read} is none of {either:?}");
+            assert_eq!(bolds(&both[1]), read);
+        }
+    }
+}
+
+/// Where all that is bold is taken away nothing is said in its place: what another has bold at the same time stays, wherever.
+#[test]
+fn peritext_4_what_becomes_bold_while_all_that_was_is_taken_away_stays() {
+    for is_hers_bold in [false, true] {
+        for (not_bold, bold_again) in [(0..15, 7..14), (4..8, 4..8), (3..9, 2..6)] {
+            let mut both = two("The fox jumped.");
+            let (_, all) = both[0].update(|text| bold(text, 4..8));
+            both[1].merge(all).unwrap();
+            let [take_from, lay_over] = [not_bold, bold_again.clone()];
+            let take = |text: &mut Mut<'_, Text>| text.unmark(take_from, MarkKind::BOLD).unwrap();
+            let lay = |text: &mut Mut<'_, Text>| bold(text, lay_over);
+            if is_hers_bold {
+                at_once(&mut both, lay, take);
+            } else {
+                at_once(&mut both, take, lay);
+            }
+            let expected: String =
+                (0..15).map(|at| if bold_again.contains(&at) { 'b' } else { '.' }).collect();
+            assert_eq!(bolds(&both[0]), expected);
+        }
+    }
 }
 
 #[test]
@@ -341,33 +402,12 @@ fn what_became_of_marks_is_told() {
     assert_eq!(marked.iter().map(of).collect::<Vec<_>>(), [(0, 3, "bold".into()), (3, 4, "bold".to_owned())]);
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Insert(usize, usize, usize),
-    Mark(usize, usize, usize, usize, Scalar),
-    Hear(usize, usize),
-}
-
 static KINDS: [MarkKind; 4] = [
     MarkKind::BOLD,
     MarkKind::LINK,
     MarkKind::new("before", Expand::Before),
     MarkKind::new("both", Expand::Both),
 ];
-
-fn step() -> impl Strategy<Value = Step> {
-    let value = prop_oneof![2 => Just(Scalar::Null), 3 => (1..4_i64).prop_map(Scalar::Int)];
-    let mark = (0..3_usize, 0..40_usize, 1..9_usize, 0..KINDS.len(), value);
-    prop_oneof![
-        2 => (0..3_usize, 0..40_usize, 1..4_usize).prop_map(|(by, at, len)| Step::Insert(by, at, len)),
-        3 => mark.prop_map(|(by, at, len, kind, value)| Step::Mark(by, at, len, kind, value)),
-        2 => (0..3_usize, 0..3_usize).prop_map(|(by, of)| Step::Hear(by, of)),
-    ]
-}
-
-fn letters(text: &Text) -> Vec<char> {
-    text.chunks().flat_map(str::chars).collect()
-}
 
 /// What each letter has.
 fn read(text: &Text) -> Vec<BTreeMap<&str, &Scalar>> {
@@ -378,39 +418,6 @@ fn read(text: &Text) -> Vec<BTreeMap<&str, &Scalar>> {
 
 proptest! {
     #![proptest_config(cases(if cfg!(debug_assertions) { 400 } else { 4000 }))]
-
-    #[test]
-    fn marks_are_read_as_the_essay_has_them(steps in prop::collection::vec(step(), 1..60)) {
-        let mut all: Vec<Replica<Text>> = (1..4).map(|n| Replica::new(id(n))).collect();
-        let (mut essay, mut next) = (Essay::new(&KINDS), 0x4e00_u32);
-        let mut known = [const { BTreeSet::new() }; 3];
-        for step in &steps {
-            match step {
-                Step::Insert(by, at, len) => {
-                    let new: String = (next..next + *len as u32).map(|letter| char::from_u32(letter).unwrap()).collect();
-                    next += *len as u32;
-                    let _ = all[*by].update(|text| text.insert(at % (text.len() + 1), &new).unwrap());
-                }
-                Step::Mark(by, at, len, kind, value) => {
-                    let text = letters(&all[*by]);
-                    let start = at % (text.len() + 1);
-                    let end = (start + len).min(text.len());
-                    essay.mark(all[*by].id(), &mut known[*by], (start, end), *kind, value, &text);
-                    let _ = all[*by].update(|text| text.mark(start..end, KINDS[*kind].clone(), value.clone()).unwrap());
-                }
-                Step::Hear(by, of) => {
-                    let more = known[*of].clone();
-                    known[*by].extend(more);
-                    let news = all[*of].state();
-                    let _ = all[*by].merge(news).unwrap();
-                }
-            }
-            for (by, replica) in all.iter().enumerate() {
-                let text = letters(replica);
-                prop_assert_eq!(essay.read(&known[by], &text), read(replica), "after {:?}", step);
-            }
-        }
-    }
 
     /// Whoever types between two letters has what they say of it, whatever was deleted between them: with bold what the one before has.
     #[test]

@@ -1,5 +1,7 @@
 //! Movable lists and trees: what is read is a function of what is there, whatever the way it came; and the cases that are easily got wrong.
 
+mod ranges;
+
 use std::collections::BTreeSet;
 
 use proptest::collection::vec;

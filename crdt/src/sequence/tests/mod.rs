@@ -109,6 +109,62 @@ proptest! {
         }
     }
 
+    /// Each letter says whose it is and as which it was typed. Each types at both ends of what it has there and within it, and corrects itself; before they begin
+    /// some delete what another wrote around the place, and in the end so does anybody. Not at first who wrote it: it would go on behind its own deleted end,
+    /// and what it then types before that stands before what others put there.
+    #[test]
+    fn what_several_type_and_correct_at_one_place_is_whole_letter_by_letter(
+        before in "[a-z]{0,6}",
+        at in 0..7_usize,
+        first in vec((1..3_usize, 0..3_usize, 0..3_usize), 0..3),
+        steps in vec((0..3_usize, 0..8_u8, any::<usize>()), 1..40),
+        last in vec((0..3_usize, 0..9_usize, 1..4_usize), 0..3),
+    ) {
+        let mut world = World::new(3);
+        world.act(&Action::Insert { by: 0, at: 0, text: before.clone() });
+        world.deliver_all();
+        // Where the place is for each of them, and what it has there.
+        let mut places = [at.min(before.len()); 3];
+        let mut own = [const { Vec::<char>::new() }; 3];
+        for (by, left, right) in first {
+            let (left, len) = (left.min(places[by]), world.sequence(by).width().scalars);
+            places[by] -= left;
+            let count = (left + right).min(len - places[by]);
+            world.act(&Action::DeleteAt { by, at: places[by], count });
+        }
+        for (nth, (by, what, within)) in steps.into_iter().enumerate() {
+            let (place, own) = (places[by], &mut own[by]);
+            let within = match what {
+                0..=2 => own.len(),
+                3..=4 => 0,
+                _ => within % (own.len() + 1),
+            };
+            if what >= 6 && within < own.len() {
+                own.remove(within);
+                world.act(&Action::DeleteAt { by, at: place + within, count: 1 });
+            } else {
+                let letter = char::from_u32(0x4e00 + (by as u32) * 0x400 + nth as u32).unwrap();
+                own.insert(within, letter);
+                world.act(&Action::InsertAt { by, at: place + within, text: letter.to_string() });
+            }
+        }
+        // Of what was there, not of what they typed.
+        for (by, at, count) in last {
+            let text = read(world.sequence(by));
+            let there = text.chars().skip(at).take(count).take_while(char::is_ascii).count();
+            world.act(&Action::DeleteAt { by, at, count: there });
+        }
+        world.deliver_all();
+        world.assert_level();
+        let text = read(world.sequence(0));
+        let typed: usize = own.iter().map(Vec::len).sum();
+        for own in own {
+            let own: String = own.into_iter().collect();
+            prop_assert!(text.contains(&own), "{} is not whole in {}", own, text);
+        }
+        prop_assert_eq!(text.chars().filter(|letter| !letter.is_ascii()).count(), typed);
+    }
+
     #[test]
     fn what_is_undone_leaves_no_trace(actions in vec(actions(2), 1..30), undone in vec(actions(2), 1..10)) {
         let mut world = World::new(2);

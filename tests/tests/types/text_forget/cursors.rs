@@ -232,40 +232,156 @@ fn cursors_stand_between_what_stood_on_both_sides_of_them_and_so_at_all_who_know
     assert!(beside_gone > 0 && between_gone > 0, "{beside_gone} and {between_gone} stood by what was gone");
 }
 
-/// Two write in turns, so that each letter hangs on the one before; then all of it goes but the ends, and is forgotten.
+/// What two wrote in turns, each letter of it hanging on the one before, with a cursor to either side at every place of it; then all of it went but the ends
+/// and at most one letter, and was forgotten.
+struct Turns {
+    /// Who wrote the even turns, who wrote the odd ones, and who has it all from bytes.
+    all: [Replica<Text>; 3],
+    /// Who has heard of nothing but the ends.
+    early: Replica<Text>,
+    /// Before each letter, and behind the last.
+    cursors: Vec<[Cursor; 2]>,
+    turns: usize,
+    /// The letter that stayed. What it hangs on is known as well.
+    kept: Option<usize>,
+}
+
+/// Where the first letter stood, once `So: <` stands before it.
+const AT: usize = 5;
+/// So many above a letter its cursor says where they hung.
+const ABOVE: usize = 16;
+
+impl Turns {
+    fn new(turns: usize, kept: Option<usize>) -> Self {
+        let mut ann = Replica::<Text>::new(id(1));
+        let _ = ann.update(|text| text.push("<>"));
+        let (mut bob, early) = (ann.fork(id(2)), ann.fork(id(3)));
+        for turn in 0..turns {
+            let (by, other) = if turn % 2 == 0 { (&mut ann, &mut bob) } else { (&mut bob, &mut ann) };
+            let typed = by.update(|text| text.insert(1 + turn, "x").unwrap()).1;
+            other.merge(typed).unwrap();
+        }
+        let cursors = (1..turns + 2).map(|at| {
+            [Bias::Before, Bias::After].map(|bias| {
+                let sent = rmp_serde::to_vec(&ann.cursor(at, bias).unwrap()).unwrap();
+                rmp_serde::from_slice(&sent).unwrap()
+            })
+        });
+        let cursors = cursors.collect();
+        // Each begins another run, so that what it wrote can go.
+        let _ = ann.update(|text| text.insert(0, "So: ").unwrap());
+        let _ = bob.update(|text| text.push("!"));
+        ann.merge(bob.state()).unwrap();
+        let _ = ann.update(|text| {
+            text.delete(AT + kept.map_or(0, |kept| kept + 1)..AT + turns).unwrap();
+            text.delete(AT..AT + kept.unwrap_or(0)).unwrap();
+        });
+        bob.merge(ann.state()).unwrap();
+        let again = Replica::decode(id(9), &ann.encode(), &Limits::default()).unwrap();
+        Self { all: [ann, bob, again], early, cursors, turns, kept }
+    }
+
+    fn forget(&mut self) {
+        let [ann, bob, again] = &mut self.all;
+        loop {
+            let swept = ann.sweep(&ann.version());
+            if swept.is_empty() {
+                break;
+            }
+            bob.merge(swept).unwrap();
+        }
+        *again = Replica::decode(id(9), &ann.encode(), &Limits::default()).unwrap();
+        let read = if self.kept.is_some() { "So: <x>!" } else { "So: <>!" };
+        for one in &self.all {
+            assert_eq!((one.to_string(), one.garbage().removals), (read.to_owned(), 0));
+        }
+    }
+
+    /// Where the cursors stand, the same for all.
+    fn stand(&self) -> Vec<[Option<usize>; 2]> {
+        let stand = |of: &Replica<Text>| -> Vec<[Option<usize>; 2]> {
+            self.cursors.iter().map(|both| both.each_ref().map(|cursor| of.find(cursor))).collect()
+        };
+        let [ann, bob, again] = self.all.each_ref().map(stand);
+        assert_eq!((&bob, &again), (&ann, &ann), "who holds the same finds another place");
+        ann
+    }
+
+    /// How many of what is left of the turns stand before this one.
+    fn before(&self, turn: usize) -> usize {
+        usize::from(self.kept.is_some_and(|kept| kept < turn))
+    }
+
+    fn is_known(&self, turn: usize) -> bool {
+        self.kept.is_some_and(|kept| turn <= kept)
+    }
+
+    /// Where a cursor between the turns before and from `gap` on belongs, as 0050 has it, and whether that is where it stood. It keeps to the letter before if
+    /// it `is_before`.
+    fn belongs(&self, gap: usize, is_before: bool) -> (usize, bool) {
+        let exact = (AT + self.before(gap), true);
+        // The ends are there.
+        let turn = |is_before: bool| {
+            let turn = if is_before { gap.checked_sub(1) } else { Some(gap) };
+            turn.filter(|turn| *turn < self.turns)
+        };
+        let Some(letter) = turn(is_before) else { return exact };
+        // What the first hangs on is an end.
+        if letter < ABOVE || self.is_known(letter - ABOVE) || self.is_known(letter) {
+            return exact;
+        }
+        if turn(!is_before).is_none_or(|other| self.is_known(other)) {
+            return exact;
+        }
+        // Behind the last that is known of what the author of the last of the sixteen wrote before that: every other turn, and one of both the ends. Beside it
+        // stands what another hung there, in the order of ids.
+        let last = letter - ABOVE;
+        let is_hers = last.is_multiple_of(2);
+        let before = (0..last).rev().filter(|turn| turn % 2 == last % 2).find(|turn| self.is_known(*turn));
+        let rough = match before {
+            Some(before) if is_hers => AT + self.before(before + 1),
+            Some(_) => AT + self.before(self.turns),
+            None if is_hers => AT + self.before(self.turns) + 1,
+            // Nothing: it hangs at the start, behind all that she began there.
+            None => self.all[0].len(),
+        };
+        (rough, false)
+    }
+}
+
+/// It stands exactly while its letter or one of the sixteen above it is known, then by the letter on its other side, and then about there.
 #[test]
 fn a_cursor_among_many_that_hang_on_one_another_stands_somewhere_when_all_is_forgotten() {
-    for turns in [6_usize, 15, 40] {
-        let mut all: Vec<Replica<Text>> = (1..3).map(|n| Replica::new(id(n))).collect();
-        let _ = all[0].update(|text| text.push("<>"));
-        let told = all[0].state();
-        all[1].merge(told).unwrap();
-        for turn in 0..turns {
-            let (by, other) = (turn % 2, 1 - turn % 2);
-            let typed = all[by].update(|text| text.insert(1 + turn, "x").unwrap()).1;
-            all[other].merge(typed).unwrap();
+    for (turns, kept, rough) in [
+        (6, None, 0),
+        (15, None, 0),
+        (16, None, 0),
+        (17, None, 1),
+        (40, None, 47),
+        (40, Some(19), 7),
+        (40, Some(20), 5),
+    ] {
+        let mut written = Turns::new(turns, kept);
+        let exact: Vec<_> = (0..=turns).map(|gap| [Some(AT + written.before(gap)); 2]).collect();
+        assert_eq!(written.stand(), exact, "of {turns} turns");
+        written.forget();
+        let mut not_exact = 0;
+        for (gap, stand) in written.stand().into_iter().enumerate() {
+            for (is_before, stands) in [true, false].into_iter().zip(stand) {
+                let (expected, is_exact) = written.belongs(gap, is_before);
+                assert_eq!(stands, Some(expected), "at {gap} of {turns} turns, of which {kept:?} is left");
+                assert!(!is_exact || stands == exact[gap][0]);
+                not_exact += usize::from(!is_exact);
+            }
         }
-        let biases = [Bias::Before, Bias::After];
-        let cursors =
-            biases.map(|bias| [1, turns / 2, turns, turns + 1].map(|at| all[0].cursor(at, bias).unwrap()));
-        let typed = all[0].update(|text| text.insert(0, "So: ").unwrap()).1;
-        all[1].merge(typed).unwrap();
-        // Each begins another run, so that what it wrote can go.
-        let typed = all[1].update(|text| text.push("!")).1;
-        all[0].merge(typed).unwrap();
-        let gone = all[0].update(|text| text.delete(5..5 + turns).unwrap()).1;
-        all[1].merge(gone).unwrap();
-        let stand =
-            |of: &Replica<Text>| cursors.each_ref().map(|all| all.each_ref().map(|cursor| of.find(cursor)));
-        assert_eq!(stand(&all[0]), [[Some(5); 4]; 2]);
-        let ann = &mut all[0];
-        while !ann.sweep(&ann.version()).is_empty() {}
-        assert_eq!((all[0].to_string(), all[0].garbage().removals), ("So: <>!".into(), 0));
-        let again = Replica::<Text>::decode(id(9), &all[0].encode(), &Limits::default()).unwrap();
-        assert_eq!(stand(&again), stand(&all[0]));
-        // Those that say all the way up stand where they stood, and of the others one has nothing left but an end of the text.
-        let exact = if turns < 16 { [[Some(5); 4]; 2] } else { stand(&all[0]) };
-        assert_eq!(stand(&all[0]), exact);
-        assert!(stand(&all[0]).iter().flatten().all(|at| at.is_some_and(|at| at <= all[0].len())));
+        assert_eq!(not_exact, rough, "of {turns} turns");
+        // What has not arrived stands nowhere, unless what it says of it leads to what has.
+        for (gap, both) in written.cursors.iter().enumerate() {
+            let leads = |letter: Option<usize>| letter.is_none_or(|letter| letter < ABOVE || letter >= turns);
+            let has_end = gap == 0 || gap == turns;
+            let expected =
+                [gap.checked_sub(1), Some(gap)].map(|letter| (has_end || leads(letter)).then_some(1));
+            assert_eq!(both.each_ref().map(|cursor| written.early.find(cursor)), expected, "at {gap}");
+        }
     }
 }
