@@ -122,7 +122,7 @@ enum Homes {
 /// One write after the other to an entry beside so many, each until it is read at the other node.
 async fn latency(
     (hers, his): (&Document<Entries>, &Document<Entries>),
-    beside: usize,
+    beside: u64,
     homes: Homes,
     name: &str,
 ) -> Outcome<Vec<Figure>> {

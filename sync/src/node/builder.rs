@@ -1,7 +1,6 @@
 //! Starting a node.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::clock::Clock;
 use super::driver::Shared;

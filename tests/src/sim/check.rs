@@ -25,7 +25,8 @@ const COMPARE_EVERY: u64 = 8;
 /// No schedule has more than this under way, or than so much for each node.
 const MAX_WAITING: usize = 200_000;
 const MAX_WAITING_EACH: usize = 5_000;
-/// No node keeps more bytes of unfinished transfers than this and, for each session in either direction, all there is.
+/// No node keeps more bytes of unfinished transfers than this and, for each session in either direction, all there is and what
+/// was taken back a moment ago.
 const MAX_TRANSFERS: u64 = 1 << 20;
 
 /// What a document is like at somebody's.
@@ -405,7 +406,7 @@ impl World {
         let kept = self.nodes[node].engine.as_ref().map_or(0, Engine::transfer_bytes) as u64;
         if kept > MAX_TRANSFERS {
             let (held, sessions) = (self.held_bytes(0..self.len()), self.nodes[node].sessions.len() as u64);
-            if kept > MAX_TRANSFERS + 2 * sessions * held {
+            if kept > MAX_TRANSFERS + 2 * sessions * (held + self.longest) {
                 self.violated(format!("n{node} keeps {kept} bytes of transfers, where all hold {held}"));
             }
         }

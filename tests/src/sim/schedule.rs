@@ -156,8 +156,6 @@ struct Player {
     /// Of a hundred actions, how many are faults.
     faults: u32,
     written: u64,
-    /// How long the longest of what was written is, whether it is there still or not.
-    longest: usize,
     has_copied: bool,
     /// The copy goes by the same key and replica id as the original.
     has_twins: bool,
@@ -280,7 +278,6 @@ impl Player {
             actions,
             faults,
             written: 0,
-            longest: 0,
             has_copied: false,
             has_twins: schedule.mode == Mode::Backups && schedule.twins,
             met: BTreeSet::new(),
@@ -425,7 +422,7 @@ impl Player {
     /// be under way that was taken back meanwhile.
     fn most_bytes(&self, held: u64) -> u64 {
         let core = self.core().count() as u64;
-        core * (core - 1) * (2 * held + 64 * 1_024) + core * (self.longest as u64).saturating_sub(held)
+        core * (core - 1) * (2 * held + 64 * 1_024) + core * self.world.longest.saturating_sub(held)
     }
 
     /// Has all of the core read what they have on their disks only: what came for it meanwhile is taken in then.
@@ -666,7 +663,7 @@ impl Player {
             1..5 => 20_000,
             _ => 0,
         };
-        self.longest = self.longest.max(length);
+        self.world.longest = self.world.longest.max(length as u64);
         if length > 0 { format!("{start}{}", "x".repeat(length)) } else { start }
     }
 

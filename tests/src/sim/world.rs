@@ -110,6 +110,8 @@ pub struct World {
     pub(super) follows_writes: bool,
     /// Whether the application is releasing somebody, and not the engine.
     pub(super) is_releasing: bool,
+    /// How many bytes the longest value has that was ever written.
+    pub(super) longest: u64,
     /// Who has ever left, or was released.
     pub(super) released: BTreeSet<usize>,
     /// Whether a broken rule is a panic.
@@ -165,6 +167,7 @@ impl World {
             sabotage: None,
             follows_writes: false,
             is_releasing: false,
+            longest: 0,
             released: BTreeSet::new(),
             is_strict: true,
         };
