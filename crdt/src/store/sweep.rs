@@ -31,6 +31,8 @@ pub struct Sweep<'s> {
     /// The last event of this replica beyond which amounts are summed up by themselves.
     kept: LocalDot,
     is_removable: bool,
+    /// Of the groups gathered now one stays.
+    keeps_one: bool,
     aliases: Vec<Alias>,
 }
 
@@ -48,6 +50,7 @@ impl<'s> Sweep<'s> {
             is_all_stable: false,
             kept: LocalDot::from_bits(0),
             is_removable: false,
+            keeps_one: false,
             aliases: Vec::new(),
         }
     }
@@ -152,13 +155,20 @@ impl<'s> Sweep<'s> {
         }
     }
 
+    /// Whether a group may stay though it shows nothing, for a key of a map is there by it.
+    pub(crate) fn keeps_one(&self) -> bool {
+        self.keeps_one
+    }
+
     /// What is below a key of a map, which is there as long as anything is below it: one group of it stays.
     ///
     /// SUBTLE: the one with the greatest dot. Others may sweep at the same time, and have more or less of it. Whoever sweeps that
     /// dot keeps a greater one; so the greatest that anybody keeps is swept by nobody.
     pub(crate) fn entry(&mut self, below: impl FnOnce(&mut Self)) {
         let before = self.groups.len();
+        let kept_one = core::mem::replace(&mut self.keeps_one, true);
         below(self);
+        self.keeps_one = kept_one;
         let greatest = |group: &SmallVec<[LocalDot; 2]>| {
             let dots = group.iter().map(|dot| (self.table.id(dot.replica()), dot.counter()));
             dots.max()
