@@ -632,6 +632,41 @@ mod tests {
     }
 
     #[test]
+    fn only_who_was_not_waited_for_brings_back_what_was_removed_and_only_past_who_forgot_that_unseen() {
+        let seen = |all: &[(u8, u64)]| Version::from_iter(all.iter().map(|(of, last)| (id(*of), *last)));
+        let insert = || vec![Op::Insert("", "eve".to_owned())];
+        // One removes, another adds at the same time, and a third forgets the removal, having seen the addition or not.
+        let ledger = |is_waited_for: bool, is_swept: bool, has_seen: bool| {
+            let mut ledger = Ledger::default();
+            ledger.note(DOC, (id(7), 0), seen(&[]), 1, vec![Op::Remove("", "eve".to_owned())], None);
+            ledger.note(DOC, (id(8), 1), seen(&[]), 1, insert(), None);
+            if is_swept {
+                let known = if has_seen { seen(&[(7, 1), (8, 1)]) } else { seen(&[(7, 1)]) };
+                ledger.note_sweep(DOC, (id(9), 2), known, 1);
+            }
+            if !is_waited_for {
+                ledger.release(id(8));
+            }
+            ledger
+        };
+        let says = |names: &[&str]| -> Reading {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            [("", Value::Elements(names))].into_iter().collect()
+        };
+        for (is_waited_for, is_swept, has_seen, may_be) in [
+            (false, true, false, true),
+            (true, true, false, false),
+            (false, false, false, false),
+            (false, true, true, false),
+        ] {
+            let ledger = ledger(is_waited_for, is_swept, has_seen);
+            assert_eq!(ledger.expected(DOC, Kind::Guests), says(&[]));
+            assert_eq!(ledger.may_have_again(DOC, Kind::Guests, &says(&["eve"])), may_be, "{has_seen}");
+            assert!(!ledger.may_have_again(DOC, Kind::Guests, &says(&["cem"])));
+        }
+    }
+
+    #[test]
     fn what_was_taken_for_lost_is_expected_again_when_it_turns_up() {
         let mut ledger = Ledger::default();
         ledger.note(DOC, (id(7), 0), Version::new(), 1, vec![Op::Add("", 3)], None);
