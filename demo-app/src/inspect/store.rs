@@ -50,6 +50,10 @@ pub(super) fn inspect(output: Output, args: &InspectArgs, path: &Path) -> Result
         "sound": store.is_sound(),
         "problems": store.problems,
         "documents": documents.iter().map(|known| known.json(None)).collect::<Vec<_>>(),
+        "staged": store.staged.iter().map(|(id, slices)| json!({
+            "id": id.to_string(),
+            "slices": slices.iter().map(|slice| entry(slice.key, slice)).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
         "records": store.records.iter().map(|record| entry(&record.key, record)).collect::<Vec<_>>(),
     });
     output.document(&answer, || overview(&store, &documents, args.full))?;
@@ -161,6 +165,12 @@ fn overview(store: &InspectedStore, documents: &[Known<'_>], full: bool) -> Stri
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(some.iter().map(Known::row));
     text.push_str(&format!("\n{}{more}", table(&rows)));
+    for (id, slices) in &store.staged {
+        let bytes: usize = slices.iter().map(|slice| slice.bytes).sum();
+        let state = if wrong(slices) == 0 { "right" } else { "WRONG" };
+        let (pieces, bytes) = (grouped(slices.len()), grouped(bytes));
+        text.push_str(&format!("arriving  {id:?}: {pieces} pieces of {bytes} bytes so far, {state}\n"));
+    }
     let (some, more) = shortened(&store.records, full);
     let mut rows = vec![["record", "bytes", "state"].map(str::to_owned).to_vec()];
     rows.extend(some.iter().map(|record| {

@@ -7,16 +7,20 @@
 //!
 //! What is put aside has no version, is seen by nobody and given to nobody. It survives the end of the session and of the process; another
 //! than who gave it cannot go on with it, since it may not know of all that was removed.
+//!
+//! A piece is a slice as the store has them, and is written as it came. That the document becomes what was put aside is a change of a few
+//! bytes on the disk: neither the engine nor the store has all of it in hand at a time, so writes to others are not kept waiting.
 
 use serde::{Deserialize, Serialize};
-use tombolo_crdt::{Merged, Version};
+use tombolo_crdt::{Dot, Merged, Version};
 
 use super::behind::events;
-use super::document::{Content, Document, MergeError, Staged, Taken};
-use super::effect::Origin;
-use super::frame::{Alive, ContentKind, Frame, bytes};
+use super::document::{Content, Document, MergeError, Since, Staged, Taken};
+use super::effect::{BatchId, Origin};
+use super::frame::{Alive, ContentKind, Frame, Hash, bytes, content_hash};
+use super::storage::place;
 use super::{Engine, StartError};
-use crate::store::{Store, Write};
+use crate::store::{StagedDocument, Store, Write};
 use crate::{DocId, PeerId};
 
 /// What weighs more than this on disk is sent in pieces of about this many bytes: 512 KiB. Each costs a round trip; and whoever takes
@@ -29,10 +33,9 @@ const PIECES: usize = 64;
 const OF_MESSAGE: usize = 8;
 /// How many times as long the content of a piece may be before it is compressed.
 const MOST_PACKED: usize = 16;
-/// In how many parts a document that came in pieces is encoded at most: of each takes memory what is encoded, and walks over all of it.
+/// In how many parts a document that came in pieces is encoded at most, if it must be: of each takes memory what is encoded, and walks
+/// over all of it.
 const MOST_PARTS: usize = 16;
-/// Pieces stand under these names, with the document's id and the number of the piece.
-const STAGED: &str = "staged/";
 /// How many documents arrive in pieces at a time.
 const MOST: usize = 64;
 
@@ -100,8 +103,12 @@ pub(crate) struct Staging {
     peer: PeerId,
     base: Version,
     arrived: Arrived,
-    /// With which numbers the pieces begin that are on disk.
-    pieces: Vec<u64>,
+    /// The pieces as slices on the disk: where each begins, and what its hash is.
+    slices: Vec<(Dot, Hash)>,
+    /// How many bytes these are.
+    bytes: usize,
+    /// With which batch the last was written; `None`: it was there at the start.
+    batch: Option<BatchId>,
 }
 
 enum Arrived {
@@ -118,15 +125,23 @@ pub(super) enum Progress {
     Over(Taken),
 }
 
-/// As it is on disk.
+/// What is known of the pieces on disk: the note beside them.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Note {
     peer: PeerId,
-    piece: Piece,
+    base: Version,
+    /// The number with which the next piece begins; `None`: all are there.
+    next: Option<u64>,
 }
 
-fn key(doc: DocId, from: u64) -> String {
-    format!("{STAGED}{doc}/{from:016x}")
+/// The dot that has this number below a base.
+fn dot_at(base: &Version, number: u64) -> Option<Dot> {
+    let mut before = 0_u64;
+    base.iter().find_map(|(replica, count)| {
+        let counter = number.checked_sub(before)? + 1;
+        before = before.checked_add(count)?;
+        (counter <= count).then_some(Dot { replica, counter })
+    })
 }
 
 impl Staging {
@@ -141,35 +156,49 @@ impl Staging {
 
     /// Takes in a piece; `None` if it is not the one that was asked for, or damaged.
     fn take(self, piece: &Piece) -> Option<Self> {
-        let Arrived::Some(mut staged, next) = self.arrived else { return None };
+        let Arrived::Some(_, next) = self.arrived else { return None };
         if piece.base != self.base || piece.from != next || piece.next.is_some_and(|next| next <= piece.from)
         {
             return None;
         }
-        staged.take(&piece.slice).ok()?;
-        let arrived = match piece.next {
+        let start = dot_at(&self.base, piece.from)?;
+        self.take_slice(start, &piece.slice)?.reach(piece.next)
+    }
+
+    fn take_slice(mut self, start: Dot, slice: &[u8]) -> Option<Self> {
+        let Arrived::Some(staged, _) = &mut self.arrived else { return None };
+        staged.take(slice).ok()?;
+        self.slices.push((start, content_hash(slice)));
+        self.bytes += slice.len();
+        Some(self)
+    }
+
+    /// What follows begins with this number; `None`: nothing does, and what is there must be all of the base.
+    fn reach(self, next: Option<u64>) -> Option<Self> {
+        let Arrived::Some(staged, _) = self.arrived else { return None };
+        let arrived = match next {
             Some(next) => Arrived::Some(staged, next),
             None => Arrived::All(Some(staged.finish()).filter(|all| all.version() == self.base)?),
         };
-        let pieces = self.pieces.into_iter().chain([piece.from]).collect();
-        Some(Self { arrived, pieces, ..self })
+        Some(Self { arrived, ..self })
     }
 }
 
 impl Engine {
-    /// Reads the pieces on disk.
+    /// Reads what the disk has put aside.
     pub(super) fn load_staging(&mut self, store: &dyn Store) -> Result<(), StartError> {
         let mut broken = Vec::new();
-        // In order of document and number.
-        for (key, value) in store.records(STAGED)? {
-            let id = key[STAGED.len()..].split('/').next().and_then(|id| u128::from_str_radix(id, 16).ok());
-            let kept = rmp_serde::from_slice::<Kept>(&value).ok();
-            let taken = id.zip(kept).is_some_and(|(id, kept)| {
-                let doc = DocId::from_bytes(id.to_be_bytes());
-                self.stage(doc, kept.peer, &kept.piece)
+        for doc in store.staged()? {
+            let staged = store.staged_document(doc)?.and_then(|StagedDocument { note, slices }| {
+                let note: Note = rmp_serde::from_slice(&note).ok()?;
+                let mut staging = self.begin_staging(doc, note.peer, &note.base)?;
+                for (start, slice) in slices {
+                    staging = staging.take_slice(start, &slice)?;
+                }
+                staging.reach(note.next)
             });
-            if !taken {
-                broken.push(Write::Delete { key });
+            if !self.keep_staging(doc, staged) {
+                broken.push(Write::Unstage { doc });
             }
         }
         if !broken.is_empty() {
@@ -178,33 +207,42 @@ impl Engine {
         Ok(())
     }
 
+    /// A document begins to arrive, if there may be one.
+    fn begin_staging(&mut self, doc: DocId, peer: PeerId, base: &Version) -> Option<Staging> {
+        if self.deleted.contains(&doc) || self.staging.len() >= MOST {
+            return None;
+        }
+        let (us, limits) = (self.us, self.config.limits);
+        let staged = self.place(doc)?.body.staged(us, &limits);
+        let arrived = Arrived::Some(staged, 0);
+        Some(Staging { peer, base: base.clone(), arrived, slices: Vec::new(), bytes: 0, batch: None })
+    }
+
+    /// Keeps what has been put aside of a document. If nothing has, there is no trace of that either. Says whether something has.
+    fn keep_staging(&mut self, doc: DocId, staging: Option<Staging>) -> bool {
+        let is_something = staging.is_some();
+        if let Some(staging) = staging {
+            self.staging.insert(doc, staging);
+        } else if self.documents.get(&doc).is_some_and(|slot| {
+            slot.body.version().is_empty() && slot.opened.is_none() && slot.body.waiting() == 0
+        }) {
+            self.documents.remove(&doc);
+        }
+        is_something
+    }
+
     /// Puts a piece aside. Says whether it is the one that was to come.
     fn stage(&mut self, doc: DocId, peer: PeerId, piece: &Piece) -> bool {
-        if self.deleted.contains(&doc) || self.place(doc).is_none() {
-            return false;
-        }
-        let slot = &self.documents[&doc];
-        let traceless = slot.body.version().is_empty() && slot.opened.is_none() && slot.body.waiting() == 0;
-        let fresh = || slot.body.staged(self.us, &self.config.limits);
         let staging = match self.staging.remove(&doc) {
+            _ if self.deleted.contains(&doc) => None,
             Some(staging) if staging.peer == peer && staging.base == piece.base && piece.from > 0 => {
                 Some(staging)
             }
-            _ if piece.from == 0 && self.staging.len() < MOST => {
-                let (base, arrived) = (piece.base.clone(), Arrived::Some(fresh(), 0));
-                Some(Staging { peer, base, arrived, pieces: Vec::new() })
-            }
+            _ if piece.from == 0 => self.begin_staging(doc, peer, &piece.base),
             _ => None,
         };
         let staging = staging.and_then(|staging| staging.take(piece));
-        let taken = staging.is_some();
-        if let Some(staging) = staging {
-            self.staging.insert(doc, staging);
-        } else if traceless {
-            // Nothing came of it.
-            self.documents.remove(&doc);
-        }
-        taken
+        self.keep_staging(doc, staging)
     }
 
     /// A piece has come from whom we asked for it: asks for what follows.
@@ -215,18 +253,25 @@ impl Engine {
             let adopted = if is_due { self.adopt(doc, None, peer) } else { None };
             return Progress::Over(adopted.unwrap_or(Taken::Nothing));
         }
-        let old = self.staging.get(&doc).map(|staging| staging.pieces.clone()).unwrap_or_default();
-        let taken = self.stage(doc, peer, &piece);
-        if !taken || piece.from == 0 {
-            self.forget_pieces(doc, old);
-        }
-        if !taken {
+        let had_some = self.staging.contains_key(&doc);
+        if !self.stage(doc, peer, &piece) {
+            if had_some {
+                self.submit_others(vec![Write::Unstage { doc }]);
+            }
             return Progress::Over(Taken::Nothing);
         }
-        let from = piece.from;
-        let value =
-            rmp_serde::to_vec(&Kept { peer, piece }).expect("it consists of what MessagePack can say");
-        self.submit_others(vec![Write::Put { key: key(doc, from), value }]);
+        let Piece { base, from, next, slice } = piece;
+        let note = Note { peer, base, next };
+        let note = rmp_serde::to_vec(&note).expect("it consists of what MessagePack can say");
+        let Some((start, _)) = self.staging.get(&doc).and_then(|staging| staging.slices.last().copied())
+        else {
+            return Progress::Over(Taken::Nothing);
+        };
+        let write = Write::Stage { doc, note, all: from == 0, slices: vec![(start, slice)] };
+        let batch = self.submit_others(vec![write]);
+        if let Some(staging) = self.staging.get_mut(&doc) {
+            staging.batch = Some(batch);
+        }
         self.pulls.progress(peer, self.now.millis);
         self.ask_further(peer, doc);
         Progress::More
@@ -237,6 +282,21 @@ impl Engine {
         let Some(staging) = self.staging.get(&doc) else { return };
         let ((version, alive), kept) = (staging.question(), self.pulls.kept(doc));
         self.send(peer, &Frame::Pull { doc, version, kept, alive: Some(alive) });
+    }
+
+    /// The disk refused everything from this batch on. What is put aside must have no gap: where a piece is lost all goes, and is asked for
+    /// again, a while later.
+    pub(super) fn lose_staging(&mut self, first: BatchId) {
+        let lost = |staging: &Staging| staging.batch.is_some_and(|batch| batch >= first);
+        let lost: Vec<DocId> =
+            self.staging.iter().filter(|(_, staging)| lost(staging)).map(|(doc, _)| *doc).collect();
+        for doc in lost {
+            self.keep_staging(doc, None);
+            self.staging.remove(&doc);
+            self.pulls.refused(doc, self.now.millis);
+            let write = Write::Unstage { doc };
+            self.unsaved.insert(place(&write), write);
+        }
     }
 
     /// What is asked of a peer for a document of which pieces are here; they go if they are another's.
@@ -268,13 +328,22 @@ impl Engine {
         let is_all = |staging: &Staging| staging.peer == peer && matches!(staging.arrived, Arrived::All(_));
         self.staging.get(&doc).filter(|staging| is_all(staging))?;
         let limits = self.config.limits;
-        let Some(Staging { arrived: Arrived::All(mut all), pieces, .. }) = self.staging.remove(&doc) else {
+        let Some(Staging { arrived: Arrived::All(mut all), slices, bytes, .. }) = self.staging.remove(&doc)
+        else {
             return None;
         };
-        let whole =
-            rest.is_none_or(|rest| matches!(all.merge(rest, &limits, None), Ok((Merged::Applied, _))));
+        // What is to be appended to the pieces, to be all that will be here; `None`: that cannot be said.
+        let mut records = Some(Vec::new());
+        let whole = rest.is_none_or(|rest| match all.merge(rest, &limits, None) {
+            Ok((Merged::Applied, record)) => {
+                records = record.map(|record| vec![record]);
+                true
+            }
+            _ => false,
+        });
         let mut adopted = Taken::Nothing;
         if whole && let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) {
+            let told = all.version();
             let refused = if slot.body.as_any().type_id() == all.as_any().type_id() {
                 slot.adopt(all, &limits)
             } else {
@@ -284,8 +353,21 @@ impl Engine {
             match refused {
                 Ok(()) => {
                     adopted = Taken::New;
-                    self.persist_in(doc, None, (pieces.len() / 2).min(MOST_PARTS));
+                    match slot.body.since(&told, None) {
+                        Since::UpToDate => {}
+                        Since::Content(ContentKind::Delta, own) => {
+                            records = records.map(|records| records.into_iter().chain([own]).collect());
+                        }
+                        _ => records = None,
+                    }
+                    if let Some(records) = records {
+                        self.persist_staged(doc, slices, bytes, records);
+                    } else {
+                        self.persist_in(doc, None, (slices.len() / 2).min(MOST_PARTS));
+                        self.submit_others(vec![Write::Unstage { doc }]);
+                    }
                     self.changed(doc, Origin::Peer(peer));
+                    return Some(adopted);
                 }
                 Err(MergeError::Ours { .. }) => {
                     let forked = self.lines.may_have_forked();
@@ -295,22 +377,14 @@ impl Engine {
                 Err(why) => tracing::warn!(%doc, %peer, %why, "a state refused"),
             }
         }
-        // SUBTLE: in a batch after the one with which the document is durable.
-        self.forget_pieces(doc, pieces);
+        self.submit_others(vec![Write::Unstage { doc }]);
         Some(adopted)
     }
 
     /// Pieces are of no use any more.
     pub(super) fn forget_staging(&mut self, doc: DocId) {
-        if let Some(staging) = self.staging.remove(&doc) {
-            self.forget_pieces(doc, staging.pieces);
-        }
-    }
-
-    fn forget_pieces(&mut self, doc: DocId, pieces: Vec<u64>) {
-        if !pieces.is_empty() {
-            let gone = pieces.into_iter().map(|from| Write::Delete { key: key(doc, from) });
-            self.submit_others(gone.collect());
+        if self.staging.remove(&doc).is_some() {
+            self.submit_others(vec![Write::Unstage { doc }]);
         }
     }
 

@@ -262,10 +262,12 @@ impl Engine {
         self.forget_heads(&mut writes);
         // SUBTLE: what is said of content is of no use without it, and wrong with another.
         let is_content = |write: &&Write| {
-            matches!(write, Write::Append { .. } | Write::Snapshot { .. }) || head::is_head(write)
+            use Write::{Adopt, Append, Snapshot, Stage};
+            matches!(write, Append { .. } | Snapshot { .. } | Stage { .. } | Adopt { .. })
+                || head::is_head(write)
         };
         let others: Vec<Write> = writes.iter().filter(|write| !is_content(write)).cloned().collect();
-        for write in &others {
+        for write in others.iter().chain(writes.iter().filter(|write| matches!(write, Write::Stage { .. }))) {
             self.unsaved.remove(&place(write));
         }
         self.batches.in_flight.insert(id, Made { documents, others });
@@ -277,8 +279,8 @@ impl Engine {
     fn forget_heads(&mut self, writes: &mut Vec<Write>) {
         let mut gone = Vec::new();
         for write in writes.iter() {
-            let (Write::Append { doc, .. } | Write::Snapshot { doc, .. } | Write::Remove { doc }) = write
-            else {
+            use Write::{Adopt, Append, Remove, Snapshot};
+            let (Append { doc, .. } | Snapshot { doc, .. } | Remove { doc } | Adopt { doc }) = write else {
                 continue;
             };
             // Who removes a document has dropped its place already.
@@ -328,13 +330,36 @@ impl Engine {
             }
             _ => slot.snapshot(doc, parts),
         };
-        let batch = self.submit(vec![write], vec![(doc, version)]);
+        Some(self.handed_over(doc, vec![write], version))
+    }
+
+    /// What was put aside for a document, in these slices, and then these records are all that it is.
+    pub(super) fn persist_staged(
+        &mut self,
+        doc: DocId,
+        slices: Vec<(Dot, Hash)>,
+        bytes: usize,
+        records: Vec<Vec<u8>>,
+    ) {
+        let Some(slot) = self.documents.get_mut(&doc) else { return };
+        let version = slot.body.version();
+        slot.handed = version.clone();
+        (slot.slices, slot.snapshot_bytes, slot.unmeasured) = (slices, bytes, None);
+        slot.log_bytes = records.iter().map(Vec::len).sum();
+        let log = records.into_iter().map(|record| Write::Append { doc, record });
+        let writes = [Write::Adopt { doc }].into_iter().chain(log).collect();
+        self.handed_over(doc, writes, version);
+    }
+
+    /// Hands to the store what makes a document durable in this version.
+    fn handed_over(&mut self, doc: DocId, writes: Vec<Write>, version: Version) -> BatchId {
+        let batch = self.submit(writes, vec![(doc, version)]);
         if let Some(slot) = self.documents.get_mut(&doc) {
             slot.last_batch = Some(batch);
         }
         self.touch(doc);
         self.memory.note_soon(doc, self.now.millis);
-        Some(batch)
+        batch
     }
 
     /// Everything up to `batch` is durable: it may be told and pushed now.
@@ -389,9 +414,11 @@ impl Engine {
 pub(crate) fn place(write: &Write) -> Place {
     match write {
         Write::Put { key, .. } | Write::Delete { key } => Place::Record(key.clone()),
-        Write::Append { doc, .. } | Write::Snapshot { doc, .. } | Write::Remove { doc } => {
-            Place::Document(*doc)
-        }
+        Write::Append { doc, .. }
+        | Write::Snapshot { doc, .. }
+        | Write::Adopt { doc }
+        | Write::Remove { doc } => Place::Document(*doc),
+        Write::Stage { doc, .. } | Write::Unstage { doc } => Place::Staged(*doc),
     }
 }
 
@@ -400,6 +427,7 @@ pub(crate) fn place(write: &Write) -> Place {
 pub(crate) enum Place {
     Record(String),
     Document(DocId),
+    Staged(DocId),
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ impl Engine {
         for doomed in self.doomed.values_mut().filter(|doomed| doomed.batch >= first) {
             doomed.batch = UNDECIDED;
         }
+        self.lose_staging(first);
         self.retry_at.get_or_insert(self.now.millis + RETRY_PAUSE);
         self.line_lost(first);
         docs.sort_unstable();

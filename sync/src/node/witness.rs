@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Backup, RedbStore, Store, StoreError, Stored, Write};
+use crate::store::{Backup, RedbStore, StagedDocument, Store, StoreError, Stored, Write};
 use crate::{DocId, PeerId};
 
 /// A store may get so many commits ahead before its witness is made again, durably.
@@ -300,6 +300,14 @@ impl Store for Witnessed {
 
     fn documents(&self) -> Result<Vec<DocId>, StoreError> {
         self.store.documents()
+    }
+
+    fn staged(&self) -> Result<Vec<DocId>, StoreError> {
+        self.store.staged()
+    }
+
+    fn staged_document(&self, doc: DocId) -> Result<Option<StagedDocument>, StoreError> {
+        self.store.staged_document(doc)
     }
 
     fn record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

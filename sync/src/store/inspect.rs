@@ -24,6 +24,8 @@ pub struct InspectedStore {
     pub opened: Opened,
     /// The documents of which there is anything.
     pub documents: BTreeMap<DocId, InspectedDocument>,
+    /// What is put aside for documents until it is all there: not what they are.
+    pub staged: BTreeMap<DocId, Vec<InspectedEntry<Dot>>>,
     /// The named records. Some are secret: values are not for printing.
     pub records: Vec<InspectedEntry<String>>,
     /// How many more records there should be.
@@ -109,6 +111,7 @@ impl InspectedStore {
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
             && self.records.iter().all(|record| record.content.is_some())
+            && self.staged.values().flatten().all(|slice| slice.content.is_some())
             && self.documents.values().all(InspectedDocument::is_sound)
     }
 }

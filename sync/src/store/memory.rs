@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tombolo_crdt::Dot;
 
-use super::{Backup, RedbStore, Store, StoreError, Stored, Write, check_sizes};
+use super::{Backup, RedbStore, StagedDocument, Store, StoreError, Stored, Write, check_sizes};
 use crate::DocId;
 
 /// A store in memory: what it holds is what a disk would hold *durably*.
@@ -46,6 +46,7 @@ pub struct MemoryStore {
 #[derive(Debug, Clone, Default)]
 struct Content {
     documents: BTreeMap<DocId, Document>,
+    staged: BTreeMap<DocId, Aside>,
     records: BTreeMap<String, Arc<[u8]>>,
 }
 
@@ -53,6 +54,13 @@ struct Content {
 struct Document {
     slices: BTreeMap<Dot, Arc<[u8]>>,
     log: Vec<Arc<[u8]>>,
+}
+
+/// What is put aside for a document.
+#[derive(Debug, Clone, Default)]
+struct Aside {
+    note: Vec<u8>,
+    slices: BTreeMap<Dot, Arc<[u8]>>,
 }
 
 /// Whether a commit is in doubt, and how it ended.
@@ -152,6 +160,27 @@ impl Content {
             }
             Write::Remove { doc } => {
                 self.documents.remove(doc);
+                self.staged.remove(doc);
+            }
+            Write::Stage { doc, note, all, slices } => {
+                let aside = self.staged.entry(*doc).or_default();
+                aside.note.clone_from(note);
+                if *all {
+                    aside.slices.clear();
+                }
+                let slices = slices.iter().map(|(start, bytes)| (*start, bytes.as_slice().into()));
+                aside.slices.extend(slices);
+            }
+            Write::Adopt { doc } => {
+                if let Some(Aside { slices, .. }) = self.staged.remove(doc) {
+                    self.documents.remove(doc);
+                    if !slices.is_empty() {
+                        self.documents.insert(*doc, Document { slices, log: Vec::new() });
+                    }
+                }
+            }
+            Write::Unstage { doc } => {
+                self.staged.remove(doc);
             }
             Write::Put { key, value } => {
                 self.records.insert(key.clone(), value.as_slice().into());
@@ -170,9 +199,21 @@ impl Content {
             let log = document.log.iter().map(|bytes| Write::Append { doc: *doc, record: bytes.to_vec() });
             [snapshot].into_iter().chain(log)
         });
+        let staged = self.staged.iter().map(|(doc, aside)| Write::Stage {
+            doc: *doc,
+            note: aside.note.clone(),
+            all: true,
+            slices: aside.read(),
+        });
         let records =
             self.records.iter().map(|(key, value)| Write::Put { key: key.clone(), value: value.to_vec() });
-        documents.chain(records).collect()
+        documents.chain(staged).chain(records).collect()
+    }
+}
+
+impl Aside {
+    fn read(&self) -> Vec<(Dot, Vec<u8>)> {
+        self.slices.iter().map(|(start, bytes)| (*start, bytes.to_vec())).collect()
     }
 }
 
@@ -205,6 +246,15 @@ impl Store for MemoryStore {
 
     fn documents(&self) -> Result<Vec<DocId>, StoreError> {
         Ok(self.settled()?.documents.keys().copied().collect())
+    }
+
+    fn staged(&self) -> Result<Vec<DocId>, StoreError> {
+        Ok(self.settled()?.staged.keys().copied().collect())
+    }
+
+    fn staged_document(&self, doc: DocId) -> Result<Option<StagedDocument>, StoreError> {
+        let aside = self.settled()?.staged.get(&doc);
+        Ok(aside.map(|aside| StagedDocument { note: aside.note.clone(), slices: aside.read() }))
     }
 
     fn record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,7 +1,7 @@
 //! Durable storage of one home: what an engine asks for and what a disk must promise.
 //!
 //! A store knows documents only as bytes: per document the *slices* of one state, a *log* of deltas appended after it, and
-//! beside the documents a small table of named records. Everything in one call of [`Store::commit`] becomes durable
+//! slices that are put aside until they are all there and become the document; beside the documents a small table of named records. Everything in one call of [`Store::commit`] becomes durable
 //! together or not at all; when the call returns `Ok` it survives `kill -9` and power loss.
 //!
 //! | | |
@@ -58,8 +58,30 @@ pub enum Write {
         /// The slices in which something changed, by their first dots; `None` removes one.
         slices: Vec<(Dot, Option<Vec<u8>>)>,
     },
-    /// Removes a document's snapshot and log; nothing happens if there is neither.
+    /// Removes a document's snapshot and log, and what was put aside for it; nothing happens if there is none of them.
     Remove {
+        /// The document.
+        doc: DocId,
+    },
+    /// Puts slices aside that will be a document one day, beside what there is of it. Who reads the document does not see them.
+    Stage {
+        /// The document.
+        doc: DocId,
+        /// What is to be known of all that is put aside; not empty. Takes the place of the note before.
+        note: Vec<u8>,
+        /// Whether these are all there are: what was put aside before is removed.
+        all: bool,
+        /// Slices by their first dots.
+        slices: Vec<(Dot, Vec<u8>)>,
+    },
+    /// What was put aside for a document becomes its snapshot, in place of the one it has, and its log is dropped. Costs the same
+    /// however much that is: nothing is written again. Nothing happens if nothing was put aside.
+    Adopt {
+        /// The document.
+        doc: DocId,
+    },
+    /// Removes what was put aside for a document; nothing happens if nothing was.
+    Unstage {
         /// The document.
         doc: DocId,
     },
@@ -80,12 +102,14 @@ pub enum Write {
 impl Write {
     /// The bytes this write carries: its content, its name, and the document.
     fn size(&self) -> usize {
-        let slices = match self {
-            Self::Snapshot { slices, .. } => &slices[..],
-            _ => &[],
-        };
         let length = |slice: &Option<Vec<u8>>| size_of::<Dot>() + slice.as_ref().map_or(0, Vec::len);
-        let slices: usize = slices.iter().map(|(_, slice)| length(slice)).sum();
+        let slices: usize = match self {
+            Self::Snapshot { slices, .. } => slices.iter().map(|(_, slice)| length(slice)).sum(),
+            Self::Stage { slices, .. } => {
+                slices.iter().map(|(_, slice)| size_of::<Dot>() + slice.len()).sum()
+            }
+            _ => 0,
+        };
         let (name, value) = self.lengths();
         size_of::<DocId>() + slices + name + value
     }
@@ -94,7 +118,8 @@ impl Write {
     fn lengths(&self) -> (usize, usize) {
         match self {
             Self::Append { record: value, .. } => (0, value.len()),
-            Self::Snapshot { .. } | Self::Remove { .. } => (0, 0),
+            Self::Stage { note: value, .. } => (0, value.len()),
+            Self::Snapshot { .. } | Self::Remove { .. } | Self::Adopt { .. } | Self::Unstage { .. } => (0, 0),
             Self::Put { key, value } => (key.len(), value.len()),
             Self::Delete { key } => (key.len(), 0),
         }
@@ -106,6 +131,7 @@ impl Write {
             Self::Snapshot { slices, .. } => {
                 slices.iter().flat_map(|(_, slice)| slice).map(Vec::len).max().unwrap_or(0)
             }
+            Self::Stage { slices, .. } => slices.iter().map(|(_, slice)| slice.len()).max().unwrap_or(0),
             _ => 0,
         }
     }
@@ -141,6 +167,15 @@ pub struct Stored {
     pub log: Vec<Vec<u8>>,
 }
 
+/// What is put aside for a document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StagedDocument {
+    /// What is known of all of it.
+    pub note: Vec<u8>,
+    /// The slices, in the order of their first dots.
+    pub slices: Vec<(Dot, Vec<u8>)>,
+}
+
 /// Writes what the store held when [`Store::begin_backup`] made it to a new file, on any thread.
 ///
 /// The file appears under the path only when it is complete and durable. Fails if the path exists, or cannot be
@@ -170,6 +205,18 @@ pub trait Store: Send + 'static {
     /// # Errors
     /// As [`document`](Self::document).
     fn documents(&self) -> Result<Vec<DocId>, StoreError>;
+
+    /// The documents for which something is put aside, in ascending order.
+    ///
+    /// # Errors
+    /// As [`document`](Self::document).
+    fn staged(&self) -> Result<Vec<DocId>, StoreError>;
+
+    /// Reads what is put aside for a document; `None` if nothing is. Costs reading all of it.
+    ///
+    /// # Errors
+    /// As [`document`](Self::document).
+    fn staged_document(&self, doc: DocId) -> Result<Option<StagedDocument>, StoreError>;
 
     /// Reads a named record.
     ///
@@ -211,6 +258,14 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn documents(&self) -> Result<Vec<DocId>, StoreError> {
         (**self).documents()
+    }
+
+    fn staged(&self) -> Result<Vec<DocId>, StoreError> {
+        (**self).staged()
+    }
+
+    fn staged_document(&self, doc: DocId) -> Result<Option<StagedDocument>, StoreError> {
+        (**self).staged_document(doc)
     }
 
     fn record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -10,6 +10,8 @@
 //! └── tombolo.redb     0600, locked while open
 //!     ├── meta         name               -> number      format, commits
 //!     ├── slices       document, first dot -> sealed bytes
+//!     ├── slices_b     the same: of each document one of the two holds what it is, the other what is put aside for it
+//!     ├── sides        document           -> sealed: which of them, and the note on what is put aside
 //!     ├── log          document, sequence  -> sealed bytes
 //!     └── records      name                -> sealed bytes
 //! ```
@@ -35,7 +37,7 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, StorageBacke
 
 use self::file::StoreFile;
 use super::error::panic_message;
-use super::{Backup, InspectedStore, Store, StoreError, Stored, Write, check_sizes};
+use super::{Backup, InspectedStore, StagedDocument, Store, StoreError, Stored, Write, check_sizes};
 use crate::DocId;
 
 /// The database's name in its folder.
@@ -213,6 +215,14 @@ impl Store for RedbStore {
 
     fn documents(&self) -> Result<Vec<DocId>, StoreError> {
         self.read(tables::documents)
+    }
+
+    fn staged(&self) -> Result<Vec<DocId>, StoreError> {
+        self.read(tables::staged)
+    }
+
+    fn staged_document(&self, doc: DocId) -> Result<Option<StagedDocument>, StoreError> {
+        self.read(|transaction| tables::staged_document(transaction, doc))
     }
 
     fn record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tombolo_crdt::{Dot, ReplicaId};
 use tombolo_sync::DocId;
 use tombolo_sync::store::{
-    MAX_NAME_BYTES, MAX_VALUE_BYTES, MemoryStore, RedbStore, Store, StoreError, Stored, Write,
+    MAX_NAME_BYTES, MAX_VALUE_BYTES, MemoryStore, RedbStore, StagedDocument, Store, StoreError, Stored, Write,
 };
 
 fn doc(number: u8) -> DocId {
@@ -155,6 +155,62 @@ fn slices_that_are_not_written_again_stay<H: Home>() {
     });
 }
 
+fn what_is_put_aside_is_not_the_document_until_it_becomes_it<H: Home>() {
+    let stage = |number: u8, note: u8, all: bool, slices: &[(u8, &[u8])]| {
+        let slices = slices.iter().map(|(of, slice)| (start(*of), slice.to_vec())).collect();
+        Write::Stage { doc: doc(number), note: vec![note], all, slices }
+    };
+    let aside = |note: u8, slices: &[(u8, &[u8])]| {
+        let slices = slices.iter().map(|(of, slice)| (start(*of), slice.to_vec())).collect();
+        Some(StagedDocument { note: vec![note], slices })
+    };
+    let begun: [&[Write]; 3] = [
+        &[snapshot(1, b"old"), append(1, b"log"), snapshot(4, b"4")],
+        &[stage(1, 1, true, &[(1, b"a")]), stage(2, 1, true, &[(3, b"z")]), stage(3, 1, true, &[(1, b"y")])],
+        &[stage(1, 2, false, &[(2, b"b")]), stage(2, 9, true, &[(1, b"x")]), Write::Unstage { doc: doc(3) }],
+    ];
+    holding::<H>(&begun, |store| {
+        assert_eq!(store.documents().unwrap(), [doc(1), doc(4)]);
+        assert_eq!(store.document(doc(1)).unwrap(), stored(Some(b"old"), &[b"log"]));
+        assert_eq!(store.document(doc(2)).unwrap(), None);
+        assert_eq!(store.staged().unwrap(), [doc(1), doc(2)]);
+        assert_eq!(store.staged_document(doc(1)).unwrap(), aside(2, &[(1, b"a"), (2, b"b")]));
+        assert_eq!(store.staged_document(doc(2)).unwrap(), aside(9, &[(1, b"x")]));
+        assert_eq!(store.staged_document(doc(3)).unwrap(), None);
+    });
+    // It becomes the document, which goes on as any; of another nothing has been put aside.
+    let adopt = |number| Write::Adopt { doc: doc(number) };
+    let after: [&[Write]; 3] = [
+        &[adopt(1), append(1, b"c"), adopt(2), adopt(3), adopt(4)],
+        &[append(1, b"d"), slices(2, &[(2, Some(b"w"))])],
+        &[stage(1, 5, true, &[(1, b"once more")])],
+    ];
+    let both = [&begun[..], &after[..]].concat();
+    holding::<H>(&both, |store| {
+        assert_eq!(store.documents().unwrap(), [doc(1), doc(2), doc(4)]);
+        let found = store.document(doc(1)).unwrap().unwrap();
+        assert_eq!(found.slices, [(start(1), b"a".to_vec()), (start(2), b"b".to_vec())]);
+        assert_eq!(found.log, [b"c", b"d"]);
+        let found = store.document(doc(2)).unwrap().unwrap();
+        assert_eq!(found.slices, [(start(1), b"x".to_vec()), (start(2), b"w".to_vec())]);
+        assert_eq!(store.document(doc(4)).unwrap(), stored(Some(b"4"), &[]));
+        assert_eq!(store.staged().unwrap(), [doc(1)]);
+        assert_eq!(store.staged_document(doc(1)).unwrap(), aside(5, &[(1, b"once more")]));
+    });
+    // And back to where it stood before; a document that is removed takes with it what is put aside for it.
+    let last: [&[Write]; 2] =
+        [&[adopt(1), stage(1, 6, true, &[(4, b"never")])], &[append(1, b"e"), adopt(2)]];
+    holding::<H>(&[&both[..], &last[..]].concat(), |store| {
+        assert_eq!(store.document(doc(1)).unwrap(), stored(Some(b"once more"), &[b"e"]));
+        assert_eq!(store.staged_document(doc(1)).unwrap(), aside(6, &[(4, b"never")]));
+    });
+    let removed: [&[Write]; 2] = [&[Write::Remove { doc: doc(1) }], &[adopt(1), append(2, b"f")]];
+    holding::<H>(&[&both[..], &last[..], &removed[..]].concat(), |store| {
+        assert_eq!(store.documents().unwrap(), [doc(2), doc(4)]);
+        assert_eq!((store.document(doc(1)).unwrap(), store.staged().unwrap()), (None, vec![]));
+    });
+}
+
 fn a_removed_document_is_gone_and_can_come_again<H: Home>() {
     let commits: [&[Write]; 3] = [
         &[snapshot(1, b"a"), append(1, b"b"), append(2, b"c"), append(3, b"d")],
@@ -230,6 +286,7 @@ fn what_is_too_large_is_refused_with_all_that_came_along<H: Home>() {
         Write::Append { doc: doc(1), record: huge() },
         Write::Snapshot { doc: doc(1), all: false, slices: vec![(start(1), None), (start(2), Some(huge()))] },
         Write::Put { key: "huge".to_owned(), value: huge() },
+        Write::Stage { doc: doc(1), note: vec![1], all: true, slices: vec![(start(1), huge())] },
         put(&long_name, b""),
         Write::Delete { key: long_name.clone() },
     ] {
@@ -249,6 +306,11 @@ fn a_backup_opens_as_a_store_of_its_own<H: Home>() {
     store
         .commit(&[snapshot(1, b"a"), append(1, b"b"), append(1, b"c"), append(2, b"d"), put("e", b"f")])
         .unwrap();
+    let staged = |number: u8, of: u8, slice: &[u8]| {
+        let slices = vec![(start(of), slice.to_vec())];
+        Write::Stage { doc: doc(number), note: vec![1], all: true, slices }
+    };
+    store.commit(&[staged(7, 1, b"g"), Write::Adopt { doc: doc(7) }, staged(7, 2, b"h")]).unwrap();
     let begun = store.begin_backup().unwrap();
     store.commit(&[append(1, b"later"), Write::Remove { doc: doc(2) }, put("e", b"later")]).unwrap();
     begun(&file).unwrap();
@@ -257,7 +319,9 @@ fn a_backup_opens_as_a_store_of_its_own<H: Home>() {
     let restored = folder.path().join("restored");
     RedbStore::restore(&file, &restored, &[]).unwrap();
     let mut restored = RedbStore::open(&restored).unwrap();
-    assert_eq!(restored.documents().unwrap(), [doc(1), doc(2)]);
+    assert_eq!(restored.documents().unwrap(), [doc(1), doc(2), doc(7)]);
+    assert_eq!(restored.document(doc(7)).unwrap(), stored(Some(b"g"), &[]));
+    assert_eq!(restored.staged_document(doc(7)).unwrap().unwrap().slices, [(start(2), b"h".to_vec())]);
     assert_eq!(restored.document(doc(1)).unwrap(), stored(Some(b"a"), &[b"b", b"c"]));
     assert_eq!(restored.records("").unwrap(), [("e".to_owned(), b"f".to_vec())]);
     restored.commit(&[append(1, b"own")]).unwrap();
@@ -286,6 +350,7 @@ for_every_store! {
     a_log_keeps_its_order_over_commits
     a_snapshot_drops_the_log_before_it_and_not_after
     slices_that_are_not_written_again_stay
+    what_is_put_aside_is_not_the_document_until_it_becomes_it
     a_removed_document_is_gone_and_can_come_again
     records_are_found_by_name_and_by_prefix
     documents_are_apart_at_the_ends_of_the_range

@@ -13,7 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tombolo_crdt::{AddWinsSet, Dot, MvRegister, PnCounter, ReplicaId};
 use tombolo_sync::engine::StartError;
-use tombolo_sync::store::{RedbStore, Store, StoreError, Stored, Write};
+use tombolo_sync::store::{RedbStore, StagedDocument, Store, StoreError, Stored, Write};
 use tombolo_sync::{DocId, Doubt, Error, Node};
 
 const PAGE: usize = 4096;
@@ -97,12 +97,16 @@ fn check_advice(error: &StoreError, at: usize) -> Outcome {
     Outcome::Refused
 }
 
-type Content = (Vec<(DocId, Stored)>, Vec<(String, Vec<u8>)>, u64);
+type Content = (Vec<(DocId, Stored)>, Vec<(DocId, StagedDocument)>, Vec<(String, Vec<u8>)>, u64);
 
 fn content(store: &RedbStore) -> Result<Content, StoreError> {
     let documents = store.documents()?.into_iter();
     let documents = documents.map(|doc| Ok((doc, store.document(doc)?.unwrap_or_default())));
-    Ok((documents.collect::<Result<_, StoreError>>()?, store.records("")?, store.commits()))
+    let staged = store.staged()?.into_iter();
+    let staged = staged.map(|doc| Ok((doc, store.staged_document(doc)?.unwrap_or_default())));
+    let (documents, staged) =
+        (documents.collect::<Result<_, StoreError>>()?, staged.collect::<Result<_, StoreError>>()?);
+    Ok((documents, staged, store.records("")?, store.commits()))
 }
 
 /// Commits a step of a story in which documents grow, are compacted and go.
@@ -117,6 +121,13 @@ fn step(store: &mut RedbStore, step: u8) {
         3 | 7 => {
             let slices = vec![(start(1), Some(vec![step; 6000])), (start(2), Some(vec![step; 500]))];
             writes.push(Write::Snapshot { doc, all: false, slices });
+        }
+        5 | 8 => {
+            let slices = vec![(start(1), vec![step; 5000]), (start(2), vec![step; 300])];
+            writes.push(Write::Stage { doc, note: vec![step], all: true, slices });
+            if step % 11 == 8 {
+                writes.push(Write::Adopt { doc });
+            }
         }
         10 => writes.push(Write::Delete { key: format!("record {}", step % 50) }),
         _ => {}

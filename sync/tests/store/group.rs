@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use tempfile::tempdir;
 use tombolo_sync::DocId;
 use tombolo_sync::store::{
-    Backup, Batch, Completion, GroupCommit, MemoryStore, RedbStore, Store, StoreError, Stored, Write,
+    Backup, Batch, Completion, GroupCommit, MemoryStore, RedbStore, StagedDocument, Store, StoreError,
+    Stored, Write,
 };
 
 fn doc(number: u8) -> DocId {
@@ -38,6 +39,12 @@ impl<S: Store, F: FnMut(&mut S) + Send + 'static> Store for Watched<S, F> {
     }
     fn documents(&self) -> Result<Vec<DocId>, StoreError> {
         self.store.documents()
+    }
+    fn staged(&self) -> Result<Vec<DocId>, StoreError> {
+        self.store.staged()
+    }
+    fn staged_document(&self, doc: DocId) -> Result<Option<StagedDocument>, StoreError> {
+        self.store.staged_document(doc)
     }
     fn record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.record(key)

@@ -9,7 +9,7 @@ use redb::{Database, TableDefinition};
 use tempfile::tempdir;
 use tombolo_crdt::{Dot, ReplicaId};
 use tombolo_sync::DocId;
-use tombolo_sync::store::{MemoryStore, RedbStore, Store, StoreError, Stored, Write};
+use tombolo_sync::store::{MemoryStore, RedbStore, StagedDocument, Store, StoreError, Stored, Write};
 
 const FILE: &str = "tombolo.redb";
 
@@ -21,7 +21,7 @@ fn append(number: u8, record: &[u8]) -> Write {
     Write::Append { doc: doc(number), record: record.to_vec() }
 }
 
-type Content = (Vec<(DocId, Stored)>, Vec<(String, Vec<u8>)>);
+type Content = (Vec<(DocId, Stored)>, Vec<(DocId, StagedDocument)>, Vec<(String, Vec<u8>)>);
 
 fn content(store: &dyn Store) -> Result<Content, StoreError> {
     let documents = store
@@ -29,7 +29,12 @@ fn content(store: &dyn Store) -> Result<Content, StoreError> {
         .into_iter()
         .map(|doc| Ok((doc, store.document(doc)?.expect("it is among the documents"))))
         .collect::<Result<_, StoreError>>()?;
-    Ok((documents, store.records("")?))
+    let staged = store
+        .staged()?
+        .into_iter()
+        .map(|doc| Ok((doc, store.staged_document(doc)?.expect("something is put aside"))))
+        .collect::<Result<_, StoreError>>()?;
+    Ok((documents, staged, store.records("")?))
 }
 
 /// The first dot of a slice.
@@ -53,6 +58,12 @@ fn any_write() -> impl Strategy<Value = Write> {
             Write::Snapshot { doc, all, slices }
         }),
         1 => doc().prop_map(|doc| Write::Remove { doc }),
+        2 => (doc(), any::<(u8, bool)>(), prop::collection::vec((0..4u8, bytes()), 0..3)).prop_map(|(doc, (note, all), slices)| {
+            let slices = slices.into_iter().map(|(of, slice)| (start(of), slice)).collect();
+            Write::Stage { doc, note: vec![note], all, slices }
+        }),
+        1 => doc().prop_map(|doc| Write::Adopt { doc }),
+        1 => doc().prop_map(|doc| Write::Unstage { doc }),
         2 => (key(), bytes()).prop_map(|(key, value)| Write::Put { key, value }),
         1 => key().prop_map(|key| Write::Delete { key }),
     ]
@@ -192,11 +203,11 @@ fn a_store_of_a_newer_program_is_refused() {
         transaction.open_table(meta).unwrap().insert("format", format).unwrap().unwrap();
         transaction.commit().unwrap();
     };
-    set_format(6);
-    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 6, known: 5 })));
+    set_format(7);
+    assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Format { found: 7, known: 6 })));
     set_format(0);
     assert!(matches!(RedbStore::open(folder.path()), Err(StoreError::Damaged(_))));
-    for known in [2, 3, 4, 5] {
+    for known in [2, 3, 4, 5, 6] {
         set_format(known);
         drop(RedbStore::open(folder.path()).unwrap());
     }

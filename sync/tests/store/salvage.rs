@@ -7,7 +7,7 @@ use std::path::Path;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::tempdir;
-use tombolo_crdt::{AddWinsSet, Decoding, Delta, Limits, Merged, Replica, ReplicaId, Since, Version};
+use tombolo_crdt::{AddWinsSet, Decoding, Delta, Dot, Limits, Merged, Replica, ReplicaId, Since, Version};
 use tombolo_sync::DocId;
 use tombolo_sync::store::{InspectedStore, Opened, RedbStore, Store, StoreError, Stored, Write};
 
@@ -39,8 +39,14 @@ fn write(store: &mut RedbStore, number: u8, elements: u32, records: u32) -> Hist
     if elements > 0 {
         let _ = numbers.update(|all| all.extend(scattered(elements)));
         let _ = numbers.update(|all| all.remove(&0));
-        let slices = numbers.slices(&[]).into_iter().map(|(start, slice)| (start, Some(slice))).collect();
-        store.commit(&[Write::Snapshot { doc: doc(number), all: false, slices }]).unwrap();
+        let (doc, slices) = (doc(number), numbers.slices(&[]));
+        if number == ARRIVED {
+            let writes = [Write::Stage { doc, note: vec![1], all: true, slices }, Write::Adopt { doc }];
+            store.commit(&writes).unwrap();
+        } else {
+            let slices = slices.into_iter().map(|(start, slice)| (start, Some(slice))).collect();
+            store.commit(&[Write::Snapshot { doc, all: false, slices }]).unwrap();
+        }
     }
     let mut been = vec![(numbers.version(), numbers.encode())];
     for n in 0..records {
@@ -53,6 +59,9 @@ fn write(store: &mut RedbStore, number: u8, elements: u32, records: u32) -> Hist
     }
     History { doc: doc(number), been }
 }
+
+/// The document that came in pieces.
+const ARRIVED: u8 = 4;
 
 /// redb panics over garbled pages, which is expected here and need not be told.
 fn quiet() {
@@ -81,6 +90,13 @@ fn written(folder: &Path) -> (Vec<History>, Vec<u8>) {
     for n in 0..60 {
         let (key, value) = record(n);
         store.commit(&[Write::Put { key, value }]).unwrap();
+    }
+    // And what waits to be a document is none.
+    for number in [ARRIVED, 6] {
+        let start = |counter| Dot { replica: ReplicaId::from_bytes([0xaa; 16]), counter };
+        let slices = (1..4).map(|counter| (start(counter), vec![7; 3_000])).collect();
+        let stage = Write::Stage { doc: doc(number), note: vec![1], all: true, slices };
+        store.commit(&[stage]).unwrap();
     }
     let killed = fs::read(folder.join(FILE)).unwrap();
     (histories, killed)
@@ -128,9 +144,11 @@ fn a_store_without_damage_is_described_and_saved_as_it_is() {
     let before = fs::read(&file).unwrap();
     let found = InspectedStore::open(&file).unwrap();
     assert!(found.is_sound() && found.opened == Opened::AsItIs, "{:?}", found.problems);
-    assert_eq!((found.documents.len(), found.records.len(), found.format), (5, 60, Some(5)));
+    assert_eq!((found.documents.len(), found.records.len(), found.format), (5, 60, Some(6)));
     assert!(found.documents[&doc(1)].slices.len() > 1);
     assert_eq!(found.documents[&doc(3)].log.len(), 40);
+    assert!(!found.documents[&doc(ARRIVED)].slices.is_empty());
+    assert_eq!(found.staged.keys().copied().collect::<Vec<_>>(), [doc(ARRIVED), doc(6)]);
     assert_eq!(found.documents[&doc(2)].version(), histories[1].been.last().unwrap().0);
     let out = folder.path().join("out");
     let salvaged = found.salvage(&out, false).unwrap();

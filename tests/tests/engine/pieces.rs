@@ -315,9 +315,9 @@ impl Under {
         if !self.way.disk(1).version(self.doc).is_empty() {
             return self.sent();
         }
-        let pieces = self.way.disk(1).store.records("staged/").unwrap();
+        let staged = self.way.disk(1).store.staged_document(self.doc).unwrap().unwrap_or_default();
         let parts = if self.way.runs(1) { self.way.engine(1).transfer_bytes() } else { 0 };
-        pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>() + parts
+        staged.slices.iter().map(|(_, slice)| slice.len()).sum::<usize>() + parts
     }
 
     /// After how long which piece was asked for.

@@ -8,7 +8,7 @@ use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 use tombolo_crdt::{Dot, ReplicaId};
 
 use super::overlay::Overlay;
-use super::tables::{self, Kind};
+use super::tables::{self, Kind, Sides};
 use super::{CACHE_BYTES, guarded, refusal};
 use crate::DocId;
 use crate::store::{InspectedDocument, InspectedEntry, InspectedStore, Opened, StoreError, WHOLE};
@@ -36,22 +36,43 @@ pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
     let mut documents = BTreeMap::<DocId, InspectedDocument>::new();
     let log = file.walk::<Log>(&[], &mut problems);
     let known: Vec<DocId> = log.entries.keys().map(|(doc, _)| DocId::from_bytes(*doc)).collect();
-    let (covered, all_are_covered) = if format == Some(1) {
+    let mut staged = BTreeMap::<DocId, Vec<InspectedEntry<Dot>>>::new();
+    let (mut covered, mut all_are_covered) = (BTreeSet::new(), true);
+    if format == Some(1) {
         let snapshots = file.walk::<Snapshots>(&known, &mut problems);
         for (doc, sealed) in snapshots.entries {
             let document = documents.entry(DocId::from_bytes(doc)).or_default();
             document.slices.push(entry(WHOLE, &sealed, Kind::Snapshot, &doc));
         }
-        (snapshots.covered, snapshots.is_whole)
+        (covered, all_are_covered) = (snapshots.covered, snapshots.is_whole);
     } else {
-        let slices = file.walk::<Slices>(&known, &mut problems);
-        for ((doc, replica, counter), sealed) in slices.entries {
-            let start = Dot { replica: ReplicaId::from_bytes(replica), counter };
-            let document = documents.entry(DocId::from_bytes(doc)).or_default();
-            document.slices.push(entry(start, &sealed, Kind::Slice(start), &doc));
+        // Before format 6 the first table was all there is.
+        let has_sides = format.is_none_or(|format| format >= 6);
+        let sides = if has_sides { file.sides(&known, &mut problems) } else { BTreeMap::new() };
+        let mut take = |side: usize, walked: Walked<<Slices<0> as Walk>::Own>| {
+            let is_own = |doc: &DocId| sides.get(doc).map_or(0, |sides| sides.own) == side;
+            for ((id, replica, counter), sealed) in walked.entries {
+                let start = Dot { replica: ReplicaId::from_bytes(replica), counter };
+                let doc = DocId::from_bytes(id);
+                let slices = if is_own(&doc) {
+                    &mut documents.entry(doc).or_default().slices
+                } else {
+                    staged.entry(doc).or_default()
+                };
+                slices.push(entry(start, &sealed, Kind::Slice(side, start), &id));
+            }
+            covered.extend(walked.covered.into_iter().filter(is_own));
+            all_are_covered &= walked.is_whole;
+        };
+        take(0, file.walk::<Slices<0>>(&known, &mut problems));
+        if has_sides {
+            take(1, file.walk::<Slices<1>>(&known, &mut problems));
+            // Of these nobody knows which slices are the document.
+            let mut astray = staged.keys().filter(|doc| !sides.contains_key(doc)).peekable();
+            all_are_covered &= astray.peek().is_none();
+            astray.for_each(|doc| _ = covered.remove(doc));
         }
-        (slices.covered, slices.is_whole)
-    };
+    }
     for ((doc, sequence), sealed) in log.entries {
         let document = documents.entry(DocId::from_bytes(doc)).or_default();
         document.log.push(entry(sequence, &sealed, Kind::Log(sequence), &doc));
@@ -73,6 +94,7 @@ pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
         format,
         opened: file.how,
         documents,
+        staged,
         records,
         records_missing: named.missing,
         problems,
@@ -156,6 +178,18 @@ impl File {
             }
         }
         walked
+    }
+
+    /// Where the slices of documents stand. What is wrong with an entry is a problem; then nobody knows which of two are the document.
+    fn sides(&self, known: &[DocId], problems: &mut Vec<String>) -> BTreeMap<DocId, Sides> {
+        let mut all = BTreeMap::new();
+        for (doc, sealed) in self.walk::<SidesOf>(known, problems).entries {
+            match Sides::opened(&sealed, &doc) {
+                Ok(sides) => _ = all.insert(DocId::from_bytes(doc), sides),
+                Err(why) => problems.push(why.cause()),
+            }
+        }
+        all
     }
 
     /// Reads entries one after the other until an end or something that cannot be read.
@@ -250,13 +284,14 @@ trait Walk {
     fn start(doc: [u8; 16]) -> Self::Own;
 }
 
-struct Slices;
+/// The slices in one of the two tables.
+struct Slices<const SIDE: usize>;
 
-impl Walk for Slices {
+impl<const SIDE: usize> Walk for Slices<SIDE> {
     type Key = tables::SliceKey;
     type Own = ([u8; 16], [u8; 16], u64);
-    const NAME: &'static str = "slices";
-    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::SLICES;
+    const NAME: &'static str = ["slices", "slices_b"][SIDE];
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::SLICES[SIDE];
 
     fn own((doc, replica, counter): (&[u8; 16], &[u8; 16], u64)) -> Self::Own {
         (*doc, *replica, counter)
@@ -297,6 +332,31 @@ impl Walk for Log {
 
     fn start(doc: [u8; 16]) -> Self::Own {
         (doc, 0)
+    }
+}
+
+struct SidesOf;
+
+impl Walk for SidesOf {
+    type Key = &'static [u8; 16];
+    type Own = [u8; 16];
+    const NAME: &'static str = "sides";
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::SIDES;
+
+    fn own(doc: &[u8; 16]) -> Self::Own {
+        *doc
+    }
+
+    fn key(doc: &Self::Own) -> &[u8; 16] {
+        doc
+    }
+
+    fn doc(doc: &Self::Own) -> Option<DocId> {
+        Some(DocId::from_bytes(*doc))
+    }
+
+    fn start(doc: [u8; 16]) -> Self::Own {
+        doc
     }
 }
 

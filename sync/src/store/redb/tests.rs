@@ -170,7 +170,9 @@ fn content(store: &dyn Store) -> String {
     let documents = store.documents().unwrap();
     let documents: Vec<_> =
         documents.into_iter().map(|doc| (doc, store.document(doc).unwrap().unwrap())).collect();
-    format!("{documents:?} {:?}", store.records("").unwrap())
+    let staged = store.staged().unwrap().into_iter();
+    let staged: Vec<_> = staged.map(|doc| (doc, store.staged_document(doc).unwrap().unwrap())).collect();
+    format!("{documents:?} {staged:?} {:?}", store.records("").unwrap())
 }
 
 #[test]
@@ -303,18 +305,23 @@ fn any_write(random: &mut ChaCha8Rng) -> Write {
     let mut bytes = vec![0; length];
     random.fill_bytes(&mut bytes);
     let key = format!("record {}", random.random_range(0..4));
-    match random.random_range(0..12) {
+    let start = |of: u8| Dot { replica: ReplicaId::from_bytes([of; 16]), counter: 7 };
+    match random.random_range(0..15) {
         0..6 => Write::Append { doc, record: bytes },
         6..8 => {
-            let mut slices: Vec<_> = (0..4)
-                .map(|of| (Dot { replica: ReplicaId::from_bytes([of; 16]), counter: 7 }, None))
-                .filter(|_| random.random_bool(0.4))
-                .collect();
+            let mut slices: Vec<_> =
+                (0..4).map(|of| (start(of), None)).filter(|_| random.random_bool(0.4)).collect();
             slices.push((Dot { replica: ReplicaId::from_bytes([9; 16]), counter: 1 }, Some(bytes)));
             Write::Snapshot { doc, all: false, slices }
         }
         8 => Write::Remove { doc },
         9..11 => Write::Put { key, value: bytes },
+        11 => Write::Adopt { doc },
+        12 => Write::Unstage { doc },
+        13 => {
+            let slices = vec![(start(random.random_range(0..4)), bytes)];
+            Write::Stage { doc, note: vec![7], all: random.random_bool(0.3), slices }
+        }
         _ => Write::Delete { key },
     }
 }
@@ -366,9 +373,12 @@ fn a_store_of_format_1_is_read_and_becomes_one_of_today() {
         let transaction = database.begin_write().unwrap();
         transaction.open_table(SNAPSHOTS).unwrap().insert(doc(1).as_bytes(), &sealed[..]).unwrap();
         transaction.open_table(META).unwrap().insert("format", 1).unwrap();
-        transaction
-            .delete_table(TableDefinition::<(&[u8; 16], &[u8; 16], u64), &[u8]>::new("slices"))
-            .unwrap();
+        for of_today in ["slices", "slices_b"] {
+            transaction
+                .delete_table(TableDefinition::<(&[u8; 16], &[u8; 16], u64), &[u8]>::new(of_today))
+                .unwrap();
+        }
+        transaction.delete_table(TableDefinition::<&[u8; 16], &[u8]>::new("sides")).unwrap();
         transaction.commit().unwrap();
     }
     let seen = RedbStore::look(&path).unwrap();

@@ -51,6 +51,8 @@ pub struct Disk {
     pub(super) latency: (u64, u64),
     /// What is durable of each document.
     held: BTreeMap<DocId, Held>,
+    /// What is put aside for it.
+    staged: BTreeMap<DocId, BTreeMap<Dot, Version>>,
     /// So many reads fail.
     unreadable: u32,
     /// Reads that failed.
@@ -132,11 +134,16 @@ impl Disk {
     pub fn replace(&mut self, store: MemoryStore) {
         self.restart();
         self.held.clear();
+        self.staged.clear();
         for doc in store.documents().expect("a memory store is read") {
             let stored = store.document(doc).expect("a memory store is read").unwrap_or_default();
             let slices = stored.slices.into_iter().map(|(start, slice)| (start, Some(slice))).collect();
             self.note(&Write::Snapshot { doc, all: true, slices });
             stored.log.into_iter().for_each(|record| self.note(&Write::Append { doc, record }));
+        }
+        for doc in store.staged().expect("a memory store is read") {
+            let staged = store.staged_document(doc).expect("a memory store is read").unwrap_or_default();
+            self.note(&Write::Stage { doc, note: staged.note, all: true, slices: staged.slices });
         }
         self.store = store;
     }
@@ -161,6 +168,23 @@ impl Disk {
             }
             Write::Remove { doc } => {
                 self.held.remove(doc);
+                self.staged.remove(doc);
+            }
+            Write::Stage { doc, all, slices, .. } => {
+                let staged = self.staged.entry(*doc).or_default();
+                if *all {
+                    staged.clear();
+                }
+                staged.extend(slices.iter().map(|(start, slice)| (*start, events(slice))));
+            }
+            Write::Unstage { doc } => {
+                self.staged.remove(doc);
+            }
+            Write::Adopt { doc } => {
+                let slices = self.staged.remove(doc).unwrap_or_default();
+                let mut all = Version::new();
+                slices.values().for_each(|slice| all.join(slice));
+                self.held.insert(*doc, Held { slices, all });
             }
             _ => {}
         }
