@@ -101,7 +101,7 @@ pub enum Write {
 
 impl Write {
     /// The bytes this write carries: its content, its name, and the document.
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let length = |slice: &Option<Vec<u8>>| size_of::<Dot>() + slice.as_ref().map_or(0, Vec::len);
         let slices: usize = match self {
             Self::Snapshot { slices, .. } => slices.iter().map(|(_, slice)| length(slice)).sum(),

@@ -380,6 +380,42 @@ fn wherever_it_is_cut_off_it_goes_on_from_there() {
     assert!(points.len() > 120 && dearest.iter().all(|lost| *lost > 0), "{dearest:?}");
 }
 
+/// Who waits for the disk waits for no more than a piece: the document is not written again when it is all there, whether it is open
+/// there or not, and whatever was written to it before or came to it meanwhile.
+#[test]
+fn a_large_document_is_written_piece_by_piece_and_once() {
+    for (opened, written, meanwhile) in
+        [(false, false, false), (true, false, false), (true, true, false), (false, false, true)]
+    {
+        let (mut world, doc, mut rng) = large(2, 80);
+        if opened {
+            world.open::<Words>(1, "words");
+        }
+        if written {
+            world.update::<Words, _>(1, doc, |set| set.add("written before"));
+        }
+        while has_nothing(&world, 1, doc)
+            || world.engine(1).document_status(doc).unwrap().version.iter().count() < 1 + usize::from(written)
+        {
+            if meanwhile {
+                world.update::<Words, _>(0, doc, |set| set.add(word(&mut rng)));
+            }
+            world.run_for(50);
+            assert!(world.now() < 60_000);
+        }
+        equal(&mut world, doc);
+        let (largest, all) = (world.disk(1).largest_batch, world.engine(0).encoded(doc).unwrap().len());
+        println!("{opened} {written} {meanwhile}: {largest} of {all} at a time");
+        assert!(largest < 2 * PIECE && all > 4 * PIECE, "{largest} of {all}");
+        // What is on the disk is all of it.
+        let before = world.canonical(1, doc);
+        world.crash(1, true, 0);
+        world.start(1);
+        assert!(world.canonical(1, doc) == before);
+        assert_eq!(world.disk(1).store.staged().unwrap(), []);
+    }
+}
+
 #[test]
 fn it_may_be_opened_and_written_before_it_is_there() {
     let (mut world, doc, _) = large(2, 30);

@@ -55,6 +55,8 @@ pub struct Disk {
     staged: BTreeMap<DocId, BTreeMap<Dot, Version>>,
     /// So many reads fail.
     unreadable: u32,
+    /// How many bytes the largest batch had that it was given.
+    pub largest_batch: usize,
     /// Reads that failed.
     pub(super) failed_reads: u64,
     /// How it breaks what it promises, if that is what is tried.
@@ -101,10 +103,12 @@ impl Disk {
             return vec![Input::StoreFailed { first: first.id, reason: "an earlier commit failed".into() }];
         }
         let (id, generation, mut last, mut writes) = (first.id, first.generation, first.id, first.writes);
+        self.largest_batch = self.largest_batch.max(size(&writes));
         for _ in 1..group {
             match self.queue.front_mut() {
                 Some(Job::Batch(next)) if next.generation == generation => {
                     last = next.id;
+                    self.largest_batch = self.largest_batch.max(size(&next.writes));
                     writes.append(&mut next.writes);
                     self.queue.pop_front();
                 }
@@ -189,6 +193,11 @@ impl Disk {
             _ => {}
         }
     }
+}
+
+/// How many bytes these writes have together.
+fn size(writes: &[Write]) -> usize {
+    writes.iter().map(Write::size).sum()
 }
 
 /// What a record or a slice of a snapshot tells of; either is the body of a delta.
