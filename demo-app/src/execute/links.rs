@@ -58,7 +58,11 @@ pub(super) async fn retention(node: &Node, days: Option<Retention>) -> Result<Va
         }
         node.flush().await;
     }
-    let days = node.retention().map(|time| time.as_secs() / DAY.as_secs());
+    // An application may have said a part of a day.
+    let days = node.retention().map(|time| match time.as_secs() % DAY.as_secs() {
+        0 => json!(time.as_secs() / DAY.as_secs()),
+        _ => json!(time.as_secs_f64() / DAY.as_secs_f64()),
+    });
     Ok(json!({ "days": days }))
 }
 

@@ -79,11 +79,11 @@ fn value(request: &Request, answer: &Value) -> String {
         },
         Request::Documents => documents(answer),
         Request::Release { .. } => release(answer),
-        Request::Retention { .. } => match answer["days"].as_u64() {
-            Some(days) => {
+        Request::Retention { .. } => match &answer["days"] {
+            Value::Null => "who is silent is waited for until somebody releases it\n".to_owned(),
+            days => {
                 format!("who is silent for {days} days is not waited for before removals are forgotten\n")
             }
-            None => "who is silent is waited for until somebody releases it\n".to_owned(),
         },
         Request::Wait { .. } => "in sync\n".into(),
         Request::Link { .. } => link(answer),
