@@ -280,7 +280,8 @@ fn in_order<'p>(mut items: Vec<Items<'p>>, known: &[u64]) -> Vec<Items<'p>> {
     }
     let dots = known.iter().fold(0_u64, |sum, known| sum.saturating_add(*known));
     if dots > 8 * items.len() as u64 {
-        items.sort_unstable_by_key(|items| items.span.first);
+        // As a rule those of a node ascend: this sort puts such parts together.
+        items.sort_by_key(|items| items.span.first);
         return items;
     }
     // Most dots are live: each has its place, which is faster than sorting.

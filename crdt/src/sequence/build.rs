@@ -75,12 +75,12 @@ impl<C: Items + ?Sized> Sequence<C> {
             parts: Vec::new(),
             starts: Vec::new(),
             ranks: self.rows.ranks(),
+            out: Vec::with_capacity(live.len()),
+            out_runs: Vec::with_capacity(live.len()),
             live,
             hanging: Vec::new(),
             ends: Vec::new(),
             tasks: Vec::new(),
-            out: Vec::new(),
-            out_runs: Vec::new(),
             sequence: self,
         };
         layout.divide();

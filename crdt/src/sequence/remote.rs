@@ -43,6 +43,9 @@ impl<C: Items + ?Sized> Sequence<C> {
     /// takes less than to find each its place.
     pub(crate) fn expect(&mut self, runs: usize) {
         self.is_stale |= runs > FEW && runs > self.tree.len() / 4;
+        if self.is_stale {
+            self.unplaced.reserve(runs);
+        }
     }
 
     /// Takes in live elements: consecutive dots, with what they hold.
