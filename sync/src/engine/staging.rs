@@ -12,11 +12,11 @@
 //! bytes on the disk: neither the engine nor the store has all of it in hand at a time, so writes to others are not kept waiting.
 
 use serde::{Deserialize, Serialize};
-use tombolo_crdt::{Dot, Merged, Version};
+use tombolo_crdt::{Dot, Merged, ReplicaId, Version};
 
 use super::behind::events;
 use super::document::{Content, Document, MergeError, Since, Staged, Taken};
-use super::effect::{BatchId, Origin};
+use super::effect::Origin;
 use super::frame::{Alive, ContentKind, Frame, Hash, bytes, content_hash};
 use super::storage::place;
 use super::{Engine, StartError};
@@ -36,6 +36,8 @@ const MOST_PACKED: usize = 16;
 /// In how many parts a document that came in pieces is encoded at most, if it must be: of each takes memory what is encoded, and walks
 /// over all of it.
 const MOST_PARTS: usize = 16;
+/// Under this id nothing is written.
+const NOBODY: ReplicaId = ReplicaId::from_bytes([0xff; 16]);
 /// How many documents arrive in pieces at a time.
 const MOST: usize = 64;
 
@@ -107,8 +109,6 @@ pub(crate) struct Staging {
     slices: Vec<(Dot, Hash)>,
     /// How many bytes these are.
     bytes: usize,
-    /// With which batch the last was written; `None`: it was there at the start.
-    batch: Option<BatchId>,
 }
 
 enum Arrived {
@@ -138,7 +138,7 @@ struct Note {
 fn dot_at(base: &Version, number: u64) -> Option<Dot> {
     let mut before = 0_u64;
     base.iter().find_map(|(replica, count)| {
-        let counter = number.checked_sub(before)? + 1;
+        let counter = number.checked_sub(before)?.checked_add(1)?;
         before = before.checked_add(count)?;
         (counter <= count).then_some(Dot { replica, counter })
     })
@@ -157,8 +157,8 @@ impl Staging {
     /// Takes in a piece; `None` if it is not the one that was asked for, or damaged.
     fn take(self, piece: &Piece) -> Option<Self> {
         let Arrived::Some(_, next) = self.arrived else { return None };
-        if piece.base != self.base || piece.from != next || piece.next.is_some_and(|next| next <= piece.from)
-        {
+        let goes_on = |next| next > piece.from && next < events(&self.base);
+        if piece.base != self.base || piece.from != next || !piece.next.is_none_or(goes_on) {
             return None;
         }
         let start = dot_at(&self.base, piece.from)?;
@@ -189,7 +189,9 @@ impl Engine {
     pub(super) fn load_staging(&mut self, store: &dyn Store) -> Result<(), StartError> {
         let mut broken = Vec::new();
         for doc in store.staged()? {
-            let staged = store.staged_document(doc)?.and_then(|StagedDocument { note, slices }| {
+            // The list of members may just have been found unreadable, and goes with what is put aside for it.
+            let stored = store.staged_document(doc)?.filter(|_| doc != DocId::MEMBERS);
+            let staged = stored.and_then(|StagedDocument { note, slices }| {
                 let note: Note = rmp_serde::from_slice(&note).ok()?;
                 let mut staging = self.begin_staging(doc, note.peer, &note.base)?;
                 for (start, slice) in slices {
@@ -215,7 +217,7 @@ impl Engine {
         let (us, limits) = (self.us, self.config.limits);
         let staged = self.place(doc)?.body.staged(us, &limits);
         let arrived = Arrived::Some(staged, 0);
-        Some(Staging { peer, base: base.clone(), arrived, slices: Vec::new(), bytes: 0, batch: None })
+        Some(Staging { peer, base: base.clone(), arrived, slices: Vec::new(), bytes: 0 })
     }
 
     /// Keeps what has been put aside of a document. If nothing has, there is no trace of that either. Says whether something has.
@@ -223,9 +225,11 @@ impl Engine {
         let is_something = staging.is_some();
         if let Some(staging) = staging {
             self.staging.insert(doc, staging);
-        } else if self.documents.get(&doc).is_some_and(|slot| {
-            slot.body.version().is_empty() && slot.opened.is_none() && slot.body.waiting() == 0
-        }) {
+        } else if doc != DocId::DIRECTORY
+            && self.documents.get(&doc).is_some_and(|slot| {
+                slot.body.version().is_empty() && slot.opened.is_none() && slot.body.waiting() == 0
+            })
+        {
             self.documents.remove(&doc);
         }
         is_something
@@ -268,10 +272,7 @@ impl Engine {
             return Progress::Over(Taken::Nothing);
         };
         let write = Write::Stage { doc, note, all: from == 0, slices: vec![(start, slice)] };
-        let batch = self.submit_others(vec![write]);
-        if let Some(staging) = self.staging.get_mut(&doc) {
-            staging.batch = Some(batch);
-        }
+        self.submit_others(vec![write]);
         self.pulls.progress(peer, self.now.millis);
         self.ask_further(peer, doc);
         Progress::More
@@ -284,19 +285,15 @@ impl Engine {
         self.send(peer, &Frame::Pull { doc, version, kept, alive: Some(alive) });
     }
 
-    /// The disk refused everything from this batch on. What is put aside must have no gap: where a piece is lost all goes, and is asked for
-    /// again, a while later.
-    pub(super) fn lose_staging(&mut self, first: BatchId) {
-        let lost = |staging: &Staging| staging.batch.is_some_and(|batch| batch >= first);
-        let lost: Vec<DocId> =
-            self.staging.iter().filter(|(_, staging)| lost(staging)).map(|(doc, _)| *doc).collect();
-        for doc in lost {
+    /// The disk refused a piece of a document, or that it becomes what was put aside. What is put aside must have no gap: all of it goes,
+    /// and is asked for again, a while later.
+    pub(super) fn lose_staging(&mut self, doc: DocId) {
+        if self.staging.remove(&doc).is_some() {
             self.keep_staging(doc, None);
-            self.staging.remove(&doc);
             self.pulls.refused(doc, self.now.millis);
-            let write = Write::Unstage { doc };
-            self.unsaved.insert(place(&write), write);
         }
+        let write = Write::Unstage { doc };
+        self.unsaved.insert(place(&write), write);
     }
 
     /// What is asked of a peer for a document of which pieces are here; they go if they are another's.
@@ -334,16 +331,29 @@ impl Engine {
         };
         // What is to be appended to the pieces, to be all that will be here; `None`: that cannot be said.
         let mut records = Some(Vec::new());
-        let whole = rest.is_none_or(|rest| match all.merge(rest, &limits, None) {
-            Ok((Merged::Applied, record)) => {
-                records = record.map(|record| vec![record]);
-                true
+        let ours = self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(self.us.replica));
+        let whole = rest.is_none_or(|rest| {
+            let mut merged = all.merge(rest, &limits, None);
+            if matches!(merged, Err(MergeError::Ours { theirs, .. }) if theirs <= ours) {
+                // What was written here meanwhile has been there and came back. Read as by nobody, it is as any other's.
+                all.write_as(NOBODY);
+                merged = all.merge(rest, &limits, None);
             }
-            _ => false,
+            let Ok((Merged::Applied, record)) = merged else { return false };
+            records = record.map(|record| vec![record]);
+            true
         });
         let mut adopted = Taken::Nothing;
         if whole && let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) {
-            let told = all.version();
+            let mut append = |more| match (more, &mut records) {
+                (Since::UpToDate, _) | (_, None) => {}
+                (Since::Content(ContentKind::Delta, more), Some(records)) => records.push(more),
+                (_, records) => *records = None,
+            };
+            // What is here alone; to be found out before all of it is joined, which is a state, and nothing is remembered beyond it.
+            append(slot.body.since(&all.version(), None));
+            let mut told = all.version();
+            told.join(&slot.body.version());
             let refused = if slot.body.as_any().type_id() == all.as_any().type_id() {
                 slot.adopt(all, &limits)
             } else {
@@ -353,13 +363,8 @@ impl Engine {
             match refused {
                 Ok(()) => {
                     adopted = Taken::New;
-                    match slot.body.since(&told, None) {
-                        Since::UpToDate => {}
-                        Since::Content(ContentKind::Delta, own) => {
-                            records = records.map(|records| records.into_iter().chain([own]).collect());
-                        }
-                        _ => records = None,
-                    }
+                    // And what has waited here for what has come.
+                    append(slot.body.since(&told, None));
                     if let Some(records) = records {
                         self.persist_staged(doc, slices, bytes, records);
                     } else {
@@ -504,6 +509,17 @@ mod tests {
         let visited = VISITED.get();
         assert!(staged.finish().encode() == all.encode());
         (pieces, visited)
+    }
+
+    /// What a peer says is the number of the next piece may be any.
+    #[test]
+    fn a_number_beyond_the_base_is_no_dot() {
+        let base: Version = [(id(1), 2), (id(2), 1)].into_iter().collect();
+        let dot = |of, counter| Some(Dot { replica: id(of), counter });
+        let found: Vec<_> = (0..4).map(|number| dot_at(&base, number)).collect();
+        assert_eq!(found, [dot(1, 1), dot(1, 2), dot(2, 1), None]);
+        assert_eq!(dot_at(&base, u64::MAX), None);
+        assert_eq!(dot_at(&[(id(1), u64::MAX), (id(2), 1)].into_iter().collect(), u64::MAX), None);
     }
 
     /// What it costs to send a document follows its size: twice as much of it costs twice, not four times.

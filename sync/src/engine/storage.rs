@@ -176,6 +176,8 @@ pub(crate) struct Made {
     pub(crate) documents: Vec<(DocId, Version)>,
     /// What is not content, and is written again if the disk refuses it.
     pub(crate) others: Vec<Write>,
+    /// Of which documents something is put aside with it, or what was becomes the document.
+    pub(crate) staged: Vec<DocId>,
 }
 
 /// Which batches are under way.
@@ -270,7 +272,12 @@ impl Engine {
         for write in others.iter().chain(writes.iter().filter(|write| matches!(write, Write::Stage { .. }))) {
             self.unsaved.remove(&place(write));
         }
-        self.batches.in_flight.insert(id, Made { documents, others });
+        let staged = writes.iter().filter_map(|write| match write {
+            Write::Stage { doc, .. } | Write::Adopt { doc } => Some(*doc),
+            _ => None,
+        });
+        let staged = staged.collect();
+        self.batches.in_flight.insert(id, Made { documents, others, staged });
         self.effects.push_back(Effect::Store(Batch { id, generation: self.batches.generation, writes }));
         id
     }

@@ -35,7 +35,8 @@ impl Engine {
         }
         tracing::warn!(reason, batches = lost.len(), "the disk refused; undoing");
         let mut docs = Vec::new();
-        for Made { documents, others } in lost.into_values() {
+        for Made { documents, others, staged } in lost.into_values() {
+            staged.into_iter().for_each(|doc| self.lose_staging(doc));
             docs.extend(documents.into_iter().map(|(doc, _)| doc));
             self.unsaved.extend(others.into_iter().map(|write| (place(&write), write)));
         }
@@ -43,7 +44,6 @@ impl Engine {
         for doomed in self.doomed.values_mut().filter(|doomed| doomed.batch >= first) {
             doomed.batch = UNDECIDED;
         }
-        self.lose_staging(first);
         self.retry_at.get_or_insert(self.now.millis + RETRY_PAUSE);
         self.line_lost(first);
         docs.sort_unstable();

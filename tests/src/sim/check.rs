@@ -223,7 +223,11 @@ impl World {
                 ));
             }
             if !self.nodes[node].disk.version(doc).dominates(&status.durable) && self.sabotage.is_none() {
-                wrong = Some(format!("{doc:?} at n{node} is said to be durable to {:?}", status.durable));
+                let held = self.nodes[node].disk.version(doc);
+                wrong = Some(format!(
+                    "{doc:?} at n{node} is said to be durable to {:?}, and the disk has {held:?}",
+                    status.durable
+                ));
             }
             if status.version == status.durable {
                 settled.push(doc);

@@ -416,6 +416,58 @@ fn a_large_document_is_written_piece_by_piece_and_once() {
     }
 }
 
+/// What is written here goes to the others while their document comes, and comes back with what they have written meanwhile.
+#[test]
+fn whoever_writes_all_the_while_gets_it_all_the_same_and_piece_by_piece() {
+    for seed in 0..3 {
+        let (mut world, doc, mut rng) = large(2, 90 + seed);
+        world.open::<Words>(1, "words");
+        let mut written = 0;
+        while world.read::<Words, _>(1, doc, |set| set.len()) <= ELEMENTS {
+            world.update::<Words, _>(1, doc, |set| set.add(word(&mut rng)));
+            written += 1;
+            if seed == 2 {
+                world.update::<Words, _>(0, doc, |set| set.add(word(&mut rng)));
+            }
+            world.run_for(40);
+            assert!(world.now() < 60_000, "it does not come, after {written}");
+        }
+        assert!(written > 10, "{written}");
+        equal(&mut world, doc);
+        let (largest, all) = (world.disk(1).largest_batch, world.engine(0).encoded(doc).unwrap().len());
+        println!("{written} written meanwhile; {largest} of {all} at a time");
+        assert!(largest < 2 * PIECE, "{largest} of {all}");
+    }
+}
+
+/// Any piece of it, or that what was put aside becomes the document.
+#[test]
+fn what_the_disk_refuses_of_it_is_asked_for_again() {
+    for refused in 0..12 {
+        let (mut world, doc, _) = large(2, 100);
+        world.open::<Words>(1, "words");
+        let staged = |world: &mut World| {
+            let held = world.disk(1).store.staged_document(doc).unwrap();
+            held.map_or(0, |held| held.slices.len())
+        };
+        while staged(&mut world) < refused.min(4) {
+            world.run_for(5);
+        }
+        if refused > 4 {
+            // What is on its way then is the last piece, or that it is all there.
+            world.run_for(40 * (refused as u64 - 4));
+        }
+        world.disk(1).store.fail_next(3);
+        equal(&mut world, doc);
+        world.run_for(5_000);
+        assert_eq!(world.disk(1).store.staged().unwrap(), [], "{refused}");
+        let before = world.canonical(1, doc);
+        world.crash(1, true, 0);
+        world.start(1);
+        assert!(world.canonical(1, doc) == before && before == world.canonical(0, doc), "{refused}");
+    }
+}
+
 #[test]
 fn it_may_be_opened_and_written_before_it_is_there() {
     let (mut world, doc, _) = large(2, 30);

@@ -48,7 +48,8 @@ pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
     } else {
         // Before format 6 the first table was all there is.
         let has_sides = format.is_none_or(|format| format >= 6);
-        let sides = if has_sides { file.sides(&known, &mut problems) } else { BTreeMap::new() };
+        let (sides, are_all) =
+            if has_sides { file.sides(&known, &mut problems) } else { (BTreeMap::new(), true) };
         let mut take = |side: usize, walked: Walked<<Slices<0> as Walk>::Own>| {
             let is_own = |doc: &DocId| sides.get(doc).map_or(0, |sides| sides.own) == side;
             for ((id, replica, counter), sealed) in walked.entries {
@@ -67,10 +68,13 @@ pub(super) fn look(path: &Path) -> Result<InspectedStore, StoreError> {
         take(0, file.walk::<Slices<0>>(&known, &mut problems));
         if has_sides {
             take(1, file.walk::<Slices<1>>(&known, &mut problems));
-            // Of these nobody knows which slices are the document.
+            // Of these nobody knows which slices are the document; or if entries are missing or wrong, of none.
             let mut astray = staged.keys().filter(|doc| !sides.contains_key(doc)).peekable();
-            all_are_covered &= astray.peek().is_none();
+            all_are_covered &= are_all && astray.peek().is_none();
             astray.for_each(|doc| _ = covered.remove(doc));
+            if !are_all {
+                covered.clear();
+            }
         }
     }
     for ((doc, sequence), sealed) in log.entries {
@@ -180,16 +184,21 @@ impl File {
         walked
     }
 
-    /// Where the slices of documents stand. What is wrong with an entry is a problem; then nobody knows which of two are the document.
-    fn sides(&self, known: &[DocId], problems: &mut Vec<String>) -> BTreeMap<DocId, Sides> {
-        let mut all = BTreeMap::new();
-        for (doc, sealed) in self.walk::<SidesOf>(known, problems).entries {
+    /// Where the slices of documents stand, and whether that is all of it. What is wrong with an entry is a problem; then nobody knows
+    /// which of two are the document.
+    fn sides(&self, known: &[DocId], problems: &mut Vec<String>) -> (BTreeMap<DocId, Sides>, bool) {
+        let (mut all, walked) = (BTreeMap::new(), self.walk::<SidesOf>(known, problems));
+        let mut are_all = walked.is_whole;
+        for (doc, sealed) in walked.entries {
             match Sides::opened(&sealed, &doc) {
                 Ok(sides) => _ = all.insert(DocId::from_bytes(doc), sides),
-                Err(why) => problems.push(why.cause()),
+                Err(why) => {
+                    are_all = false;
+                    problems.push(why.cause());
+                }
             }
         }
-        all
+        (all, are_all)
     }
 
     /// Reads entries one after the other until an end or something that cannot be read.
