@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::common::{Home, Homes};
 use serde_json::{Value, json};
-use tombolo_crdt::{AddWinsSet, Replica, ReplicaId};
+use tombolo_crdt::{AddWinsSet, Dot, Replica, ReplicaId};
+use tombolo_sync::DocId;
+use tombolo_sync::store::{RedbStore, Store as _, Write};
 
 /// A home with a few documents, one of them of several slices' worth.
 fn filled(homes: &Homes) -> Home {
@@ -101,6 +103,24 @@ fn a_home_and_a_backup_are_printed_and_stay_as_they_are() {
     drop(node);
     // Killed: it was not closed.
     assert_eq!(home.json(&["inspect", text(&home.path)])["sound"], true);
+}
+
+#[test]
+fn what_is_on_its_way_is_printed_and_is_no_document() {
+    let homes = Homes::new();
+    let home = filled(&homes);
+    let doc = DocId::from_bytes([0xab; 16]);
+    let start = |counter| Dot { replica: ReplicaId::from_bytes([7; 16]), counter };
+    let slices = (1..4).map(|counter| (start(counter), vec![7; 500])).collect();
+    let mut store = RedbStore::open(&home.path).unwrap();
+    store.commit(&[Write::Stage { doc, note: vec![1], all: true, slices }]).unwrap();
+    drop(store);
+    let printed = home.text(&["inspect", text(&home.path)]);
+    assert!(printed.contains("\narriving  abababab: 3 pieces of 1 500 bytes so far, right\n"), "{printed}");
+    let answer = home.json(&["inspect", text(&home.path)]);
+    assert_eq!((&answer["sound"], &answer["staged"][0]["id"]), (&json!(true), &json!(doc.to_string())));
+    assert_eq!(answer["staged"][0]["slices"].as_array().unwrap().len(), 3);
+    assert!(answer["documents"].as_array().unwrap().iter().all(|document| document["id"] != doc.to_string()));
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //! bytes on the disk: neither the engine nor the store has all of it in hand at a time, so writes to others are not kept waiting.
 
 use serde::{Deserialize, Serialize};
-use tombolo_crdt::{Dot, Merged, ReplicaId, Version};
+use tombolo_crdt::{Dot, Limits, Merged, ReplicaId, Version};
 
 use super::behind::events;
 use super::document::{Content, Document, MergeError, Since, Staged, Taken};
@@ -36,8 +36,6 @@ const MOST_PACKED: usize = 16;
 /// In how many parts a document that came in pieces is encoded at most, if it must be: of each takes memory what is encoded, and walks
 /// over all of it.
 const MOST_PARTS: usize = 16;
-/// Under this id nothing is written.
-const NOBODY: ReplicaId = ReplicaId::from_bytes([0xff; 16]);
 /// How many documents arrive in pieces at a time.
 const MOST: usize = 64;
 
@@ -142,6 +140,32 @@ fn dot_at(base: &Version, number: u64) -> Option<Dot> {
         before = before.checked_add(count)?;
         (counter <= count).then_some(Dot { replica, counter })
     })
+}
+
+/// An id of which nothing is known.
+fn unknown_to(version: &Version) -> Option<ReplicaId> {
+    (0..=u8::MAX).map(|byte| ReplicaId::from_bytes([byte; 16])).find(|id| version.get(*id) == 0)
+}
+
+/// What is to be appended to the pieces of a document, to be all that is here; `None`: that cannot be said.
+type Log = Option<Vec<Vec<u8>>>;
+
+fn append(log: &mut Log, more: Since) {
+    match (more, log.as_mut()) {
+        (Since::UpToDate, _) | (_, None) => {}
+        (Since::Content(ContentKind::Delta, more), Some(log)) => log.push(more),
+        _ => *log = None,
+    }
+}
+
+/// Whether of what `us` wrote and others told nothing is alive that is dead here. What is alive on both sides and different is found where
+/// they are joined.
+fn as_written(us: ReplicaId, told: &dyn Document, here: &dyn Document) -> bool {
+    let ours: Version = told.version().iter().filter(|(replica, _)| *replica == us).collect();
+    match (told.live_below(&ours), here.live_below(&ours)) {
+        (Some(told), Some(here)) => told.iter().all(|number| here.binary_search(number).is_ok()),
+        _ => false,
+    }
 }
 
 impl Staging {
@@ -325,48 +349,52 @@ impl Engine {
         let is_all = |staging: &Staging| staging.peer == peer && matches!(staging.arrived, Arrived::All(_));
         self.staging.get(&doc).filter(|staging| is_all(staging))?;
         let limits = self.config.limits;
-        let Some(Staging { arrived: Arrived::All(mut all), slices, bytes, .. }) = self.staging.remove(&doc)
+        let (us, ours) = (self.us.replica, self.surely_ours(doc));
+        let Some(Staging { arrived: Arrived::All(mut all), base, slices, bytes, .. }) =
+            self.staging.remove(&doc)
         else {
             return None;
         };
-        // What is to be appended to the pieces, to be all that will be here; `None`: that cannot be said.
-        let mut records = Some(Vec::new());
-        let ours = self.documents.get(&doc).map_or(0, |slot| slot.body.version().get(self.us.replica));
+        let mut log = Some(Vec::new());
+        let mut came_back = false;
         let whole = rest.is_none_or(|rest| {
             let mut merged = all.merge(rest, &limits, None);
-            if matches!(merged, Err(MergeError::Ours { theirs, .. }) if theirs <= ours) {
-                // What was written here meanwhile has been there and came back. Read as by nobody, it is as any other's.
-                all.write_as(NOBODY);
+            if matches!(merged, Err(MergeError::Ours { theirs, .. }) if theirs <= ours)
+                && let Some(nobody) = unknown_to(&base)
+            {
+                // What was written here meanwhile has been there. Read by nobody, it is as any other's.
+                came_back = true;
+                all.write_as(nobody);
                 merged = all.merge(rest, &limits, None);
             }
             let Ok((Merged::Applied, record)) = merged else { return false };
-            records = record.map(|record| vec![record]);
+            log = record.map(|record| vec![record]);
             true
         });
         let mut adopted = Taken::Nothing;
         if whole && let Some(slot) = self.place(doc).filter(|slot| slot.is_writable()) {
-            let mut append = |more| match (more, &mut records) {
-                (Since::UpToDate, _) | (_, None) => {}
-                (Since::Content(ContentKind::Delta, more), Some(records)) => records.push(more),
-                (_, records) => *records = None,
-            };
-            // What is here alone; to be found out before all of it is joined, which is a state, and nothing is remembered beyond it.
-            append(slot.body.since(&all.version(), None));
             let mut told = all.version();
+            // To be found out before all of it is joined: that is a state, and nothing is remembered beyond it.
+            append(&mut log, slot.body.since(&told, None));
+            if came_back && !as_written(us, &*all, &*slot.body) {
+                // It would be read from the disk as it came, and is here as it was written.
+                log = None;
+            }
             told.join(&slot.body.version());
             let refused = if slot.body.as_any().type_id() == all.as_any().type_id() {
                 slot.adopt(all, &limits)
             } else {
-                // It was opened meanwhile.
+                // It was opened meanwhile. These bytes are ours, however many.
+                let limits = Limits { bytes: usize::MAX, ..limits };
                 slot.merge(Content::State(&all.state()), &limits).map(|_| ())
             };
             match refused {
                 Ok(()) => {
                     adopted = Taken::New;
                     // And what has waited here for what has come.
-                    append(slot.body.since(&told, None));
-                    if let Some(records) = records {
-                        self.persist_staged(doc, slices, bytes, records);
+                    append(&mut log, slot.body.since(&told, None));
+                    if let Some(log) = log {
+                        self.persist_staged(doc, slices, bytes, log);
                     } else {
                         self.persist_in(doc, None, (slices.len() / 2).min(MOST_PARTS));
                         self.submit_others(vec![Write::Unstage { doc }]);
@@ -413,8 +441,7 @@ mod tests {
 
     use tombolo_crdt::serde::Serializer;
     use tombolo_crdt::{
-        AddWinsSet, Crdt, Decoding, DotStore, Join, Limits, LocalDot, Mismatch, Mut, Node, Replica,
-        ReplicaId, TreeWriter,
+        AddWinsSet, Crdt, Decoding, DotStore, Join, LocalDot, Mismatch, Mut, Node, Replica, TreeWriter,
     };
 
     use super::*;
@@ -519,6 +546,7 @@ mod tests {
         let found: Vec<_> = (0..4).map(|number| dot_at(&base, number)).collect();
         assert_eq!(found, [dot(1, 1), dot(1, 2), dot(2, 1), None]);
         assert_eq!(dot_at(&base, u64::MAX), None);
+        assert!(unknown_to(&base).is_some_and(|nobody| base.get(nobody) == 0));
         assert_eq!(dot_at(&[(id(1), u64::MAX), (id(2), 1)].into_iter().collect(), u64::MAX), None);
     }
 
