@@ -547,7 +547,6 @@ mod tests {
         assert_eq!(found, [dot(1, 1), dot(1, 2), dot(2, 1), None]);
         assert_eq!(dot_at(&base, u64::MAX), None);
         assert!(unknown_to(&base).is_some_and(|nobody| base.get(nobody) == 0));
-        assert_eq!(dot_at(&[(id(1), u64::MAX), (id(2), 1)].into_iter().collect(), u64::MAX), None);
     }
 
     /// What it costs to send a document follows its size: twice as much of it costs twice, not four times.
