@@ -344,38 +344,18 @@ impl Walk for Log {
     }
 }
 
-struct SidesOf;
+/// A table with an entry a document: the snapshots of format 1, or where slices stand.
+struct OfDocument<const WHICH: usize>;
 
-impl Walk for SidesOf {
+type Snapshots = OfDocument<0>;
+type SidesOf = OfDocument<1>;
+
+impl<const WHICH: usize> Walk for OfDocument<WHICH> {
     type Key = &'static [u8; 16];
     type Own = [u8; 16];
-    const NAME: &'static str = "sides";
-    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::SIDES;
-
-    fn own(doc: &[u8; 16]) -> Self::Own {
-        *doc
-    }
-
-    fn key(doc: &Self::Own) -> &[u8; 16] {
-        doc
-    }
-
-    fn doc(doc: &Self::Own) -> Option<DocId> {
-        Some(DocId::from_bytes(*doc))
-    }
-
-    fn start(doc: [u8; 16]) -> Self::Own {
-        doc
-    }
-}
-
-struct Snapshots;
-
-impl Walk for Snapshots {
-    type Key = &'static [u8; 16];
-    type Own = [u8; 16];
-    const NAME: &'static str = "snapshots";
-    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> = tables::SNAPSHOTS;
+    const NAME: &'static str = ["snapshots", "sides"][WHICH];
+    const TABLE: TableDefinition<'static, Self::Key, &'static [u8]> =
+        [tables::SNAPSHOTS, tables::SIDES][WHICH];
 
     fn own(doc: &[u8; 16]) -> Self::Own {
         *doc
