@@ -194,21 +194,28 @@ impl<C: Items + ?Sized> Sequence<C> {
         if let Some((gap, end)) = self.own_end(gap, left, row).filter(goes_on) {
             return self.append(gap, end, index, items, mint(None, &self.rows));
         }
-        let next = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();
-        let beside_frozen = next.is_some_and(|(_, piece)| self.is_frozen(piece));
-        let origin = match next.map(|(_, piece)| piece.first()) {
+        let right = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();
+        let right = right.map(|(_, piece)| piece);
+        let beside_frozen = right.is_some_and(|piece| self.is_frozen(piece));
+        let is_beside_ghosts = behind.is_none() && right.is_some_and(|piece| !piece.is_live());
+        let beyond_ghosts = Some(next).filter(|_| is_beside_ghosts);
+        let beyond_ghosts = beyond_ghosts.and_then(|next| self.before_own(left, index, next, kept));
+        let origin = match (beyond_ghosts, right.map(|piece| piece.first())) {
+            (Some((_, own)), _) => Origin { parent: own, side: Side::Left },
             _ if beside_frozen => self.origin_beside_frozen(gap, left),
-            Some(next) if self.rows.left(next) == left => Origin { parent: next, side: Side::Left },
+            (_, Some(right)) if self.rows.left(right) == left => Origin { parent: right, side: Side::Left },
             _ => Origin { parent: left, side: Side::Right },
         };
-        let other = if origin.side == Side::Left { left } else { self.rows.right(left) };
+        let other = self.rows.other(origin);
         let first = mint(Some(origin), &self.rows);
         if is_foretold {
             self.add_run(before(first), origin);
             self.add_items(first, items);
             return self.settle();
         }
-        if beside_frozen {
+        if let Some((beyond, _)) = beyond_ghosts {
+            gap = beyond;
+        } else if beside_frozen {
             // It may stand behind some of them.
             gap = self.gap(origin, Name { dot: before(first), begins: true });
             self.passed = 0;
@@ -254,6 +261,36 @@ impl<C: Items + ?Sized> Sequence<C> {
         }
         let next = self.tree.iter_from(Some(gap)).next();
         next.is_none_or(|(_, piece)| self.rows.left(piece.first()) != end).then_some((gap, end))
+    }
+
+    /// The element that is read at `index`, if who writes `next` went on there behind deleted elements of its own that stand behind `left`; with
+    /// the gap where a run stands that hangs before it. So nothing that others put before those comes between the two. `None` if that gap is
+    /// not next to it as far as is read.
+    fn before_own(
+        &mut self,
+        left: LocalDot,
+        index: usize,
+        next: LocalDot,
+        kept: u64,
+    ) -> Option<(Place, LocalDot)> {
+        let index = Some(index).filter(|index| *index < self.width().scalars)?;
+        let (leaf, before) = self.tree.find(index, Unit::Scalar);
+        let mut start = before.scalars;
+        let found = self.tree.pieces(leaf).iter().find(|piece| {
+            let is_it = start == index && piece.is_live();
+            start += piece.scalars();
+            is_it
+        });
+        let is_own = |element: &LocalDot| element.replica() == next.replica() && element.counter() > kept;
+        let own = found.map(|piece| piece.first()).filter(is_own)?;
+        let went_on = Some(self.rows.left(own)).filter(is_own)?;
+        if left != START && !self.is_before(left, went_on) {
+            return None;
+        }
+        let gap = self.gap(Origin { parent: own, side: Side::Left }, Name { dot: next, begins: true });
+        self.passed = 0;
+        let read = self.tree.iter_from(Some(gap)).find(|(_, piece)| piece.is_live());
+        read.is_some_and(|(_, piece)| piece.first() == own).then_some((gap, own))
     }
 
     /// Inserts elements as a new run; `other` is as that of a [`Run`].
