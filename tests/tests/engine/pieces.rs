@@ -443,29 +443,37 @@ fn whoever_writes_all_the_while_gets_it_all_the_same_and_piece_by_piece() {
 /// Any piece of it, or that what was put aside becomes the document.
 #[test]
 fn what_the_disk_refuses_of_it_is_asked_for_again() {
-    for refused in 0..12 {
+    let staged = |world: &mut World, doc| {
+        let held = world.disk(1).store.staged_document(doc).unwrap();
+        held.map_or(0, |held| held.slices.len())
+    };
+    let (mut world, doc, _) = large(2, 100);
+    let mut pieces = 0;
+    while world.disk(1).version(doc).is_empty() {
+        world.run_for(1);
+        pieces = pieces.max(staged(&mut world, doc));
+    }
+    println!("{pieces} slices");
+    let mut failed = (0, 0);
+    for refused in 0..=pieces {
         let (mut world, doc, _) = large(2, 100);
         world.open::<Words>(1, "words");
-        let staged = |world: &mut World| {
-            let held = world.disk(1).store.staged_document(doc).unwrap();
-            held.map_or(0, |held| held.slices.len())
-        };
-        while staged(&mut world) < refused.min(4) {
-            world.run_for(5);
-        }
-        if refused > 4 {
-            // What is on its way then is the last piece, or that it is all there.
-            world.run_for(40 * (refused as u64 - 4));
+        while staged(&mut world, doc) < refused {
+            world.run_for(1);
         }
         world.disk(1).store.fail_next(3);
         equal(&mut world, doc);
         world.run_for(5_000);
         assert_eq!(world.disk(1).store.staged().unwrap(), [], "{refused}");
+        let (aside, adopted) = world.disk(1).failed_staging;
+        failed = (failed.0 + aside, failed.1 + adopted);
         let before = world.canonical(1, doc);
         world.crash(1, true, 0);
         world.start(1);
         assert!(world.canonical(1, doc) == before && before == world.canonical(0, doc), "{refused}");
     }
+    println!("refused: {failed:?}");
+    assert!(failed.0 > 0 && failed.1 > 0, "{failed:?}");
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub struct Disk {
     pub largest_batch: usize,
     /// Reads that failed.
     pub(super) failed_reads: u64,
+    /// Pieces of a large document that it refused to put aside, and refusals to make a document of them.
+    pub failed_staging: (u64, u64),
     /// How it breaks what it promises, if that is what is tried.
     pub fraud: Option<Fraud>,
 }
@@ -129,6 +131,9 @@ impl Disk {
             }
             Err(why) => {
                 self.refused = Some(generation);
+                let failed = |is: fn(&&Write) -> bool| writes.iter().filter(is).count() as u64;
+                self.failed_staging.0 += failed(|write| matches!(write, Write::Stage { .. }));
+                self.failed_staging.1 += failed(|write| matches!(write, Write::Adopt { .. }));
                 Input::StoreFailed { first, reason: why.to_string() }
             }
         }
