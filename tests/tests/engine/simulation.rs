@@ -1,28 +1,18 @@
 //! Random schedules: that they hold, that they replay, and that they would notice.
 
-use std::time::{Duration, Instant};
-
 use tombolo_sync::engine::Mistake;
 use tombolo_tests::sim::{Branch, Mode, Sabotage, Scenario, Schedule, Stats};
 
 /// Where the seeds of this test begin; the continuous integration runs others.
 const FIRST: u64 = 1_000_000;
-/// How many schedules are played, time allowing.
-const SCHEDULES: u64 = 100;
-/// At least so many are played, however slow the machine is.
-const LEAST: u64 = 20;
-/// No further schedule is begun after this long.
-const ENOUGH: Duration = Duration::from_secs(45);
+/// How many schedules are played.
+const SCHEDULES: u64 = if cfg!(debug_assertions) { 40 } else { 400 };
 /// How many schedules of the other modes are played; the continuous integration plays hundreds, with optimisation.
 const OF_EACH_MODE: u64 = if cfg!(debug_assertions) { 15 } else { 60 };
 
 #[test]
 fn random_schedules_lose_nothing_and_end_in_agreement() {
-    let started = Instant::now();
     for number in 0..SCHEDULES {
-        if number >= LEAST && started.elapsed() > ENOUGH {
-            return;
-        }
         let outcome = Schedule::new(FIRST + number).run();
         assert_eq!(outcome.violation, None, "replay: {}", outcome.replay());
     }
