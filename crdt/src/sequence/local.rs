@@ -9,6 +9,8 @@ use crate::causal::{LocalDot, ReplicaIndex};
 
 /// So many pieces behind a position are looked at for the end of what the writer wrote last.
 const NEAR: usize = 4;
+/// So many pieces before an element are looked at for what its author went on behind.
+const NEAR_RIGHT: usize = 64;
 
 impl<T: Clone + Send + Sync + 'static> Sequence<[T]> {
     /// The element at `index`.
@@ -199,9 +201,9 @@ impl<C: Items + ?Sized> Sequence<C> {
         let beside_frozen = right.is_some_and(|piece| self.is_frozen(piece));
         let is_beside_ghosts = behind.is_none() && right.is_some_and(|piece| !piece.is_live());
         let beyond_ghosts = Some(next).filter(|_| is_beside_ghosts);
-        let beyond_ghosts = beyond_ghosts.and_then(|next| self.before_own(left, index, next, kept));
+        let beyond_ghosts = beyond_ghosts.and_then(|next| self.before_who_went_on(left, index, next, kept));
         let origin = match (beyond_ghosts, right.map(|piece| piece.first())) {
-            (Some((_, own)), _) => Origin { parent: own, side: Side::Left },
+            (Some((_, parent)), _) => Origin { parent, side: Side::Left },
             _ if beside_frozen => self.origin_beside_frozen(gap, left),
             (_, Some(right)) if self.rows.left(right) == left => Origin { parent: right, side: Side::Left },
             _ => Origin { parent: left, side: Side::Right },
@@ -263,10 +265,10 @@ impl<C: Items + ?Sized> Sequence<C> {
         next.is_none_or(|(_, piece)| self.rows.left(piece.first()) != end).then_some((gap, end))
     }
 
-    /// The element that is read at `index`, if who writes `next` went on there behind deleted elements of its own that stand behind `left`; with
-    /// the gap where a run stands that hangs before it. So nothing that others put before those comes between the two. `None` if that gap is
-    /// not next to it as far as is read.
-    fn before_own(
+    /// The element that is read at `index`, if whoever wrote it went on there behind deleted elements of its own that stand behind `left`; with
+    /// the gap where a run of `next` stands that hangs before it. So nothing that was put before those by who does not know that element comes
+    /// between the two. What one types behind its own belongs to that, unless the other one is its own as well, and newer.
+    fn before_who_went_on(
         &mut self,
         left: LocalDot,
         index: usize,
@@ -275,22 +277,31 @@ impl<C: Items + ?Sized> Sequence<C> {
     ) -> Option<(Place, LocalDot)> {
         let index = Some(index).filter(|index| *index < self.width().scalars)?;
         let (leaf, before) = self.tree.find(index, Unit::Scalar);
-        let mut start = before.scalars;
+        let (mut start, mut at) = (before.scalars, 0);
         let found = self.tree.pieces(leaf).iter().find(|piece| {
             let is_it = start == index && piece.is_live();
             start += piece.scalars();
+            at += usize::from(!is_it);
             is_it
         });
-        let is_own = |element: &LocalDot| element.replica() == next.replica() && element.counter() > kept;
-        let own = found.map(|piece| piece.first()).filter(is_own)?;
-        let went_on = Some(self.rows.left(own)).filter(is_own)?;
-        if left != START && !self.is_before(left, went_on) {
+        let right = found?.first();
+        let went_on = Some(self.rows.left(right)).filter(|left| left.replica() == right.replica())?;
+        let is_own = |element: LocalDot| element.replica() == next.replica() && element.counter() > kept;
+        if is_own(left) && !(is_own(right) && right.counter() > left.counter()) {
             return None;
         }
-        let gap = self.gap(Origin { parent: own, side: Side::Left }, Name { dot: next, begins: true });
+        let mut back = Some(Place { leaf, at });
+        let ghosts = core::iter::from_fn(|| {
+            back = self.tree.before(back?);
+            self.tree.get(back?).filter(|piece| !piece.is_live())
+        });
+        // Among more of them the run's place would take long to find.
+        if !ghosts.take(NEAR_RIGHT).any(|piece| (piece.first()..=piece.last()).contains(&went_on)) {
+            return None;
+        }
+        let gap = self.gap(Origin { parent: right, side: Side::Left }, Name { dot: next, begins: true });
         self.passed = 0;
-        let read = self.tree.iter_from(Some(gap)).find(|(_, piece)| piece.is_live());
-        read.is_some_and(|(_, piece)| piece.first() == own).then_some((gap, own))
+        Some((gap, right))
     }
 
     /// Inserts elements as a new run; `other` is as that of a [`Run`].

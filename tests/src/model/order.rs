@@ -3,7 +3,7 @@
 //!
 //! Each element hangs before or behind another, or behind the start, and what is read is that tree from left to right. An insertion hangs behind the
 //! element on its left, if nothing does so far, else before the next one. Who wrote last what ends with deleted elements right of the place goes on there
-//! (decision 0030), and what it puts before that later hangs on it (0055). Next to a place are also elements that were deleted: in the paper all of them; of who has only what is told of a state, those on which something hangs that is there.
+//! (decision 0030), and what is put before that later hangs on it (0055). Next to a place are also elements that were deleted: in the paper all of them; of who has only what is told of a state, those on which something hangs that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,18 +176,6 @@ impl View<'_> {
         })
     }
 
-    /// Whether an element belongs to what hangs before another, behind all that `author` hangs there.
-    fn is_hung_before(&self, on: Element, mut element: Element, author: ReplicaId) -> bool {
-        loop {
-            let put = self.puts[&element];
-            match put.on {
-                Some(parent) if parent == on && !put.is_behind => return put.author > author,
-                Some(parent) => element = parent,
-                None => return false,
-            }
-        }
-    }
-
     /// Where something hangs that is inserted at a place.
     fn put(&self, author: ReplicaId, at: usize, before: &BTreeSet<usize>) -> Put {
         let left = at.checked_sub(1).map(|before| self.read().nth(before).expect("there is such an element"));
@@ -215,24 +203,25 @@ impl View<'_> {
             let last = before.iter().filter(|event| self.puts.contains_key(event)).filter(own).max().copied();
             return Put { author, on: last, is_behind: true, is_begun: false };
         }
-        // Beyond what was deleted.
-        let own = right.iter().find(|other| self.live.contains(other)).copied();
-        let own = own.filter(|own| right.first() != Some(own) && self.puts[own].author == author);
-        // What it went on behind.
-        let went_on = |own: &Element| {
-            let mut put = self.puts[own];
+        // Beyond what was deleted, what its author went on there.
+        let next = right.iter().find(|other| self.live.contains(other)).copied();
+        let next = next.filter(|next| right.first() != Some(next));
+        let went_on = |next: &Element| {
+            let mut put = self.puts[next];
             while let (Some(parent), false) = (put.on, put.is_behind) {
                 put = self.puts[&parent];
             }
             put.on
         };
-        let is_behind_own_ghost = |own: &Element| {
-            went_on(own).is_some_and(|left| self.puts[&left].author == author && right.contains(&left))
-        };
-        let own = own.filter(is_behind_own_ghost);
-        let own = own.filter(|own| !self.live.iter().any(|other| self.is_hung_before(*own, *other, author)));
+        let next = next.filter(|next| {
+            let by = self.puts[next].author;
+            let is_own = |left: Element| self.puts[&left].author == author;
+            let belongs = left.is_some_and(|left| is_own(left) && !(is_own(*next) && *next > left));
+            !belongs
+                && went_on(next).is_some_and(|left| self.puts[&left].author == by && right.contains(&left))
+        });
         match right.first() {
-            _ if own.is_some() => Put { author, on: own, is_behind: false, is_begun: true },
+            _ if next.is_some() => Put { author, on: next, is_behind: false, is_begun: true },
             Some(&next) if left.is_none_or(|left| self.is_hung_behind(left)) => {
                 Put { author, on: Some(next), is_behind: false, is_begun: true }
             }
