@@ -9,8 +9,6 @@ use crate::causal::{LocalDot, ReplicaIndex};
 
 /// So many pieces behind a position are looked at for the end of what the writer wrote last.
 const NEAR: usize = 4;
-/// So many pieces before an element are looked at for what its author went on behind.
-const NEAR_RIGHT: usize = 64;
 
 impl<T: Clone + Send + Sync + 'static> Sequence<[T]> {
     /// The element at `index`.
@@ -196,28 +194,21 @@ impl<C: Items + ?Sized> Sequence<C> {
         if let Some((gap, end)) = self.own_end(gap, left, row).filter(goes_on) {
             return self.append(gap, end, index, items, mint(None, &self.rows));
         }
-        let right = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();
-        let right = right.map(|(_, piece)| piece);
-        let beside_frozen = right.is_some_and(|piece| self.is_frozen(piece));
-        let is_beside_ghosts = behind.is_none() && right.is_some_and(|piece| !piece.is_live());
-        let beyond_ghosts = Some(next).filter(|_| is_beside_ghosts);
-        let beyond_ghosts = beyond_ghosts.and_then(|next| self.before_who_went_on(left, index, next, kept));
-        let origin = match (beyond_ghosts, right.map(|piece| piece.first())) {
-            (Some((_, parent)), _) => Origin { parent, side: Side::Left },
+        let next = self.tree.iter_from(Some(gap).filter(|_| !self.tree.is_empty())).next();
+        let beside_frozen = next.is_some_and(|(_, piece)| self.is_frozen(piece));
+        let origin = match next.map(|(_, piece)| piece.first()) {
             _ if beside_frozen => self.origin_beside_frozen(gap, left),
-            (_, Some(right)) if self.rows.left(right) == left => Origin { parent: right, side: Side::Left },
+            Some(next) if self.rows.left(next) == left => Origin { parent: next, side: Side::Left },
             _ => Origin { parent: left, side: Side::Right },
         };
-        let other = self.rows.other(origin);
+        let other = if origin.side == Side::Left { left } else { self.rows.right(left) };
         let first = mint(Some(origin), &self.rows);
         if is_foretold {
             self.add_run(before(first), origin);
             self.add_items(first, items);
             return self.settle();
         }
-        if let Some((beyond, _)) = beyond_ghosts {
-            gap = beyond;
-        } else if beside_frozen {
+        if beside_frozen {
             // It may stand behind some of them.
             gap = self.gap(origin, Name { dot: before(first), begins: true });
             self.passed = 0;
@@ -263,45 +254,6 @@ impl<C: Items + ?Sized> Sequence<C> {
         }
         let next = self.tree.iter_from(Some(gap)).next();
         next.is_none_or(|(_, piece)| self.rows.left(piece.first()) != end).then_some((gap, end))
-    }
-
-    /// The element that is read at `index`, if whoever wrote it went on there behind deleted elements of its own that stand behind `left`; with
-    /// the gap where a run of `next` stands that hangs before it. So nothing that was put before those by who does not know that element comes
-    /// between the two. What one types behind its own belongs to that, unless the other one is its own as well, and newer.
-    fn before_who_went_on(
-        &mut self,
-        left: LocalDot,
-        index: usize,
-        next: LocalDot,
-        kept: u64,
-    ) -> Option<(Place, LocalDot)> {
-        let index = Some(index).filter(|index| *index < self.width().scalars)?;
-        let (leaf, before) = self.tree.find(index, Unit::Scalar);
-        let (mut start, mut at) = (before.scalars, 0);
-        let found = self.tree.pieces(leaf).iter().find(|piece| {
-            let is_it = start == index && piece.is_live();
-            start += piece.scalars();
-            at += usize::from(!is_it);
-            is_it
-        });
-        let right = found?.first();
-        let went_on = Some(self.rows.left(right)).filter(|left| left.replica() == right.replica())?;
-        let is_own = |element: LocalDot| element.replica() == next.replica() && element.counter() > kept;
-        if is_own(left) && !(is_own(right) && right.counter() > left.counter()) {
-            return None;
-        }
-        let mut back = Some(Place { leaf, at });
-        let ghosts = core::iter::from_fn(|| {
-            back = self.tree.before(back?);
-            self.tree.get(back?).filter(|piece| !piece.is_live())
-        });
-        // Among more of them the run's place would take long to find.
-        if !ghosts.take(NEAR_RIGHT).any(|piece| (piece.first()..=piece.last()).contains(&went_on)) {
-            return None;
-        }
-        let gap = self.gap(Origin { parent: right, side: Side::Left }, Name { dot: next, begins: true });
-        self.passed = 0;
-        Some((gap, right))
     }
 
     /// Inserts elements as a new run; `other` is as that of a [`Run`].

@@ -3,7 +3,7 @@
 //!
 //! Each element hangs before or behind another, or behind the start, and what is read is that tree from left to right. An insertion hangs behind the
 //! element on its left, if nothing does so far, else before the next one. Who wrote last what ends with deleted elements right of the place goes on there
-//! (decision 0030), and what is put before that later hangs on it (0055). Next to a place are also elements that were deleted: in the paper all of them; of who has only what is told of a state, those on which something hangs that is there.
+//! (decision 0030). Next to a place are also elements that were deleted: in the paper all of them; of who has only what is told of a state, those on which something hangs that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -203,25 +203,7 @@ impl View<'_> {
             let last = before.iter().filter(|event| self.puts.contains_key(event)).filter(own).max().copied();
             return Put { author, on: last, is_behind: true, is_begun: false };
         }
-        // Beyond what was deleted, what its author went on there.
-        let next = right.iter().find(|other| self.live.contains(other)).copied();
-        let next = next.filter(|next| right.first() != Some(next));
-        let went_on = |next: &Element| {
-            let mut put = self.puts[next];
-            while let (Some(parent), false) = (put.on, put.is_behind) {
-                put = self.puts[&parent];
-            }
-            put.on
-        };
-        let next = next.filter(|next| {
-            let by = self.puts[next].author;
-            let is_own = |left: Element| self.puts[&left].author == author;
-            let belongs = left.is_some_and(|left| is_own(left) && !(is_own(*next) && *next > left));
-            !belongs
-                && went_on(next).is_some_and(|left| self.puts[&left].author == by && right.contains(&left))
-        });
         match right.first() {
-            _ if next.is_some() => Put { author, on: next, is_behind: false, is_begun: true },
             Some(&next) if left.is_none_or(|left| self.is_hung_behind(left)) => {
                 Put { author, on: Some(next), is_behind: false, is_begun: true }
             }
