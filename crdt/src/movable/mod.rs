@@ -12,6 +12,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use serde::Serializer;
 
@@ -72,7 +73,17 @@ impl<V: Crdt> MovableList<V> {
         self.body.below(ROOT).filter_map(|element| self.body.value(element))
     }
 
-    /// The name of the element at `at`.
+    /// What the elements of a part hold. O(log n) and the part.
+    ///
+    /// # Errors
+    /// When there is no such part.
+    pub fn range(&self, range: Range<usize>) -> Result<impl Iterator<Item = &V::State>, BadIndex> {
+        let part = part(range, self.len())?;
+        let elements = self.body.below_from(ROOT, part.start).take(part.len());
+        Ok(elements.filter_map(|element| self.body.value(element)))
+    }
+
+    /// The name of the element at `at`, by which it is found wherever it is moved.
     #[must_use]
     pub fn id_at(&self, at: usize) -> Option<ElementId> {
         self.body.at(ROOT, at).map(|element| self.id(element))
@@ -101,6 +112,17 @@ impl<V: Crdt> MovableList<V> {
     fn rows(&self) -> Vec<Row> {
         self.body.below(ROOT).map(|element| Row { element: self.body.name(element), under: None }).collect()
     }
+}
+
+/// A part of a list of this length.
+fn part(Range { start, end }: Range<usize>, len: usize) -> Result<Range<usize>, BadIndex> {
+    if start > end {
+        return Err(BadIndex::Reversed { start, end });
+    }
+    if end > len {
+        return Err(BadIndex::BeyondEnd { at: end, len });
+    }
+    Ok(start..end)
 }
 
 impl<V: Crdt> Default for MovableList<V> {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::MovableList;
+use super::{MovableList, part};
 use crate::placed::{Element, Hand, ListPlace, ROOT};
 use crate::store::{Crdt, Mut};
 use crate::{BadIndex, ElementId};
@@ -34,6 +34,71 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
         let mut hand = self.hand();
         let element = hand.make(ROOT, len, ListPlace::made());
         hand.value(element)
+    }
+
+    /// Makes an element for each item, in one go and in their order, before the one at `at`, or at the end; `write` writes to each what its item
+    /// says.
+    ///
+    /// ```
+    /// # use tombolo_crdt::{LwwRegister, MovableList, Replica, ReplicaId};
+    /// let mut cards = Replica::<MovableList<LwwRegister<String>>>::new(ReplicaId::from_bytes([1; 16]));
+    /// cards.update(|cards| cards.extend(["dig", "plant"], |mut card, text| card.set(text)));
+    /// cards.try_update(|cards| cards.insert_all(1, ["rake", "sow"], |mut card, text| card.set(text)))?;
+    /// let part: Vec<_> = cards.range(1..3)?.filter_map(LwwRegister::value).collect();
+    /// assert_eq!(part, ["rake", "sow"]);
+    /// # Ok::<(), tombolo_crdt::BadIndex>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such place; nothing changes then.
+    pub fn insert_all<I>(
+        &mut self,
+        at: usize,
+        items: impl IntoIterator<Item = I>,
+        write: impl FnMut(V::Mut<'_>, I),
+    ) -> Result<(), BadIndex> {
+        let len = self.state.len();
+        if at > len {
+            return Err(BadIndex::BeyondEnd { at, len });
+        }
+        self.make_all(at, items, write);
+        Ok(())
+    }
+
+    /// As [`insert_all`](Self::insert_all), at the end.
+    pub fn extend<I>(&mut self, items: impl IntoIterator<Item = I>, write: impl FnMut(V::Mut<'_>, I)) {
+        self.make_all(self.state.len(), items, write);
+    }
+
+    /// Puts elements in place of a part: those are deleted, with what they hold, and one is made for each item, as with
+    /// [`insert_all`](Self::insert_all). What others put before the part, or into it, stands before the new ones.
+    ///
+    /// # Errors
+    /// When there is no such part; nothing changes then.
+    pub fn replace<I>(
+        &mut self,
+        range: Range<usize>,
+        items: impl IntoIterator<Item = I>,
+        write: impl FnMut(V::Mut<'_>, I),
+    ) -> Result<(), BadIndex> {
+        let old = self.part(range.clone())?;
+        // Behind it first: they hang on its last element.
+        self.make_all(range.end, items, write);
+        old.into_iter().for_each(|element| self.hand().delete(element));
+        Ok(())
+    }
+
+    fn make_all<I>(
+        &mut self,
+        at: usize,
+        items: impl IntoIterator<Item = I>,
+        mut write: impl FnMut(V::Mut<'_>, I),
+    ) {
+        for (at, item) in (at..).zip(items) {
+            let mut hand = self.hand();
+            let element = hand.make(ROOT, at, ListPlace::made());
+            write(hand.value(element), item);
+        }
     }
 
     /// Write access to the element at `at`.
@@ -131,15 +196,9 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
         all.into_iter().for_each(|element| self.hand().delete(element));
     }
 
-    fn part(&self, Range { start, end }: Range<usize>) -> Result<Vec<Element>, BadIndex> {
-        let len = self.state.len();
-        if start > end {
-            return Err(BadIndex::Reversed { start, end });
-        }
-        if end > len {
-            return Err(BadIndex::BeyondEnd { at: end, len });
-        }
-        Ok(self.state.body.below_from(ROOT, start).take(end - start).collect())
+    fn part(&self, range: Range<usize>) -> Result<Vec<Element>, BadIndex> {
+        let part = part(range, self.state.len())?;
+        Ok(self.state.body.below_from(ROOT, part.start).take(part.len()).collect())
     }
 
     /// Moves an element that is the one at `own`.

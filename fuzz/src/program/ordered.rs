@@ -88,6 +88,8 @@ impl<V: Subject> Subject for MovableList<V> {
             3..=6 => value.move_to(at, to),
             7 => value.move_range(at..(at + 2).min(value.len()), to),
             8..=10 => value.at(at).map(write),
+            11 => value.insert_all(at, 0..3, |content, _| write(content)),
+            12 => value.replace(at..(at + 2).min(value.len()), 0..2, |content, _| write(content)),
             _ => value.insert(at).map(write),
         };
     }

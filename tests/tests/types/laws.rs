@@ -341,7 +341,13 @@ fn on_movable(list: &mut Mut<'_, MovableList<MvRegister<u8>>>, op: &PlacedOp) {
             list.move_range(start..start + len, to).expect("there is such a part");
             assert_eq!((to..to + len).map(|at| list.id_at(at)).collect::<Vec<_>>(), ids);
         }
-        PlacedOp::Delete(at) | PlacedOp::Restore(at) | PlacedOp::Purge(at) => {
+        PlacedOp::Restore(at) => {
+            let (start, len) = (place(*at), list.len());
+            let part = start..len.min(start + usize::from(*at % 3));
+            let done = list.replace(part, [*at % 4, 3], |value, what| write(value, Some(what)));
+            done.expect("there is such a part");
+        }
+        PlacedOp::Delete(at) | PlacedOp::Purge(at) => {
             list.remove(usize::from(*at) % list.len()).expect("there is such an element");
         }
         PlacedOp::Clear => list.clear(),

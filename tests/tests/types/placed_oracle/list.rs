@@ -1,5 +1,7 @@
 //! Movable lists.
 
+use std::ops::Range;
+
 use tombolo_crdt::{ElementId, MovableList, MvRegister};
 
 use super::*;
@@ -12,6 +14,10 @@ pub(super) enum Op {
     /// Where, and what is written to it: if nothing, the transaction is over.
     Insert(u8, Option<u8>),
     Push(u8),
+    /// Where, how many, and what is written to the first; to the next one more.
+    InsertAll(u8, u8, u8),
+    /// From where, how many, how many in place of them, and what is written to those.
+    Replace(u8, u8, u8, u8),
     Move(u8, u8),
     MoveId(u8, u8),
     /// From where, how many, and where to.
@@ -30,6 +36,9 @@ fn op() -> impl Strategy<Value = Op> + Clone {
     prop_oneof![
         6 => (any(), prop::option::weighted(0.9, any())).prop_map(|(at, value)| Op::Insert(at, value)),
         3 => any().prop_map(Op::Push),
+        1 => (any(), 0..4_u8, any()).prop_map(|(at, many, value)| Op::InsertAll(at, many, value)),
+        1 => (any(), 0..4_u8, 0..4_u8, any())
+            .prop_map(|(from, many, by, value)| Op::Replace(from, many, by, value)),
         6 => (any(), any()).prop_map(|(from, to)| Op::Move(from, to)),
         4 => (any(), any()).prop_map(|(element, to)| Op::MoveId(element, to)),
         4 => (any(), 0..4_u8, any()).prop_map(|(from, many, to)| Op::MoveRange(from, many, to)),
@@ -54,6 +63,7 @@ impl Moved for Elements {
         // One too many, so that some are refused.
         let place = |number: u8| usize::from(number) % (len + 2);
         let any = |number: u8| writer.made.get(usize::from(number) % writer.made.len().max(1)).copied();
+        let values = |many: u8, first: u8| (0..many).map(|nth| first.wrapping_add(nth)).collect::<Vec<u8>>();
         let number = |id: ElementId| writer.made.iter().position(|made| *made == id).expect("it was made");
         match *op {
             Op::Insert(at, value) => {
@@ -72,6 +82,28 @@ impl Moved for Elements {
             Op::Push(value) => {
                 list.push().set(value);
                 writer.insert(list, len, Some(value));
+            }
+            Op::InsertAll(at, many, value) => {
+                let (at, values) = (place(at), values(many, value));
+                let done = match at == len {
+                    true => Ok(list.extend(&values, |mut register, value| register.set(*value))),
+                    false => list.insert_all(at, &values, |mut register, value| register.set(*value)),
+                };
+                assert_eq!(done.is_ok(), at <= len);
+                if done.is_ok() {
+                    writer.insert_all(list, at, &values);
+                }
+            }
+            Op::Replace(from, many, by, value) => {
+                let (from, values) = (place(from), values(by, value));
+                let part = from..from + usize::from(many);
+                let done = list.replace(part.clone(), &values, |mut register, value| register.set(*value));
+                assert_eq!(done.is_ok(), part.end <= len);
+                if let Some(old) = all.get(part.clone()) {
+                    // They stand where the part was, now that it is gone.
+                    writer.insert_all_behind(list, part, &values);
+                    old.iter().for_each(|element| writer.purge(*element));
+                }
             }
             Op::Move(from, to) => {
                 let (from, to) = (place(from), place(to));
@@ -185,6 +217,19 @@ impl Writer<'_, '_, ElementId> {
     fn insert(&mut self, list: &Elements, at: usize, value: Option<u8>) {
         self.made.push(list.id_at(at).expect("it was made there"));
         self.make(Under::Root, at, value);
+    }
+
+    /// So many have been made there.
+    fn insert_all(&mut self, list: &Elements, at: usize, values: &[u8]) {
+        (at..).zip(values).for_each(|(at, value)| self.insert(list, at, Some(*value)));
+    }
+
+    /// So many have been made behind a part, which was deleted then.
+    fn insert_all_behind(&mut self, list: &Elements, part: Range<usize>, values: &[u8]) {
+        for (nth, value) in values.iter().enumerate() {
+            self.made.push(list.id_at(part.start + nth).expect("it was made there"));
+            self.make(Under::Root, part.end + nth, Some(*value));
+        }
     }
 }
 
