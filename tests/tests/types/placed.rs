@@ -597,3 +597,26 @@ fn forgetting_what_is_left_of_elements_takes_no_key_with_it() {
     forgotten(&mut ann, &mut bob);
     assert!(ann.contains_key("b") && ann.get("b").unwrap().is_empty());
 }
+
+/// As below one that was purged.
+#[test]
+fn what_is_made_below_a_node_that_goes_with_the_key_above_it_is_in_the_trash() {
+    type Trees = AddWinsMap<String, Tree<MvRegister<u8>>>;
+    let (mut ann, mut bob) = (Replica::<Trees>::new(id(1)), Replica::<Trees>::new(id(2)));
+    let make = |tree: &mut Mut<'_, Tree<MvRegister<u8>>>, below| {
+        let (node, mut value) = tree.push(below).unwrap();
+        value.set(1);
+        node
+    };
+    let (folder, made) = ann.update(|trees| make(&mut trees.at("b"), None));
+    bob.merge(made).unwrap();
+    let (page, made) = ann.update(|trees| make(&mut trees.at("b"), Some(folder)));
+    let (_, removed) = bob.update(|trees| trees.remove("b"));
+    ann.merge(removed).unwrap();
+    bob.merge(made).unwrap();
+    for tree in [ann.get("b"), bob.get("b")] {
+        let tree = tree.unwrap();
+        assert!(tree.is_empty() && tree.trash().eq([page]));
+    }
+    assert_eq!(ann.encode(), bob.encode());
+}
