@@ -2,7 +2,8 @@
 
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, EnableWinsFlag, GCounter, GMap, GSet,
-    List, LwwMap, MinRegister, MvRegister, PnCounter, RemoveWinsSet, Scalar, Text, TwoPhaseSet,
+    List, LwwMap, MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet, Scalar, Text, Tree,
+    TwoPhaseSet,
 };
 
 /// An application's document: every attribute of the derive, maps in maps, and fields of each kind.
@@ -89,4 +90,8 @@ pub struct Card {
     pub body: Text,
     /// A list that can be removed.
     pub steps: List<Scalar>,
+    /// One whose elements can be written to and moved.
+    pub lanes: MovableList<MvRegister<Scalar>>,
+    /// A tree that can be removed.
+    pub outline: Tree<MvRegister<Scalar>>,
 }

@@ -151,7 +151,7 @@ impl Maker<'_, '_> {
         let mut node = Node { cover: self.cover()?, ..Node::default() };
         while self.left > 0 && node.children.len() < 3 && self.u.ratio(2, 3)? {
             self.left -= 1;
-            let kind = self.u.int_in_range(1..=10_u8)?;
+            let kind = self.u.int_in_range(1..=18_u8)?;
             let child = match kind {
                 1 => self.leaf(Self::int)?,
                 2 => self.leaf(Self::uint)?,
@@ -160,11 +160,98 @@ impl Maker<'_, '_> {
                 5 => self.leaf(Self::stamped)?,
                 6 | 7 => self.set()?,
                 8 if depth < 3 => self.doc(depth + 1)?,
+                15 => self.ordered(Self::letter)?,
+                16 => self.ordered(Self::scalar)?,
+                17 if depth < 3 => self.placed(depth, Self::place)?,
+                18 if depth < 3 => self.placed(depth, Self::seat)?,
                 _ => self.leaf(Self::anything)?,
             };
             node.children.push((vec![kind], child));
         }
         Ok(node)
+    }
+
+    /// Letters or elements, and the heads of their runs by whose elements these hang on.
+    fn ordered(&mut self, content: fn(&mut Self) -> Result<Vec<u8>>) -> Result<Node> {
+        let mut node = Node { cover: self.cover()?, carried: self.carried(content)?, ..Node::default() };
+        while node.children.len() < 3 && self.u.ratio(2, 3)? {
+            let key = match self.u.int_in_range(0..=7_u8)? {
+                0..=2 => Vec::new(),
+                3 | 4 => vec![0],
+                5 | 6 => author(self.u.choose_index(AUTHORS)?).as_bytes().to_vec(),
+                _ => vec![0xc1],
+            };
+            let heads = self.leaf(Self::head)?;
+            node.children.push((key, heads));
+        }
+        Ok(node)
+    }
+
+    /// Places, and what stands there by its name.
+    fn placed(&mut self, depth: usize, place: fn(&mut Self) -> Result<Vec<u8>>) -> Result<Node> {
+        let mut node = Node { cover: self.cover()?, ..Node::default() };
+        let places = self.ordered(place)?;
+        let mut values = Node { cover: self.cover()?, ..Node::default() };
+        while self.left > 0 && values.children.len() < 3 && self.u.ratio(1, 2)? {
+            self.left -= 1;
+            let name = self.name()?;
+            let value = self.doc(depth + 1)?;
+            values.children.push((name, value));
+        }
+        node.children.extend([(vec![b'p'], places), (vec![b'v'], values)]);
+        Ok(node)
+    }
+
+    fn letter(&mut self) -> Result<Vec<u8>> {
+        Ok(self.u.choose(&["a", "\n", "\u{e9}", "\u{1f426}"])?.as_bytes().to_vec())
+    }
+
+    /// Where a run hangs: on how far an element, and on which side of it.
+    fn head(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        number(&mut out, self.u.int_in_range(0..=20_u64)?);
+        Ok(out)
+    }
+
+    fn name(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        array(&mut out, 2);
+        bin(&mut out, author(self.u.choose_index(AUTHORS)?).as_bytes());
+        number(&mut out, self.u.int_in_range(0..=8_u64)?);
+        Ok(out)
+    }
+
+    fn name_or_nil(&mut self) -> Result<Vec<u8>> {
+        if self.u.arbitrary()? { self.name() } else { Ok(vec![0xc0]) }
+    }
+
+    fn moved(&mut self, fields: usize) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        array(&mut out, fields);
+        number(&mut out, self.u.arbitrary::<u16>()?.into());
+        number(&mut out, self.u.int_in_range(0..=3_u64)?);
+        out.extend(self.name()?);
+        Ok(out)
+    }
+
+    /// Of an element of a list: where it was made, or moved.
+    fn place(&mut self) -> Result<Vec<u8>> {
+        if self.u.arbitrary()? { Ok(vec![0xc0]) } else { self.moved(3) }
+    }
+
+    /// Of a node of a tree: below which other it was made, or moved, or put away.
+    fn seat(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        array(&mut out, 2);
+        out.extend(self.name_or_nil()?);
+        if self.u.arbitrary()? {
+            out.push(0xc0);
+        } else {
+            out.extend(self.moved(5)?);
+            out.extend(self.name_or_nil()?);
+            out.push(if self.u.ratio(1, 4)? { 0xc3 } else { 0xc2 });
+        }
+        Ok(out)
     }
 
     fn set(&mut self) -> Result<Node> {

@@ -114,7 +114,9 @@ impl Subject for Board {
                     15 => card.shape().choose_square().field_0().inc(1),
                     6 | 7 => Text::apply(&mut card.body(), &inner),
                     4 | 5 => List::<Scalar>::apply(&mut card.steps(), &inner),
-                    under => _ = card.marks().remove(&i32::from(under % 4)),
+                    3 => MovableList::<MvRegister<Scalar>>::apply(&mut card.lanes(), &inner),
+                    2 => Tree::<MvRegister<Scalar>>::apply(&mut card.outline(), &inner),
+                    _ => _ = card.marks().remove(&i32::from(op.depth % 4)),
                 }
             }
             _ => {
@@ -133,6 +135,8 @@ impl Subject for Board {
         for (_, card) in value.cards.iter() {
             Text::check(&card.body);
             List::<Scalar>::check(&card.steps);
+            MovableList::<MvRegister<Scalar>>::check(&card.lanes);
+            Tree::<MvRegister<Scalar>>::check(&card.outline);
         }
     }
 
