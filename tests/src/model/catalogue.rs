@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, EnableWinsFlag, GCounter, GMap, GSet,
-    List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList, MvRegister, PnCounter,
+    List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister, MovableList, Mut, MvRegister, PnCounter,
     RemoveWinsSet, Replica, ReplicaId, Text, TextRun, Tree, TwoPhaseSet,
 };
 
@@ -14,7 +14,7 @@ use super::definitions::{
     Deed, Place, added, agreed, chosen, counted, escrowed, latest, latest_kept, never_banned, offered, values,
 };
 use super::history::History;
-use super::marks::{LETTERS, Part, bold, part};
+use super::marks::{LETTERS, Part, marked, part, said};
 use super::moved::{Author, Replay};
 use super::order::{Fugue, Ghosts, ordered};
 use super::placed::{Element, Under};
@@ -34,6 +34,8 @@ type On = (u8, bool);
 const ELEMENTS: &[On] = &[(0, true), (1, true), (0, false), (1, false)];
 /// What is inserted at the start, at the end and in the middle; and the first or the last deleted.
 const TYPING: &[On] = &[(0, true), (1, true), (2, true), (0, false), (1, false)];
+/// What is made and moved; and deleted, or written to.
+const MOVING: &[On] = &[(0, true), (1, true), (2, true), (0, false), (1, false)];
 const SWITCH: &[bool] = &[true, false];
 
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +68,32 @@ fn typed((which, on): On, len: usize) -> Option<Deed> {
 fn was_typed(op: On, len: usize) -> Deed {
     let before = if op.1 { len - 1 } else { len + 1 };
     typed(op, before).expect("something was written")
+}
+
+const BOLD: &[MarkKind; 1] = &[MarkKind::BOLD];
+const LINK: &[MarkKind; 1] = &[MarkKind::LINK];
+
+/// Marks a part of a text, or takes that back, or types there; a text of which nothing is read is begun first.
+fn lay(text: &mut Mut<'_, Text>, (which, on): On, kind: &MarkKind) {
+    if text.is_empty() {
+        text.push(&LETTERS[..3].iter().collect::<String>());
+    }
+    let done = match part(which, on, text.len()) {
+        Part::Mark(start, end, true) => text.mark(start..end, kind.clone(), said(kind, which)),
+        Part::Mark(start, end, false) => text.unmark(start..end, kind.clone()),
+        Part::Type(at) => text.insert(at, &LETTERS[3].to_string()),
+    };
+    done.expect("there is such a part");
+}
+
+/// Holds that each letter has the mark of this kind that the definition says.
+fn assert_is_marked(history: &History<Deed>, visible: &[usize], text: &Text, kinds: &'static [MarkKind; 1]) {
+    let each = |run: TextRun<'_>| {
+        let said = run.marks.get(kinds[0].name()).map(|value| (*value).clone());
+        run.text.chars().map(|letter| (letter, said.clone())).collect::<Vec<_>>()
+    };
+    let read: Vec<_> = text.runs().flat_map(each).collect();
+    assert_eq!(read, marked(history, visible, kinds), "in {history:?}");
 }
 
 fn no_names<T: Crdt>(_: &Replica<T>) -> String {
@@ -130,32 +158,37 @@ fn maker(history: &History<Deed>, id: impl Serialize) -> usize {
     made.expect("somebody made it")
 }
 
-/// What an operation on a [`MovableList`] does, by its definition: what is first is moved to the end, or one is made there; what is last is deleted, or written to.
+/// What an operation on a [`MovableList`] does, by its definition: what is first is moved to the end or behind the next, or one is made at the end, three
+/// in a list of none; what is last is deleted, or written to.
 fn move_in_list(author: &mut Author<'_>, which: u8, on: bool) {
     let all: Vec<Element> = author.read().below(Under::Root).to_vec();
     match (which, on, &all[..]) {
-        (_, true, []) | (0, true, _) => author.make(Under::Root, all.len(), Some(1)),
-        (_, true, [first, _, ..]) => author.move_in_list(*first, all.len() - 1),
+        (_, true, []) => (0..3).for_each(|at| author.make(Under::Root, at, Some(1))),
+        (0, true, _) => author.make(Under::Root, all.len(), Some(1)),
+        (1, true, [first, _, ..]) => author.move_in_list(*first, all.len() - 1),
+        (_, true, [first, _, ..]) => author.move_in_list(*first, 1),
         (0, false, [.., last]) => author.purge(*last),
         (_, false, [.., last]) => author.write(*last, 1),
         (_, true, [_]) | (_, false, []) => {}
     }
 }
 
-/// What an operation on a [`Tree`] does, by its definition: one is made below the last; the last is moved to the top and the first below it; the
-/// first is put away; what was put away first is brought back.
+/// What an operation on a [`Tree`] does, by its definition: one is made below the last, two in a tree of none; the last is moved to the top and the
+/// first below it; the last is moved below the first; the first is put away; what was put away first is brought back.
 fn move_in_tree(author: &mut Author<'_>, which: u8, on: bool) {
     let reading = author.read();
     let nodes: Vec<Element> = reading.walk(Under::Root).into_iter().map(|(node, _)| node).collect();
     match (which, on, &nodes[..]) {
+        (_, true, []) => (0..2).for_each(|at| author.make(Under::Root, at, Some(1))),
         (0, true, nodes) => {
             let under = Under::of(nodes.last().copied());
             author.make(under, reading.below(under).len(), Some(1));
         }
-        (_, true, [first, .., last]) => {
+        (1, true, [first, .., last]) => {
             author.move_to(*last, None, 0);
             author.move_to(*first, Some(*last), 0);
         }
+        (_, true, [first, .., last]) => author.move_to(*last, Some(*first), 0),
         (0, false, [first, ..]) => author.delete(*first),
         (_, false, _) => {
             let first = author.trash().first().copied();
@@ -656,27 +689,23 @@ pub fn all() -> Vec<Named> {
             // All four of them at four operations are as much as two texts.
             operations: &[(0, true), (0, false), (1, false)],
             element: nothing_alike,
-            apply: |text, (which, on)| {
-                if text.is_empty() {
-                    text.push(&LETTERS[..3].iter().collect::<String>());
-                }
-                let done = match part(*which, *on, text.len()) {
-                    Part::Mark(start, end, true) => text.mark(start..end, MarkKind::BOLD, true),
-                    Part::Mark(start, end, false) => text.unmark(start..end, MarkKind::BOLD),
-                    Part::Type(at) => text.insert(at, &LETTERS[3].to_string()),
-                };
-                done.expect("there is such a part");
-            },
+            apply: |text, op| lay(text, *op, &BOLD[0]),
             deed: |(which, on), _| Deed::Act(*which, *on),
             names: mark_names,
-            check: |history, visible, text| {
-                let each = |run: TextRun<'_>| {
-                    let is_bold = run.marks.contains_key(MarkKind::BOLD.name());
-                    run.text.chars().map(|letter| (letter, is_bold)).collect::<Vec<_>>()
-                };
-                let read: Vec<_> = text.runs().flat_map(each).collect();
-                assert_eq!(read, bold(history, visible), "in {history:?}");
-            },
+            check: |history, visible, text| assert_is_marked(history, visible, text, BOLD),
+        },
+    );
+    add(
+        &mut all,
+        Scope::<Text, On> {
+            name: "Text with links",
+            // Two of them overlap and say different things.
+            operations: &[(0, true), (1, true), (0, false)],
+            element: nothing_alike,
+            apply: |text, op| lay(text, *op, &LINK[0]),
+            deed: |(which, on), _| Deed::Act(*which, *on),
+            names: mark_names,
+            check: |history, visible, text| assert_is_marked(history, visible, text, LINK),
         },
     );
     add(
@@ -702,17 +731,17 @@ pub fn all() -> Vec<Named> {
         &mut all,
         Scope::<MovableList<EnableWinsFlag>, On> {
             name: "MovableList",
-            operations: ELEMENTS,
-            element: |(element, _)| *element,
-            apply: |list, (element, on)| {
-                // What is first is moved to the end, or one is made there; what is last is deleted, or written to.
-                match (*element, *on, list.len()) {
-                    (_, true, 0) | (0, true, _) => list.push().enable(),
-                    (_, true, len) => list.move_to(0, len - 1).expect("there are such elements"),
-                    (_, false, 0) => {}
-                    (0, false, len) => list.remove(len - 1).expect("there is such an element"),
-                    (_, false, len) => list.at(len - 1).expect("there is such an element").enable(),
-                }
+            operations: MOVING,
+            element: nothing_alike,
+            apply: |list, (which, on)| match (*which, *on, list.len()) {
+                (_, true, 0) => list.extend(0..3, |mut element, _| element.enable()),
+                (0, true, _) => list.push().enable(),
+                (1, true, len) => list.move_to(0, len - 1).expect("there are such elements"),
+                (_, true, 1) => {}
+                (_, true, _) => list.move_to(0, 1).expect("there are such elements"),
+                (_, false, 0) => {}
+                (0, false, len) => list.remove(len - 1).expect("there is such an element"),
+                (_, false, len) => list.at(len - 1).expect("there is such an element").enable(),
             },
             deed: |(which, on), _| Deed::Act(*which, *on),
             names: movable_names,
@@ -734,20 +763,29 @@ pub fn all() -> Vec<Named> {
         &mut all,
         Scope::<Tree<EnableWinsFlag>, On> {
             name: "Tree",
-            operations: ELEMENTS,
-            element: |(element, _)| *element,
-            apply: |tree, (element, on)| {
+            operations: MOVING,
+            element: nothing_alike,
+            apply: |tree, (which, on)| {
                 let nodes: Vec<_> = tree.iter().map(|(id, _)| id).collect();
-                match (*element, *on, &nodes[..]) {
+                match (*which, *on, &nodes[..]) {
+                    (_, true, []) => {
+                        for _ in 0..2 {
+                            let (_, mut value) = tree.push(None).expect("there is a top");
+                            value.enable();
+                        }
+                    }
                     (0, true, nodes) => {
                         let (_, mut value) = tree.push(nodes.last().copied()).expect("it is there");
                         value.enable();
                     }
-                    // Two of them move two into one another.
-                    (_, true, [first, .., last]) => match tree.move_to(*last, None, 0) {
-                        Ok(()) => tree.move_to(*first, Some(*last), 0).expect("it is above no more"),
-                        Err(why) => panic!("{why}"),
-                    },
+                    // Who does the one and who does the other at once move two into one another.
+                    (1, true, [first, .., last]) => {
+                        tree.move_to(*last, None, 0).expect("there is a top");
+                        tree.move_to(*first, Some(*last), 0).expect("it is above no more");
+                    }
+                    (_, true, [first, .., last]) => {
+                        tree.move_to(*last, Some(*first), 0).expect("what is first is below nothing");
+                    }
                     (0, false, [first, ..]) => tree.delete(*first).expect("it is there"),
                     (_, false, _) => {
                         let first = tree.trash().next();

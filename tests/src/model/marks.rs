@@ -156,10 +156,10 @@ impl<L: Copy + Ord> Essay<L> {
     }
 }
 
-/// What is done to the text of a small scope, in which some is bold.
+/// What is done to the text of a small scope, in which some is marked.
 #[derive(Clone, Copy, Debug)]
 pub enum Part {
-    /// A part of the text becomes bold, or plain.
+    /// A part of the text is marked, or is so no more.
     Mark(usize, usize, bool),
     /// A letter is typed.
     Type(usize),
@@ -175,18 +175,27 @@ pub fn part(which: u8, on: bool, len: usize) -> Part {
         (0, true) => Part::Mark(0, 2, true),
         (_, true) => Part::Mark(1, len, true),
         (0, false) => Part::Mark(1, 2, false),
-        // Where what became bold first ends.
+        // Where what is marked first ends.
         (_, false) => Part::Type(2),
     }
 }
 
-/// The letters that are read by who has seen this, and whether each is bold.
+/// What the mark says that an operation lays.
 #[must_use]
-pub fn bold(history: &History<Deed>, visible: &[usize]) -> Vec<(char, bool)> {
-    const KINDS: &[MarkKind] = &[MarkKind::BOLD];
+pub fn said(kind: &MarkKind, which: u8) -> Scalar {
+    if *kind == MarkKind::LINK { Scalar::Text(format!("page {which}")) } else { Scalar::Bool(true) }
+}
+
+/// The letters that are read by who has seen this, and what the mark of this kind says of each.
+#[must_use]
+pub fn marked(
+    history: &History<Deed>,
+    visible: &[usize],
+    kinds: &'static [MarkKind; 1],
+) -> Vec<(char, Option<Scalar>)> {
     let each = LETTERS.len();
     let mut letters = Fugue::new(Ghosts::HungOn);
-    let mut essay = Essay::new(KINDS);
+    let mut essay = Essay::new(kinds);
     let mut laid: BTreeMap<usize, usize> = BTreeMap::new();
     let written =
         |events: &[usize]| events.iter().flat_map(|event| event * each..(event + 1) * each).collect();
@@ -207,7 +216,7 @@ pub fn bold(history: &History<Deed>, visible: &[usize]) -> Vec<(char, bool)> {
         match part(which, on, text.len()) {
             Part::Mark(start, end, on) => {
                 let mut known = known(&laid, &before);
-                let value = if on { Scalar::Bool(true) } else { Scalar::Null };
+                let value = if on { said(&kinds[0], which) } else { Scalar::Null };
                 laid.insert(event, essay.laid.len());
                 essay.mark(by, &mut known, (start, end), 0, &value, &Page::new(&text, |_| true));
             }
@@ -216,5 +225,6 @@ pub fn bold(history: &History<Deed>, visible: &[usize]) -> Vec<(char, bool)> {
     }
     let text = letters.read(&written(visible));
     let read = essay.read(&known(&laid, visible), &Page::new(&text, |_| true));
-    text.iter().zip(read).map(|(letter, marks)| (LETTERS[letter % each], !marks.is_empty())).collect()
+    let said = |marks: BTreeMap<&str, &Scalar>| marks.get(kinds[0].name()).map(|value| (*value).clone());
+    text.iter().zip(read).map(|(letter, marks)| (LETTERS[letter % each], said(marks))).collect()
 }
