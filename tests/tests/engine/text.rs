@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tombolo_crdt::{Delta, Mut, Replica, ReplicaId, Text};
+use tombolo_crdt::{Delta, Mut, Replica, ReplicaId, Since, Text};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::Forgetting;
+use tombolo_sync::engine::wire::{ContentKind, Frame};
 use tombolo_tests::model::order::{Fugue, Ghosts};
 use tombolo_tests::sim::{LinkState, NodeOptions, World};
 
@@ -234,4 +235,52 @@ fn a_line_in_which_three_write_unheard_and_one_crashes_is_the_same_everywhere_an
         }
     }
     assert!(lost > 12 && kept > 12, "{lost} writes were lost in crashes and {kept} were not");
+}
+
+/// Two type while one of them is away, and the other deletes most of what there was, until nobody remembers what. Then the one who was away is
+/// told by what is alive: what it typed within what was deleted is there, in the place that all give it, and what was deleted is not.
+#[test]
+fn scenario_08_who_is_far_behind_of_a_text_loses_nothing_of_its_own_and_brings_nothing_back() {
+    let mut repaired = 0;
+    for seed in 1..=6 {
+        let mut line = Line::new(seed);
+        line.insert(0, 10, 300);
+        line.set_links(LinkState::Up);
+        line.world.run_until_agreed(10_000);
+        line.seen = [0, 1, 2].map(|_| line.seen[0].clone());
+        for to in 1..3 {
+            let missing = line.deltas[0][1..].to_vec();
+            missing.into_iter().for_each(|delta| _ = line.alone[to].merge(delta).unwrap());
+        }
+        line.set_links(LinkState::Cut);
+        line.type_on(2, 30);
+        let known = line.alone[2].version();
+
+        line.delete(0, 5, 250);
+        line.type_on(0, 10);
+        let is_forgotten = |line: &Line| {
+            line.world
+                .read::<Text, _>(0, line.notes, |text| matches!(text.delta_since(&known), Since::Forgotten))
+        };
+        while !is_forgotten(&line) {
+            line.insert(0, 0, 40);
+            line.delete(0, 0, 40);
+        }
+        line.world.run_for(3_000);
+        line.world.record();
+        line.set_links(LinkState::Up);
+        line.world.run_until_agreed(30_000);
+        let told = |frame: &Frame| {
+            let Frame::Content { kind, doc, .. } = frame else { return false };
+            matches!(kind, ContentKind::Beyond | ContentKind::BeyondNamed) && *doc == line.notes
+        };
+        repaired += usize::from(line.world.sent().iter().any(|sent| told(&sent.frame)));
+        let all: BTreeSet<usize> = line.seen.iter().flatten().copied().collect();
+        line.seen = [0, 1, 2].map(|_| all.clone());
+        for node in 0..3 {
+            assert_eq!(line.read(node), line.expected(node), "n{node}, seed {seed}");
+            assert_eq!(line.world.canonical(node, line.notes), line.world.canonical(0, line.notes));
+        }
+    }
+    assert!(repaired > 2, "by what is alive {repaired} times, else as a whole");
 }

@@ -469,14 +469,21 @@ proptest! {
         prop_assert_eq!(runs(&again), runs(&ann));
     }
 
-    /// What is told of a change makes of the marks as they were those there are.
+    /// What is told of a change makes of the marks as they were those there are: of another's, of one's own, and of those made at the same time.
     #[test]
-    fn changes_of_marks_make_what_is_read_of_what_was(steps in prop::collection::vec((0..4_u8, 0..40_usize, 1..6_usize, 0..3_i64, 0..4_usize), 1..40)) {
+    fn changes_of_marks_make_what_is_read_of_what_was(
+        groups in prop::collection::vec((
+            prop::collection::vec((0..4_u8, 0..40_usize, 1..6_usize, 0..3_i64, 0..4_usize), 1..4),
+            prop::bool::weighted(0.3),
+            prop::bool::weighted(0.4),
+        ), 1..16),
+    ) {
         let mut ann = Replica::<Text>::new(id(1));
         let mut bob = Replica::<Text>::new(id(2));
+        let mut unheard: Vec<Delta<Text>> = Vec::new();
         let mut shown: Vec<BTreeMap<String, tombolo_crdt::Plain>> = Vec::new();
-        for (number, group) in steps.chunks(3).enumerate() {
-            let delta: Delta<Text> = ann.update(|text| for (what, at, len, value, kind) in group {
+        for (number, (group, is_his, hears)) in groups.iter().enumerate() {
+            let write = |text: &mut Mut<'_, Text>| for (what, at, len, value, kind) in group {
                 let start = at % (text.len() + 1);
                 let end = (start + len).min(text.len());
                 match what {
@@ -484,13 +491,20 @@ proptest! {
                     1 => text.insert(start, "xyz").unwrap(),
                     _ => text.mark(start..end, KINDS[*kind].clone(), if *value == 0 { Scalar::Null } else { Scalar::Int(*value) }).unwrap(),
                 }
-            }).1;
-            // One that takes the place of another says the same.
-            let told = if number % 2 == 0 {
-                bob.merge_changes(delta).unwrap().1
+            };
+            if *hears {
+                unheard.drain(..).for_each(|delta| _ = ann.merge(delta).unwrap());
+            }
+            let told = if *is_his {
+                let (_, delta, told) = bob.update_changes(write);
+                unheard.push(delta);
+                vec![told]
+            } else if number % 2 == 0 {
+                bob.merge_changes(ann.update(write).1).unwrap().1
             } else {
+                // One that takes the place of another says the same.
                 let before = bob.fork(id(3));
-                bob.merge(delta).unwrap();
+                bob.merge(ann.update(write).1).unwrap();
                 vec![Replica::<Text>::decode(id(2), &bob.encode(), &Limits::default()).unwrap().changes_from(&before)]
             };
             for change in told.into_iter().flat_map(|told| told.changes) {
