@@ -34,8 +34,10 @@ type On = (u8, bool);
 const ELEMENTS: &[On] = &[(0, true), (1, true), (0, false), (1, false)];
 /// What is inserted at the start, at the end and in the middle; and the first or the last deleted.
 const TYPING: &[On] = &[(0, true), (1, true), (2, true), (0, false), (1, false)];
-/// What is made and moved; and deleted, or written to.
-const MOVING: &[On] = &[(0, true), (1, true), (2, true), (0, false), (1, false)];
+/// What is moved in a list, the first of them made; and deleted, or written to. To make more is what a list of plain values does.
+const MOVING: &[On] = &[(1, true), (2, true), (0, false), (1, false)];
+/// What is made and moved in a tree; and put away, or brought back.
+const GRAFTING: &[On] = &[(0, true), (1, true), (2, true), (0, false), (1, false)];
 const SWITCH: &[bool] = &[true, false];
 
 #[derive(Debug, Clone, Copy)]
@@ -158,13 +160,12 @@ fn maker(history: &History<Deed>, id: impl Serialize) -> usize {
     made.expect("somebody made it")
 }
 
-/// What an operation on a [`MovableList`] does, by its definition: what is first is moved to the end or behind the next, or one is made at the end, three
-/// in a list of none; what is last is deleted, or written to.
+/// What an operation on a [`MovableList`] does, by its definition: what is first is moved to the end or behind the next, or three are made where
+/// there are none; what is last is deleted, or written to.
 fn move_in_list(author: &mut Author<'_>, which: u8, on: bool) {
     let all: Vec<Element> = author.read().below(Under::Root).to_vec();
     match (which, on, &all[..]) {
         (_, true, []) => (0..3).for_each(|at| author.make(Under::Root, at, Some(1))),
-        (0, true, _) => author.make(Under::Root, all.len(), Some(1)),
         (1, true, [first, _, ..]) => author.move_in_list(*first, all.len() - 1),
         (_, true, [first, _, ..]) => author.move_in_list(*first, 1),
         (0, false, [.., last]) => author.purge(*last),
@@ -763,7 +764,7 @@ pub fn all() -> Vec<Named> {
         &mut all,
         Scope::<Tree<EnableWinsFlag>, On> {
             name: "Tree",
-            operations: MOVING,
+            operations: GRAFTING,
             element: nothing_alike,
             apply: |tree, (which, on)| {
                 let nodes: Vec<_> = tree.iter().map(|(id, _)| id).collect();

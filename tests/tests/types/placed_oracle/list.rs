@@ -85,10 +85,12 @@ impl Moved for Elements {
             }
             Op::InsertAll(at, many, value) => {
                 let (at, values) = (place(at), values(many, value));
-                let done = match at == len {
-                    true => Ok(list.extend(&values, |mut register, value| register.set(*value))),
-                    false => list.insert_all(at, &values, |mut register, value| register.set(*value)),
-                };
+                let mut done = Ok(());
+                if at == len {
+                    list.extend(&values, |mut register, value| register.set(*value));
+                } else {
+                    done = list.insert_all(at, &values, |mut register, value| register.set(*value));
+                }
                 assert_eq!(done.is_ok(), at <= len);
                 if done.is_ok() {
                     writer.insert_all(list, at, &values);
