@@ -90,6 +90,18 @@ pub enum BadIndex {
     },
 }
 
+impl BadIndex {
+    /// A place between the elements of a list of this length.
+    pub(crate) fn place(at: usize, len: usize) -> Result<usize, Self> {
+        if at > len { Err(Self::BeyondEnd { at, len }) } else { Ok(at) }
+    }
+
+    /// A part of such a list.
+    pub(crate) fn part(Range { start, end }: Range<usize>, len: usize) -> Result<Range<usize>, Self> {
+        if start > end { Err(Self::Reversed { start, end }) } else { Ok(start..Self::place(end, len)?) }
+    }
+}
+
 impl<T: Value> List<T> {
     /// How many elements there are. O(1).
     #[must_use]
@@ -176,12 +188,11 @@ impl<T: Value> List<T> {
     }
 
     fn place(&self, at: usize) -> Result<usize, BadIndex> {
-        let len = self.len();
-        if at <= len { Ok(at) } else { Err(BadIndex::BeyondEnd { at, len }) }
+        BadIndex::place(at, self.len())
     }
 
-    fn part(&self, Range { start, end }: Range<usize>) -> Result<Range<usize>, BadIndex> {
-        if start > end { Err(BadIndex::Reversed { start, end }) } else { Ok(start..self.place(end)?) }
+    fn part(&self, range: Range<usize>) -> Result<Range<usize>, BadIndex> {
+        BadIndex::part(range, self.len())
     }
 }
 

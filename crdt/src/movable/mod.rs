@@ -78,7 +78,7 @@ impl<V: Crdt> MovableList<V> {
     /// # Errors
     /// When there is no such part.
     pub fn range(&self, range: Range<usize>) -> Result<impl Iterator<Item = &V::State>, BadIndex> {
-        let part = part(range, self.len())?;
+        let part = BadIndex::part(range, self.len())?;
         let elements = self.body.below_from(ROOT, part.start).take(part.len());
         Ok(elements.filter_map(|element| self.body.value(element)))
     }
@@ -112,17 +112,6 @@ impl<V: Crdt> MovableList<V> {
     fn rows(&self) -> Vec<Row> {
         self.body.below(ROOT).map(|element| Row { element: self.body.name(element), under: None }).collect()
     }
-}
-
-/// A part of a list of this length.
-fn part(Range { start, end }: Range<usize>, len: usize) -> Result<Range<usize>, BadIndex> {
-    if start > end {
-        return Err(BadIndex::Reversed { start, end });
-    }
-    if end > len {
-        return Err(BadIndex::BeyondEnd { at: end, len });
-    }
-    Ok(start..end)
 }
 
 impl<V: Crdt> Default for MovableList<V> {

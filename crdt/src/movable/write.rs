@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{MovableList, part};
+use super::MovableList;
 use crate::placed::{Element, Hand, ListPlace, ROOT};
 use crate::store::{Crdt, Mut};
 use crate::{BadIndex, ElementId};
@@ -19,10 +19,7 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
     /// # Errors
     /// When there is no such place; nothing changes then.
     pub fn insert(&mut self, at: usize) -> Result<V::Mut<'_>, BadIndex> {
-        let len = self.state.len();
-        if at > len {
-            return Err(BadIndex::BeyondEnd { at, len });
-        }
+        let at = BadIndex::place(at, self.state.len())?;
         let mut hand = self.hand();
         let element = hand.make(ROOT, at, ListPlace::made());
         Ok(hand.value(element))
@@ -57,11 +54,7 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
         items: impl IntoIterator<Item = I>,
         write: impl FnMut(V::Mut<'_>, I),
     ) -> Result<(), BadIndex> {
-        let len = self.state.len();
-        if at > len {
-            return Err(BadIndex::BeyondEnd { at, len });
-        }
-        self.make_all(at, items, write);
+        self.make_all(BadIndex::place(at, self.state.len())?, items, write);
         Ok(())
     }
 
@@ -197,7 +190,7 @@ impl<V: Crdt> Mut<'_, MovableList<V>> {
     }
 
     fn part(&self, range: Range<usize>) -> Result<Vec<Element>, BadIndex> {
-        let part = part(range, self.state.len())?;
+        let part = BadIndex::part(range, self.state.len())?;
         Ok(self.state.body.below_from(ROOT, part.start).take(part.len()).collect())
     }
 

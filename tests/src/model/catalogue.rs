@@ -736,7 +736,6 @@ pub fn all() -> Vec<Named> {
             element: nothing_alike,
             apply: |list, (which, on)| match (*which, *on, list.len()) {
                 (_, true, 0) => list.extend(0..3, |mut element, _| element.enable()),
-                (0, true, _) => list.push().enable(),
                 (1, true, len) => list.move_to(0, len - 1).expect("there are such elements"),
                 (_, true, 1) => {}
                 (_, true, _) => list.move_to(0, 1).expect("there are such elements"),
