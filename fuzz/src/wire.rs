@@ -160,7 +160,7 @@ impl Maker<'_, '_> {
                 5 => self.leaf(Self::stamped)?,
                 6 | 7 => self.set()?,
                 8 if depth < 3 => self.doc(depth + 1)?,
-                15 => self.ordered(Self::letter)?,
+                15 => self.text()?,
                 16 => self.ordered(Self::scalar)?,
                 17 if depth < 3 => self.placed(depth, Self::place)?,
                 18 if depth < 3 => self.placed(depth, Self::seat)?,
@@ -171,7 +171,7 @@ impl Maker<'_, '_> {
         Ok(node)
     }
 
-    /// Letters or elements, and the heads of their runs by whose elements these hang on.
+    /// Letters or elements, the heads of their runs by whose elements these hang on, and which runs are frozen.
     fn ordered(&mut self, content: fn(&mut Self) -> Result<Vec<u8>>) -> Result<Node> {
         let mut node = Node { cover: self.cover()?, carried: self.carried(content)?, ..Node::default() };
         while node.children.len() < 3 && self.u.ratio(2, 3)? {
@@ -181,10 +181,48 @@ impl Maker<'_, '_> {
                 5 | 6 => author(self.u.choose_index(AUTHORS)?).as_bytes().to_vec(),
                 _ => vec![0xc1],
             };
-            let heads = self.leaf(Self::head)?;
+            let heads = self.leaf(if key == [0xc1] { Self::frozen } else { Self::head })?;
             node.children.push((key, heads));
         }
         Ok(node)
+    }
+
+    /// As [`ordered`](Self::ordered), of letters, and marks by their names beside what is frozen.
+    fn text(&mut self) -> Result<Node> {
+        let mut node = self.ordered(Self::letter)?;
+        let mut marks = Node::default();
+        while marks.children.len() < 3 && self.u.ratio(1, 2)? {
+            let mut key = Vec::new();
+            write_str(&mut key, self.u.choose(&["bold", "link", "p"])?).expect(INTO_MEMORY);
+            let mark = self.leaf(Self::mark)?;
+            marks.children.push((key, mark));
+        }
+        match node.children.iter_mut().find(|(key, _)| *key == [0xc1]) {
+            Some((_, beside)) => beside.children = marks.children,
+            None if marks.children.is_empty() => {}
+            None => node.children.push((vec![0xc1], marks)),
+        }
+        Ok(node)
+    }
+
+    /// A mark: in which form its ends are told, its order, its ends, and what it says. Numbers of less than 0x80 are one byte.
+    fn mark(&mut self) -> Result<Vec<u8>> {
+        let start = self.u.int_in_range(0..=2_u8)?;
+        let end = self.u.int_in_range(0..=if start == 2 { 3 } else { 2_u8 })?;
+        let (behind_start, behind_end) =
+            (u8::from(self.u.arbitrary::<bool>()?), u8::from(self.u.arbitrary::<bool>()?));
+        let mut out = vec![(start | behind_start << 2) | (end | behind_end << 2) << 3];
+        out.push(self.u.int_in_range(1..=5_u8)?);
+        for form in [start, end] {
+            if form == 2 {
+                out.extend_from_slice(author(self.u.choose_index(AUTHORS)?).as_bytes());
+            }
+            if form != 0 {
+                out.push(self.u.int_in_range(0..=8_u8)?);
+            }
+        }
+        out.extend(self.scalar()?);
+        Ok(out)
     }
 
     /// Places, and what stands there by its name.
@@ -210,6 +248,26 @@ impl Maker<'_, '_> {
     fn head(&mut self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         number(&mut out, self.u.int_in_range(0..=20_u64)?);
+        Ok(out)
+    }
+
+    /// Names of heads, by author: in ascending order as a rule.
+    fn frozen(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let rows: Vec<usize> = (0..AUTHORS).filter(|_| self.u.ratio(1, 2).unwrap_or(false)).collect();
+        array(&mut out, rows.len());
+        for row in rows {
+            array(&mut out, 2);
+            bin(&mut out, author(row).as_bytes());
+            let mut heads: Vec<u64> = Vec::new();
+            while heads.len() < 3 && self.u.ratio(2, 3)? {
+                let last = heads.last().copied().unwrap_or(0);
+                let step = if self.u.ratio(1, 16)? { 0 } else { self.u.int_in_range(1..=4_u64)? };
+                heads.push(last + step);
+            }
+            array(&mut out, heads.len());
+            heads.iter().for_each(|head| number(&mut out, *head));
+        }
         Ok(out)
     }
 

@@ -36,9 +36,11 @@ pub const ALL: &[Workload] = &[
     Workload { name: "doc_edits", run: doc_edits },
     Workload { name: "types_each", run: types_each },
     Workload { name: "text_each", run: text_each },
+    Workload { name: "text_cuts", run: text_cuts },
     Workload { name: "marks_each", run: marks_each },
     Workload { name: "list_each", run: list_each },
     Workload { name: "movable_each", run: movable_each },
+    Workload { name: "movable_many", run: movable_many },
     Workload { name: "tree_each", run: tree_each },
 ];
 
@@ -142,6 +144,21 @@ fn text_each() -> Bytes {
     vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
 }
 
+/// What another replica does with 100 cuts of 100 letters each out of a text of 100 000, which is far more than all of them together.
+fn text_cuts() -> Bytes {
+    let (mut ann, mut bob) = (replica::<Text>(1), replica::<Text>(2));
+    let (_, delta) = ann.update(|text| text.push(&words(13, 6_250).concat()));
+    take_in(&mut bob, &delta.encode_body());
+    let cut = |nth| {
+        let at = mixed(13, nth) as usize % (ann.len() - 100);
+        ann.update(|text| text.delete(at..at + 100).expect("it is within the text")).1.encode_body()
+    };
+    let deltas: Vec<Vec<u8>> = (0..100).map(cut).collect();
+    counted(|| deltas.iter().for_each(|delta| take_in(&mut bob, delta)));
+    assert!(ann.len() > 80_000 && ann.to_string() == bob.to_string());
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
+}
+
 /// 500 marks over a text of 4 000 letters, some taken away again, and 500 letters typed and some deleted among them, in turns, each in a
 /// transaction of its own whose delta is encoded and taken in by another replica; then read in runs.
 fn marks_each() -> Bytes {
@@ -225,6 +242,32 @@ fn movable_each() -> Bytes {
     let read =
         |list: &Replica<Words>| list.iter().filter_map(LwwRegister::value).cloned().collect::<Vec<_>>();
     assert!(ann.len() == 334 && read(&ann) == read(&bob));
+    vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
+}
+
+/// What another replica does with 10 times 100 elements that were moved in one transaction, in a list of 10 000.
+fn movable_many() -> Bytes {
+    type Numbers = MovableList<LwwRegister<u64>>;
+    let (mut ann, mut bob) = (replica::<Numbers>(1), replica::<Numbers>(2));
+    ann.set_time(NOW);
+    let all =
+        |list: &mut Mut<'_, Numbers>| list.insert_all(0, 0..10_000_u64, |mut number, nth| number.set(nth));
+    let (_, delta) = ann.try_update(all).expect("it is within the list");
+    take_in(&mut bob, &delta.encode_body());
+    let moves = |round: u64| {
+        let write = |list: &mut Mut<'_, Numbers>| {
+            for nth in 0..100 {
+                let random = mixed(14, 100 * round + nth) as usize;
+                list.move_to(random % 10_000, (random >> 32) % 10_000).expect("both are there");
+            }
+        };
+        ann.update(write).1.encode_body()
+    };
+    let deltas: Vec<Vec<u8>> = (0..10).map(moves).collect();
+    counted(|| deltas.iter().for_each(|delta| take_in(&mut bob, delta)));
+    let read =
+        |list: &Replica<Numbers>| list.iter().filter_map(LwwRegister::value).copied().collect::<Vec<_>>();
+    assert!(ann.len() == 10_000 && read(&ann) == read(&bob));
     vec![("deltas_bytes", total(&deltas)), ("state_bytes", ann.encode().len())]
 }
 

@@ -63,6 +63,22 @@ use crate::store::{Amount, Crdt, DotStore, Gathered, Join, Leaf, Look, Mut, Seen
 /// let _ = stock.update(|stock| stock.at("apples").inc(1));
 /// ```
 ///
+/// Nor can it be an element of a list or a node of a tree, which can be deleted:
+///
+/// ```compile_fail
+/// use tombolo_crdt::{BoundedCounter, MovableList, Replica, ReplicaId};
+///
+/// let mut stock = Replica::<MovableList<BoundedCounter>>::new(ReplicaId::from_bytes([1; 16]));
+/// let _ = stock.update(|stock| stock.push().inc(1));
+/// ```
+///
+/// ```compile_fail
+/// use tombolo_crdt::{BoundedCounter, Replica, ReplicaId, Tree};
+///
+/// let mut stock = Replica::<Tree<BoundedCounter>>::new(ReplicaId::from_bytes([1; 16]));
+/// let _ = stock.try_update(|stock| stock.push(None).map(|(_, mut node)| node.inc(1)));
+/// ```
+///
 /// In a [`GMap`](crate::GMap) it can.
 #[derive(Clone, Default, Debug)]
 pub struct BoundedCounter<const MIN: i64 = 0> {

@@ -148,7 +148,8 @@ impl<V: Crdt> DotStore for MovableList<V> {
 
     fn conflicts(&self, disputes: &mut Disputes<'_>) {
         let path = |element| Plain::of(&self.body.position(element));
-        self.body.disputed(disputes, path, |body, place, _| Plain::of(&body.rank(ROOT, place)));
+        let rank = |body: &Placed<_, _>, place, _: &_| Plain::of(&body.rank(ROOT, place));
+        self.body.disputed(disputes, path, rank, |_, element| path(element));
         self.body.disputed_values(disputes, path);
     }
 

@@ -61,9 +61,10 @@ impl<C: Elements + ?Sized> Ordered<C> {
         }
     }
 
-    fn remove_head(&mut self, head: LocalDot) {
-        self.odd.remove(&head);
-        self.sequence.remove_run(head);
+    /// Ascending by replica, of one replica after the other.
+    fn remove_heads(&mut self, heads: &[LocalDot]) {
+        heads.iter().for_each(|head| _ = self.odd.remove(head));
+        self.sequence.remove_runs(heads);
     }
 
     /// Takes in the heads that a node carries, which stand under `key`.
@@ -163,38 +164,51 @@ impl<C: Elements + ?Sized> Ordered<C> {
         if cover.is_empty() {
             return;
         }
-        let is_here = |(head, origin): &(LocalDot, Origin)| *self.told(*head, *origin).key == *key;
-        let gone: Vec<LocalDot> = if named(cover) > FEW {
-            let heads = self.heads().filter(|(head, _)| !join.stands(cover, self.rows.outer(*head)));
-            heads.filter(is_here).map(|(head, _)| head).collect()
-        } else {
-            let heads = self.covered(cover, join);
-            let heads = heads.filter_map(|head| Some((head, self.sequence.origin_of(head)?)));
-            heads.filter(is_here).map(|(head, _)| head).collect()
+        let is_here = |head: &LocalDot| {
+            let origin = self.sequence.origin_of(*head);
+            origin.is_some_and(|origin| *self.told(*head, origin).key == *key)
         };
-        gone.into_iter().for_each(|head| self.remove_head(head));
+        let gone: Vec<LocalDot> = self.heads_gone(cover, join).filter(is_here).collect();
+        self.remove_heads(&gone);
     }
 
-    /// The dots of what is here, as the sequence calls them, that `cover` names and the delta does not carry, whether there is anything under them or not.
-    fn covered<'j>(&'j self, cover: Dots<'j>, join: &'j Join<'_>) -> impl Iterator<Item = LocalDot> + 'j {
-        join.runs_here(cover).flat_map(move |(there, first, last)| {
-            let row = self.rows.inner.get(first.replica() as usize).copied().filter(|row| *row != ABSENT);
-            let counters = row
-                .into_iter()
-                .flat_map(move |row| (first.counter()..=last.counter()).map(move |counter| (row, counter)));
-            let is_gone =
-                move |&(_, counter): &(ReplicaIndex, u64)| !join.carries(LocalDot::new(there, counter));
-            counters.filter(is_gone).map(|(row, counter)| LocalDot::new(row, counter))
+    /// The runs of a cover as the sequence calls them, each with the row it has there.
+    fn covered<'j>(
+        &'j self,
+        cover: Dots<'j>,
+        join: &'j Join<'_>,
+    ) -> impl Iterator<Item = (ReplicaIndex, LocalDot, LocalDot)> + 'j {
+        join.runs_here(cover).filter_map(|(there, first, last)| {
+            let row = *self.rows.inner.get(first.replica() as usize).filter(|row| **row != ABSENT)?;
+            Some((there, LocalDot::new(row, first.counter()), LocalDot::new(row, last.counter())))
         })
     }
-}
 
-/// So few dots are looked for one by one.
-const FEW: u64 = 64;
+    /// The heads that a cover names and the delta does not carry.
+    fn heads_gone<'j>(&'j self, cover: Dots<'j>, join: &'j Join<'_>) -> impl Iterator<Item = LocalDot> + 'j {
+        self.covered(cover, join).flat_map(move |(there, first, last)| {
+            let heads = self.sequence.heads_among(first, last);
+            heads.filter(move |head| !join.carries(LocalDot::new(there, head.counter())))
+        })
+    }
 
-/// How many dots a cover names.
-fn named(cover: Dots<'_>) -> u64 {
-    cover.runs().map(|(_, first, last)| last - first + 1).sum()
+    /// The live elements that a cover names and the delta does not carry, as runs: first and last.
+    ///
+    /// SUBTLE: what is here is looked for first, and then whether it is carried. A small message may name the same dots in many places, and carry many
+    /// of them in one: to go by what is carried would cost the product of both.
+    pub(crate) fn gone<'j>(
+        &'j self,
+        cover: Dots<'j>,
+        join: &'j Join<'_>,
+    ) -> impl Iterator<Item = (LocalDot, LocalDot)> + 'j {
+        self.covered(cover, join).flat_map(move |(there, first, last)| {
+            self.sequence.live_from(first, last).flat_map(move |(first, count)| {
+                let gone = join.uncarried(there, first.counter(), first.counter() + count - 1);
+                let here = move |counter| LocalDot::new(first.replica(), counter);
+                gone.map(move |(first, last)| (here(first), here(last)))
+            })
+        })
+    }
 }
 
 /// What a [`DotStore`](crate::store::DotStore) walks, and so does one that is nothing else beside.
@@ -237,20 +251,19 @@ impl<C: Elements + ?Sized> Ordered<C> {
         gone.into_iter().for_each(|(first, last)| self.sequence.remove(first, last));
         let heads: Vec<LocalDot> =
             self.heads().map(|(head, _)| head).filter(|head| !keep(self.rows.outer(*head))).collect();
-        heads.into_iter().for_each(|head| self.remove_head(head));
+        self.remove_heads(&heads);
         self.retain_frozen(keep);
         self.sequence.settle();
     }
 
     pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
-        if named(cover) > FEW {
-            return self.retain(&mut |dot| join.stands(cover, dot));
-        }
+        self.sequence.settle();
         self.retain_frozen(|dot| join.stands(cover, dot));
-        let gone: SmallVec<[LocalDot; 4]> = self.covered(cover, join).collect();
-        gone.iter().for_each(|dot| self.sequence.remove(*dot, *dot));
+        let gone: SmallVec<[(LocalDot, LocalDot); 4]> = self.gone(cover, join).collect();
+        gone.iter().for_each(|&(first, last)| self.sequence.remove(first, last));
         // Afterwards, for it may be that all must be built anew then.
-        gone.into_iter().for_each(|dot| self.remove_head(dot));
+        let heads: SmallVec<[LocalDot; 4]> = self.heads_gone(cover, join).collect();
+        self.remove_heads(&heads);
         self.sequence.settle();
     }
 

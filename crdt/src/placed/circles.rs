@@ -38,6 +38,17 @@ impl Circles {
         self.circles.keys().copied()
     }
 
+    /// Whether an element gave way.
+    pub(super) fn gave_way(&self, element: Element) -> bool {
+        self.circles.contains_key(&element)
+    }
+
+    /// Those that were in a circle in which an element gave way, but for itself.
+    pub(super) fn beside(&self, latest: Element) -> impl Iterator<Item = Element> {
+        let circles = self.circles.get(&latest).into_iter().flatten();
+        circles.flat_map(|circle| circle.iter().copied()).filter(move |element| *element != latest)
+    }
+
     #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = (Element, [&[Element]; 2])> {
         self.circles.iter().map(|(latest, [first, second])| (*latest, [&**first, &**second]))

@@ -39,6 +39,8 @@ const TRASH_NAME: LocalDot = LocalDot::from_bits(u64::MAX);
 
 /// Everything is looked at anew rather than one by one if so large a part of it is new: one in so many.
 const MANY: usize = 4;
+/// And not where it is no more than so many.
+const FEW: usize = 64;
 /// So many numbers that nothing has may be left over, or as many as are had.
 const LEAST_FREE: usize = 16;
 
@@ -418,6 +420,11 @@ impl Index {
         element
     }
 
+    /// Whether so many are so large a part of all that everything is looked at anew rather than they one by one.
+    pub(super) fn is_much(&self, count: usize) -> bool {
+        count > FEW && count > self.numbers.len() / MANY
+    }
+
     /// Of the elements that were `touched` places have come or gone, or what they hold. Those whose places went were detached before.
     pub(super) fn refresh<P: Placing>(
         &mut self,
@@ -432,7 +439,7 @@ impl Index {
             elements.filter(|element| self.is_to_be_decided(places, *element, &holds)).collect();
         // Places that went are still those of their elements: so these have their numbers.
         self.circles.open(&mut touched);
-        if touched.len() > 64 && touched.len() > self.numbers.len() / MANY {
+        if self.is_much(touched.len()) {
             return self.rebuild(places, holds);
         }
         let mut left = Vec::with_capacity(touched.len());

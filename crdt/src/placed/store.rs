@@ -3,9 +3,11 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use smallvec::SmallVec;
+
 use super::index::{Seat, owner};
 use super::{Element, Name, Placed, Placing};
-use crate::causal::{Dots, LocalDot};
+use crate::causal::{Dots, LocalDot, ReplicaId};
 use crate::delta::{Mismatch, Node, TreeWriter};
 use crate::ordered::Ordered;
 use crate::store::{Content, Crdt, Disputes, DotStore, Join, Plain, Sweep, Written, decode_key};
@@ -16,30 +18,21 @@ pub(crate) const PLACES: &[u8] = b"p";
 /// The key of the node below which the values stand.
 pub(crate) const VALUES: &[u8] = b"v";
 
-/// So many dots of a cover are looked at one by one.
-const FEW: u64 = 64;
-
 impl<P: Placing, V: Crdt> Placed<P, V> {
-    /// Takes out from among those beside them the elements whose places go. `None` if those are too many to be looked at.
+    /// Takes out from among those beside them the elements whose places go. `None` if they are so many that all is to be looked at anew.
     fn leaving(&mut self, cover: Dots<'_>, join: &Join<'_>) -> Option<Vec<LocalDot>> {
-        let named: u64 = cover.runs().map(|(_, first, last)| last.saturating_sub(first) + 1).sum();
-        if named > FEW {
+        let places = self.places.gone(cover, join).flat_map(|(first, last)| first.bits()..=last.bits());
+        let places: SmallVec<[LocalDot; 4]> = places.map(LocalDot::from_bits).collect();
+        if self.index.is_much(places.len()) {
             return None;
         }
-        let mut leaving = Vec::new();
-        for (there, first, last) in join.runs_here(cover) {
-            for counter in first.counter()..=last.counter() {
-                let Some(place) = self.places.here(LocalDot::new(first.replica(), counter)) else { continue };
-                if join.carries(LocalDot::new(there, counter)) {
-                    continue;
-                }
-                if let Some(name) = owner(&mut self.places.sequence, place) {
-                    if let Some(element) = self.index.number(name) {
-                        self.index.detach(&self.places, element);
-                    }
-                    leaving.push(name);
-                }
+        let mut leaving = Vec::with_capacity(places.len());
+        for place in places {
+            let Some(name) = owner(&mut self.places.sequence, place) else { continue };
+            if let Some(element) = self.index.number(name) {
+                self.index.detach(&self.places, element);
             }
+            leaving.push(name);
         }
         Some(leaving)
     }
@@ -66,15 +59,17 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
         names.map(|Name(dot)| LocalDot::new(self.places.sequence.row(dot.replica), dot.counter)).collect()
     }
 
-    /// Tells that of elements several moved the last is followed.
+    /// Tells that of elements several moved the last is followed, and which moves are not followed, for elements would stand below themselves.
     pub(crate) fn disputed(
         &self,
         disputes: &mut Disputes<'_>,
         path: impl Fn(Element) -> Plain,
         claim: impl Fn(&Self, LocalDot, &P) -> Plain,
+        stands: impl Fn(&Self, Element) -> Plain,
     ) {
-        let is_disputed =
-            |(element, seat): &(Element, &Seat)| seat.places().len() > 1 && self.index.has(*element);
+        let is_disputed = |(element, seat): &(Element, &Seat)| {
+            (seat.places().len() > 1 || self.index.circles.gave_way(*element)) && self.index.has(*element)
+        };
         let mut all: Vec<(Element, &Seat)> = self.index.seats().filter(is_disputed).collect();
         // In an order that is the same everywhere.
         all.sort_by_cached_key(|(element, _)| self.name(*element));
@@ -85,7 +80,20 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
                 let value = Some(claim(self, place, said));
                 Some(Claim { value, by, at: said.moved().map(|(stamp, _)| stamp) })
             });
-            disputes.below(path(element), |disputes| disputes.settle(claims.collect()));
+            let stays = self.index.circles.gave_way(element).then(|| {
+                let beside = self.index.circles.beside(element).filter_map(|other| self.index.seat(other));
+                let mut by: Vec<ReplicaId> =
+                    beside.map(|seat| self.places.dot(seat.place()).replica).collect();
+                by.sort_unstable();
+                by.dedup();
+                if by.is_empty() {
+                    // Nobody honest puts an element below itself.
+                    by.push(self.places.dot(seat.place()).replica);
+                }
+                Claim { value: Some(stands(self, element)), by, at: None }
+            });
+            let claims = stays.into_iter().chain(claims).collect();
+            disputes.below(path(element), |disputes| disputes.settle(claims));
         }
     }
 

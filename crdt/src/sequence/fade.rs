@@ -141,7 +141,7 @@ mod tests {
         sequence.settle();
         // It is the last of its replica, so it has not faded.
         assert!(sequence.faded(|_| false, &BTreeSet::new()).is_empty() && sequence.is_run_frozen(head));
-        sequence.remove_run(head);
+        sequence.remove_runs(&[head]);
         sequence.settle();
         assert_eq!(sequence.runs().count(), 0);
     }

@@ -122,24 +122,16 @@ impl<C: Items + ?Sized> Sequence<C> {
 
     /// Where those are read of `count` elements of one replica that are live: scalars, in the order of the elements' dots.
     pub(crate) fn live_among(&self, first: LocalDot, count: u64) -> Vec<Range<usize>> {
-        let mut ranges = Vec::new();
-        let Some(row) = self.rows.get(first.replica()) else { return ranges };
-        let end = first.counter().saturating_add(count).min(row.last + 1);
-        let mut counter = first.counter();
-        while counter < end {
-            let Some((place, from)) = self.place_of(LocalDot::new(first.replica(), counter)) else {
-                counter += 1;
-                continue;
-            };
-            let piece = self.tree.pieces(place.leaf)[place.at];
-            let len = (piece.len() - from).min(end - counter);
-            if piece.is_live() {
-                let start = self.scalars_at(place) + from as usize;
-                ranges.push(start..start + len as usize);
-            }
-            counter += len;
-        }
-        ranges
+        let (Some(row), Some(more)) = (self.rows.get(first.replica()), count.checked_sub(1)) else {
+            return Vec::new();
+        };
+        let last = LocalDot::new(first.replica(), first.counter().saturating_add(more).min(row.last));
+        let live = self.placed_from(first, last).filter(|(piece, ..)| piece.is_live());
+        let range = |(_, (place, before), _, len)| {
+            let start = self.scalars_at(place) + before as usize;
+            start..start + len as usize
+        };
+        live.map(range).collect()
     }
 
     /// How many scalars are read before a place.

@@ -168,6 +168,52 @@ impl<C: Items + ?Sized> Sequence<C> {
         (run.head == head.counter()).then(|| run.origin())
     }
 
+    /// The dots of runs from one to another of one replica.
+    pub(crate) fn heads_among(&self, first: LocalDot, last: LocalDot) -> impl Iterator<Item = LocalDot> {
+        let runs = self
+            .rows
+            .get(first.replica())
+            .map_or(&[][..], |row| &row.runs[row.runs_before(first.counter())..]);
+        let heads = runs.iter().map(move |run| LocalDot::new(first.replica(), run.head));
+        heads.take_while(move |head| *head <= last)
+    }
+
+    /// The first element from one to another of one replica that has a place: where that is, and how many elements of its piece stand before it.
+    fn next_placed(&self, first: LocalDot, last: LocalDot) -> Option<(LocalDot, Place, u64)> {
+        let mut next = first;
+        while next <= last {
+            if let Some((place, before)) = self.place_of(next) {
+                return Some((next, place, before));
+            }
+            let from = next.counter() + 1;
+            let row = self.rows.get(first.replica()).filter(|_| from <= last.counter())?;
+            next = LocalDot::new(first.replica(), row.next_placed(from, last.counter())?);
+        }
+        None
+    }
+
+    /// The live elements from one to another of one replica, as runs of dots.
+    pub(crate) fn live_from(&self, first: LocalDot, last: LocalDot) -> impl Iterator<Item = (LocalDot, u64)> {
+        let placed = self.placed_from(first, last);
+        placed.filter(|(piece, ..)| piece.is_live()).map(|(_, _, next, len)| (next, len))
+    }
+
+    /// The pieces of the elements from one to another of one replica: where each is, from which element on, and for how many.
+    fn placed_from(
+        &self,
+        first: LocalDot,
+        last: LocalDot,
+    ) -> impl Iterator<Item = (Piece, (Place, u64), LocalDot, u64)> {
+        let mut from = first;
+        core::iter::from_fn(move || {
+            let (next, place, before) = self.next_placed(from, last)?;
+            let piece = self.tree.pieces(place.leaf)[place.at];
+            let end = piece.last().min(last);
+            from = after(end, 1);
+            Some((piece, (place, before), next, end.bits() + 1 - next.bits()))
+        })
+    }
+
     /// Where an element stands that has a place, and how many elements of its piece stand before it.
     fn place_of(&self, element: LocalDot) -> Option<(Place, u64)> {
         let row = self.rows.get(element.replica())?;

@@ -4,6 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::piece::{Piece, after};
 use super::runs::{END, Run, START, before};
 use super::tree::Place;
@@ -381,43 +383,59 @@ impl<C: Items + ?Sized> Sequence<C> {
         if self.is_stale {
             self.build();
         }
-        let mut next = first;
-        while next <= last {
-            // What has no place is not live; there may be more behind it.
-            let Some((place, skipped)) = self.place_of(next) else {
-                let Some(row) = self.rows.get(first.replica()) else { return };
-                let more = Some(next.counter() + 1).filter(|from| *from <= last.counter());
-                let Some(at) = more.and_then(|from| row.next_placed(from, last.counter())) else { break };
-                next = LocalDot::new(first.replica(), at);
-                continue;
-            };
+        let mut from = first;
+        // What has no place is not live.
+        while let Some((next, place, before)) = self.next_placed(from, last) {
             let piece = self.tree.pieces(place.leaf)[place.at];
             let end = piece.last().min(last);
             if piece.is_live() {
-                self.bury(place, skipped, end.bits() + 1 - next.bits());
+                self.bury(place, before, end.bits() + 1 - next.bits());
             }
-            next = after(end, 1);
+            from = after(end, 1);
         }
         self.tidy();
     }
 
-    /// Forgets where a run hangs: what is left of it belongs to the run before.
-    pub(crate) fn remove_run(&mut self, head: LocalDot) {
+    /// Forgets where runs hang: what is left of each belongs to the run before. Ascending by replica, of one replica after the other.
+    pub(crate) fn remove_runs(&mut self, heads: &[LocalDot]) {
         self.cursor = Cursor::NOWHERE;
+        for heads in heads.chunk_by(|a, b| a.replica() == b.replica()) {
+            for head in heads {
+                self.leave_run(*head);
+            }
+            let Some(row) = heads.first().filter(|head| self.rows.get(head.replica()).is_some()) else {
+                continue;
+            };
+            let runs = &mut self.rows.row(row.replica()).runs;
+            if heads.len() <= FEW {
+                let at = |head: &LocalDot| runs.binary_search_by_key(&head.counter(), |run| run.head).ok();
+                let gone: SmallVec<[usize; 4]> = heads.iter().filter_map(at).collect();
+                gone.iter().rev().for_each(|at| _ = runs.remove(*at));
+            } else {
+                // To close the gap behind each would take time with their square.
+                let mut gone = heads.iter().map(|head| head.counter()).peekable();
+                runs.retain(|run| {
+                    while gone.next_if(|head| *head < run.head).is_some() {}
+                    gone.next_if_eq(&run.head).is_none()
+                });
+            }
+        }
+    }
+
+    /// Of a run it is about to be forgotten where it hangs.
+    fn leave_run(&mut self, head: LocalDot) {
         let Some(row) = self.rows.get(head.replica()) else { return };
         let at = row.runs_before(head.counter());
-        if row.runs.get(at).is_none_or(|run| run.head != head.counter()) {
-            return;
-        }
+        let Some(run) = row.runs.get(at).filter(|run| run.head == head.counter()) else { return };
+        // Of a circle: the others may hang where they were said to, now.
+        let is_loose = run.is_loose;
         let end = row.runs.get(at + 1).map_or(row.last, |run| run.head - 1).min(row.last);
         let first = after(head, 1);
         let is_gone = self.place_of(first).is_none_or(|(place, from)| {
             let last = self.tree.pieces(place.leaf)[place.at].last().counter();
             from == 0 && last == end && self.drop_alone(place)
         });
-        let run = self.rows.row(head.replica()).runs.remove(at);
-        // Of a circle: the others may hang where they were said to, now.
-        self.is_stale |= !is_gone || run.is_loose;
+        self.is_stale |= !is_gone || is_loose;
     }
 
     /// Takes out a piece of ghosts on which nothing hangs, so that it might as well have no place. Says whether it is one.

@@ -22,7 +22,8 @@ pub struct Conflict {
 pub struct Claim {
     /// The value; `None` where it is a removal.
     pub value: Option<Plain>,
-    /// Who wrote it: one replica, but for what several wrote together.
+    /// Who wrote it: one replica, but for what several wrote together. Of where a node of a tree stands whose move is not followed: who put there what is in
+    /// the way of that.
     pub by: Vec<ReplicaId>,
     /// When, by its author's clock, where the type keeps that.
     pub at: Option<Stamp>,

@@ -196,6 +196,18 @@ impl<'a> Join<'a> {
         })
     }
 
+    /// What the delta does not carry of the counters from one to another of one of its rows.
+    pub(crate) fn uncarried(
+        &self,
+        there: ReplicaIndex,
+        first: u64,
+        last: u64,
+    ) -> impl Iterator<Item = (u64, u64)> {
+        let bits = |counter| LocalDot::new(there, counter).bits();
+        let gaps = self.carried.as_dots().gaps((bits(first), bits(last)));
+        gaps.map(|(first, last)| (LocalDot::from_bits(first).counter(), LocalDot::from_bits(last).counter()))
+    }
+
     /// Whether the delta carries a dot, in its rows.
     pub(crate) fn carries(&self, dot: LocalDot) -> bool {
         self.carried.contains(dot)

@@ -290,10 +290,17 @@ impl<V: Crdt> DotStore for Tree<V> {
     fn conflicts(&self, disputes: &mut Disputes<'_>) {
         let path = |node| Plain::Text(self.id(node).to_string());
         let text = |Name(dot): Name| Plain::Text(NodeId(dot).to_string());
-        self.body.disputed(disputes, path, |_, _, place| match place.under() {
+        let root = || Plain::Text("root".into());
+        let meant = |_: &Placed<_, _>, _, place: &TreePlace| match place.under() {
             Under::Trash => Plain::Null,
-            _ => place.parent().map_or(Plain::Text("root".into()), text),
-        });
+            _ => place.parent().map_or_else(root, text),
+        };
+        let stands = |body: &Placed<_, _>, node| match body.under(node) {
+            Some(TRASH) => Plain::Null,
+            Some(parent) if parent != ROOT => text(body.name(parent)),
+            _ => root(),
+        };
+        self.body.disputed(disputes, path, meant, stands);
         self.body.disputed_values(disputes, path);
     }
 

@@ -4,6 +4,9 @@
 //! each, all its *cuts*, the sets of operations a replica can have seen, are reached by every last step there is: the delta of any operation
 //! nothing else in the cut depends on, states joined either way, and bytes. They must be the same bytes however they were
 //! reached, read the same, and as the definition of the type has it. A schedule is a way through cuts, so all schedules are covered.
+//!
+//! Forgetting is one of the operations: wherever all that its author has seen is stable, for whoever else has written without that is known to its
+//! author, and whoever writes later has seen it. It must change nothing that is read, then or later.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -90,7 +93,8 @@ struct Walk<'s, T: Crdt, O: 'static> {
     replicas: usize,
     length: usize,
     events: Vec<Event<T>>,
-    operations: Vec<&'s O>,
+    /// `None` where somebody forgets.
+    operations: Vec<Option<&'s O>>,
     /// The cuts of the history with the state at each.
     cuts: Vec<State>,
     visited: Visited,
@@ -119,7 +123,7 @@ where
                         }
                         let mut walk = Walk::new(scope, replicas, length);
                         let op = &scope.operations[first % scope.operations.len()];
-                        walk.event(first / scope.operations.len(), 0, op);
+                        walk.event(first / scope.operations.len(), 0, Some(op));
                         visited += walk.visited;
                     }
                 })
@@ -161,9 +165,12 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
                 let last = self.events.len() - 1;
                 // Of two operations in a row of which neither had seen the other, the order says nothing.
                 let is_swapped = base & (1 << last) == 0 && self.events[last].author > author;
-                if base & own == own && !is_swapped {
+                if base & own == own && !is_swapped && self.knows_what_is_stable(base) {
                     for op in self.scope.operations {
-                        self.event(author, at, op);
+                        self.event(author, at, Some(op));
+                    }
+                    if self.is_stable(base) {
+                        self.event(author, at, None);
                     }
                 }
             }
@@ -174,15 +181,29 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
         (0..).zip(&self.events).filter(|(_, event)| is_in(event)).fold(0, |mask, (at, _)| mask | 1 << at)
     }
 
+    /// Whether somebody who has seen this cut knows all that others went by when they forgot.
+    fn knows_what_is_stable(&self, cut: Cut) -> bool {
+        let forgetting = self.events.iter().zip(&self.operations).filter(|(_, op)| op.is_none());
+        forgetting.into_iter().all(|(event, _)| event.base & cut == event.base)
+    }
+
+    /// Whether all of a cut is stable where somebody has seen no more: who wrote what is not in it had seen it.
+    fn is_stable(&self, cut: Cut) -> bool {
+        self.events.iter().enumerate().all(|(at, event)| cut & (1 << at) != 0 || event.base & cut == cut)
+    }
+
     /// One more operation, by an author who has seen the cut at `at`; then all that goes on from there.
-    fn event(&mut self, author: usize, at: usize, op: &'s O) {
-        let element = |op: &&O| (self.scope.element)(op);
-        if element(&op) > 0 && self.operations.iter().all(|op| element(op) > 0) {
+    fn event(&mut self, author: usize, at: usize, op: Option<&'s O>) {
+        let element = |op: &Option<&O>| op.map_or(0, self.scope.element);
+        if element(&op) > 0 && self.operations.iter().all(|op| op.is_none() || element(op) > 0) {
             return;
         }
         let base = self.cuts[at].cut;
         let mut replica = self.replica(id(author), at);
-        let (_, delta) = replica.update(|value| (self.scope.apply)(value, op));
+        let delta = match op {
+            Some(op) => replica.update(|value| (self.scope.apply)(value, op)).1,
+            None => replica.sweep(&replica.version()),
+        };
         if delta.is_empty() {
             return;
         }
@@ -208,12 +229,16 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
         for (at, event) in self.events.iter().enumerate() {
             let seen =
                 &self.cuts.iter().find(|state| state.cut == event.base).expect("it was reached").version;
+            let Some(op) = self.operations[at] else {
+                history.record(seen, &event.delta.events(), []);
+                continue;
+            };
             let deed = if at + 1 == self.events.len() {
-                (self.scope.deed)(self.operations[at], author)
+                (self.scope.deed)(op, author)
             } else {
                 let after = event.base | 1 << at;
                 let after = self.cuts.iter().position(|state| state.cut == after).expect("it was reached");
-                (self.scope.deed)(self.operations[at], &self.replica(id(event.author), after))
+                (self.scope.deed)(op, &self.replica(id(event.author), after))
             };
             history.record(seen, &event.delta.events(), [deed]);
         }
@@ -280,8 +305,9 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
     fn tell(&self) -> String {
         let mut text = format!("{}:", self.scope.name);
         for (at, (event, op)) in self.events.iter().zip(&self.operations).enumerate() {
+            let done = op.map_or("sweep".to_owned(), |op| format!("{op:?}"));
             text.push_str(&format!(
-                "\n  {at}: replica {} did {op:?}, having seen {:b}",
+                "\n  {at}: replica {} did {done}, having seen {:b}",
                 event.author, event.base
             ));
         }

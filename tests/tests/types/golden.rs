@@ -7,10 +7,10 @@
 use std::path::PathBuf;
 
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, EnableWinsFlag, EncodedState,
-    FORMAT, GCounter, GMap, GSet, Limits, List, LwwMap, LwwRegister, MarkKind, MaxRegister, MinRegister,
-    MovableList, MvRegister, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text, Tree,
-    TwoPhaseSet, Version,
+    AddWinsMap, AddWinsSet, Bias, BoundedCounter, Crdt, Cursor, Delta, DisableWinsFlag, Doc, EnableWinsFlag,
+    EncodedState, FORMAT, GCounter, GMap, GSet, Limits, List, LwwMap, LwwRegister, MarkKind, MaxRegister,
+    MinRegister, MovableList, MvRegister, PnCounter, RemoveWinsSet, Replica, ReplicaId, Scalar, Since, Text,
+    Tree, TwoPhaseSet, Version,
 };
 
 #[derive(Crdt)]
@@ -271,6 +271,35 @@ fn messages_of_types_that_came_later() {
         doc.two_phase_set("all").remove(&"b".into());
         doc.lww_map("all").set("key", i64::from(round));
     });
+}
+
+/// Cursors are kept by applications, as whatever they write: MessagePack and JSON here.
+#[test]
+fn cursors_that_were_kept_are_read_and_stand_where_they_stood() {
+    let (mut ann, mut bob) = (Replica::<Text>::new(id(0xa1)), Replica::<Text>::new(id(0xb2)));
+    let (_, typed) = ann.try_update(|text| text.insert(0, "The tide falls.")).unwrap();
+    bob.merge(typed).unwrap();
+    let (_, hers) = ann.try_update(|text| text.replace(9..14, "rises")).unwrap();
+    let (_, his) = bob.try_update(|text| text.insert(4, "spring ")).unwrap();
+    ann.merge(his).unwrap();
+    bob.merge(hers).unwrap();
+    assert_eq!(ann.to_string(), "The spring tide rises.");
+    let all = |text: &Text| -> Vec<Cursor> {
+        let beside = |at| [Bias::Before, Bias::After].map(|bias| text.cursor(at, bias).unwrap());
+        (0..=text.len()).flat_map(beside).collect()
+    };
+    let (now, places): (Vec<Cursor>, Vec<usize>) =
+        (all(&ann), (0..=ann.len()).flat_map(|at| [at, at]).collect());
+    for format in 5..=FORMAT {
+        let packed = golden(format, "cursors.msgpack", &rmp_serde::to_vec(&now).unwrap());
+        let json = golden(format, "cursors.json", &serde_json::to_vec(&now).unwrap());
+        let kept: Vec<Cursor> = rmp_serde::from_slice(&packed).unwrap();
+        assert_eq!(kept, serde_json::from_slice::<Vec<Cursor>>(&json).unwrap());
+        assert_eq!(kept.iter().map(|cursor| bob.find(cursor).unwrap()).collect::<Vec<_>>(), places);
+        if format == FORMAT {
+            assert_eq!(rmp_serde::to_vec(&now).unwrap(), packed, "cursors are written differently now");
+        }
+    }
 }
 
 #[test]

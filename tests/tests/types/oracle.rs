@@ -10,8 +10,8 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use tombolo_crdt::{
     AddWinsMap, AddWinsSet, BoundedCounter, Crdt, DisableWinsFlag, Doc, DocEntry, EnableWinsFlag, GCounter,
-    GMap, GSet, Kind, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, Plain, PnCounter,
-    RemoveWinsSet, Replica, Scalar, Stamp, Text, TwoPhaseSet, Version,
+    GMap, GSet, Kind, LwwMap, LwwRegister, MaxRegister, MinRegister, Mut, MvRegister, NodeId, Plain,
+    PnCounter, RemoveWinsSet, Replica, Scalar, Stamp, Text, TwoPhaseSet, Version,
 };
 use tombolo_tests::model::cases;
 use tombolo_tests::model::catalogue::{Draw, Record, Shape, drawn};
@@ -426,6 +426,37 @@ proptest! {
                 let letters: BTreeSet<_> = read.iter().map(|letter| place([letter])).collect();
                 assert_eq!(letters, added(history, visible));
                 order.borrow_mut().holds(&read);
+            },
+        );
+    }
+
+    /// In which order those stand that are left depends on what they hung on, which may have gone with the key.
+    #[test]
+    fn removing_a_key_takes_exactly_the_letters_it_saw(
+        program in programs(below(letter()), STEPS),
+        replicas in 2..6_u8,
+    ) {
+        follow_each::<AddWinsMap<u8, Text>, _>(
+            replicas,
+            &program,
+            |map, (key, letter)| match letter {
+                Some(letter) => write_letter(&mut map.at(*key), letter),
+                None => _ = map.remove(key),
+            },
+            |(key, letter), _, history, before| match letter {
+                Some((_, _, Some(letter))) => vec![Deed::Add(place([key, letter]))],
+                Some((_, _, None)) => {
+                    let seen = added(history, before).into_iter().find(|seen| seen[0] == key.to_string());
+                    seen.map(Deed::Remove).into_iter().collect()
+                }
+                None => vec![Deed::Remove(place([key]))],
+            },
+            |history, visible, map| {
+                let letters = map.iter().flat_map(|(key, text)| {
+                    let letters: Vec<char> = text.chunks().flat_map(str::chars).collect();
+                    letters.into_iter().map(move |letter| place([key, &letter]))
+                });
+                assert_eq!(letters.collect::<BTreeSet<_>>(), added(history, visible));
             },
         );
     }

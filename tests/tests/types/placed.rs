@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, BadIndex, BadNode, Crdt, Delta, Limits, LwwRegister, MAX_TREE_DEPTH, MovableList, Mut,
-    MvRegister, NodeId, Plain, PnCounter, Replica, ReplicaId, Tree, Version,
+    AddWinsMap, BadIndex, BadNode, Conflict, Crdt, Delta, Limits, LwwRegister, MAX_TREE_DEPTH, MovableList,
+    Mut, MvRegister, NodeId, Plain, PnCounter, Replica, ReplicaId, Tree, Version,
 };
 use tombolo_tests::model::cases;
 
@@ -169,6 +169,17 @@ fn two_nodes_moved_below_one_another_make_no_circle_and_what_is_shown_then_stays
     exchange(&mut all);
     // The later move is not followed.
     assert!(all.iter().all(|one| drawn(one) == ["c", ".a", "..b"]), "{:?}", drawn(&all[0]));
+    // Which is told, with whose move it gave way to.
+    let found = all[2].conflicts();
+    let [Conflict { path, values, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(path[..], [Plain::Text(c.to_string())]);
+    let claims: Vec<_> = values.iter().map(|claim| (claim.value.clone(), claim.by.clone())).collect();
+    let text = |text: &str| Some(Plain::Text(text.into()));
+    let b = b.to_string();
+    assert_eq!(claims[0].0, text("root"));
+    assert!(claims[0].1.contains(&id(1)) && !claims[0].1.contains(&id(2)), "{claims:?}");
+    assert_eq!(claims[1..], [(text(&b), vec![id(2)])]);
+    assert!(all.iter().all(|one| one.conflicts() == found));
     // Nor does it come into effect when what was in its way is moved out of it.
     let _ = all[2].try_update(|files| files.move_to(a, None, 0)).unwrap();
     exchange(&mut all);

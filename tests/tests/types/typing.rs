@@ -24,7 +24,11 @@ trait Typed: Crdt<State: Send> + 'static {
     /// Inserts letters before a place, which is counted in one unit or another.
     fn insert(value: &mut Self::Mut<'_>, at: usize, letters: &str, unit: u8);
     fn delete(value: &mut Self::Mut<'_>, range: Range<usize>, unit: u8);
+    /// Puts letters in place of others.
+    fn replace(value: &mut Self::Mut<'_>, range: Range<usize>, letters: &str, unit: u8);
     fn read(state: &Self::State) -> Vec<char>;
+    /// Whether letters are put behind those that they replace before these are deleted, or where these were.
+    const PUT_FIRST: bool;
 }
 
 /// A place, counted in scalars, UTF-16 units or bytes.
@@ -47,6 +51,13 @@ impl Typed for Text {
         text.delete(range).unwrap();
     }
 
+    fn replace(text: &mut Mut<'_, Text>, range: Range<usize>, letters: &str, unit: u8) {
+        let range = counted(text, range.start, unit)..counted(text, range.end, unit);
+        text.replace(range, letters).unwrap();
+    }
+
+    const PUT_FIRST: bool = false;
+
     fn read(text: &Text) -> Vec<char> {
         text.chunks().flat_map(str::chars).collect()
     }
@@ -65,6 +76,18 @@ impl Typed for List<char> {
         list.delete(range).unwrap();
     }
 
+    fn replace(list: &mut Mut<'_, Self>, range: Range<usize>, letters: &str, unit: u8) {
+        let mut all = letters.chars();
+        match (all.next(), all.next()) {
+            (Some(letter), None) if range.len() == 1 && unit.is_multiple_of(2) => {
+                list.set(range.start, letter).unwrap();
+            }
+            _ => list.replace(range, letters.chars()).unwrap(),
+        }
+    }
+
+    const PUT_FIRST: bool = true;
+
     fn read(list: &Self) -> Vec<char> {
         list.iter().copied().collect()
     }
@@ -77,6 +100,8 @@ enum Step {
     Insert(u8, u8, u8, Way, u8),
     /// By whom, where, how many letters, in which unit.
     Delete(u8, u8, u8, u8),
+    /// By whom, from where, how many letters, by how many others, in which unit.
+    Replace(u8, u8, u8, u8, u8),
     /// Who deletes what another has just inserted around, or next to it: its own last letters.
     Correct(u8, u8, u8),
     /// Who hears from whom, of so many transactions.
@@ -104,6 +129,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (who(), at(), 1..4_u8, way, any::<u8>())
             .prop_map(|(by, at, count, way, unit)| Step::Insert(by, at, count, way, unit)),
         4 => (who(), at(), 1..5_u8, any::<u8>()).prop_map(|(by, at, count, unit)| Step::Delete(by, at, count, unit)),
+        3 => (who(), at(), 1..4_u8, 1..3_u8, any::<u8>())
+            .prop_map(|(by, at, old, new, unit)| Step::Replace(by, at, old, new, unit)),
         2 => (who(), 1..3_u8, 1..3_u8).prop_map(|(by, gone, come)| Step::Correct(by, gone, come)),
         9 => (who(), who(), 1..5_u8).prop_map(|(by, of, count)| Step::Hear(by, of, count)),
         1 => (who(), who()).prop_map(|(by, of)| Step::Take(by, of)),
@@ -172,14 +199,30 @@ impl<P: Typed> World<P> {
         self.check(by);
     }
 
-    fn insert(&mut self, by: usize, at: usize, count: usize, unit: u8) {
+    /// So many insertions, as the next events.
+    fn put(&mut self, by: usize, at: usize, count: usize) -> String {
         let first = self.events;
-        for event in first..first + count {
+        self.events += count;
+        for event in first..self.events {
             self.model.insert(event, id(by), at + event - first, &self.seen[by]);
             self.seen[by].insert(event);
         }
-        self.events += count;
-        let letters: String = (first..self.events).map(letter).collect();
+        (first..self.events).map(letter).collect()
+    }
+
+    /// A deletion of each of these, as the next events.
+    fn erase(&mut self, by: usize, range: &Range<usize>) {
+        let first = self.events;
+        self.events += range.len();
+        for event in first..self.events {
+            self.model.delete(event, range.start, &self.seen[by]);
+            self.seen[by].insert(event);
+        }
+    }
+
+    fn insert(&mut self, by: usize, at: usize, count: usize, unit: u8) {
+        let first = self.events;
+        let letters = self.put(by, at, count);
         self.write(by, |value| P::insert(value, at, &letters, unit), first);
     }
 
@@ -188,12 +231,21 @@ impl<P: Typed> World<P> {
             return;
         }
         let first = self.events;
-        for event in first..first + range.len() {
-            self.model.delete(event, range.start, &self.seen[by]);
-            self.seen[by].insert(event);
-        }
-        self.events += range.len();
+        self.erase(by, &range);
         self.write(by, |value| P::delete(value, range, unit), first);
+    }
+
+    fn replace(&mut self, by: usize, range: Range<usize>, count: usize, unit: u8) {
+        let first = self.events;
+        let letters = if P::PUT_FIRST {
+            let letters = self.put(by, range.end, count);
+            self.erase(by, &range);
+            letters
+        } else {
+            self.erase(by, &range);
+            self.put(by, range.start, count)
+        };
+        self.write(by, |value| P::replace(value, range, &letters, unit), first);
     }
 
     /// Hears of more of somebody's transactions, as far as what they build on is known; whether there were as many.
@@ -249,6 +301,13 @@ impl<P: Typed> World<P> {
                 let by = self.at(by);
                 let (at, len) = (usize::from(at) % (self.len(by) + 1), self.len(by));
                 self.delete(by, at..(at + usize::from(count)).min(len), unit);
+            }
+            // Who deletes first and puts something there in the same transaction still has in sight what it deleted, and no state tells of that.
+            Step::Replace(..) if self.ghosts == Ghosts::HungOn && !P::PUT_FIRST => {}
+            Step::Replace(by, at, old, new, unit) => {
+                let by = self.at(by);
+                let (at, len) = (usize::from(at) % (self.len(by) + 1), self.len(by));
+                self.replace(by, at..(at + usize::from(old)).min(len), new.into(), unit);
             }
             Step::Correct(by, gone, come) => {
                 let by = self.at(by);

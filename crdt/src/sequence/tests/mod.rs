@@ -236,7 +236,7 @@ fn what_hung_on_itself_hangs_where_it_was_said_to_once_it_no_longer_does() {
     sequence.add(LocalDot::new(middle, 2), "m");
     sequence.settle();
     assert_eq!(read(&sequence), "mb");
-    sequence.remove_run(LocalDot::new(low, 1));
+    sequence.remove_runs(&[LocalDot::new(low, 1)]);
     sequence.settle();
     let mut anew = sequence.clone();
     anew.is_stale = true;

@@ -217,7 +217,7 @@ impl Replica {
                 self.sequence.remove(self.dot(*first), self.dot(last));
                 (first.1..=last.1).for_each(|counter| self.plain.remove((first.0, counter)));
                 if let Some((head, ..)) = *head {
-                    self.sequence.remove_run(self.dot(head));
+                    self.sequence.remove_runs(&[self.dot(head)]);
                     self.plain.undo_run(head);
                 }
             }

@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use smallvec::SmallVec;
+
 use super::super::Body;
 use super::told::Told;
 use super::{Mark, Marks, Span};
@@ -12,9 +14,6 @@ use crate::Scalar;
 use crate::causal::{Dots, LocalDot};
 use crate::delta::{Bytes, Mismatch, Node, TreeWriter, leaf};
 use crate::store::{Join, Sweep, check_key, write_key};
-
-/// So many dots of a cover are looked at one by one.
-const FEW: u64 = 64;
 
 impl Marks {
     /// Takes in what stands below the node of items that name frozen runs.
@@ -52,17 +51,12 @@ impl Marks {
     }
 
     pub(in super::super) fn drop_covered(&mut self, body: &mut Body, cover: Dots<'_>, join: &Join<'_>) {
-        let named: u64 = cover.runs().map(|(_, first, last)| last - first + 1).sum();
-        if named > FEW {
-            return self.retain(body, &mut |dot| join.stands(cover, dot));
-        }
-        for (there, first, last) in join.runs_here(cover) {
-            for counter in first.counter()..=last.counter() {
-                if !join.carries(LocalDot::new(there, counter)) {
-                    self.remove(body, LocalDot::new(first.replica(), counter));
-                }
-            }
-        }
+        let gone = join.runs_here(cover).flat_map(|(there, first, last)| {
+            let here = self.marks.range(first..=last).map(|(dot, _)| *dot);
+            here.filter(move |dot| !join.carries(LocalDot::new(there, dot.counter())))
+        });
+        let gone: SmallVec<[LocalDot; 4]> = gone.collect();
+        gone.into_iter().for_each(|dot| _ = self.remove(body, dot));
     }
 
     pub(in super::super) fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

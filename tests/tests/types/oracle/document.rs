@@ -28,13 +28,18 @@ enum DocWrite {
     RemoveWinsSet(u8, bool),
     TwoPhaseSet(u8, bool),
     LwwMap(u8, Option<u8>),
+    /// A letter, value, element or node is put in front, or those are deleted that are alike.
+    Text(u8, bool),
+    List(u8, bool),
+    MovableList(u8, bool),
+    Tree(u8, bool),
     Remove,
     RemoveKind(Kind),
     /// Of the map that the name would stand in.
     Clear,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 18] = [
     Kind::Counter,
     Kind::GrowCounter,
     Kind::Flag,
@@ -49,6 +54,10 @@ const KINDS: [Kind; 14] = [
     Kind::RemoveWinsSet,
     Kind::TwoPhaseSet,
     Kind::LwwMap,
+    Kind::Text,
+    Kind::List,
+    Kind::MovableList,
+    Kind::Tree,
 ];
 
 /// Any operation.
@@ -75,7 +84,14 @@ pub fn doc_op() -> impl Strategy<Value = DocOp> + Clone {
         2 => (0..3_u8, prop::option::of(any::<u8>())).prop_map(|(key, value)| DocWrite::LwwMap(key, value)),
         1 => Just(DocWrite::Clear),
     ];
-    let what = prop_oneof![of_most, of_others];
+    let item = || (0..3_u8, prop::bool::weighted(0.7));
+    let of_ordered = prop_oneof![
+        item().prop_map(|(item, adds)| DocWrite::Text(item, adds)),
+        item().prop_map(|(item, adds)| DocWrite::List(item, adds)),
+        item().prop_map(|(item, adds)| DocWrite::MovableList(item, adds)),
+        item().prop_map(|(item, adds)| DocWrite::Tree(item, adds)),
+    ];
+    let what = prop_oneof![2 => of_most, 2 => of_others, 1 => of_ordered];
     (proptest::collection::vec(0..2_u8, 0..3), 0..2_u8, what).prop_map(|(maps, name, what)| DocOp {
         maps,
         name,
@@ -111,10 +127,57 @@ pub fn write_doc(doc: &mut <Doc as Crdt>::Mut<'_>, op: &DocOp) {
         }
         DocWrite::LwwMap(key, Some(value)) => doc.lww_map(name).set(key.to_string(), int(value)),
         DocWrite::LwwMap(key, None) => drop(doc.lww_map(name).remove(&key.to_string()[..])),
+        DocWrite::Text(item, true) => doc.text(name).insert(0, &item.to_string()).expect("there is a start"),
+        DocWrite::Text(item, false) => {
+            let mut text = doc.text(name);
+            while let Some(at) = text.to_string().find(&item.to_string()) {
+                text.delete(at..at + 1).expect("it is there");
+            }
+        }
+        DocWrite::List(item, true) => doc.list(name).insert(0, int(item)).expect("there is a start"),
+        DocWrite::List(item, false) => {
+            let mut list = doc.list(name);
+            let alike = |value: &Scalar| *value == Scalar::from(int(item));
+            for at in (0..list.len()).rev().filter(|at| list.get(*at).is_some_and(alike)).collect::<Vec<_>>()
+            {
+                list.remove(at).expect("it is there");
+            }
+        }
+        DocWrite::MovableList(item, true) => {
+            doc.movable_list(name).insert(0).expect("there is a start").lww(ITEM).set(int(item));
+        }
+        DocWrite::MovableList(item, false) => {
+            let mut list = doc.movable_list(name);
+            let alike = |element: &Doc| item_of(element) == item.to_string();
+            for at in (0..list.len()).rev().filter(|at| list.get(*at).is_some_and(alike)).collect::<Vec<_>>()
+            {
+                list.remove(at).expect("it is there");
+            }
+        }
+        DocWrite::Tree(item, true) => {
+            doc.tree(name).insert(None, 0).expect("there is a start").1.lww(ITEM).set(int(item));
+        }
+        DocWrite::Tree(item, false) => {
+            let mut tree = doc.tree(name);
+            let alike = |id: &NodeId| tree.get(*id).is_some_and(|node| item_of(node) == item.to_string());
+            let alike: Vec<NodeId> = tree.roots().filter(alike).collect();
+            alike.into_iter().for_each(|id| tree.purge(id).expect("it is there"));
+        }
         DocWrite::Remove => drop(doc.remove(name)),
         DocWrite::RemoveKind(kind) => drop(doc.remove_kind(name, *kind)),
         DocWrite::Clear => doc.clear(),
     }
+}
+
+/// Under which name an element or node says which it is.
+const ITEM: &str = "item";
+
+/// Which element or node it is.
+fn item_of(doc: &Doc) -> String {
+    doc.get(ITEM)
+        .and_then(|entry| entry.lww()?.value())
+        .map(Scalar::to_string)
+        .expect("it was made with that")
 }
 
 /// The same name as different types is at different places: names and types take turns, and an element or key may follow.
@@ -159,11 +222,23 @@ pub fn doc_deed(op: &DocOp, author: &Replica<Doc>) -> Deed {
             let stamp = entry.and_then(|entry| entry.lww_map()?.removed_at(&key.to_string()[..]));
             Deed::Unset(of(&[&Kind::LwwMap.name(), key]), stamp.unwrap_or_default())
         }
+        DocWrite::Text(item, true) => Deed::Add(of(&[&Kind::Text.name(), item])),
+        DocWrite::Text(item, false) => Deed::Remove(of(&[&Kind::Text.name(), item])),
+        DocWrite::List(item, true) => Deed::Add(of(&[&Kind::List.name(), item])),
+        DocWrite::List(item, false) => Deed::Remove(of(&[&Kind::List.name(), item])),
+        DocWrite::MovableList(item, true) => Deed::Add(of(&[&Kind::MovableList.name(), item])),
+        DocWrite::MovableList(item, false) => Deed::Remove(of(&[&Kind::MovableList.name(), item])),
+        DocWrite::Tree(item, true) => Deed::Add(of(&[&Kind::Tree.name(), item])),
+        DocWrite::Tree(item, false) => Deed::Remove(of(&[&Kind::Tree.name(), item])),
         DocWrite::Remove => Deed::Remove(of(&[])),
         DocWrite::RemoveKind(kind) => Deed::Remove(of(&[&kind.name()])),
         DocWrite::Clear => unreachable!("it is done above"),
     }
 }
+
+/// Of these there is what was added and not removed.
+const ADDED: [Kind; 7] =
+    [Kind::Set, Kind::GrowSet, Kind::Flag, Kind::Text, Kind::List, Kind::MovableList, Kind::Tree];
 
 /// A document as its reader finds it: of each type what there is of it, by place.
 #[derive(Default, Debug, PartialEq)]
@@ -199,7 +274,7 @@ impl Read {
             best.map(|best| (at, *best))
         };
         Self {
-            added: sets(added(history, visible), &[Kind::Set, Kind::GrowSet, Kind::Flag]),
+            added: sets(added(history, visible), &ADDED),
             agreed: sets(agreed(history, visible), &[Kind::DisableWinsFlag, Kind::RemoveWinsSet]),
             never_banned: sets(never_banned(history, visible), &[Kind::TwoPhaseSet]),
             counted: counted(history, visible),
@@ -266,6 +341,20 @@ impl Read {
             Kind::LwwMap => {
                 let entries = entry.lww_map().unwrap().iter();
                 self.latest_kept.extend(entries.map(|(key, value)| (below(key), value.to_string())));
+            }
+            Kind::Text => {
+                let letters = entry.text().unwrap().to_string();
+                self.added.extend(letters.chars().map(|letter| below(&letter)));
+            }
+            Kind::List => self.added.extend(entry.list().unwrap().iter().map(|value| below(value))),
+            Kind::MovableList => {
+                self.added
+                    .extend(entry.movable_list().unwrap().iter().map(|element| below(&item_of(element))));
+            }
+            Kind::Tree => {
+                let tree = entry.tree().unwrap();
+                let nodes = tree.iter().map(|(id, _)| item_of(tree.get(id).expect("it is listed")));
+                self.added.extend(nodes.map(|item| below(&item)));
             }
             kind => panic!("nobody wrote a {kind:?}"),
         }
