@@ -149,6 +149,7 @@ impl<V: Crdt> DotStore for MovableList<V> {
     fn conflicts(&self, disputes: &mut Disputes<'_>) {
         let path = |element| Plain::of(&self.body.position(element));
         let rank = |body: &Placed<_, _>, place, _: &_| Plain::of(&body.rank(ROOT, place));
+        // In a list nothing stands below itself: no move gives way.
         self.body.disputed(disputes, path, rank, |_, element| path(element));
         self.body.disputed_values(disputes, path);
     }

@@ -41,14 +41,16 @@ fn main() {
         ProgressBar::hidden()
     };
     println!(
-        "{:32} {:>10} {:>10} {:>10} {:>10} {:>7}",
-        "type", "operations", "histories", "states", "ways", "time"
+        "{:32} {:>10} {:>10} {:>8} {:>10} {:>10} {:>7}",
+        "type", "operations", "histories", "sweeps", "states", "ways", "time"
     );
     let (mut all, began) = (Visited::default(), Instant::now());
     let row = |name: &str, operations: &str, visited: Visited, began: Instant| {
-        let Visited { histories, states, ways } = visited;
+        let Visited { histories, sweeps, states, ways } = visited;
         let seconds = began.elapsed().as_secs_f64();
-        format!("{name:32} {operations:>10} {histories:>10} {states:>10} {ways:>10} {seconds:>5.1} s")
+        format!(
+            "{name:32} {operations:>10} {histories:>10} {sweeps:>8} {states:>10} {ways:>10} {seconds:>5.1} s"
+        )
     };
     for of in &types {
         bar.set_message(of.name);

@@ -5,8 +5,8 @@
 //! nothing else in the cut depends on, states joined either way, and bytes. They must be the same bytes however they were
 //! reached, read the same, and as the definition of the type has it. A schedule is a way through cuts, so all schedules are covered.
 //!
-//! Forgetting is one of the operations: wherever all that its author has seen is stable, for whoever else has written without that is known to its
-//! author, and whoever writes later has seen it. It must change nothing that is read, then or later.
+//! Beside the operations, anybody forgets, wherever all that it has seen is stable: who wrote without having seen that is known to it, and whoever
+//! writes later has seen it. That must change nothing that is read, then or later.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -26,6 +26,8 @@ pub struct Scope<T: Crdt, O: 'static> {
     /// Which of two elements an operation is about that mean the same to the type: then the first one occurs first, for a
     /// history with the two exchanged says nothing new. Where order counts between them, always 0.
     pub element: fn(&O) -> u8,
+    /// How often somebody forgets something in one history, at most.
+    pub sweeps: usize,
     /// Does one of them.
     pub apply: Apply<T, O>,
     /// What that is in the words of the definitions, given the replica after it.
@@ -41,6 +43,8 @@ pub struct Scope<T: Crdt, O: 'static> {
 pub struct Visited {
     /// Histories.
     pub histories: usize,
+    /// How often somebody forgot something in them, each counted where it comes last.
+    pub sweeps: usize,
     /// States of replicas: cuts of histories.
     pub states: usize,
     /// Ways on which they were reached.
@@ -50,6 +54,7 @@ pub struct Visited {
 impl std::ops::AddAssign for Visited {
     fn add_assign(&mut self, other: Self) {
         self.histories += other.histories;
+        self.sweeps += other.sweeps;
         self.states += other.states;
         self.ways += other.ways;
     }
@@ -155,7 +160,10 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
 
     /// All histories that go on from here.
     fn go_on(&mut self) {
-        if self.events.len() == self.length {
+        let sweeps = self.operations.iter().filter(|op| op.is_none()).count();
+        let may_write = self.operations.len() - sweeps < self.length;
+        let may_sweep = sweeps < self.scope.sweeps;
+        if !may_write && !may_sweep {
             return;
         }
         for author in 0..self.replicas {
@@ -166,10 +174,10 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
                 // Of two operations in a row of which neither had seen the other, the order says nothing.
                 let is_swapped = base & (1 << last) == 0 && self.events[last].author > author;
                 if base & own == own && !is_swapped && self.knows_what_is_stable(base) {
-                    for op in self.scope.operations {
+                    for op in self.scope.operations.iter().filter(|_| may_write) {
                         self.event(author, at, Some(op));
                     }
-                    if self.is_stable(base) {
+                    if may_sweep && self.is_stable(base) {
                         self.event(author, at, None);
                     }
                 }
@@ -211,6 +219,7 @@ impl<'s, T: Crdt, O: Debug> Walk<'s, T, O> {
         self.events.push(Event { author, base, delta });
         self.operations.push(op);
         self.visited.histories += 1;
+        self.visited.sweeps += usize::from(op.is_none());
         let history = self.history(&replica);
         for from in 0..before {
             if self.cuts[from].cut & base == base {

@@ -840,6 +840,43 @@ fn many_dots_in_one_leaf_cost_no_square() {
     assert!(many < 32 * some, "{many:?} for eight times what takes {some:?}");
 }
 
+/// The same dots named below many keys, of which every other is carried below one: who looked at what is carried below each would take the product of
+/// both.
+#[test]
+fn many_covers_beside_much_that_is_carried_cost_no_product() {
+    type Pages = AddWinsMap<String, Text>;
+    let key = |nth: u64| [&[0xa6][..], format!("{nth:06}").as_bytes()].concat();
+    let work = |n: u64| {
+        let delta = |events, children: Vec<(Vec<u8>, Node)>| {
+            let tree = Node::above(children);
+            let body =
+                Message { replicas: vec![[1; 16]], events: vec![events], tree, ..Message::default() }.body();
+            Delta::<Pages>::decode_body(&body, &Limits::default()).unwrap()
+        };
+        let letter = |counter| (0, counter, b"a".to_vec());
+        // On each page a letter of the same author; then on one of them many more.
+        let pages = delta((0, 1, n), (1..=n).map(|nth| (key(nth), Node::carrying([letter(nth)]))).collect());
+        let (from, to) = (n + 1, 3 * n);
+        let many = Node::carrying((from..=to).step_by(2).map(letter));
+        let covering = (1..=n).map(|nth| (key(nth), Node::covering([(0, from, to - from + 1)])));
+        let hostile = delta((0, from, 2 * n), [(key(0), many)].into_iter().chain(covering).collect());
+        let mut replica = replica::<Pages>(9);
+        assert_eq!(replica.merge(pages), Ok(Merged::Applied));
+        let begun = std::time::Instant::now();
+        assert_eq!(replica.merge(hostile), Ok(Merged::Applied));
+        let took = begun.elapsed();
+        assert_eq!(
+            (replica.len(), replica.get("000000").map(|page| page.len())),
+            (n as usize + 1, Some(n as usize))
+        );
+        took
+    };
+    let best = |n| (0..10).map(|_| work(n)).min().unwrap();
+    let (some, many) = (best(500), best(4_000));
+    // As a product it would be 64 times as long.
+    assert!(many < 32 * some, "{many:?} for eight times what takes {some:?}");
+}
+
 /// Found by a random program. What one typed hung in the middle of what another had typed and was removed with its key; the ghosts were
 /// forgotten, for nothing hangs behind the last of them.
 #[test]

@@ -237,6 +237,8 @@ impl<P: Typed> World<P> {
 
     fn replace(&mut self, by: usize, range: Range<usize>, count: usize, unit: u8) {
         let first = self.events;
+        // What was deleted in the same transaction is still in sight.
+        self.model.begin(&self.seen[by]);
         let letters = if P::PUT_FIRST {
             let letters = self.put(by, range.end, count);
             self.erase(by, &range);
@@ -245,6 +247,7 @@ impl<P: Typed> World<P> {
             self.erase(by, &range);
             self.put(by, range.start, count)
         };
+        self.model.end();
         self.write(by, |value| P::replace(value, range, &letters, unit), first);
     }
 
@@ -302,8 +305,6 @@ impl<P: Typed> World<P> {
                 let (at, len) = (usize::from(at) % (self.len(by) + 1), self.len(by));
                 self.delete(by, at..(at + usize::from(count)).min(len), unit);
             }
-            // Who deletes first and puts something there in the same transaction still has in sight what it deleted, and no state tells of that.
-            Step::Replace(..) if self.ghosts == Ghosts::HungOn && !P::PUT_FIRST => {}
             Step::Replace(by, at, old, new, unit) => {
                 let by = self.at(by);
                 let (at, len) = (usize::from(at) % (self.len(by) + 1), self.len(by));

@@ -6,6 +6,7 @@ mod world;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::piece::after;
 use super::{Origin, START, Sequence, Side, Unit, Width};
 use crate::causal::{LocalDot, ReplicaId};
 use crate::tests::cases;
@@ -242,6 +243,40 @@ fn what_hung_on_itself_hangs_where_it_was_said_to_once_it_no_longer_does() {
     anew.is_stale = true;
     anew.settle();
     assert_eq!((read(&sequence), read(&anew)), ("bm".into(), "bm".into()));
+}
+
+/// Whether one after the other or all at once: few are taken out of their list one by one, of many the list is made anew.
+#[test]
+fn many_runs_are_forgotten_as_one_after_the_other_is() {
+    let mut all = Sequence::<str>::default();
+    let [row, other] = [1, 2].map(|number| all.row(ReplicaId::from_bytes([number; 16])));
+    let head = |nth: u64| LocalDot::new(row, 1 + 3 * nth);
+    for nth in 0..30 {
+        // Each before the one that was written last: nothing goes on.
+        let parent = if nth == 0 { START } else { after(head(nth - 1), 1) };
+        let side = if nth == 0 { Side::Right } else { Side::Left };
+        all.add_run(head(nth), Origin { parent, side });
+        all.add(after(head(nth), 1), if nth % 2 == 0 { "e" } else { "o" });
+    }
+    all.add_run(LocalDot::new(other, 1), Origin { parent: after(head(7), 1), side: Side::Right });
+    all.add(LocalDot::new(other, 2), "x");
+    all.settle();
+    // Those of which nothing is left, and one on which another hangs; and dots that are no heads.
+    let gone: Vec<LocalDot> = (0..30).filter(|nth| nth % 2 == 1).map(head).collect();
+    gone.iter().for_each(|head| all.remove(after(*head, 1), after(*head, 1)));
+    let (mut at_once, mut each) = (all.clone(), all);
+    let named: Vec<LocalDot> = gone.iter().flat_map(|head| [*head, after(*head, 1)]).collect();
+    at_once.remove_runs(&named);
+    gone.iter().for_each(|head| each.remove_runs(&[*head]));
+    at_once.settle();
+    each.settle();
+    assert_eq!(at_once.runs().count(), 16);
+    assert_eq!(at_once.runs().collect::<Vec<_>>(), each.runs().collect::<Vec<_>>());
+    let mut anew = at_once.clone();
+    anew.is_stale = true;
+    anew.settle();
+    assert_eq!(read(&at_once), read(&each));
+    assert_eq!(read(&at_once), read(&anew));
 }
 
 #[test]
