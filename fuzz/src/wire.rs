@@ -189,7 +189,7 @@ impl Maker<'_, '_> {
 
     /// As [`ordered`](Self::ordered), of letters, and marks by their names beside what is frozen.
     fn text(&mut self) -> Result<Node> {
-        let mut node = self.ordered(Self::letter)?;
+        // First, for dots are few.
         let mut marks = Node::default();
         while marks.children.len() < 3 && self.u.ratio(1, 2)? {
             let mut key = Vec::new();
@@ -197,6 +197,7 @@ impl Maker<'_, '_> {
             let mark = self.leaf(Self::mark)?;
             marks.children.push((key, mark));
         }
+        let mut node = self.ordered(Self::letter)?;
         match node.children.iter_mut().find(|(key, _)| *key == [0xc1]) {
             Some((_, beside)) => beside.children = marks.children,
             None if marks.children.is_empty() => {}
