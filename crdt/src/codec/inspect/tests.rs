@@ -197,6 +197,11 @@ fn what_decodes_is_sound_and_nothing_else_is() {
                 continue;
             }
             let bytes = std::fs::read(&path).unwrap();
+            // Cursors are put by serde where an application likes, and begin with nothing of ours.
+            if path.extension().is_some_and(|extension| extension == "msgpack") {
+                assert!(matches!(Inspection::of(&bytes, &Limits::default()), Err(DecodeError::NotOurs)));
+                continue;
+            }
             let found = inspect(&bytes);
             assert!(found.is_sound(), "{}: {found}", path.display());
             let all = Limits::default();
