@@ -532,7 +532,11 @@ impl Index {
             seat.under = under(&mut places.sequence, seat.place(), Step::Meant);
         }
         let mut seen: Vec<Element> = Vec::new();
+        let are_few = touched.len() <= FEW;
         for at in 0..touched.len() {
+            if are_few && self.is_in_no_circle(touched[at]) {
+                continue;
+            }
             let mut way: Vec<Element> = Vec::new();
             let mut next = Some(touched[at]);
             while let Some(element) = next.filter(|element| self.seat(*element).is_some()) {
@@ -569,6 +573,21 @@ impl Index {
             seen.extend(way);
         }
         seen.into_iter().for_each(|element| self.at_mut(element).mark = Mark::Unseen);
+    }
+
+    /// Whether the way up from an element that was detached leads, past none but such as are there, to what is in no circle. One load for each on the
+    /// way, and nothing is remembered of it: for a few.
+    fn is_in_no_circle(&mut self, element: Element) -> bool {
+        let Some(mut at) = self.number(self.at(element).under) else { return true };
+        while let Some(&above) = self.above.get(at.0 as usize)
+            && above != NOWHERE
+        {
+            #[cfg(test)]
+            (self.looked_at += 1);
+            at = above;
+        }
+        // The root, the trash, or one that has no place. Others that are not there were detached as well, or stand below what is not told here.
+        self.seat(at).is_none()
     }
 
     /// Below what an element stands or, if it is not there, would.
