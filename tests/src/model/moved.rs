@@ -1,6 +1,7 @@
 //! What is done to movable lists and trees, played anew by their definition ([`placed`](super::placed)): each event does what its author would have
 //! done by what it read, where places stand as Fugue has it ([`order`](super::order)).
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_crdt::ReplicaId;
@@ -35,6 +36,8 @@ pub struct Author<'m> {
     when: When,
     /// The places of what it reads, in their order, where that is not what Fugue says.
     shown: Option<Vec<At>>,
+    /// What it reads, until it does something.
+    reading: OnceCell<Reading>,
 }
 
 /// How far all had come, to go back to.
@@ -91,7 +94,8 @@ impl Moves {
             let seen = self.events_in_order(seen);
             self.order.begin(&seen);
         }
-        let written = write(&mut Author { moves: self, seen, id, number, when, shown });
+        let written =
+            write(&mut Author { moves: self, seen, id, number, when, shown, reading: OnceCell::new() });
         self.order.end();
         written
     }
@@ -208,7 +212,7 @@ impl Author<'_> {
     /// What it reads.
     #[must_use]
     pub fn read(&self) -> Reading {
-        self.moves.events.read(self.seen, &self.places())
+        self.reading.get_or_init(|| self.moves.events.read(self.seen, &self.places())).clone()
     }
 
     /// All places that nobody has replaced, in the order in which it reads them.
@@ -223,6 +227,7 @@ impl Author<'_> {
     }
 
     fn add(&mut self, deed: Deed) -> At {
+        self.reading.take();
         self.moves.events.add(self.id.as_bytes()[0], self.seen, deed)
     }
 
@@ -308,6 +313,7 @@ impl Author<'_> {
     fn leave(&mut self, reading: &Reading, element: Element, by: At) {
         let gone = reading.standing.get(&element).map_or(&[][..], |of| &of.places);
         assert!(gone.len() < MANY, "an element has many places");
+        debug_assert!(self.reading.get().is_none(), "it is read again when all is done");
         for (event, place) in (by * MANY + 1..).zip(gone) {
             match &mut self.shown {
                 Some(shown) => shown.retain(|other| other != place),
