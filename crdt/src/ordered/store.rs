@@ -1,6 +1,6 @@
 //! Where the dots of elements and runs are.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::borrow::Borrow as _;
 
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::content::{Elements, Scratch};
 use super::head::Told;
 use super::{ABSENT, Ordered};
-use crate::causal::{Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
+use crate::causal::{CausalContext, Dots, LocalDot, MAX_COUNTER, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Mismatch, Node, Span, TreeWriter, leaf};
 use crate::sequence::{Origin, Sequence};
 use crate::store::{FADING, Join, Named, Sweep, checked_key, decode_key};
@@ -159,16 +159,19 @@ impl<C: Elements + ?Sized> Ordered<C> {
         }
     }
 
-    /// Removes heads that `cover` names and the delta does not carry, of those that stand under `key`.
-    fn drop_heads(&mut self, key: &[u8], cover: Dots<'_>, join: &Join<'_>) {
-        if cover.is_empty() {
-            return;
-        }
-        let is_here = |head: &LocalDot| {
-            let origin = self.sequence.origin_of(*head);
-            origin.is_some_and(|origin| *self.told(*head, origin).key == *key)
+    /// Removes heads that are covered below the key under which they stand, and that the delta does not carry.
+    ///
+    /// SUBTLE: each is looked at once. A small message may name the same dots below many keys.
+    fn drop_heads<'t>(&mut self, children: impl Iterator<Item = (&'t [u8], Node<'t>)>, join: &Join<'_>) {
+        let covers: BTreeMap<&[u8], Dots<'_>> = children.map(|(key, child)| (key, child.cover())).collect();
+        let all = covers.values().flat_map(|cover| cover.intervals()).copied();
+        let all = CausalContext::from_intervals(all);
+        let is_covered = |(there, head): &(LocalDot, LocalDot)| {
+            let told = self.sequence.origin_of(*head).map(|origin| self.told(*head, origin));
+            told.and_then(|told| covers.get(&told.key[..])).is_some_and(|cover| cover.contains(*there))
         };
-        let gone: Vec<LocalDot> = self.heads_gone(cover, join).filter(is_here).collect();
+        let gone = self.heads_gone(all.as_dots(), join).filter(is_covered);
+        let gone: Vec<LocalDot> = gone.map(|(_, head)| head).collect();
         self.remove_heads(&gone);
     }
 
@@ -184,11 +187,16 @@ impl<C: Elements + ?Sized> Ordered<C> {
         })
     }
 
-    /// The heads that a cover names and the delta does not carry.
-    fn heads_gone<'j>(&'j self, cover: Dots<'j>, join: &'j Join<'_>) -> impl Iterator<Item = LocalDot> + 'j {
+    /// The heads that a cover names and the delta does not carry: as it calls them, and as the sequence does.
+    fn heads_gone<'j>(
+        &'j self,
+        cover: Dots<'j>,
+        join: &'j Join<'_>,
+    ) -> impl Iterator<Item = (LocalDot, LocalDot)> + 'j {
         self.covered(cover, join).flat_map(move |(there, first, last)| {
             let heads = self.sequence.heads_among(first, last);
-            heads.filter(move |head| !join.carries(LocalDot::new(there, head.counter())))
+            let heads = heads.map(move |head| (LocalDot::new(there, head.counter()), head));
+            heads.filter(|(there, _)| !join.carries(*there))
         })
     }
 
@@ -215,8 +223,8 @@ impl<C: Elements + ?Sized> Ordered<C> {
 impl<C: Elements + ?Sized> Ordered<C> {
     pub(crate) fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
         let heads = || node.children().filter(|(key, _)| *key != FADING);
-        for (key, child) in heads() {
-            self.drop_heads(key, child.cover(), join);
+        if heads().any(|(_, child)| !child.cover().is_empty()) {
+            self.drop_heads(heads(), join);
         }
         for (key, child) in heads() {
             self.take_in_heads(key, child, join);
@@ -262,7 +270,8 @@ impl<C: Elements + ?Sized> Ordered<C> {
         let gone: SmallVec<[(LocalDot, LocalDot); 4]> = self.gone(cover, join).collect();
         gone.iter().for_each(|&(first, last)| self.sequence.remove(first, last));
         // Afterwards, for it may be that all must be built anew then.
-        let heads: SmallVec<[LocalDot; 4]> = self.heads_gone(cover, join).collect();
+        let heads = self.heads_gone(cover, join).map(|(_, head)| head);
+        let heads: SmallVec<[LocalDot; 4]> = heads.collect();
         self.remove_heads(&heads);
         self.sequence.settle();
     }

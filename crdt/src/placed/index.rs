@@ -40,7 +40,9 @@ const TRASH_NAME: LocalDot = LocalDot::from_bits(u64::MAX);
 /// Everything is looked at anew rather than one by one if so large a part of it is new: one in so many.
 const MANY: usize = 4;
 /// And not where it is no more than so many.
-const FEW: usize = 64;
+const FEW: usize = if cfg!(test) { 3 } else { 64 };
+/// So many are passed at most on ways up that are gone for one alone.
+const MOST_PASSED: usize = if cfg!(test) { 8 } else { 1 << 16 };
 /// So many numbers that nothing has may be left over, or as many as are had.
 const LEAST_FREE: usize = 16;
 
@@ -532,9 +534,9 @@ impl Index {
             seat.under = under(&mut places.sequence, seat.place(), Step::Meant);
         }
         let mut seen: Vec<Element> = Vec::new();
-        let are_few = touched.len() <= FEW;
+        let mut passed = if touched.len() <= FEW { 0 } else { MOST_PASSED };
         for at in 0..touched.len() {
-            if are_few && self.is_in_no_circle(touched[at]) {
+            if self.is_in_no_circle(touched[at], &mut passed) {
                 continue;
             }
             let mut way: Vec<Element> = Vec::new();
@@ -575,13 +577,20 @@ impl Index {
         seen.into_iter().for_each(|element| self.at_mut(element).mark = Mark::Unseen);
     }
 
-    /// Whether the way up from an element that was detached leads, past none but such as are there, to what is in no circle. One load for each on the
-    /// way, and nothing is remembered of it: for a few.
-    fn is_in_no_circle(&mut self, element: Element) -> bool {
+    /// Whether the way up from an element that was detached leads, past none but such as are there, to what is in no circle; also not if too many have been
+    /// `passed`. One load for each on the way, and nothing is remembered of it.
+    fn is_in_no_circle(&mut self, element: Element, passed: &mut usize) -> bool {
+        if *passed >= MOST_PASSED {
+            return false;
+        }
         let Some(mut at) = self.number(self.at(element).under) else { return true };
         while let Some(&above) = self.above.get(at.0 as usize)
             && above != NOWHERE
         {
+            if *passed >= MOST_PASSED {
+                return false;
+            }
+            *passed += 1;
             #[cfg(test)]
             (self.looked_at += 1);
             at = above;

@@ -115,29 +115,30 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
 /// What a [`DotStore`] walks, and so does one that is nothing else beside.
 impl<P: Placing, V: Crdt> Placed<P, V> {
     pub(crate) fn take_in(&mut self, node: Node<'_>, join: &mut Join<'_>) {
-        let mut touched = Some(Vec::new());
-        let mut note = |more: Option<Vec<LocalDot>>| match (&mut touched, more) {
-            (Some(touched), Some(more)) => touched.extend(more),
-            (touched, _) => *touched = None,
-        };
+        // Values go first: where one is gone all is to be looked at anew, and nobody need be taken out before.
+        let before = self.values.len();
+        for (_, child) in node.children().filter(|(key, _)| *key == VALUES) {
+            join.drop_covered(&mut self.values, child.cover());
+        }
+        let mut touched = (self.values.len() == before).then(Vec::new);
         for (key, child) in node.children() {
             if key == PLACES {
                 if !child.cover().is_empty() {
-                    note(self.leaving(child.cover(), join));
+                    let leaving = touched.as_ref().and_then(|_| self.leaving(child.cover(), join));
+                    touched = touched.zip(leaving).map(|(touched, leaving)| [touched, leaving].concat());
                     self.places.drop_covered(child.cover(), join);
                 }
                 self.places.take_in(child, join);
                 observe::<P>(child, join);
                 if !join.is_slice() {
-                    note(Some(self.coming(child, join)));
+                    let coming = self.coming(child, join);
+                    touched.iter_mut().for_each(|touched| touched.extend_from_slice(&coming));
                 }
             } else if key == VALUES {
-                let before = self.values.len();
-                join.drop_covered(&mut self.values, child.cover());
-                note((self.values.len() == before).then(Vec::new));
                 self.values.take_in(child, join);
                 if !join.is_slice() {
-                    note(Some(self.holding(child)));
+                    let holding = self.holding(child);
+                    touched.iter_mut().for_each(|touched| touched.extend_from_slice(&holding));
                 }
             } else {
                 join.right::<()>(Err(not_one_of_both()));
@@ -161,11 +162,12 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
     }
 
     pub(crate) fn drop_covered(&mut self, cover: Dots<'_>, join: &Join<'_>) {
-        let leaving = self.leaving(cover, join);
-        self.places.drop_covered(cover, join);
         let before = self.values.len();
+        // First, as in `take_in`.
         self.values.drop_covered(cover, join);
-        self.refresh(leaving.filter(|_| self.values.len() == before));
+        let leaving = if self.values.len() == before { self.leaving(cover, join) } else { None };
+        self.places.drop_covered(cover, join);
+        self.refresh(leaving);
     }
 
     pub(crate) fn dots(&self, each: &mut dyn FnMut(LocalDot)) {

@@ -877,6 +877,39 @@ fn many_covers_beside_much_that_is_carried_cost_no_product() {
     assert!(many < 32 * some, "{many:?} for eight times what takes {some:?}");
 }
 
+/// Found by review. Below each of many keys all runs of a text are named, and they stand below another: who looked for them below each would take the
+/// product of both.
+#[test]
+fn many_keys_below_which_all_runs_are_named_cost_no_product() {
+    let work = |n: u64| {
+        let mut replica = replica::<Text>(1);
+        let _ = replica.update(|text| (0..n).for_each(|_| text.insert(0, "a").unwrap()));
+        let (state, last) = (replica.encode(), replica.version().get(id(1)));
+        let key = |nth: u64| u128::from(nth).to_be_bytes().to_vec();
+        let naming = (0..n).map(|nth| (key(nth << 8), Node::covering([(0, 1, last)])));
+        let body = Message {
+            replicas: vec![[1; 16], [2; 16]],
+            deps: vec![(0, last)],
+            events: vec![(1, 1, 1)],
+            tree: Node::above(naming),
+        }
+        .body();
+        let hostile = Delta::<Text>::decode_body(&body, &Limits::default()).unwrap();
+        let begun = std::time::Instant::now();
+        assert_eq!(replica.merge(hostile), Ok(Merged::Applied));
+        let took = begun.elapsed();
+        // None of them stands below a key as these.
+        assert_eq!(replica.state().len(), last + 1);
+        let told_of_author = replica.encode().len().checked_sub(state.len());
+        assert!(told_of_author.is_some_and(|bytes| bytes < 32), "{told_of_author:?}");
+        took
+    };
+    let best = |n| (0..10).map(|_| work(n)).min().unwrap();
+    let (some, many) = (best(250), best(2_000));
+    // As a product it would be 64 times as long.
+    assert!(many < 32 * some, "{many:?} for eight times what takes {some:?}");
+}
+
 /// Found by a random program. What one typed hung in the middle of what another had typed and was removed with its key; the ghosts were
 /// forgotten, for nothing hangs behind the last of them.
 #[test]
