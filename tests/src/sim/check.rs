@@ -13,7 +13,9 @@ use tombolo_crdt::{Delta, Limits, Opaque, SessionNames, Version};
 use tombolo_sync::DocId;
 use tombolo_sync::engine::wire::{Alive, Behind, ContentKind, Frame, Piece, open_payload};
 use tombolo_sync::engine::{Engine, Event, Origin};
+use tombolo_sync::testing::machinery::Core;
 
+use super::kind::Kind;
 use super::outcome::Branch;
 use super::world::World;
 
@@ -167,6 +169,9 @@ impl World {
             // A write that nobody asked for, and that nobody may notice.
             let author = (self.nodes[node].replica, self.watched[node].branch);
             self.stats.count(Branch::Swept);
+            if self.kind_at(node, doc).is_some_and(Kind::is_ordered) {
+                self.stats.count(Branch::SweptOrdered);
+            }
             self.ledger.note_sweep(doc, author, before.clone(), version.get(author.0));
         } else if origin == Origin::Local {
             let author = (self.nodes[node].replica, self.watched[node].branch);
@@ -180,6 +185,12 @@ impl World {
         self.watched[node].unsettled.insert(doc);
         self.checks.changes += 1;
         self.checks.changed.insert(doc);
+    }
+
+    /// What a document is that a node lists.
+    fn kind_at(&self, node: usize, doc: DocId) -> Option<Kind> {
+        let listed = self.nodes[node].engine.as_ref()?.list();
+        Kind::of(&listed.iter().find(|listed| listed.id == doc)?.type_name)
     }
 
     /// Writes follow reads: who shows an event shows everything that its author had seen, and no half of a transaction.
@@ -464,7 +475,7 @@ impl World {
             if known.is_some_and(|known| known.encoded == encoded) {
                 continue;
             }
-            let Some(canonical) = self.canonical(node, doc) else { continue };
+            let Some(canonical) = Core::canonical_of(&encoded) else { continue };
             match known {
                 Some(known) if known.canonical != canonical && self.ledger.is_disputed(doc) => {
                     self.note(|_| format!("n{node} holds another {doc:?}, of dots that were used twice"));

@@ -139,6 +139,11 @@ impl Kind {
         }
     }
 
+    /// Whether what stands in it has an order.
+    pub(super) fn is_ordered(self) -> bool {
+        matches!(self, Self::Page | Self::Queue | Self::Steps | Self::Outline)
+    }
+
     pub(super) fn open(
         self,
         engine: &mut Engine,

@@ -64,6 +64,8 @@ pub enum Branch {
     Reused,
     /// Removals that all knew were forgotten.
     Swept,
+    /// Where something had stood in a text, list or tree.
+    SweptOrdered,
     /// A document left memory.
     Evicted,
     /// A document that was on the disk only was read.
@@ -91,7 +93,7 @@ pub enum Branch {
 }
 
 /// The names of all branches, in order.
-const BRANCHES: [(Branch, &str); 39] = [
+const BRANCHES: [(Branch, &str); 40] = [
     (Branch::Corrupted, "corrupted frames"),
     (Branch::Damaged, "damaged on the way"),
     (Branch::OneWay, "one-way links"),
@@ -119,6 +121,7 @@ const BRANCHES: [(Branch, &str); 39] = [
     (Branch::Renamed, "renamed"),
     (Branch::Reused, "lost under dots used twice"),
     (Branch::Swept, "swept"),
+    (Branch::SweptOrdered, "swept of texts, lists and trees"),
     (Branch::Evicted, "evicted"),
     (Branch::Loaded, "loaded"),
     (Branch::NotLoaded, "not loaded"),

@@ -202,8 +202,16 @@ impl Core {
     /// If an engine does not read what it wrote.
     #[must_use]
     pub fn canonical(&self, node: usize, doc: DocId) -> Option<Vec<u8>> {
-        let encoded = self.encoded(node, doc)?;
-        let state = Delta::<Opaque>::decode_state(&encoded, &Limits::trusted());
+        Self::canonical_of(&self.encoded(node, doc)?)
+    }
+
+    /// The same of what [`encoded`](Self::encoded) said.
+    ///
+    /// # Panics
+    /// As [`canonical`](Self::canonical).
+    #[must_use]
+    pub fn canonical_of(encoded: &[u8]) -> Option<Vec<u8>> {
+        let state = Delta::<Opaque>::decode_state(encoded, &Limits::trusted());
         state.expect("a node reads what it wrote").encode_state()
     }
 
