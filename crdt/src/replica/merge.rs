@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::held::{Held, MOST_HELD};
 use super::{Replica, count, row_in};
 use crate::causal::{CausalContext, MAX_REPLICAS, ReplicaId, ReplicaIndex, Version};
 use crate::delta::{Delta, Parts};
@@ -41,6 +42,12 @@ pub enum Refused {
     /// The document would have more replica ids than it can name.
     #[error("a document can name at most {MAX_REPLICAS} replicas")]
     TooManyReplicas,
+    /// The document would hold more than a replica takes in. What it holds stays, and can be written to: delete some of it.
+    #[error("the document would hold more than {most} bytes: delete some of it, then merge again")]
+    TooLarge {
+        /// How many bytes it may hold, deltas that wait included.
+        most: usize,
+    },
 }
 
 /// Where it is noted what became different, if anybody wants to know.
@@ -53,9 +60,9 @@ impl<T: Crdt> Replica<T> {
     /// Costs time in proportion to the delta; one that overlaps with what is known may cost a walk of the state.
     ///
     /// # Errors
-    /// When the delta would have to wait and no more can. Nothing changes then.
+    /// When the delta would have to wait and no more can, or there would be more than a replica can name or hold. Nothing changes then.
     pub fn merge(&mut self, delta: Delta<T>) -> Result<Merged, Refused> {
-        self.merge_parts(delta.parts)
+        self.merge_observed(delta.parts, &mut None)
     }
 
     /// As [`merge`](Self::merge), and says what became different: of each delta that was applied, this one first, then those
@@ -89,11 +96,25 @@ impl<T: Crdt> Replica<T> {
         Ok((merged, observed))
     }
 
-    fn merge_parts(&mut self, delta: Arc<Parts>) -> Result<Merged, Refused> {
-        self.merge_observed(delta, &mut None)
+    /// As [`merge`](Self::merge), of what this replica wrote or took in itself and has kept: never too large, for it was there before.
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge), but for [`Refused::TooLarge`].
+    pub fn restore(&mut self, delta: Delta<T>) -> Result<Merged, Refused> {
+        self.merge_within(usize::MAX, delta.parts, &mut None)
     }
 
     fn merge_observed(&mut self, delta: Arc<Parts>, observed: &mut Observed<'_>) -> Result<Merged, Refused> {
+        self.merge_within(MOST_HELD, delta, observed)
+    }
+
+    /// Holds at most so much then.
+    fn merge_within(
+        &mut self,
+        most: usize,
+        delta: Arc<Parts>,
+        observed: &mut Observed<'_>,
+    ) -> Result<Merged, Refused> {
         let mut rows = Rows::of(&self.tx.table, &delta.table);
         if delta.events.iter().all(|run| self.known_in(rows.row(run.replica)) >= run.last) {
             return Ok(Merged::AlreadyKnown);
@@ -103,21 +124,37 @@ impl<T: Crdt> Replica<T> {
         if self.tx.table.len() + self.pending.new_rows() + new_rows >= MOST_ROWS {
             return Err(Refused::TooManyReplicas);
         }
+        let weight = delta.weight();
+        if !self.has_room(weight, most) {
+            return Err(Refused::TooLarge { most });
+        }
         let implied = delta.events.iter().map(|run| (run.replica, run.first - 1));
         let mut needs = delta.deps.iter().copied().chain(implied);
         if needs.any(|(row, needed)| self.known_in(rows.row(row)) < needed) {
             let missing = self.missing_for(&delta);
             if !self.pending.holds(&delta) {
-                if !self.pending.has_room(delta.weight()) {
+                if !self.pending.has_room(weight) {
                     return Err(Refused::BufferFull { waiting: self.pending.len(), missing });
                 }
                 self.pending.push(delta, new_rows);
             }
             return Ok(Merged::Pending(missing));
         }
-        self.apply(delta, rows, observed);
+        self.apply(delta, weight, rows, observed);
         self.apply_waiting(observed);
         Ok(Merged::Applied)
+    }
+
+    /// Whether a delta of this weight may come, beside those that wait.
+    fn has_room(&mut self, weight: usize, most: usize) -> bool {
+        let (came, more) = (self.ring.came_at_all(), weight + self.pending.weight());
+        if !self.held.fits(came, more, most) {
+            let ours = self.me.map_or(0, |me| self.known[me as usize]);
+            if self.held.is_rough(came, ours) {
+                self.held = Held::measured(self.state_parts().weight(), came, ours);
+            }
+        }
+        self.held.fits(came, more, most)
     }
 
     /// What the delta depends on and is not known.
@@ -134,12 +171,13 @@ impl<T: Crdt> Replica<T> {
             self.pending = pending;
             let Some(delta) = ready else { return };
             let rows = Rows::of(&self.tx.table, &delta.table);
-            self.apply(delta, rows, observed);
+            let weight = delta.weight();
+            self.apply(delta, weight, rows, observed);
         }
     }
 
     /// Joins a delta whose dependencies are known.
-    fn apply(&mut self, delta: Arc<Parts>, rows: Rows, observed: &mut Observed<'_>) {
+    fn apply(&mut self, delta: Arc<Parts>, weight: usize, rows: Rows, observed: &mut Observed<'_>) {
         match observed {
             None => self.join(&delta, rows),
             Some(observed) => {
@@ -156,7 +194,7 @@ impl<T: Crdt> Replica<T> {
             self.ring.restart(&self.known);
         } else {
             let table = &self.tx.table;
-            self.ring.push(delta, || count(&self.state), |delta, row| row_in(table, delta, row));
+            self.ring.push(delta, weight, || count(&self.state), |delta, row| row_in(table, delta, row));
         }
     }
 
@@ -224,7 +262,7 @@ impl<T: Crdt> Replica<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::PnCounter;
+    use crate::{PnCounter, Text};
 
     /// Replicas of these numbers write once each; what one of them writes that has taken that in.
     fn after(numbers: core::ops::Range<u16>) -> (Vec<Delta<PnCounter>>, Delta<PnCounter>) {
@@ -253,5 +291,43 @@ mod tests {
         assert_eq!(hub.pending(), 0);
         assert!(matches!(hub.merge(more), Ok(Merged::Pending(_))));
         assert_eq!(hub.merge(most), Err(Refused::TooManyReplicas));
+    }
+
+    #[test]
+    fn what_would_be_too_large_is_refused_until_there_is_room() {
+        const PAGE: usize = MOST_HELD / 16;
+        let id = |id: u8| ReplicaId::from_bytes([id; 16]);
+        let mut ann = Replica::<Text>::new(id(1));
+        let mut bob = Replica::<Text>::new(id(2));
+        let (_, note) = bob.update(|text| text.push("note"));
+        let mut pages = 0;
+        let refused = loop {
+            let (_, delta) = ann.update(|text| text.push(&"x".repeat(PAGE)));
+            match bob.merge(delta.clone()) {
+                Ok(_) => pages += 1,
+                Err(why) => break (why, delta),
+            }
+        };
+        assert_eq!(refused.0, Refused::TooLarge { most: MOST_HELD });
+        assert_eq!(pages, 15);
+        assert_eq!((bob.len(), bob.pending()), (pages * PAGE + 4, 0));
+        // A new replica takes in as much and no more, whether it comes at once or in pieces; nothing is counted twice.
+        let mut carol = Replica::<Text>::new(id(3));
+        assert_eq!(carol.merge(bob.state()), Ok(Merged::Applied));
+        assert_eq!(carol.merge(note.clone()), Ok(Merged::AlreadyKnown));
+        assert_eq!(carol.merge(refused.1.clone()).unwrap_err(), refused.0);
+        // What was deleted counts no more.
+        let (_, room) = bob.try_update(|text| text.delete(0..3 * PAGE)).unwrap();
+        assert_eq!(bob.merge(refused.1.clone()), Ok(Merged::Applied));
+        for _ in 0..4 * pages {
+            let (_, page) = ann.update(|text| text.push(&"y".repeat(PAGE)));
+            let (_, gone) = ann.try_update(|text| text.delete(text.len() - PAGE..text.len())).unwrap();
+            assert_eq!(bob.merge(page), Ok(Merged::Applied));
+            assert_eq!(bob.merge(gone), Ok(Merged::Applied));
+        }
+        // She wrote more than others take in, and makes room as well.
+        assert_eq!(ann.merge(note.clone()).unwrap_err(), refused.0);
+        let _ = ann.try_update(|text| text.delete(0..4 * PAGE)).unwrap();
+        assert_eq!((ann.merge(note), ann.merge(room)), (Ok(Merged::Applied), Ok(Merged::Applied)));
     }
 }

@@ -2,6 +2,7 @@
 
 mod beyond;
 mod fingerprint;
+mod held;
 mod instead;
 mod merge;
 mod pending;
@@ -22,6 +23,7 @@ use core::ops::Deref;
 use crate::causal::{LocalDot, ReplicaId, ReplicaIndex, ReplicaTable, Stamp, Tx, Version};
 use crate::delta::{Parts, Run};
 use crate::store::{Conflict, Crdt, Disputes, DotStore, Opaque, Plain, Renaming, View};
+use held::Held;
 use pending::Pending;
 use ring::Ring;
 
@@ -47,6 +49,7 @@ pub struct Replica<T: Crdt> {
     epoch: u64,
     ring: Ring,
     pending: Pending,
+    held: Held,
 }
 
 impl<T: Crdt> Deref for Replica<T> {
@@ -90,6 +93,7 @@ impl<T: Crdt> Replica<T> {
             epoch: 0,
             ring: Ring::new(),
             pending: Pending::default(),
+            held: Held::default(),
         }
     }
 

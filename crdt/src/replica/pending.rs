@@ -55,6 +55,11 @@ impl Pending {
         self.waiting.push(Waiting { delta, weight, new_rows, met: 0, known: 0 });
     }
 
+    /// How much heap the waiting deltas take.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }

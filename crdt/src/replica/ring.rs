@@ -37,6 +37,8 @@ pub(crate) struct Ring {
     /// What has come into the state since the live dots were counted.
     came: usize,
     came_dots: usize,
+    /// What has ever come into the state.
+    came_at_all: usize,
 }
 
 impl Ring {
@@ -51,7 +53,13 @@ impl Ring {
             dot_weight: DOT_BYTES,
             came: 0,
             came_dots: 0,
+            came_at_all: 0,
         }
+    }
+
+    /// How much weight has ever come into the state, what is forgotten and gone among it.
+    pub(crate) fn came_at_all(&self) -> usize {
+        self.came_at_all
     }
 
     /// Forgets all deltas: of everything known, only the state remains.
@@ -90,6 +98,7 @@ impl Ring {
             delta.tree.cover_runs().map(|(_, first, last)| last - first + 1).sum::<u64>()
         };
         self.came += weight;
+        self.came_at_all += weight;
         self.came_dots += carried;
         self.live = (self.live + carried).saturating_sub(usize::try_from(covered).unwrap_or(usize::MAX));
     }
@@ -98,10 +107,10 @@ impl Ring {
     pub(crate) fn push(
         &mut self,
         delta: Arc<Parts>,
+        weight: usize,
         count: impl FnOnce() -> usize,
         row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex,
     ) {
-        let weight = delta.weight();
         self.note(&delta, weight);
         self.weight += weight;
         self.deltas.push_back((delta, weight));

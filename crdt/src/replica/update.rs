@@ -174,9 +174,11 @@ impl<'r, T: Crdt> Attempt<'r, T> {
         parts.events.push(Run { replica: me, first, last });
         parts.author_epoch = Some(replica.epoch);
         replica.known[me as usize] = last;
+        let weight = parts.weight();
         let table = &replica.tx.table;
         replica.ring.push(
             Arc::clone(&delta),
+            weight,
             || count(&replica.state),
             |delta, row| row_in(table, delta, row),
         );

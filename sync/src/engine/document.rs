@@ -506,7 +506,7 @@ pub(crate) fn from_store<T: Crdt>(us: Us, stored: Option<&Stored>) -> Result<Rep
     };
     for record in &stored.log {
         // A record whose predecessors are missing waits, and the version says that it is not there.
-        let _ = document.merge(Delta::decode_body(record, &limits)?);
+        let _ = document.restore(Delta::decode_body(record, &limits)?);
     }
     Ok(document)
 }

@@ -1,7 +1,7 @@
 //! Live push: what has become durable here goes out at once, as a hint: in the sessions themselves (`direct`) or by gossip.
 
 use rand::Rng;
-use tombolo_crdt::{Delta, Merged, Opaque};
+use tombolo_crdt::{Delta, Merged, Opaque, Refused};
 
 use super::Engine;
 use super::document::{Content, MergeError, Taken};
@@ -138,7 +138,7 @@ impl Engine {
             Err(MergeError::Contradicts) => return Taken::Contradicts,
             Err(why) => {
                 tracing::warn!(%doc, peer = %from, %why, "content refused");
-                if matches!(why, MergeError::Full(_)) {
+                if matches!(why, MergeError::Full(Refused::BufferFull { .. })) {
                     self.pull(doc, from);
                 }
             }

@@ -60,6 +60,7 @@ fn every_public_value_goes_through_serde_and_back() {
     assert_eq!(rmp_serde::from_slice::<Scalar>(&packed).unwrap(), Scalar::Float(f64::NAN));
     same(&NoRights { wanted: u64::MAX, held: 0, elsewhere: vec![(id(1), 5), (id(2), 5)] });
     same(&Refused::TooManyReplicas);
+    same(&Refused::TooLarge { most: 5 });
     same(&Refused::BufferFull { waiting: 3, missing: [(id(1), 1)].into_iter().collect() });
     let run = InspectedRun { replica: id(1), first: 1, last: MAX_COUNTER };
     same(&run);
