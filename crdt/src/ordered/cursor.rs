@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ABSENT, Elements, Ordered};
 use crate::causal::{Dot, LocalDot, MAX_COUNTER, ReplicaId};
@@ -48,11 +49,21 @@ pub struct Cursor {
     /// The one on the other side.
     pub(crate) other: Option<Letter>,
     /// Where the run of the letter hangs, then where the run hangs that it hangs on, and so on: up to the start, or [`MOST_ABOVE`].
+    #[serde(deserialize_with = "not_too_many")]
     pub(crate) above: Vec<Hung>,
 }
 
 /// So many runs one above the other a cursor says at most where they hang. Where two write in turns, each hangs on the other: there are as many as turns.
 const MOST_ABOVE: usize = 16;
+
+/// Whoever wrote a cursor, to find it costs no more than one of ours.
+fn not_too_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Hung>, D::Error> {
+    let above = Vec::deserialize(deserializer)?;
+    if above.len() > MOST_ABOVE {
+        return Err(D::Error::invalid_length(above.len(), &"at most 16 runs above a cursor"));
+    }
+    Ok(above)
+}
 
 /// Where a run hangs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ mod splices;
 
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, BadPosition, Delta, Doc, Limits, Mut, Position, Replica, ReplicaId, SessionNames, Since,
-    Text, What,
+    AddWinsMap, BadPosition, Bias, Delta, Doc, Limits, Mut, Position, Replica, ReplicaId, SessionNames,
+    Since, Text, What,
 };
 use tombolo_tests::model::cases;
 
@@ -250,5 +250,31 @@ proptest! {
         let anew = Replica::<Doc>::decode(id(3), &both[0].encode(), &Limits::default()).unwrap();
         prop_assert_eq!(read(&both[0]), read(&both[1]));
         prop_assert_eq!(read(&both[0]), read(&anew));
+    }
+}
+
+/// What a store wrote alone before it was set back has other names since.
+#[test]
+fn a_cursor_by_letters_that_have_other_names_since_stands_by_those_beside_them_that_have_not() {
+    let mut ann = Replica::<Text>::new(id(1));
+    let _ = ann.update(|text| text.push("ab"));
+    let mut bob = ann.fork(id(2));
+    let _ = bob.try_update(|text| text.insert(1, "xyz")).unwrap();
+    let cursors: Vec<_> = (0..=5)
+        .flat_map(|at| [Bias::Before, Bias::After].map(|bias| (at, bob.cursor(at, bias).unwrap())))
+        .collect();
+    let renamed = bob.disown(id(2), 0, id(3));
+    assert_eq!(renamed.to_string(), "axyzb");
+    for (at, cursor) in cursors {
+        let found = renamed.find(&cursor);
+        let by_what_stays = match (at, found) {
+            // By a letter of hers, or by an end.
+            (0 | 5, found) => found == Some(at),
+            // By one of hers on the one side or the other.
+            (1, found) => found == Some(1),
+            (4, found) => found.is_some_and(|found| found == 4 || found == 1),
+            (_, found) => found.is_none_or(|found| (1..=4).contains(&found)),
+        };
+        assert!(by_what_stays, "{at} {cursor:?}: {found:?}");
     }
 }
