@@ -86,6 +86,12 @@ impl<C: Items + ?Sized> Sequence<C> {
         self.rows.run(element).head
     }
 
+    /// Whether it is known where an element stands, or stood. Of one that is not there and whose run is not known either, nobody knows who has it from
+    /// bytes.
+    pub(crate) fn knows(&self, element: LocalDot) -> bool {
+        self.head_of(element) > 0 || self.position(element).is_some()
+    }
+
     /// The element that is read at `index`, which there is.
     pub(crate) fn element_at(&self, index: usize) -> Option<LocalDot> {
         let (leaf, before) = self.tree.find(index, super::Unit::Scalar);

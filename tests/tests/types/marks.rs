@@ -303,6 +303,27 @@ fn a_mark_left_over_when_its_text_was_removed_is_on_nothing_that_is_typed_later(
 }
 
 #[test]
+fn what_is_typed_on_and_marked_while_its_text_is_removed_keeps_its_mark() {
+    type Pages = tombolo_crdt::AddWinsMap<String, Text>;
+    let mut ann = Replica::<Pages>::new(id(1));
+    let _ = ann.update(|pages| pages.at("page").push("The fox"));
+    let mut bob = ann.fork(id(2));
+    let (_, marked) = ann.update(|pages| {
+        pages.at("page").push(" jumped over");
+        bold(&mut pages.at("page"), 8..14);
+    });
+    let (_, removed) = bob.update(|pages| _ = pages.remove("page"));
+    ann.merge(removed).unwrap();
+    bob.merge(marked).unwrap();
+    for one in [&mut ann, &mut bob] {
+        assert_eq!(runs(one.get("page").unwrap()), [" ", "bold:jumped", " over"]);
+    }
+    let (_, cut) = ann.update(|pages| pages.at("page").delete(1..3).unwrap());
+    bob.merge(cut).unwrap();
+    assert_eq!(runs(ann.get("page").unwrap()), runs(bob.get("page").unwrap()));
+}
+
+#[test]
 fn what_is_put_in_place_of_a_part_has_its_marks() {
     let mut both = two("The fox jumped.");
     let _ = both[0].update(|text| bold(text, 4..7));

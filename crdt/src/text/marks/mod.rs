@@ -142,7 +142,7 @@ impl Marks {
             }
         };
         // What stood by letters of which nothing is known any more stands nowhere.
-        let is_known = |anchor: &Anchor| anchor.letter.is_none_or(|letter| body.sequence.head_of(letter) > 0);
+        let is_known = |anchor: &Anchor| anchor.letter.is_none_or(|letter| body.sequence.knows(letter));
         let is_somewhere = [mark.start, mark.end].iter().all(is_known);
         let (start, end) =
             if is_somewhere { (place(mark.start, 0), place(mark.end, body.len())) } else { (0, 0) };
