@@ -265,7 +265,7 @@ pub use counter::{BoundedCounter, GCounter, NoRights, PnCounter};
 pub use delta::{Delta, Mismatch, Node, TreeWriter};
 pub use doc::{Doc, DocEntry, Kind, Scalar};
 pub use flag::{DisableWinsFlag, EnableWinsFlag};
-pub use list::{BadIndex, ElementId, List};
+pub use list::{BadIndex, ElementId, List, ParseElementIdError};
 pub use map::{AddWinsMap, GMap, LwwMap};
 pub use movable::MovableList;
 pub use ordered::{Bias, Cursor};

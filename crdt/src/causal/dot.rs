@@ -45,6 +45,12 @@ impl TryFrom<UncheckedDot> for Dot {
 }
 
 impl Dot {
+    /// A dot as it is displayed.
+    pub(crate) fn parsed(text: &str) -> Option<Self> {
+        let (counter, replica) = text.split_once('@')?;
+        Self::checked(replica.parse().ok()?, counter.parse().ok()?).ok()
+    }
+
     /// # Errors
     /// With a counter that none has.
     pub(crate) fn checked(replica: ReplicaId, counter: u64) -> Result<Self, BadCounter> {
@@ -53,6 +59,13 @@ impl Dot {
         } else {
             Err(BadCounter(counter))
         }
+    }
+}
+
+/// Its number and its author, as in `3@8c15…`.
+impl fmt::Display for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.counter, self.replica)
     }
 }
 

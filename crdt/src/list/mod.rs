@@ -13,6 +13,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -53,10 +54,29 @@ pub struct List<T: Value> {
     body: Ordered<[Written<T>]>,
 }
 
-/// The name of an element of a [`List`] or [`MovableList`](crate::MovableList), the same at every replica, as long as it is there. It can be kept and sent to others. What a store wrote alone
-/// before it was set back has another name afterwards ([`disown`](crate::Replica::disown)).
+/// The name of an element of a [`List`] or [`MovableList`](crate::MovableList), the same at every replica, as long as it is there. It can be kept and sent to others; as text it is its number
+/// and its author, as in `3@8c15…`. What a store wrote alone before it was set back has another name afterwards ([`disown`](crate::Replica::disown)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ElementId(Dot);
+
+impl fmt::Display for ElementId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Text that is no name of an element.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("an element is named by a number, an @ and the id of a replica")]
+pub struct ParseElementIdError;
+
+impl FromStr for ElementId {
+    type Err = ParseElementIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseElementIdError> {
+        Dot::parsed(text).map(Self).ok_or(ParseElementIdError)
+    }
+}
 
 impl ElementId {
     pub(crate) const fn of(dot: Dot) -> Self {
@@ -170,6 +190,25 @@ impl<T: Value> List<T> {
     #[must_use]
     pub fn position(&self, id: ElementId) -> Option<usize> {
         self.body.sequence.position(self.body.element(id.0)?)
+    }
+
+    /// The element of a name; `None` if it is not there. O(log n).
+    ///
+    /// ```
+    /// # use tombolo_crdt::{ElementId, List, Replica, ReplicaId};
+    /// let mut list = Replica::<List<char>>::new(ReplicaId::from_bytes([1; 16]));
+    /// let _ = list.update(|list| list.extend(['a', 'b', 'c']));
+    /// // Written down somewhere:
+    /// let b = list.id_at(1).unwrap().to_string();
+    /// list.try_update(|list| list.insert(0, 'z')).unwrap();
+    /// let b: ElementId = b.parse().unwrap();
+    /// assert_eq!(list.by_id(b), Some(&'b'));
+    /// let (new, _) = list.update(|list| list.set_id(b, 'B'));
+    /// assert_eq!((list.by_id(b), new.and_then(|new| list.by_id(new))), (None, Some(&'B')));
+    /// ```
+    #[must_use]
+    pub fn by_id(&self, id: ElementId) -> Option<&T> {
+        self.get(self.position(id)?)
     }
 
     /// A cursor before the element at `at`, or at the end. O(log n).

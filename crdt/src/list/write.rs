@@ -84,6 +84,13 @@ impl<T: Value> Mut<'_, List<T>> {
         self.replace(at..at.saturating_add(1), [value]).map_err(|_| BadIndex::BeyondEnd { at, len })
     }
 
+    /// As [`set`](Self::set), of an element by its name. Yields the name of the new one; `None` if the old one was not there.
+    pub fn set_id(&mut self, id: ElementId, value: impl Into<T>) -> Option<ElementId> {
+        let at = self.state.position(id)?;
+        self.set(at, value).ok()?;
+        self.state.id_at(at)
+    }
+
     /// Puts elements in place of a part. What others put before the part, or into it, stands before the new ones.
     ///
     /// # Errors
