@@ -10,7 +10,6 @@ mod write;
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
@@ -108,10 +107,6 @@ impl<V: Crdt> MovableList<V> {
     fn element_at(&self, at: usize) -> Result<Element, BadIndex> {
         self.body.at(ROOT, at).ok_or(BadIndex::BeyondEnd { at, len: self.len() })
     }
-
-    fn rows(&self) -> Vec<Row> {
-        self.body.below(ROOT).map(|element| Row { element: self.body.name(element), under: None }).collect()
-    }
 }
 
 impl<V: Crdt> Default for MovableList<V> {
@@ -163,11 +158,11 @@ impl<V: Crdt> DotStore for MovableList<V> {
     }
 
     fn look(&self, look: Look<'_>) -> Seen {
-        self.body.look(look, self.rows())
+        self.body.look(look)
     }
 
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
         let plain = |row: &Row| self.by_id(ElementId::of(row.element.0)).map_or(Plain::Null, DotStore::plain);
-        self.body.changed(before, &self.rows(), gathered, plain, None);
+        self.body.changed(before, gathered, plain, None);
     }
 }

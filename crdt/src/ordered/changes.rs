@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::head::Told;
 use super::{ABSENT, Elements, Ordered};
 use crate::causal::LocalDot;
+use crate::delta::Node;
 use crate::store::{FADING, Look, Seen, Sight};
 
 /// Of how many elements a delta speaks at most that are looked for one by one.
@@ -82,11 +83,10 @@ impl<C: Elements + ?Sized> Ordered<C> {
         Seen(Sight::Order(self.order(look)))
     }
 
-    /// What a delta takes and brings; `None` if more may change, or it is much.
+    /// What a delta says of elements, if those that stay keep their order.
     ///
-    /// SUBTLE: elements that stay keep their order as long as no run of what is there comes to hang elsewhere. A run that hangs on what is known hangs
-    /// on nothing that hangs on it.
-    fn touched(&self, look: Look<'_>) -> Option<Touched> {
+    /// SUBTLE: they do as long as no run of what is there comes to hang elsewhere. A run that hangs on what is known hangs on nothing that hangs on it.
+    fn orderly<'l>(&self, look: Look<'l>) -> Option<Node<'l>> {
         let node = look.told().filter(|_| self.sequence.is_orderly())?;
         for (key, child) in node.children() {
             let is_known = |content| match Told::parent(key, content) {
@@ -98,6 +98,35 @@ impl<C: Elements + ?Sized> Ordered<C> {
                 return None;
             }
         }
+        Some(node)
+    }
+
+    /// The elements that a delta takes, as the sequence calls them; `None` if more may change than that they go and others come, or they are much.
+    pub(crate) fn taken(&self, look: Look<'_>) -> Option<Vec<LocalDot>> {
+        let mut taken = Vec::new();
+        for (row, first, last) in self.orderly(look)?.cover().runs() {
+            let Some((there, known)) = look.known(row, first, last) else { continue };
+            let Some(first) = self.here(there) else { continue };
+            let after = |dot: LocalDot, by: u64| LocalDot::new(dot.replica(), dot.counter() + by);
+            let last = after(first, known - 1);
+            // It may be a head, or what names some.
+            let is_named = self.frozen.range(there..=after(there, known - 1)).next().is_some();
+            if is_named || self.sequence.heads_among(first, last).next().is_some() {
+                return None;
+            }
+            for (first, count) in self.sequence.live_from(first, last) {
+                if taken.len() as u64 + count > MOST {
+                    return None;
+                }
+                taken.extend((0..count).map(|by| after(first, by)));
+            }
+        }
+        Some(taken)
+    }
+
+    /// What a delta takes and brings; `None` if more may change, or it is much.
+    fn touched(&self, look: Look<'_>) -> Option<Touched> {
+        let node = self.orderly(look)?;
         let mut touched = Touched { len: self.len(), gone: Vec::new(), came: SmallVec::new() };
         let mut count = 0;
         for (row, first, last) in node.cover().runs() {

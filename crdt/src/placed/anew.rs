@@ -80,6 +80,7 @@ impl<P: Placing, V: Crdt<State: Clone>> Placed<P, V> {
 
     /// Holds that what has been kept up is what is made anew; says how many gave way, in each round.
     pub(crate) fn assert_kept_up(&self) -> [usize; 2] {
+        self.index.assert_counted();
         let (mut kept_up, mut anew) = (self.clone(), self.clone());
         anew.index = Index::default();
         anew.follow(None);

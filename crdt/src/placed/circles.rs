@@ -43,6 +43,11 @@ impl Circles {
         self.circles.contains_key(&element)
     }
 
+    /// Whether an element was in a circle in which one gave way.
+    pub(super) fn has(&self, element: Element) -> bool {
+        self.latest.contains_key(&element)
+    }
+
     /// Those that were in a circle in which an element gave way, but for itself.
     pub(super) fn beside(&self, latest: Element) -> impl Iterator<Item = Element> {
         let circles = self.circles.get(&latest).into_iter().flatten();

@@ -14,6 +14,7 @@ use core::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::circles::{Circles, Round};
+use super::counts::Counts;
 use super::place::{Placing, Under};
 use super::siblings::Siblings;
 use crate::causal::{LocalDot, Stamp};
@@ -128,6 +129,8 @@ pub(super) struct Index {
     free: Vec<Element>,
     /// Those that do not stand where they were put last, and why.
     pub(super) circles: Circles,
+    /// How many rows there are of each, if anybody asked.
+    pub(super) counts: Counts,
     /// How often it was decided for an element where it stands, or one was passed on a way up to decide it.
     #[cfg(test)]
     pub(super) looked_at: usize,
@@ -274,9 +277,19 @@ impl Index {
         Way::Other
     }
 
+    /// How many have a place, or something below them.
+    pub(super) fn count(&self) -> usize {
+        self.numbers.len()
+    }
+
     /// All that have a place, in the order of their names.
     pub(super) fn seats(&self) -> impl Iterator<Item = (Element, &Seat)> {
         self.numbers.values().filter_map(|element| Some((*element, self.seat(*element)?)))
+    }
+
+    /// How many have had a number at once.
+    pub(super) fn most(&self) -> usize {
+        self.seats.len()
     }
 
     pub(super) fn below(&self, element: Element) -> Option<&Siblings> {
@@ -328,13 +341,14 @@ impl Index {
     /// Takes an element out from among those beside it.
     pub(super) fn detach<P: Placing>(&mut self, places: &Places<P>, element: Element) {
         if let (Some(at), Some(under)) = (self.position(places, element), self.under(element)) {
-            self.take(element, under, at);
+            self.take(places, element, under, at);
             self.close(under);
         }
     }
 
     /// Takes out the one at `at` among those below another, which keeps its number.
-    fn take(&mut self, element: Element, under: Element, at: usize) {
+    fn take<P: Placing>(&mut self, places: &Places<P>, element: Element, under: Element, at: usize) {
+        self.recount(places, element, under, at, false);
         self.above[element.0 as usize] = NOWHERE;
         self.depths[element.0 as usize] = Depth::default();
         if self.at(element).below.is_some() {
@@ -357,24 +371,32 @@ impl Index {
         let (name, place) = (seat.under, seat.place());
         let under = self.open(name);
         let at = self.rank(places, under, place);
-        self.put(element, under, at);
+        self.put(places, element, under, at);
     }
 
-    fn put(&mut self, element: Element, under: Element, at: usize) {
+    fn put<P: Placing>(&mut self, places: &Places<P>, element: Element, under: Element, at: usize) {
         self.at_mut(under).below.get_or_insert_default().insert(at, element);
         self.above[element.0 as usize] = under;
+        self.recount(places, element, under, at, true);
     }
 
     /// An element has been made there.
-    pub(super) fn make(&mut self, name: LocalDot, under: Element, at: usize) -> Element {
+    pub(super) fn make<P: Placing>(
+        &mut self,
+        places: &Places<P>,
+        name: LocalDot,
+        under: Element,
+        at: usize,
+    ) -> Element {
         let element = self.open(name);
-        self.place(element, name, under, at);
+        self.place(places, element, name, under, at);
         element
     }
 
     /// An element that is there, as the `own`th among those beside it, has been given this place and no other, at which it is the one at `at`.
-    pub(super) fn move_to(
+    pub(super) fn move_to<P: Placing>(
         &mut self,
+        places: &Places<P>,
         element: Element,
         own: usize,
         place: LocalDot,
@@ -383,22 +405,29 @@ impl Index {
     ) {
         let was = self.under(element);
         if let Some(was) = was {
-            self.take(element, was, own);
+            self.take(places, element, was, own);
         }
-        self.place(element, place, under, at);
+        self.place(places, element, place, under, at);
         if let Some(was) = was {
             self.close(was);
         }
     }
 
-    fn place(&mut self, element: Element, place: LocalDot, under: Element, at: usize) {
+    fn place<P: Placing>(
+        &mut self,
+        places: &Places<P>,
+        element: Element,
+        place: LocalDot,
+        under: Element,
+        at: usize,
+    ) {
         let name = self.at(under).name;
         let seat = self.at_mut(element);
         seat.places.clear();
         seat.places.push(place);
         (seat.step, seat.under) = (Step::Meant, name);
         self.circles.forget(element);
-        self.put(element, under, at);
+        self.put(places, element, under, at);
         let above = self.depths[under.0 as usize];
         if above.at > self.since {
             self.depths[element.0 as usize] = Depth { depth: above.depth + 1, ..above };
@@ -490,6 +519,7 @@ impl Index {
         self.above.fill(NOWHERE);
         self.depths.fill(Depth::default());
         self.circles = Circles::default();
+        self.counts = Counts::default();
         let live = places.sequence.live().flat_map(|(first, items)| {
             (0..items.len() as u64).map(move |nth| LocalDot::from_bits(first.bits() + nth))
         });

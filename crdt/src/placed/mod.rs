@@ -7,13 +7,17 @@
 //! below the names of elements their values. An element is there if it has both.
 
 #[cfg(test)]
+pub(crate) mod agree;
+#[cfg(test)]
 mod anew;
 mod changes;
 mod circles;
+mod counts;
 mod index;
 mod place;
 mod siblings;
 mod store;
+mod touched;
 mod write;
 
 use alloc::vec::Vec;
@@ -22,7 +26,7 @@ use crate::causal::{Dot, LocalDot};
 use crate::ordered::Ordered;
 use crate::store::{Crdt, Written};
 use crate::{AddWinsMap, DotStore};
-pub(crate) use changes::Row;
+pub(crate) use changes::{Row, Shown};
 use index::Index;
 pub(crate) use index::{Element, ROOT, TRASH, Way};
 pub(crate) use place::{ListPlace, Name, Placing, TreePlace, Under, is_name, is_place, renamed, renamed_key};
@@ -106,6 +110,11 @@ impl<P: Placing, V: Crdt> Placed<P, V> {
     /// How many stand above one, if all these are there and none has been put away.
     pub(crate) fn depth(&self, element: Element) -> Option<usize> {
         self.index.depth(element)
+    }
+
+    /// At least as many as there are. O(1).
+    pub(crate) fn count(&self) -> usize {
+        self.index.count()
     }
 
     /// Where the way up from one leads, which may be or meet another.

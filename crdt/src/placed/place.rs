@@ -40,6 +40,9 @@ pub(crate) enum Under {
 
 /// A place that somebody gave an element.
 pub(crate) trait Placing: Value {
+    /// Whether elements may stand below others.
+    const NESTS: bool = true;
+
     /// When it was given, and to which element; `None` of the one at which an element was made.
     fn moved(&self) -> Option<(Stamp, Name)>;
 
@@ -69,6 +72,8 @@ impl ListPlace {
 }
 
 impl Placing for ListPlace {
+    const NESTS: bool = false;
+
     fn moved(&self) -> Option<(Stamp, Name)> {
         self.0.map(|(millis, logical, name)| (Stamp { millis, logical }, name))
     }

@@ -25,6 +25,10 @@ impl Siblings {
         self.blocks.len() == 1
     }
 
+    pub(super) fn blocks(&self) -> &[Vec<Element>] {
+        &self.blocks
+    }
+
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = Element> {
         self.blocks.iter().flatten().copied()
     }
@@ -84,7 +88,7 @@ impl Siblings {
     }
 
     /// In which block, and where in it.
-    fn find(&self, at: usize) -> (usize, usize) {
+    pub(super) fn find(&self, at: usize) -> (usize, usize) {
         let mut left = at;
         for (nth, block) in self.blocks.iter().enumerate() {
             if left < block.len() {

@@ -23,7 +23,8 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
     /// Makes an element, which stands below `under` before the one at `at`, or at the end. It is there once something is written to it.
     pub(crate) fn make(&mut self, under: Element, at: usize, place: P) -> Element {
         let name = self.put(None, under, at, place);
-        self.body.index.make(name, under, at)
+        let Placed { places, index, .. } = &mut *self.body;
+        index.make(places, name, under, at)
     }
 
     /// Gives an element that stands as the `own`th among those beside it another place, at which it then is the one at `at`, instead of all that are
@@ -32,7 +33,8 @@ impl<'h, P: Placing, V: Crdt> Hand<'h, P, V> {
         let stands = self.body.under(element) == Some(under);
         let new = self.put(Some(own).filter(|_| stands), under, at, place);
         self.leave(element);
-        self.body.index.move_to(element, own, new, under, at);
+        let Placed { places, index, .. } = &mut *self.body;
+        index.move_to(places, element, own, new, under, at);
     }
 
     /// Deletes an element, with what it holds.

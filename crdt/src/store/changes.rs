@@ -14,7 +14,7 @@ use super::{DotStore, Key, Plain, Rows, decode_key, write_key};
 use crate::causal::{Dots, LocalDot, ReplicaId, ReplicaIndex};
 use crate::delta::{Bytes, Node};
 use crate::ordered::Order;
-use crate::placed::Row;
+use crate::placed::Shown;
 use crate::text::{Laid, Lengths};
 
 /// What one delta changed. How serde writes the values see [`Plain`]: to be applied elsewhere they go by a binary format.
@@ -332,7 +332,7 @@ pub(crate) enum Sight {
     /// Letters in their order, by their names, how long those were that go, and the parts that had marks, if letters that stay may come to have others.
     Text(Order, Lengths, Option<Laid>),
     /// Elements that can be moved, with what they held.
-    Rows(Vec<Row>, Box<Seen>),
+    Rows(Shown, Box<Seen>),
     /// What the variant that is shown holds, with the variant's name, if nothing else can change; with nothing if that cannot either.
     Variant(&'static str, Option<Box<Seen>>),
 }

@@ -63,6 +63,10 @@ pub use snapshot::{TextEdit, TextSnapshot};
 /// Positions are counted in Unicode scalar values (`char`s) unless a [`Position`] says otherwise: in UTF-16 units, as JavaScript and many
 /// user interfaces count, or in bytes of UTF-8.
 ///
+/// The plain value ([`plain`](crate::Replica::plain), [`view`](crate::Replica::view)) is the letters alone, as what [`Display`](fmt::Display) writes. What marks say is read with
+/// [`runs`](Text::runs), as [`blocks`](Text::blocks), as [Quill](Text::to_quill) has it or, with the feature `markdown`, by `to_markdown`. What becomes of it is told by
+/// [`Marked`](crate::What::Marked), which [`apply_to`](crate::Changes::apply_to) passes over.
+///
 /// Writing near what was written last costs the same however long the text is, elsewhere time with its logarithm. In memory it takes the text
 /// itself and 16 to 32 bytes for each piece that was typed in one go.
 #[derive(Clone, Default)]
@@ -333,10 +337,12 @@ impl DotStore for Text {
         }
     }
 
+    /// The letters alone, without what marks say of them.
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 
+    /// As [`view`](Self::view): the letters alone.
     fn plain(&self) -> Plain {
         Plain::Text(self.chunks().collect())
     }

@@ -22,13 +22,13 @@ use core::str::FromStr;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::causal::{Dot, ReplicaId};
+use crate::causal::Dot;
 use crate::ordered::walks;
 use crate::placed::{Element, Name, Placed, Placing, ROOT, Row, TRASH, TreePlace, Under};
 use crate::store::{Crdt, Disputes, DotStore, Gathered, Look, Mut, Plain, Seen, View, view_seq};
 
-/// Nothing may be put or made below what stands as deep: 10 000. What stands below that may leave nodes deeper, and so may concurrent moves; nothing here goes as
-/// deep on the stack.
+/// As many nodes may stand one below the other: 10 000. Nothing is put or made deeper, nor is what has nodes below it that would be. Concurrent moves may leave them
+/// deeper, which is read all the same: nothing here goes as deep on the stack.
 pub const MAX_TREE_DEPTH: usize = 10_000;
 
 /// A tree of nodes that can be moved, each of which holds a value of a replicated type.
@@ -63,6 +63,8 @@ pub const MAX_TREE_DEPTH: usize = 10_000;
 /// What is deleted is put away with all below it, and can be [restored](Mut::restore) until it is [purged](Mut::purge). As with the keys of an
 /// [`AddWinsMap`](crate::AddWinsMap), a node is there by what it holds: one to which nothing is written does not come into being, and one that holds nothing any more is
 /// gone; what stands below it is in the [trash](Self::trash) then.
+///
+/// There is no log of moves. One that comes late costs what it touches: the ways up from the nodes it names, and the nodes of a circle it makes or ends; not the moves made since.
 pub struct Tree<V: Crdt> {
     body: Placed<TreePlace, V>,
 }
@@ -74,7 +76,7 @@ pub struct NodeId(Dot);
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.0.counter, self.0.replica)
+        self.0.fmt(f)
     }
 }
 
@@ -87,10 +89,7 @@ impl FromStr for NodeId {
     type Err = ParseNodeIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseNodeIdError> {
-        let (counter, replica) = text.split_once('@').ok_or(ParseNodeIdError)?;
-        let replica = ReplicaId::from_str(replica).map_err(|_| ParseNodeIdError)?;
-        let counter = counter.parse().map_err(|_| ParseNodeIdError)?;
-        Dot::checked(replica, counter).map(Self).map_err(|_| ParseNodeIdError)
+        Dot::parsed(text).map(Self).ok_or(ParseNodeIdError)
     }
 }
 
@@ -209,15 +208,8 @@ impl<V: Crdt> Tree<V> {
         })
     }
 
-    fn rows(&self) -> Vec<Row> {
-        let mut above: Vec<Name> = Vec::new();
-        let row = |(node, depth): (Element, usize)| {
-            above.truncate(depth);
-            let (element, under) = (self.body.name(node), above.last().copied());
-            above.push(element);
-            Row { element, under }
-        };
-        self.walk(ROOT).map(row).collect()
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        self.body.rows_from(0)
     }
 }
 
@@ -306,19 +298,19 @@ impl<V: Crdt> DotStore for Tree<V> {
 
     /// A list of all nodes, each before those below it: so no tree is too deep to be written.
     fn view<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let rows = self.rows();
+        let rows: Vec<Row> = self.rows().collect();
         view_seq(rows.len(), rows.iter().map(|row| self.shown(row)), serializer)
     }
 
     fn plain(&self) -> Plain {
-        Plain::List(self.rows().iter().map(|row| self.plain_row(row)).collect())
+        Plain::List(self.rows().map(|row| self.plain_row(&row)).collect())
     }
 
     fn look(&self, look: Look<'_>) -> Seen {
-        self.body.look(look, self.rows())
+        self.body.look(look)
     }
 
     fn changed(&self, before: &Seen, gathered: &mut Gathered) {
-        self.body.changed(before, &self.rows(), gathered, |row| self.plain_row(row), Some("value"));
+        self.body.changed(before, gathered, |row| self.plain_row(row), Some("value"));
     }
 }

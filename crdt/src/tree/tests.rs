@@ -6,12 +6,18 @@ use proptest::prelude::*;
 use super::*;
 use crate::causal::Stamp;
 use crate::placed::Hand;
-use crate::{Delta, MvRegister, Replica};
+use crate::{Delta, MvRegister, Replica, ReplicaId};
 
 type Nodes = Tree<MvRegister<u8>>;
 
 fn id(author: u64) -> ReplicaId {
     ReplicaId::from_bytes(u128::from(author).to_be_bytes())
+}
+
+impl Nodes {
+    pub(crate) fn assert_kept_up(&self) {
+        self.body.assert_kept_up();
+    }
 }
 
 /// A node by a number, of those there are or of none.
@@ -119,6 +125,8 @@ fn done(of: &Replica<Nodes>, author: u64, made: &[NodeId], deeds: &[Deed]) -> De
 
 /// Does it all before the eyes of one; says how often moves had given way afterwards, in each round.
 fn run(nodes: usize, steps: &[(Who, Vec<Deed>)]) -> [usize; 2] {
+    use crate::placed::agree::{merged, written};
+
     let (first, made) = some_nodes(nodes);
     let mut one = first.fork(id(2));
     let mut all = [0; 2];
@@ -133,9 +141,12 @@ fn run(nodes: usize, steps: &[(Who, Vec<Deed>)]) -> [usize; 2] {
         let honest = deeds.iter().filter(|deed| !matches!(deed, Deed::Put(..)));
         let own = |tree: &mut Mut<'_, Nodes>| honest.for_each(|deed| perform(tree, &made, deed));
         match who {
-            Who::Behind => _ = one.merge(done(&first, author, &made, &deeds)).expect("there is room"),
-            Who::Knowing => _ = one.merge(done(&one, author, &made, &deeds)).expect("there is room"),
-            Who::Own => _ = one.update(own),
+            Who::Behind => merged(&mut one, &done(&first, author, &made, &deeds)),
+            Who::Knowing => {
+                let delta = done(&one, author, &made, &deeds);
+                merged(&mut one, &delta);
+            }
+            Who::Own => _ = written(&mut one, own),
             Who::InVain => {
                 let failed = one.try_update(|tree| {
                     own(tree);
@@ -251,4 +262,31 @@ fn who_writes_settles_once_and_looks_at_nothing_for_it() {
     other.merge(settled).expect("there is room");
     assert_eq!(other.body.assert_kept_up(), [0, 0]);
     assert!(others(&other) == shown);
+}
+
+/// A month of moves lies between, of which the late ones know nothing; none of them was to the same place.
+#[test]
+fn a_move_that_comes_late_costs_what_it_touches_however_many_were_made_since() {
+    const NODES: usize = 400;
+    let (first, made) = some_nodes(NODES);
+    let mut author = 200;
+    let mut looks = |moves: usize| {
+        let mut one = first.fork(id(2));
+        for number in 0..moves {
+            one.set_time(10 + number as u64);
+            // Among the others, never deep.
+            let (node, under) = (made[1 + number * 7 % (NODES - 1)], (number % 3 == 0).then_some(made[0]));
+            let _ = one.update(|tree| tree.move_to(node, under, 0).expect("it is there"));
+        }
+        author += 1;
+        let late = done(&first, author, &made, &[Deed::Move(3, Some(4)), Deed::Move(5, Some(3))]);
+        let before = one.body.looked_at();
+        one.merge(late).expect("there is room");
+        let looked_at = one.body.looked_at() - before;
+        one.body.assert_kept_up();
+        looked_at
+    };
+    let few = looks(10);
+    assert_eq!([few, looks(100), looks(5_000)], [few; 3]);
+    assert!(few <= 8, "{few}");
 }

@@ -126,7 +126,7 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
         let Some(id) = parent else { return Ok(ROOT) };
         let node = self.state.body.element(id.0).ok_or(BadNode::Absent(id))?;
         match self.state.body.way_up(node, what) {
-            Way::Root(depth) if depth + 1 < MAX_TREE_DEPTH => Ok(node),
+            Way::Root(depth) if self.state.has_room(depth, node, what) => Ok(node),
             Way::Root(_) => Err(BadNode::TooDeep),
             Way::Nowhere => Err(BadNode::Absent(id)),
             Way::Other => Err(BadNode::BelowItself(NodeId(self.state.body.name(what.unwrap_or(node)).0))),
@@ -153,6 +153,17 @@ impl<V: Crdt> Mut<'_, Tree<V>> {
 }
 
 impl<V: Crdt> Tree<V> {
+    /// Whether, below a parent that stands as deep, what is put or made there and all below it stands no deeper than nodes may. Costs a walk of what is
+    /// moved, where there are as many nodes in all.
+    fn has_room(&self, depth: usize, parent: Element, what: Option<Element>) -> bool {
+        let Some(room) = MAX_TREE_DEPTH.checked_sub(depth + 2) else {
+            // What stands there already may be put elsewhere beside it.
+            return what.is_some_and(|what| self.body.under(what) == Some(parent));
+        };
+        let Some(what) = what.filter(|what| self.body.under(*what) != Some(parent)) else { return true };
+        self.body.count() <= room || self.walk(what).all(|(_, below)| below < room)
+    }
+
     /// Whether a node is in the trash, and not below another that is.
     fn is_top_of_trash(&self, node: Element) -> bool {
         let under = self.body.under(node);

@@ -299,16 +299,32 @@ fn deep_trees_meet_a_limit_and_not_the_stack() {
         parent
     });
     assert_eq!(ann.try_update(|tree| tree.push(last).map(drop)).unwrap_err(), BadNode::TooDeep);
-    // Two of them one in the other are deeper, and are read all the same.
+    // So are two of them one in the other, which would be deeper.
     let root = ann.roots().next().unwrap();
-    let mut bob = ann.fork(id(2));
-    let (top, _) = bob.update(|tree| {
-        let (top, mut node) = tree.push(None).unwrap();
-        node.set(2_u8);
-        top
+    let ([top, below], _) = ann.update(|tree| {
+        [(); 2].map(|()| {
+            let (id, mut node) = tree.push(None).unwrap();
+            node.set(2_u8);
+            id
+        })
     });
-    let _ = bob.try_update(|tree| tree.move_to(root, Some(top), 0)).unwrap();
+    assert_eq!(ann.try_update(|tree| tree.move_to(root, Some(top), 0)).unwrap_err(), BadNode::TooDeep);
+    let mut bob = ann.fork(id(2));
+    // What both do at once can make it deeper, and is read all the same.
+    let second = ann.children(root).next().unwrap();
+    let (_, hers) = ann.try_update(|tree| tree.move_to(second, Some(top), 0)).unwrap();
+    let (_, _) = bob.try_update(|tree| tree.move_to(top, Some(below), 0)).unwrap();
+    bob.merge(hers).unwrap();
     assert_eq!(bob.iter().map(|(_, depth)| depth).max(), Some(MAX_TREE_DEPTH));
+    // Beside what it stands beside it may be moved, and to where there is room.
+    let _ = bob
+        .try_update(|tree| {
+            tree.push(Some(top))?.1.set(3_u8);
+            tree.move_to(second, Some(top), 1)
+        })
+        .unwrap();
+    assert_eq!(bob.try_update(|tree| tree.move_to(second, Some(root), 0)).map(drop), Ok(()));
+    assert_eq!(bob.iter().map(|(_, depth)| depth).max(), Some(MAX_TREE_DEPTH - 1));
     let again = Replica::<Tree<MvRegister<u8>>>::decode(id(3), &bob.encode(), &Limits::default()).unwrap();
     assert_eq!(again.plain(), bob.plain());
     assert!(serde_json::to_string(&again.view()).unwrap().len() > MAX_TREE_DEPTH);
@@ -337,15 +353,18 @@ fn how_deep_a_node_stands_is_known_anew_once_anything_above_it_moves() {
         let low = push(files, Some(middle)).unwrap();
         let leaf = push(files, Some(low)).unwrap();
         // Deeper, by moves of what stands above it and of itself; and back.
-        files.move_to(top, Some(made[MAX_TREE_DEPTH - 4]), 0).unwrap();
-        assert_eq!(push(files, Some(low)), Err(BadNode::TooDeep));
+        assert_eq!(files.move_to(top, Some(made[MAX_TREE_DEPTH - 4]), 0), Err(BadNode::TooDeep));
+        files.move_to(top, Some(made[MAX_TREE_DEPTH - 5]), 0).unwrap();
+        push(files, Some(low)).unwrap();
         assert_eq!(push(files, Some(leaf)), Err(BadNode::TooDeep));
         files.move_to(low, None, 0).unwrap();
+        let below = push(files, Some(leaf)).unwrap();
+        assert_eq!(files.move_to(leaf, Some(made[MAX_TREE_DEPTH - 2]), 0), Err(BadNode::TooDeep));
+        files.move_to(leaf, Some(made[MAX_TREE_DEPTH - 3]), 0).unwrap();
         push(files, Some(leaf)).unwrap();
-        files.move_to(leaf, Some(made[MAX_TREE_DEPTH - 2]), 0).unwrap();
-        assert_eq!(push(files, Some(leaf)), Err(BadNode::TooDeep));
+        assert_eq!(push(files, Some(below)), Err(BadNode::TooDeep));
         files.move_to(leaf, Some(low), 0).unwrap();
-        push(files, Some(leaf)).unwrap();
+        push(files, Some(below)).unwrap();
         // Away, and below what is gone.
         files.delete(low).unwrap();
         assert_eq!(push(files, Some(leaf)), Err(BadNode::Absent(leaf)));
