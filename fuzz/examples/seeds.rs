@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 
 use tombolo_crdt::{
-    Delta, Doc, Dot, Envelope, EnvelopeKind, Kind, Limits, Replica, ReplicaId, Scalar, Stamp, Version,
+    Delta, Doc, Dot, Envelope, EnvelopeKind, Kind, Limits, Position, Replica, ReplicaId, Scalar, Stamp,
+    Version,
 };
 use tombolo_fuzz::{codec, program};
 use tombolo_sync::engine::fuzzing;
@@ -137,6 +138,12 @@ fn values() -> Seeds {
             (dot, Scalar::Int(-9))
         ]
     );
+    let held = codec::held();
+    add!(10, held.cursor);
+    add!(11, held.edit);
+    add!(12, held.snapshot);
+    add!(13, Position::Utf16(4));
+    add!(14, held.element);
     seeds
 }
 

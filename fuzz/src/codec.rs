@@ -1,12 +1,15 @@
 //! Decoders of deltas, states and envelopes, and what must hold for whatever they take.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tombolo_crdt::{
-    AddWinsMap, AddWinsSet, BoundedCounter, Crdt, Delta, DisableWinsFlag, Doc, Dot, EnableWinsFlag, Envelope,
-    EnvelopeKind, FORMAT, GCounter, GMap, GSet, Inspection, Kind, Limits, List, LwwMap, LwwRegister,
-    MaxRegister, Merged, MinRegister, MovableList, MvRegister, Opaque, PnCounter, RemoveWinsSet, Replica,
-    ReplicaId, Scalar, SessionNames, Since, Stamp, Text, Tree, TwoPhaseSet, Version, plain,
+    AddWinsMap, AddWinsSet, Bias, BoundedCounter, Crdt, Cursor, Delta, DisableWinsFlag, Doc, Dot, ElementId,
+    EnableWinsFlag, Envelope, EnvelopeKind, FORMAT, GCounter, GMap, GSet, Inspection, Kind, Limits, List,
+    LwwMap, LwwRegister, MaxRegister, Merged, MinRegister, MovableList, MvRegister, Opaque, PnCounter,
+    Position, RemoveWinsSet, Replica, ReplicaId, Scalar, SessionNames, Since, Stamp, Text, TextEdit,
+    TextSnapshot, Tree, TwoPhaseSet, Version, plain,
 };
 
 use crate::memory::within;
@@ -22,6 +25,11 @@ const BESIDE: usize = 16 << 10;
 const MODES: u8 = 3;
 /// How many types there are.
 pub const TYPES: u8 = 25;
+/// How many kinds of values there are that are read by serde.
+const VALUES: u8 = 15;
+/// What an edit may take for each letter of the text and each byte of its own. It holds for a text as short as this one: what is named in an edit
+/// is looked up each time it is named, in all pieces that it lies in.
+const PER_EDITED: usize = 256;
 
 fn limits(choice: u8) -> Limits {
     let memory = [4 << 10, 16 << 10, 64 << 10, 4 << 20][usize::from(choice) % 4];
@@ -163,7 +171,8 @@ fn samples_of<T: Subject>() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
 }
 
 /// Looks at everything a replica shows.
-fn look<T: Crdt>(replica: &Replica<T>) {
+fn look<T: Subject>(replica: &Replica<T>) {
+    T::look(replica);
     serde_json::to_vec(&replica.view()).expect("every view can be written");
     let _ = (replica.pending(), replica.missing(), replica.far_stamps(), format!("{replica:?}"));
 }
@@ -312,18 +321,25 @@ pub fn envelope(data: &[u8]) {
     }
 }
 
-/// Reads a value in both formats. What was read must be written and read again as the same.
-fn round<V: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+/// Reads a value in both formats. What was read must be written and read again as the same, and stand what is done with it.
+fn round_and<V: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8], act: impl Fn(&V)) {
     // serde reserves up to a MiB for a list on the word of its length.
     let bound = 128 * bytes.len() + (2 << 20);
     if let Ok(value) = within(bound, "reading MessagePack", || rmp_serde::from_slice::<V>(bytes)) {
         let again = rmp_serde::to_vec(&value).expect("what was read can be written");
         assert_eq!(rmp_serde::from_slice::<V>(&again).expect("and read again"), value);
+        act(&value);
     }
     if let Ok(value) = within(bound, "reading JSON", || serde_json::from_slice::<V>(bytes)) {
         let again = serde_json::to_vec(&value).expect("what was read can be written");
         assert_eq!(serde_json::from_slice::<V>(&again).expect("and read again"), value);
+        act(&value);
     }
+}
+
+/// As [`round_and`], of what nothing is done with.
+fn round<V: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    round_and::<V>(bytes, |_| ());
 }
 
 /// As [`round`], for what can only be compared by its encoding.
@@ -339,11 +355,130 @@ fn round_by<V: Serialize + DeserializeOwned>(bytes: &[u8], encode: impl Fn(&V) -
     }
 }
 
+/// A text and a list, of which others hold what stood there before.
+pub struct Held {
+    /// Written by two, in turns and side by side; most of it is deleted, and a part of that is forgotten.
+    pub text: Replica<Text>,
+    /// The same as a list.
+    pub list: Replica<List<Scalar>>,
+    /// By a letter of the text that is forgotten.
+    pub cursor: Cursor,
+    /// The text as it was.
+    pub snapshot: TextSnapshot,
+    /// What somebody made of it.
+    pub edit: TextEdit,
+    /// An element that is there.
+    pub element: ElementId,
+}
+
+/// The same each time.
+#[must_use]
+pub fn held() -> Held {
+    const THERE: &str = "there is such a place";
+    let [was, text] = written_by_two::<Text>(
+        |text, at, turn| text.insert(at, ["a\u{1f426}", "b\n"][turn % 2]).expect(THERE),
+        |text| text.delete(5..text.len() / 2).expect(THERE),
+    );
+    let [_, list] = written_by_two::<List<Scalar>>(
+        |list, at, turn| list.insert_all(at, [turn as i64, -1]).expect(THERE),
+        |list| list.delete(5..list.len() / 2).expect(THERE),
+    );
+    let cursor = was.cursor(12, Bias::Before).expect(THERE);
+    let snapshot = was.snapshot();
+    let edit = snapshot.edited(&snapshot.as_str().replace('b', "c d").replacen('a', "", 9));
+    let element = list.id_at(4).expect(THERE);
+    Held { text, list, cursor, snapshot, edit, element }
+}
+
+/// What two write in turns, each behind the other, and once at the same place at once; and what is left when a part of it is forgotten, and one
+/// more deleted.
+fn written_by_two<T: Subject>(
+    insert: impl Fn(&mut T::Mut<'_>, usize, usize),
+    delete: impl Fn(&mut T::Mut<'_>),
+) -> [Replica<T>; 2] {
+    let (mut ann, mut bob) = (replica::<T>(1), replica::<T>(2));
+    for turn in 0..24 {
+        let (writer, other) = if turn % 2 == 0 { (&mut ann, &mut bob) } else { (&mut bob, &mut ann) };
+        let (_, delta) = writer.update(|value| insert(value, turn * 2, turn));
+        other.merge(delta).expect("there is room");
+    }
+    let _ = ann.update(|value| insert(value, 3, 0));
+    let (_, delta) = bob.update(|value| insert(value, 3, 1));
+    ann.merge(delta).expect("there is room");
+    let before = ann.fork(ReplicaId::from_bytes([3; 16]));
+    let _ = ann.update(&delete);
+    let _ = ann.sweep(&ann.version());
+    let _ = ann.update(&delete);
+    [before, ann]
+}
+
+/// What is [`held`], made once.
+fn held_once() -> &'static Held {
+    static HELD: OnceLock<Held> = OnceLock::new();
+    HELD.get_or_init(held)
+}
+
+/// Finds a place that anybody may have named, in what there is and in what is empty.
+fn find(cursor: &Cursor) {
+    let Held { text, list, .. } = held_once();
+    find_in(text, cursor);
+    find_in(list, cursor);
+    find_in(&replica::<Text>(9), cursor);
+    find_in(&replica::<List<Scalar>>(9), cursor);
+}
+
+fn find_in<T: Subject>(replica: &Replica<T>, cursor: &Cursor) {
+    let found = within(BESIDE, "finding a place", || T::place_of(replica, cursor));
+    let back = Replica::<T>::decode(replica.id(), &replica.encode(), &Limits::default());
+    let again = T::place_of(&back.expect("our own state decodes"), cursor);
+    assert_eq!(again, found, "who has it from bytes finds a place elsewhere");
+}
+
+/// Does an edit that anybody may have made, to what there is and to what is empty.
+fn edit(edit: &TextEdit, bytes: &[u8]) {
+    for mut text in [held_once().text.fork(ReplicaId::from_bytes([9; 16])), replica(9)] {
+        let bound = PER_EDITED * (text.len() + bytes.len()) + BESIDE;
+        let _ = within(bound, "doing an edit", || text.update(|text| text.apply(edit)));
+        Text::check(&text);
+        told(&text);
+    }
+}
+
+/// Edits a copy that anybody may have written.
+fn edited(snapshot: &TextSnapshot, bytes: &[u8]) {
+    for content in ["", "a\nb", &[snapshot.as_str(), "\nmore"].concat()] {
+        let made = snapshot.edited(content);
+        assert_eq!(made.is_empty(), content == snapshot.as_str());
+        let packed = rmp_serde::to_vec(&made).expect("an edit can be written");
+        assert_eq!(rmp_serde::from_slice::<TextEdit>(&packed).expect("and read again"), made);
+        edit(&made, bytes);
+    }
+}
+
+/// Counts a place that anybody may have named.
+fn count(place: &Position) {
+    let text = &held_once().text;
+    let counted = [text.scalars(*place), text.utf16(*place), text.bytes(*place)];
+    match (place, counted) {
+        (Position::Scalars(at), [Ok(again), ..])
+        | (Position::Utf16(at), [_, Ok(again), _])
+        | (Position::Bytes(at), [.., Ok(again)]) => assert_eq!(*at, again, "a place is counted otherwise"),
+        _ => assert!(counted.iter().all(Result::is_err), "a place that is none in one unit is none"),
+    }
+}
+
+/// Looks for an element that anybody may have named.
+fn name(id: &ElementId) {
+    let list = &held_once().list;
+    let at = list.position(*id);
+    assert!(at.is_none_or(|at| list.id_at(at) == Some(*id)), "an element is where its name says");
+}
+
 /// Input: which type, then the value in MessagePack or JSON.
 pub fn version_serde(data: &[u8]) {
     let Some((&which, bytes)) = data.split_first() else { return };
     let encode_delta = |delta: &Delta<Doc>| delta.encode_state().unwrap_or_else(|| delta.encode());
-    match which % 10 {
+    match which % VALUES {
         0 => round::<Version>(bytes),
         1 => round::<Dot>(bytes),
         2 => round::<Scalar>(bytes),
@@ -353,6 +488,11 @@ pub fn version_serde(data: &[u8]) {
         6 => round::<Merged>(bytes),
         7 => round_by::<Delta<Doc>>(bytes, encode_delta),
         8 => round_by::<Replica<Doc>>(bytes, Replica::encode),
-        _ => round::<Vec<(Dot, Scalar)>>(bytes),
+        9 => round::<Vec<(Dot, Scalar)>>(bytes),
+        10 => round_and(bytes, find),
+        11 => round_and(bytes, |made| edit(made, bytes)),
+        12 => round_and(bytes, |snapshot| edited(snapshot, bytes)),
+        13 => round_and(bytes, count),
+        _ => round_and(bytes, name),
     }
 }

@@ -11,7 +11,7 @@ use tombolo_crdt::{
     PnCounter, Replica, ReplicaId, Scalar, Since, Text, Tree, Version,
 };
 
-pub use self::subject::{Op, Subject, Value};
+pub use self::subject::{Kept, Op, Subject, Value};
 use crate::trace;
 use crate::types::Board;
 
@@ -22,6 +22,10 @@ const MAX_STEPS: usize = 64;
 /// Who knows that all know all has nothing left to forget after so many sweeps: what is forgotten leaves things to be named, and those
 /// go with the next.
 const MAX_SWEEPS: usize = 8;
+/// So many cursors and edits are kept at once.
+const KEPT: usize = 8;
+/// Of so many updates one does an edit that was kept, for each that is.
+const EDITS: usize = 32;
 /// How many types there are programs for.
 pub const SUBJECTS: u8 = 10;
 
@@ -98,6 +102,8 @@ struct World<T: Subject> {
     sent: Vec<Message<T>>,
     /// The versions that each replica has had.
     past: Vec<Vec<Version>>,
+    /// What was kept last, and what was known where it was.
+    kept: Vec<(Version, Kept)>,
 }
 
 fn id(at: usize) -> ReplicaId {
@@ -124,6 +130,7 @@ impl<T: Subject> World<T> {
             replicas: (0..REPLICAS).map(|at| Replica::new(id(at))).collect(),
             sent: Vec::new(),
             past: vec![Vec::new(); REPLICAS],
+            kept: Vec::new(),
         }
     }
 
@@ -172,9 +179,31 @@ impl<T: Subject> World<T> {
         }
     }
 
-    /// Everything that is read at a replica.
-    fn reading(&self, at: usize) -> (Plain, String) {
-        (self.replicas[at].plain(), T::marks(&self.replicas[at]))
+    /// Everything that is read at a replica, and where it finds what was kept.
+    fn reading(&self, at: usize) -> (Plain, String, Vec<Option<usize>>) {
+        let replica = &self.replicas[at];
+        (replica.plain(), T::marks(replica), self.found(replica))
+    }
+
+    /// Where a replica finds what was kept: somewhere, if it knows all that was known where it was.
+    fn found(&self, replica: &Replica<T>) -> Vec<Option<usize>> {
+        let version = replica.version();
+        let find = |(since, kept): &(Version, Kept)| {
+            let found = T::place_of(replica, &kept.cursor);
+            assert!(found.is_some() || !version.dominates(since), "a cursor stands nowhere");
+            found
+        };
+        self.kept.iter().map(find).collect()
+    }
+
+    /// A replica keeps what there is to keep, if anything.
+    fn keep(&mut self, at: usize, op: &Op) {
+        let replica = &self.replicas[at];
+        if let Some(kept) = T::keep(replica, op) {
+            let version = replica.version();
+            self.kept.drain(..(self.kept.len() + 1).saturating_sub(KEPT));
+            self.kept.push((version, kept));
+        }
     }
 
     /// A replica takes in a message, in bytes or not.
@@ -223,6 +252,14 @@ impl<T: Subject> World<T> {
             }
             T::check(one);
             let bytes = one.encode();
+            if !self.kept.is_empty() {
+                let back = Replica::<T>::decode(id(at), &bytes, &Limits::default()).expect("our own state");
+                assert_eq!(
+                    self.found(&back),
+                    self.found(one),
+                    "who has it from bytes finds places elsewhere"
+                );
+            }
             for (other, replica) in self.replicas.iter().enumerate() {
                 if other != at && replica.version() == version {
                     assert!(bytes == replica.encode(), "one version and two states");
@@ -230,13 +267,26 @@ impl<T: Subject> World<T> {
             }
             self.past[at].push(version);
         }
+        let found: Vec<_> = self.replicas.iter().map(|one| (one.version(), self.found(one))).collect();
+        for (at, (version, here)) in found.iter().enumerate() {
+            let mut others = found[..at].iter().filter(|(other, _)| other == version);
+            assert!(others.all(|(_, there)| there == here), "who knows the same finds places elsewhere");
+        }
     }
 
     fn step(&mut self, step: &Step) {
         match step {
             Step::Update(at, ops) => {
-                let (_, delta) = self.replicas[usize::from(*at) % REPLICAS]
-                    .update(|value| ops.iter().take(16).for_each(|op| T::apply(value, op)));
+                let (at, edit) = (usize::from(*at) % REPLICAS, usize::from(*at) / REPLICAS % EDITS);
+                if let Some(first) = ops.first() {
+                    self.keep(at, first);
+                }
+                let (_, delta) = self.replicas[at].update(|value| {
+                    if let Some((_, kept)) = self.kept.get(edit) {
+                        T::edit(value, &kept.edit);
+                    }
+                    ops.iter().take(16).for_each(|op| T::apply(value, op));
+                });
                 self.send(delta, false);
             }
             Step::Fail(at, ops) => {

@@ -1,7 +1,7 @@
 //! Types that random operations can be done on, and the operations.
 
 use arbitrary::Arbitrary;
-use tombolo_crdt::{Crdt, Scalar};
+use tombolo_crdt::{Crdt, Cursor, Scalar, TextEdit};
 
 /// A type that random operations can be done on.
 pub trait Subject: Crdt {
@@ -11,10 +11,35 @@ pub trait Subject: Crdt {
     /// What is so wherever nobody lies.
     fn check(_: &Self::State) {}
 
+    /// What is so whoever wrote it.
+    fn look(_: &Self::State) {}
+
     /// What is read beside the plain value: marks of texts.
     fn marks(_: &Self::State) -> String {
         String::new()
     }
+
+    /// What somebody keeps of it as it stands, if there is anything to keep.
+    fn keep(_: &Self::State, _: &Op) -> Option<Kept> {
+        None
+    }
+
+    /// Where a cursor stands that was kept.
+    fn place_of(_: &Self::State, _: &Cursor) -> Option<usize> {
+        None
+    }
+
+    /// Does an edit that was kept.
+    fn edit(_: &mut Self::Mut<'_>, _: &TextEdit) {}
+}
+
+/// What is kept outside of a value while others write.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// A place.
+    pub cursor: Cursor,
+    /// What was changed in a copy; nothing in what is no text.
+    pub edit: TextEdit,
 }
 
 /// One operation; what it means is up to the type.
