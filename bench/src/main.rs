@@ -39,15 +39,21 @@ struct Arguments {
     /// After how many seconds a section is stopped and told as `n/a`.
     #[arg(long, default_value_t = 60)]
     patience: u64,
-    /// Tab-separated lines in place of the table: workload, system, metric, value, unit, ratio, to what, goal, verdict.
+    /// Tab-separated lines in place of the table: workload, system, metric, value, unit, ratio, to what, goal, verdict, ratio by
+    /// instructions.
     #[arg(long)]
     lines: bool,
     /// Write an SVG chart per workload into this folder.
     #[arg(long, value_name = "FOLDER")]
     charts: Option<PathBuf>,
-    /// Count the instructions of our own growth too. Needs `valgrind`, and some minutes.
+    /// Count instructions too: of all that `--only` names, or without it of `text` and of our own growth. Needs `valgrind`, and
+    /// takes tens of times as long as one timed run.
     #[arg(long)]
     instructions: bool,
+    /// After how many seconds a workload in a system is stopped while its instructions are counted. Sections that it had not
+    /// finished are told as not counted.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    instructions_limit: u64,
     /// Tell what there is and stop.
     #[arg(long)]
     list: bool,
@@ -87,12 +93,11 @@ fn main() -> ExitCode {
         eprintln!("{}", traces::origin());
     }
     let mut results = run::all(&pairs, arguments.runs, Duration::from_secs(arguments.patience));
-    if arguments.instructions
-        && let Some(growth) = results.iter_mut().find(|of| (of.workload, of.system) == ("growth", "tombolo"))
-    {
-        match instructions::count(growth.workload, growth.system) {
-            Ok(events) => events.into_iter().for_each(|event| growth.take(event)),
-            Err(why) => eprintln!("instructions could not be counted: {why}"),
+    if arguments.instructions {
+        let wanted = results.iter_mut().filter(|of| instructions::are_wanted(&arguments.only, of)).collect();
+        let limit = Duration::from_secs(arguments.instructions_limit);
+        if let Err(why) = instructions::count_all(wanted, limit) {
+            eprintln!("instructions could not be counted: {why}");
         }
     }
     let report = report::Report::new(&results, arguments.runs);

@@ -21,6 +21,8 @@ pub enum Unit {
     Bytes,
     /// A plain number.
     Count,
+    /// Instructions.
+    Instructions,
 }
 
 /// One line from a child to its parent.

@@ -21,6 +21,8 @@ pub struct Row {
     pub ratio: Option<(f64, String)>,
     /// What is aimed at, and whether it was reached.
     pub goal: Option<(f64, bool)>,
+    /// How it compares by instructions with whom the goal of its CPU time names. Nothing is aimed at there.
+    pub by_instructions: Option<f64>,
 }
 
 /// A ratio and to what it is one; what is aimed at and whether it was reached.
@@ -76,12 +78,14 @@ impl<'o> Report<'o> {
         for metric in metrics {
             for outcome in self.of(workload) {
                 let Some(value) = outcome.median(metric) else { continue };
-                let row = |(ratio, goal)| Row {
+                let row = |(ratio, goal): Comparison| Row {
                     workload,
                     system: outcome.system,
                     metric: metric.clone(),
                     value: Ok(value),
                     ratio,
+                    by_instructions: goal
+                        .and_then(|_| self.by_instructions(goals::of(workload, metric)?, outcome.system)),
                     goal,
                 };
                 rows.extend(self.compare(workload, outcome.system, metric, value.0).into_iter().map(row));
@@ -97,6 +101,7 @@ impl<'o> Report<'o> {
                     value: Err(why),
                     ratio: None,
                     goal: None,
+                    by_instructions: None,
                 });
             }
         }
@@ -149,6 +154,19 @@ impl<'o> Report<'o> {
         }
     }
 
+    /// The ratio of instructions that belongs to a goal of CPU time, to the same peer, where both were counted.
+    fn by_instructions(&self, goal: &Goal, system: &str) -> Option<f64> {
+        let peer = match goal.against {
+            Against::Peer(peer) => peer,
+            Against::Best => self.best(goal.workload, goal.reference)?.1,
+            Against::Nobody | Against::Ourselves => return None,
+        };
+        let of = |system: &str, cpu: &str| {
+            self.median(goal.workload, system, &format!("{}.instructions", cpu.strip_suffix(".cpu")?))
+        };
+        ratio(of(system, goal.metric)?, of(peer, goal.reference)?)
+    }
+
     /// For machines.
     pub fn lines(&self) -> String {
         let mut text = String::new();
@@ -157,14 +175,16 @@ impl<'o> Report<'o> {
                 Ok((value, Unit::Ns)) => (value.to_string(), "ns"),
                 Ok((value, Unit::Bytes)) => (value.to_string(), "bytes"),
                 Ok((value, Unit::Count)) => (value.to_string(), "count"),
+                Ok((value, Unit::Instructions)) => (value.to_string(), "instructions"),
                 Err(why) => (format!("n/a: {why}"), ""),
             };
             let (ratio, to) =
                 row.ratio.as_ref().map_or(Default::default(), |(r, to)| (format!("{r:.4}"), to.clone()));
             let (goal, verdict) = row.goal.map_or(Default::default(), |(g, ok)| (g.to_string(), said(ok)));
+            let instructions = row.by_instructions.map_or(String::new(), |ratio| format!("{ratio:.4}"));
             let _ = writeln!(
                 text,
-                "{}\t{}\t{}\t{value}\t{unit}\t{ratio}\t{to}\t{goal}\t{verdict}",
+                "{}\t{}\t{}\t{value}\t{unit}\t{ratio}\t{to}\t{goal}\t{verdict}\t{instructions}",
                 row.workload, row.system, row.metric
             );
         }
@@ -252,8 +272,10 @@ fn line(row: &Row) -> String {
     };
     let ratio = row.ratio.as_ref().map_or(String::new(), |(ratio, to)| format!("{ratio:>8.3} of {to}"));
     let goal = row.goal.map_or(String::new(), |(at_most, reached)| format!("<= {at_most} {}", said(reached)));
+    let instructions =
+        row.by_instructions.map_or(String::new(), |ratio| format!(" ({ratio:.3} by instructions)"));
     format!(
-        "{:<11} {:<13} {:<28} {value:>10} {unit:<6} {ratio:<44} {goal}",
+        "{:<11} {:<13} {:<28} {value:>10} {unit:<6} {ratio:<44} {goal}{instructions}",
         row.workload, row.system, row.metric
     )
 }
@@ -264,6 +286,7 @@ pub fn readable(value: f64, unit: Unit) -> (String, &'static str) {
         Unit::Ns => &[(1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns")],
         Unit::Bytes => &[(1e6, "MB"), (1e3, "kB"), (1.0, "B")],
         Unit::Count => &[(1.0, "")],
+        Unit::Instructions => &[(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")],
     };
     let size = value.abs();
     let (step, name) = steps.iter().find(|(step, _)| size >= *step).unwrap_or(&steps[steps.len() - 1]);

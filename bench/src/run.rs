@@ -1,9 +1,9 @@
 //! Starting children and gathering what they tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -66,6 +66,27 @@ impl Outcome {
             Event::Wrong { what } => self.wrong = Some(what),
         }
     }
+
+    /// The sections that have a CPU time, in order.
+    pub fn timed(&self) -> Vec<String> {
+        let sections = self.order.iter().filter_map(|metric| metric.strip_suffix(".cpu"));
+        sections.filter(|section| !section.ends_with(".zstd")).map(str::to_owned).collect()
+    }
+
+    /// Takes in the instructions of sections, to stand beside their CPU time; of those that were timed and are not there, `why`
+    /// they are not.
+    pub fn take_instructions(&mut self, counted: &HashMap<String, f64>, why: &str) {
+        for section in self.timed() {
+            let metric = format!("{section}.instructions");
+            let Some(&value) = counted.get(&section) else {
+                self.not_available.push((metric, format!("not counted: {why}")));
+                continue;
+            };
+            let cpu = self.order.iter().position(|other| *other == format!("{section}.cpu"));
+            self.order.insert(cpu.map_or(self.order.len(), |cpu| cpu + 1), metric.clone());
+            self.values.insert(metric, (Unit::Instructions, vec![value]));
+        }
+    }
 }
 
 /// The pairs that `only` names; all, if it names nothing.
@@ -93,16 +114,20 @@ pub fn select(only: &[String]) -> Result<Vec<Pair>, String> {
 
 /// Runs all pairs, one process at a time.
 pub fn all(pairs: &[Pair], runs: u32, patience: Duration) -> Vec<Outcome> {
-    let bar = ProgressBar::new(pairs.len() as u64 * u64::from(runs + 1));
-    let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("the template is valid");
-    bar.set_style(style);
+    let bar = bar(pairs.len() as u64 * u64::from(runs + 1));
     let mut outcomes = Vec::new();
     for of_workload in pairs.chunk_by(|(a, _), (b, _)| a.name == b.name) {
         outcomes.extend(in_turns(of_workload, runs, patience, &bar));
     }
     bar.finish_and_clear();
     outcomes
+}
+
+/// Shows how far we are, of so many steps.
+pub fn bar(steps: u64) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("the template is valid");
+    ProgressBar::new(steps).with_style(style)
 }
 
 /// The timed runs of one workload in all systems, and the counted ones. The systems take turns, so that what else the machine
@@ -146,17 +171,7 @@ fn child(outcome: &mut Outcome, counted: bool, patience: Duration) -> bool {
         .stderr(Stdio::piped())
         .spawn()
         .expect("this program can be started again");
-    let (to_us, events) = mpsc::channel();
-    let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-    std::thread::spawn(move || {
-        for event in
-            stdout.lines().map_while(Result::ok).filter_map(|line| serde_json::from_str::<Event>(&line).ok())
-        {
-            if to_us.send(event).is_err() {
-                break;
-            }
-        }
-    });
+    let events = events(&mut child);
     let mut stderr = child.stderr.take().expect("it is piped");
     let complaint = std::thread::spawn(move || {
         let mut text = String::new();
@@ -190,7 +205,24 @@ fn child(outcome: &mut Outcome, counted: bool, patience: Duration) -> bool {
     done
 }
 
-fn stop(child: &mut Child) {
+/// What a child tells, as it comes.
+pub fn events(child: &mut Child) -> Receiver<Event> {
+    let (to_us, events) = mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    std::thread::spawn(move || {
+        for event in
+            stdout.lines().map_while(Result::ok).filter_map(|line| serde_json::from_str::<Event>(&line).ok())
+        {
+            if to_us.send(event).is_err() {
+                break;
+            }
+        }
+    });
+    events
+}
+
+/// Ends a child, if it has not ended yet.
+pub fn stop(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }

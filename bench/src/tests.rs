@@ -1,8 +1,11 @@
 //! The report's own rules. What the systems compute is checked in every run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::goals::{self, Against};
+use crate::instructions::{are_wanted, follow};
 use crate::meter::{Event, Unit};
 use crate::report::{Report, readable};
 use crate::run::{Outcome, select};
@@ -119,6 +122,74 @@ fn a_plain_limit_is_one_of_the_value_itself() {
     let outcomes = [outcome("text", "tombolo", &[("keystroke.bytes", 17.0)])];
     let report = Report::new(&outcomes, 1);
     assert!(report.lines().contains("text\ttombolo\tkeystroke.bytes\t17\tns\t17.0000\tone\t16\tmissed"));
+}
+
+/// Of a session that measures `one_tx`, makes something ready, and begins `each`.
+fn told_until_each() -> (mpsc::Sender<Event>, mpsc::Receiver<Event>) {
+    let (child, events) = mpsc::channel();
+    let begin = |section: &str| Event::Begin { section: section.to_owned() };
+    let value = |metric: &str| Event::Value { metric: metric.to_owned(), value: 1.0, unit: Unit::Ns };
+    let told =
+        [begin("one_tx"), value("one_tx.cpu"), value("one_tx.zstd.cpu"), begin("(ready)"), begin("each")];
+    told.into_iter().for_each(|event| child.send(event).unwrap());
+    (child, events)
+}
+
+#[test]
+fn what_was_finished_before_the_limit_is_kept() {
+    let (child, events) = told_until_each();
+    let (finished, why) = follow(&events, "save", Duration::ZERO);
+    assert_eq!((finished, why.as_str()), (vec!["one_tx".to_owned()], "stopped after 0 s, in each"));
+    drop(child);
+
+    let (child, events) = told_until_each();
+    drop(child);
+    let (finished, why) = follow(&events, "save", Duration::from_secs(60));
+    assert_eq!((finished, why.as_str()), (vec!["one_tx".to_owned()], "the process ended in each"));
+
+    let (_goes_on, events) = told_until_each();
+    assert_eq!(follow(&events, "one_tx", Duration::from_secs(60)).0, ["one_tx"]);
+}
+
+#[test]
+fn instructions_stand_beside_the_time() {
+    let times = [("one_tx.cpu", 1.0), ("one_tx.wall", 1.0), ("save.cpu", 1.0), ("save.zstd.cpu", 1.0)];
+    let mut outcome = outcome("text", "yrs", &times);
+    outcome.take_instructions(&HashMap::from([("one_tx".to_owned(), 5e6)]), "stopped");
+    assert_eq!(outcome.order[..3], ["one_tx.cpu", "one_tx.instructions", "one_tx.wall"]);
+    assert_eq!(outcome.not_available, [("save.instructions".to_owned(), "not counted: stopped".to_owned())]);
+    let table = Report::new(&[outcome], 1).table();
+    assert!(table.contains("5.000 M"), "{table}");
+}
+
+#[test]
+fn instructions_are_set_against_whom_the_goal_of_the_time_names() {
+    let counted = |system, cpu: f64, instructions: f64| {
+        let mut outcome = outcome("text", system, &[("each.cpu", cpu)]);
+        outcome.take_instructions(&HashMap::from([("each".to_owned(), instructions)]), "");
+        outcome
+    };
+    // The best by instructions is not the best by time.
+    let outcomes = [counted("tombolo", 6.0, 60.0), counted("yrs", 5.0, 20.0), counted("cola", 4.0, 80.0)];
+    let lines = Report::new(&outcomes, 1).lines();
+    assert!(lines.contains("each.cpu\t6\tns\t1.5000\tcola, the best\t0.5\tmissed\t0.7500\n"), "{lines}");
+    assert!(lines.contains("each.instructions\t60\tinstructions\t3.0000\tyrs, the best\t\t\t\n"), "{lines}");
+
+    let outcomes = [counted("tombolo", 6.0, 60.0), outcome("text", "cola", &[("each.cpu", 4.0)])];
+    let lines = Report::new(&outcomes, 1).lines();
+    assert!(lines.contains("each.cpu\t6\tns\t1.5000\tcola, the best\t0.5\tmissed\t\n"), "{lines}");
+}
+
+#[test]
+fn instructions_are_counted_of_what_is_named_or_else_of_texts_and_our_growth() {
+    let wanted = |only: &[&str], workload, system| {
+        let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+        are_wanted(&only, &outcome(workload, system, &[]))
+    };
+    assert!(
+        wanted(&[], "text", "cola") && wanted(&[], "growth", "tombolo") && wanted(&["set"], "set", "yrs")
+    );
+    assert!(!wanted(&[], "growth", "yrs") && !wanted(&[], "set", "tombolo"));
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub struct Workload {
     pub run: fn(&dyn System, &mut Meter) -> Result<(), Stop>,
 }
 
-const TEXT: &str = "text";
+/// The workload all whose systems have their instructions counted.
+pub const TEXT: &str = "text";
 const MARKS: &str = "marks";
 
 /// Those whose inputs are recordings.
