@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::held::Came;
 use crate::causal::ReplicaIndex;
 use crate::delta::Parts;
 
@@ -38,7 +39,7 @@ pub(crate) struct Ring {
     came: usize,
     came_dots: usize,
     /// What has ever come into the state.
-    came_at_all: usize,
+    came_at_all: Came,
 }
 
 impl Ring {
@@ -53,12 +54,12 @@ impl Ring {
             dot_weight: DOT_BYTES,
             came: 0,
             came_dots: 0,
-            came_at_all: 0,
+            came_at_all: Came::default(),
         }
     }
 
-    /// How much weight has ever come into the state, what is forgotten and gone among it.
-    pub(crate) fn came_at_all(&self) -> usize {
+    /// What has ever come into the state, what is forgotten and gone among it.
+    pub(super) fn came_at_all(&self) -> Came {
         self.came_at_all
     }
 
@@ -98,7 +99,8 @@ impl Ring {
             delta.tree.cover_runs().map(|(_, first, last)| last - first + 1).sum::<u64>()
         };
         self.came += weight;
-        self.came_at_all += weight;
+        let Came { weight: all, covered: less } = &mut self.came_at_all;
+        (*all, *less) = (all.saturating_add(weight as u64), less.saturating_add(covered));
         self.came_dots += carried;
         self.live = (self.live + carried).saturating_sub(usize::try_from(covered).unwrap_or(usize::MAX));
     }

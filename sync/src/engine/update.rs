@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use tombolo_crdt::{Crdt, DecodeError, Delta, Merged, Opaque, Replica};
+use tombolo_crdt::{Crdt, DecodeError, Delta, Merged, Opaque, Refused, Replica};
 
 use super::directory::{self, Directory};
 use super::document::MergeError;
@@ -115,6 +115,12 @@ pub enum NotMerged {
         "it has something else than the document under one name of an event: another template is made under another replica id, or goes on from the bytes of the first"
     )]
     Contradicts,
+    /// The document would hold more than a replica takes in.
+    #[error("the document would hold more than {most} bytes: delete some of it first")]
+    TooLarge {
+        /// How many bytes it may hold.
+        most: usize,
+    },
     /// The document would name too many replicas.
     #[error("the document would have more than {limit} replica ids")]
     TooManyReplicas {
@@ -130,6 +136,7 @@ impl NotMerged {
             MergeError::Ours { ours, theirs } => Self::Ours { ours, theirs },
             MergeError::Contradicts => Self::Contradicts,
             MergeError::Replicas(limit) => Self::TooManyReplicas { limit },
+            MergeError::Full(Refused::TooLarge { most }) => Self::TooLarge { most },
             // What waits for others in the document has ids as well. A state depends on nothing, and is in memory.
             MergeError::Full(_) | MergeError::Absent => Self::TooManyReplicas { limit: most },
         }

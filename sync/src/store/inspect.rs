@@ -172,7 +172,7 @@ impl InspectedDocument {
             waiting.retain(|&at| {
                 let content = self.log[at].content.as_ref();
                 let delta = content.and_then(|bytes| Delta::<T>::decode_body(bytes, &Limits::trusted()).ok());
-                let merged = delta.map(|delta| replica.merge(delta));
+                let merged = delta.map(|delta| replica.restore(delta));
                 let is_taken = matches!(merged, Some(Ok(Merged::Applied | Merged::AlreadyKnown)));
                 if is_taken {
                     log.push(at);
