@@ -27,8 +27,7 @@ const MODES: u8 = 3;
 pub const TYPES: u8 = 25;
 /// How many kinds of values there are that are read by serde.
 const VALUES: u8 = 15;
-/// What an edit may take for each letter of the text and each byte of its own. It holds for a text as short as this one: what is named in an edit
-/// is looked up each time it is named, in all pieces that it lies in.
+/// What an edit may take for each letter of the text and each byte of its own.
 const PER_EDITED: usize = 256;
 
 fn limits(choice: u8) -> Limits {

@@ -12,10 +12,6 @@ use super::world::World;
 
 /// Every so many calls of an engine everything is compared that is shown there, and not only what is said to have changed.
 const COMPARE_ALL_EVERY: u64 = 64;
-/// What has more entries is compared every so many steps: it is shown by steps alone, so one that was wrong is found by the next comparison, or
-/// the last.
-const LARGE: usize = 64;
-const COMPARE_LARGE_EVERY: u64 = 4;
 
 /// What is shown at a node.
 #[derive(Debug, Default)]
@@ -30,23 +26,6 @@ struct Mirror {
     kind: Kind,
     plain: Plain,
     version: Version,
-    /// Since it was compared last.
-    steps: u64,
-}
-
-impl Mirror {
-    fn is_due(&self) -> bool {
-        self.steps >= COMPARE_LARGE_EVERY || entries(&self.plain) <= LARGE
-    }
-}
-
-fn entries(plain: &Plain) -> usize {
-    match plain {
-        Plain::Set(elements) => elements.len(),
-        Plain::List(elements) => elements.len(),
-        Plain::Map(entries) => entries.len() + entries.values().map(self::entries).sum::<usize>(),
-        _ => 1,
-    }
 }
 
 impl World {
@@ -68,7 +47,7 @@ impl World {
             (is_there, kind.plain(engine, doc), version.unwrap_or_default())
         });
         if let Some((true, plain, version)) = taken {
-            self.watched[node].mirrors.shown.insert(doc, Mirror { kind, plain, version, steps: 0 });
+            self.watched[node].mirrors.shown.insert(doc, Mirror { kind, plain, version });
         }
     }
 
@@ -87,7 +66,6 @@ impl World {
                 .violated(format!("n{node} tells what became different in {doc:?}, and nobody asked"));
         };
         mirror.version.clone_from(&step.version);
-        mirror.steps += 1;
         let branch = match step.origin {
             Origin::Undone => Some(Branch::ShownUndone),
             Origin::Renamed => Some(Branch::ShownRenamed),
@@ -112,11 +90,7 @@ impl World {
     pub(super) fn check_mirrors(&mut self, node: usize) {
         let mirrors = &mut self.watched[node].mirrors;
         mirrors.calls += 1;
-        let shown = &mirrors.shown;
-        let is_due = |doc: &DocId| shown.get(doc).is_none_or(Mirror::is_due);
-        let (mut changed, later): (BTreeSet<DocId>, BTreeSet<DocId>) =
-            std::mem::take(&mut mirrors.changed).into_iter().partition(is_due);
-        mirrors.changed = later;
+        let mut changed = std::mem::take(&mut mirrors.changed);
         if mirrors.calls.is_multiple_of(COMPARE_ALL_EVERY) {
             changed.extend(mirrors.shown.keys());
         }
@@ -125,19 +99,17 @@ impl World {
         }
     }
 
-    /// The same, of everything that is shown.
+    /// The same, of everything that is shown there.
     pub(super) fn check_all_mirrors(&mut self, node: usize) {
         let all: Vec<DocId> = self.watched[node].mirrors.shown.keys().copied().collect();
         all.into_iter().for_each(|doc| self.check_mirror(node, doc));
     }
 
     fn check_mirror(&mut self, node: usize, doc: DocId) {
-        let Some(engine) = &self.nodes[node].engine else { return };
         let Some(mirror) = self.watched[node].mirrors.shown.get(&doc) else { return };
+        let Some(engine) = &self.nodes[node].engine else { return };
         let plain = mirror.kind.plain(engine, doc);
         let version = engine.document_status(doc).map(|status| status.version).unwrap_or_default();
-        let Some(mirror) = self.watched[node].mirrors.shown.get_mut(&doc) else { return };
-        mirror.steps = 0;
         if plain != mirror.plain || version != mirror.version {
             let (shown, told) = (format!("{:?}", mirror.plain), format!("{:?}", mirror.version));
             self.violated(format!(

@@ -186,6 +186,34 @@ fn many_keys_below_which_all_runs_are_named_cost_no_product() {
     assert!(many < 32 * some, "{many:?} for eight times what takes {some:?}");
 }
 
+/// Found by fuzzing. An edit of a copy names the same letters over and over, of a text that two wrote in turns: who looked for them each time would
+/// take the product of both.
+#[test]
+fn letters_that_an_edit_names_again_and_again_cost_no_product() {
+    let work = |n: u64| {
+        let (mut ann, mut bob) = (replica::<Text>(1), replica::<Text>(2));
+        for _ in 0..n {
+            bob.merge(ann.update(|text| text.push("a")).1).unwrap();
+            ann.merge(bob.update(|text| text.push("b")).1).unwrap();
+        }
+        let mut edit = serde_json::to_value(ann.snapshot().edited("")).unwrap();
+        let named = &mut edit["parts"][0]["deleted"];
+        let mut of_ann = named[0].clone();
+        of_ann[1] = u64::MAX.into();
+        *named = vec![of_ann; n as usize].into();
+        let edit = serde_json::from_value(edit).unwrap();
+        let begun = std::time::Instant::now();
+        let _ = ann.update(|text| text.apply(&edit));
+        let took = begun.elapsed();
+        assert_eq!(ann.to_string(), "b".repeat(n as usize));
+        took
+    };
+    let best = |n| (0..5).map(|_| work(n)).min().unwrap();
+    let (some, many) = (best(250), best(2_000));
+    // As a product it would be 64 times as long.
+    assert!(many < 32 * some, "{many:?} for eight times what takes {some:?}");
+}
+
 /// Found by a random program. What one typed hung in the middle of what another had typed and was removed with its key; the ghosts were
 /// forgotten, for nothing hangs behind the last of them.
 #[test]

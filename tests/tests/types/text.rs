@@ -5,8 +5,8 @@ mod splices;
 
 use proptest::prelude::*;
 use tombolo_crdt::{
-    AddWinsMap, BadPosition, Bias, Delta, Doc, Limits, Mut, Position, Replica, ReplicaId, SessionNames,
-    Since, Text, What,
+    AddWinsMap, BadPosition, Bias, Cursor, Delta, Doc, Limits, Mut, Position, Replica, ReplicaId,
+    SessionNames, Since, Text, What,
 };
 use tombolo_tests::model::cases;
 
@@ -277,4 +277,21 @@ fn a_cursor_by_letters_that_have_other_names_since_stands_by_those_beside_them_t
         };
         assert!(by_what_stays, "{at} {cursor:?}: {found:?}");
     }
+}
+
+#[test]
+fn a_cursor_that_says_more_than_any_is_told_by_is_refused() {
+    let mut ann = Replica::<Text>::new(id(1));
+    let _ = ann.update(|text| text.push("ab"));
+    let cursor = ann.cursor(1, Bias::Before).unwrap();
+    let saying = |runs: usize| {
+        let mut told = serde_json::to_value(&cursor).unwrap();
+        let above = told["above"].as_array_mut().unwrap();
+        *above = vec![above[0].clone(); runs];
+        serde_json::from_value::<Cursor>(told)
+    };
+    assert_eq!(saying(1).unwrap(), cursor);
+    assert!(saying(16).is_ok());
+    let refused = saying(17).unwrap_err().to_string();
+    assert!(refused.contains("at most 16"), "{refused}");
 }
