@@ -245,8 +245,8 @@ impl<T: Crdt> Replica<T> {
         missing
     }
 
-    /// How much heap the recent deltas may take, in bytes. With 0 every [`delta_since`](Self::delta_since) but that of an
-    /// up-to-date peer is [`Since::Forgotten`].
+    /// How many of the recent deltas are kept: so many bytes of heap, as they are when they come; small ones take a fifth of that a
+    /// little later. With 0 every [`delta_since`](Self::delta_since) but that of an up-to-date peer is [`Since::Forgotten`].
     ///
     /// By default as much as follows from the value, between some kilobytes and 4 MiB: about twice what it weighs. Once they
     /// outweigh it, sending the [`state`](Self::state) costs no more than they do.

@@ -1,17 +1,22 @@
 //! The recent deltas of a replica, so that a peer a little behind gets exactly what it lacks.
 
+mod past;
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use self::past::{Forgotten, Older, Past};
 use super::held::Came;
-use crate::causal::ReplicaIndex;
+use crate::causal::{ReplicaIndex, ReplicaTable};
 use crate::delta::Parts;
 
-/// How much heap a ring keeps however much is alive: 4 MiB, about 40 000 small changes.
+/// How much a ring keeps however much is alive: 4 MiB, about 40 000 small changes. Most of these take a fifth of that (`past`).
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How much it keeps however little is alive.
 const LEAST_BYTES: usize = 4 * 1024;
+/// How many of the newest are kept as they came: who is hardly behind is told those.
+const FRESH: usize = 64;
 /// How much a delta may weigh whose memory is used again.
 const SPARE_BYTES: usize = 1024;
 /// What a live dot takes at least, on its way to a peer.
@@ -23,14 +28,18 @@ const DOT_BYTES: usize = 128;
 /// kept, of which there is an estimate.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// With their weights.
-    deltas: VecDeque<(Arc<Parts>, usize)>,
+    /// The older ones.
+    past: Past,
+    /// The newest, with their weights.
+    fresh: VecDeque<(Arc<Parts>, usize)>,
+    /// What all weighed when they came; and what the newest do.
     weight: usize,
+    fresh_weight: usize,
     /// How much is kept; `None`: it follows from what is alive.
     fixed: Option<usize>,
-    /// A small delta that was forgotten and that nobody else has: the next one takes its memory.
+    /// A small delta that is not needed any more and that nobody else has: the next one takes its memory.
     spare: Option<Arc<Parts>>,
-    /// By row of the replica's table: events up to here are not, or not all, in `deltas`.
+    /// By row of the replica's table: events up to here are not, or not all, in what is kept.
     base: Vec<u64>,
     /// About how many dots are alive, and what one weighs.
     live: usize,
@@ -45,8 +54,10 @@ pub(crate) struct Ring {
 impl Ring {
     pub(crate) fn new() -> Self {
         Self {
-            deltas: VecDeque::new(),
+            past: Past::default(),
+            fresh: VecDeque::new(),
             weight: 0,
+            fresh_weight: 0,
             fixed: None,
             spare: None,
             base: Vec::new(),
@@ -65,8 +76,9 @@ impl Ring {
 
     /// Forgets all deltas: of everything known, only the state remains.
     pub(crate) fn restart(&mut self, known: &[u64]) {
-        self.deltas.clear();
-        self.weight = 0;
+        self.past = Past::default();
+        self.fresh.clear();
+        (self.weight, self.fresh_weight) = (0, 0);
         self.base = known.to_vec();
     }
 
@@ -80,8 +92,8 @@ impl Ring {
     }
 
     /// About how many bytes the deltas take.
-    pub(crate) fn weight(&self) -> usize {
-        self.weight
+    pub(crate) fn bytes(&self) -> usize {
+        self.past.bytes() + self.fresh_weight
     }
 
     /// A delta whose memory is used again.
@@ -115,7 +127,17 @@ impl Ring {
     ) {
         self.note(&delta, weight);
         self.weight += weight;
-        self.deltas.push_back((delta, weight));
+        self.fresh_weight += weight;
+        self.fresh.push_back((delta, weight));
+        if self.fresh.len() > FRESH
+            && let Some((delta, weight)) = self.fresh.pop_front()
+        {
+            self.fresh_weight -= weight;
+            let row_of_this = |row| row_of(&delta, row);
+            if self.past.push(&delta, weight, row_of_this) {
+                self.spare(delta, weight);
+            }
+        }
         // Counting walks the state: so it waits until several times as much has come in.
         if self.came >= 4 * self.state_weight().max(LEAST_BYTES) {
             self.live = count();
@@ -141,29 +163,53 @@ impl Ring {
 
     /// Forgets the oldest deltas as far as all their events are known to all: by row, up to which.
     pub(crate) fn forget(&mut self, stable: &[u64], row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {
-        let is_stable = |delta: &Parts| {
-            delta.events.iter().all(|run| {
-                let row = row_of(delta, run.replica) as usize;
-                stable.get(row).is_some_and(|&stable| run.last <= stable)
-            })
-        };
-        while self.deltas.front().is_some_and(|(oldest, _)| is_stable(oldest)) {
+        let is_known =
+            |row: ReplicaIndex, last| stable.get(row as usize).is_some_and(|&stable| last <= stable);
+        let is_stable =
+            |delta: &Parts| delta.events.iter().all(|run| is_known(row_of(delta, run.replica), run.last));
+        while match self.past.oldest() {
+            Some(Older::Packed(packed)) => is_known(packed.events.replica, packed.events.last),
+            Some(Older::Whole(oldest)) => is_stable(oldest),
+            None => self.fresh.front().is_some_and(|(oldest, _)| is_stable(oldest)),
+        } {
             self.forget_oldest(&row_of);
+        }
+        if self.past.is_empty() {
+            self.past = Past::default();
         }
     }
 
     fn forget_oldest(&mut self, row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {
-        let Some((oldest, weight)) = self.deltas.pop_front() else { return };
+        let (oldest, weight) = match self.past.forget_oldest() {
+            Some(Forgotten::Packed(events, weight)) => {
+                self.weight -= weight;
+                return self.raise_base(events.replica, events.last);
+            }
+            Some(Forgotten::Whole(oldest, weight)) => (oldest, weight),
+            None => {
+                let Some((oldest, weight)) = self.fresh.pop_front() else { return };
+                self.fresh_weight -= weight;
+                (oldest, weight)
+            }
+        };
         self.weight -= weight;
         for run in &oldest.events {
-            let row = row_of(&oldest, run.replica) as usize;
-            if self.base.len() <= row {
-                self.base.resize(row + 1, 0);
-            }
-            self.base[row] = self.base[row].max(run.last);
+            self.raise_base(row_of(&oldest, run.replica), run.last);
         }
-        if weight <= SPARE_BYTES && Arc::strong_count(&oldest) == 1 {
-            self.spare = Some(oldest);
+        self.spare(oldest, weight);
+    }
+
+    fn raise_base(&mut self, row: ReplicaIndex, last: u64) {
+        let row = row as usize;
+        if self.base.len() <= row {
+            self.base.resize(row + 1, 0);
+        }
+        self.base[row] = self.base[row].max(last);
+    }
+
+    fn spare(&mut self, delta: Arc<Parts>, weight: usize) {
+        if weight <= SPARE_BYTES && Arc::strong_count(&delta) == 1 {
+            self.spare = Some(delta);
         }
     }
 
@@ -171,8 +217,23 @@ impl Ring {
         &self.base
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Parts>> {
-        self.deltas.iter().map(|(delta, _)| delta)
+    /// Those that bring an event that is `lacked`, oldest first; it is told the last of a row of the replica's `table`.
+    pub(crate) fn lacked(
+        &self,
+        table: &Arc<ReplicaTable>,
+        row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex,
+        lacked: impl Fn(ReplicaIndex, u64) -> bool,
+    ) -> Vec<Arc<Parts>> {
+        let is_lacked =
+            |delta: &Parts| delta.events.iter().any(|run| lacked(row_of(delta, run.replica), run.last));
+        let past = self.past.iter().filter_map(|older| match older {
+            Older::Whole(delta) => is_lacked(delta).then(|| Arc::clone(delta)),
+            Older::Packed(packed) => {
+                lacked(packed.events.replica, packed.events.last).then(|| packed.unpacked(table))
+            }
+        });
+        let fresh = self.fresh.iter().filter(|(delta, _)| is_lacked(delta));
+        past.chain(fresh.map(|(delta, _)| Arc::clone(delta))).collect()
     }
 }
 

@@ -37,17 +37,13 @@ impl<T: Crdt> Replica<T> {
         if self.ring.base().iter().zip(&theirs).any(|(base, theirs)| base > theirs) {
             return Since::Forgotten;
         }
-        let lacked: Vec<&Arc<Parts>> = self
-            .ring
-            .iter()
-            .filter(|delta| {
-                delta
-                    .events
-                    .iter()
-                    .any(|run| run.last > theirs[row_in(&self.tx.table, delta, run.replica) as usize])
-            })
-            .collect();
-        if let [only] = lacked[..] {
+        let table = &self.tx.table;
+        let lacked = self.ring.lacked(
+            table,
+            |delta, row| row_in(table, delta, row),
+            |row, last| last > theirs[row as usize],
+        );
+        if let [only] = &lacked[..] {
             // As it came, if all of it is new there and all that it needs is not.
             let has = |row| version.get(only.table.id(row));
             let is_new = only.events.iter().all(|run| has(run.replica) + 1 == run.first);
@@ -65,7 +61,7 @@ impl<T: Crdt> Replica<T> {
                 }
             })
             .collect();
-        let lacked: Vec<&Parts> = lacked.into_iter().map(|delta| &**delta).collect();
+        let lacked: Vec<&Parts> = lacked.iter().map(|delta| &**delta).collect();
         let mut group = group(&lacked, &rows);
         // The group is addressed to a base: everything both sides know. What lies below the base is left out, so that
         // the events are one run a replica: the remembered deltas may overlap, and some of their neighbours are not

@@ -58,7 +58,7 @@ impl<T: Crdt> Replica<T> {
             items: super::count(&self.state),
             removals: gone.len() + fading.len(),
             replicas: self.replicas(),
-            history_bytes: self.ring.weight(),
+            history_bytes: self.ring.bytes(),
             waiting: self.pending(),
         }
     }

@@ -1,5 +1,7 @@
 //! Values without their history, as user interfaces hold them.
 
+mod scalar;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -51,6 +53,14 @@ impl Plain {
     /// nothing if the value refuses.
     #[must_use]
     pub fn of(value: &impl Serialize) -> Self {
+        if let Ok(plain) = value.serialize(scalar::ToScalar) {
+            return plain;
+        }
+        Self::written(value)
+    }
+
+    /// What is read where it was written.
+    fn written(value: &impl Serialize) -> Self {
         let bytes = try_encode_value(value);
         let plain = bytes.and_then(|bytes| from_slice(&bytes, DEEPEST).map_err(|why| why.to_string()));
         debug_assert!(plain.is_ok(), "what was taken in can be written: {:?}", plain.err());
@@ -378,5 +388,62 @@ impl<'de> Visitor<'de> for PlainVisitor {
             values.insert(key, value);
         }
         Ok(Plain::Map(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec;
+
+    use proptest::prelude::*;
+    use serde::Serialize;
+
+    use super::Plain;
+
+    #[derive(Debug, Clone, PartialEq, Serialize)]
+    enum Any {
+        Unit,
+        Newtype(String),
+        Fields { number: Option<i64>, also: bool },
+        Pair(u8, f64),
+    }
+
+    #[derive(Serialize)]
+    struct Transparent(String);
+
+    #[derive(Serialize)]
+    struct Nothing;
+
+    fn assert_as_written(value: &impl Serialize) -> Result<(), TestCaseError> {
+        prop_assert_eq!(Plain::of(value), Plain::written(value));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn what_need_not_be_written_is_what_would_be_read(
+            text in ".*", signed: i64, unsigned: u64, small: i8, byte: u8, wide: i128, float: f64, half: f32, flag: bool, letter: char,
+        ) {
+            assert_as_written(&text)?;
+            assert_as_written(&signed)?;
+            assert_as_written(&unsigned)?;
+            assert_as_written(&small)?;
+            assert_as_written(&byte)?;
+            assert_as_written(&wide)?;
+            assert_as_written(&float)?;
+            assert_as_written(&half)?;
+            assert_as_written(&flag)?;
+            assert_as_written(&letter)?;
+            assert_as_written(&Some(&text))?;
+            assert_as_written(&None::<String>)?;
+            assert_as_written(&(signed, &text))?;
+            assert_as_written(&vec![Some(unsigned), None])?;
+            assert_as_written(&Transparent(text.clone()))?;
+            assert_as_written(&[Any::Unit, Any::Newtype(text), Any::Pair(byte, float)])?;
+            assert_as_written(&Any::Fields { number: Some(signed), also: flag })?;
+            assert_as_written(&Nothing)?;
+            assert_as_written(&())?;
+        }
     }
 }
