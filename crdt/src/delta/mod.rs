@@ -30,6 +30,7 @@ pub(crate) use draft::{Draft, PlaceId, ROOT};
 pub(crate) use group::group;
 pub(crate) use number::{Number, read_signed, read_unsigned};
 pub(crate) use span::{Span, Spans, drop_dots, join as join_spans, retain as retain_spans};
+pub(crate) use tree::packed;
 pub use tree::{Bytes, DeltaTree, Node, TreeWriter};
 pub(crate) use tree::{Contents, Counted, Flat, NO_NODE, Said, Weighed};
 

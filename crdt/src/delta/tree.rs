@@ -4,6 +4,7 @@
 //! one allocation and a large one five, and reading goes straight through memory.
 
 mod flat;
+pub(crate) mod packed;
 
 use core::fmt;
 

@@ -261,7 +261,7 @@ macro_rules! impl_entries {
 
             fn conflicts(&self, disputes: &mut Disputes<'_>) {
                 for (key, value) in self.iter() {
-                    disputes.below(Plain::of(key), |disputes| value.conflicts(disputes));
+                    disputes.below(Plain::of_key(key), |disputes| value.conflicts(disputes));
                 }
             }
 
@@ -274,7 +274,7 @@ macro_rules! impl_entries {
             }
 
             fn plain(&self) -> Plain {
-                Plain::Map(self.iter().map(|(key, value)| (Plain::of(key), value.plain())).collect())
+                Plain::Map(self.iter().map(|(key, value)| (Plain::of_key(key), value.plain())).collect())
             }
 
             fn look(&self, look: Look<'_>) -> Seen {

@@ -255,7 +255,7 @@ impl<K: Key, V: Value> DotStore for LwwMap<K, V> {
     fn conflicts(&self, disputes: &mut Disputes<'_>) {
         for (key, entries) in self.entries.all() {
             if entries.len() > 1 {
-                disputes.below(Plain::of(key), |disputes| {
+                disputes.below(Plain::of_key(key), |disputes| {
                     let value =
                         |entry: &&Written<Entry<V>>| (entry.value.as_ref().map(Plain::of), Some(entry.stamp));
                     disputes.claims(entries.iter_dots(), value);
@@ -265,7 +265,7 @@ impl<K: Key, V: Value> DotStore for LwwMap<K, V> {
     }
 
     fn plain(&self) -> Plain {
-        Plain::Map(self.iter().map(|(key, value)| (Plain::of(key), Plain::of(value))).collect())
+        Plain::Map(self.iter().map(|(key, value)| (Plain::of_key(key), Plain::of(value))).collect())
     }
 
     fn look(&self, look: Look<'_>) -> Seen {

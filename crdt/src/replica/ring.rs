@@ -11,12 +11,13 @@ use super::held::Came;
 use crate::causal::{ReplicaIndex, ReplicaTable};
 use crate::delta::Parts;
 
-/// How much a ring keeps however much is alive: 4 MiB, about 40 000 small changes. Most of these take a fifth of that (`past`).
+/// How much a ring keeps however much is alive: 4 MiB, more than 10 000 small changes. Most of these take a fifth of that (`past`).
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How much it keeps however little is alive.
 const LEAST_BYTES: usize = 4 * 1024;
-/// How many of the newest are kept as they came: who is hardly behind is told those.
-const FRESH: usize = 64;
+/// How much the newest weigh that are kept as they came: what is in a cache anyway. Less where assertions are on, so that short tests and fuzzers
+/// have older ones too.
+const FRESH_BYTES: usize = if cfg!(debug_assertions) { 256 } else { 32 * 1024 };
 /// How much a delta may weigh whose memory is used again.
 const SPARE_BYTES: usize = 1024;
 /// What a live dot takes at least, on its way to a peer.
@@ -89,6 +90,14 @@ impl Ring {
     ) {
         self.fixed = Some(capacity);
         self.trim(row_of);
+        self.release();
+    }
+
+    /// Gives back what memory older deltas took, if there are none.
+    fn release(&mut self) {
+        if self.past.is_empty() {
+            self.past = Past::default();
+        }
     }
 
     /// About how many bytes the deltas take.
@@ -129,7 +138,7 @@ impl Ring {
         self.weight += weight;
         self.fresh_weight += weight;
         self.fresh.push_back((delta, weight));
-        if self.fresh.len() > FRESH
+        while self.fresh_weight > FRESH_BYTES
             && let Some((delta, weight)) = self.fresh.pop_front()
         {
             self.fresh_weight -= weight;
@@ -174,9 +183,7 @@ impl Ring {
         } {
             self.forget_oldest(&row_of);
         }
-        if self.past.is_empty() {
-            self.past = Past::default();
-        }
+        self.release();
     }
 
     fn forget_oldest(&mut self, row_of: impl Fn(&Parts, ReplicaIndex) -> ReplicaIndex) {

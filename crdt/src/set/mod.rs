@@ -158,7 +158,7 @@ pub(crate) fn check_keys<K: Key>(
 macro_rules! seen_as_elements {
     () => {
         fn plain(&self) -> $crate::store::Plain {
-            $crate::store::Plain::Set(self.iter().map($crate::store::Plain::of).collect())
+            $crate::store::Plain::Set(self.iter().map($crate::store::Plain::of_key).collect())
         }
 
         fn look(&self, look: $crate::store::Look<'_>) -> $crate::store::Seen {

@@ -407,8 +407,8 @@ impl Gathered {
         for (bytes, was_in) in seen {
             let Ok(element) = decode_key::<K>(bytes) else { continue };
             match (was_in, is_in(&element)) {
-                (true, false) => self.below(Plain::of(&element), |gathered| gathered.say(What::Left)),
-                (false, true) => self.below(Plain::of(&element), |gathered| gathered.say(What::Entered)),
+                (true, false) => self.below(Plain::of_key(&element), |gathered| gathered.say(What::Left)),
+                (false, true) => self.below(Plain::of_key(&element), |gathered| gathered.say(What::Entered)),
                 _ => {}
             }
         }
@@ -416,7 +416,7 @@ impl Gathered {
             let seen: BTreeSet<&[u8]> = seen.iter().map(|(bytes, _)| &bytes[..]).collect();
             for element in all {
                 if !seen.contains(&key_bytes(element)[..]) {
-                    self.below(Plain::of(element), |gathered| gathered.say(What::Entered));
+                    self.below(Plain::of_key(element), |gathered| gathered.say(What::Entered));
                 }
             }
         }
@@ -437,11 +437,11 @@ impl Gathered {
             let Ok(key) = decode_key::<K>(bytes) else { continue };
             match (was, get(&key)) {
                 (Some(seen), Some(now)) => {
-                    self.below(Plain::of(&key), |gathered| changed(now, seen, gathered));
+                    self.below(Plain::of_key(&key), |gathered| changed(now, seen, gathered));
                 }
-                (Some(_), None) => self.below(Plain::of(&key), |gathered| gathered.say(What::Removed)),
+                (Some(_), None) => self.below(Plain::of_key(&key), |gathered| gathered.say(What::Removed)),
                 (None, Some(now)) => {
-                    self.below(Plain::of(&key), |gathered| gathered.say(What::Added(plain(now))));
+                    self.below(Plain::of_key(&key), |gathered| gathered.say(What::Added(plain(now))));
                 }
                 (None, None) => {}
             }
@@ -450,7 +450,7 @@ impl Gathered {
             let seen: BTreeSet<&[u8]> = seen.iter().map(|(bytes, _)| &bytes[..]).collect();
             for (key, now) in all {
                 if !seen.contains(&key_bytes(key)[..]) {
-                    self.below(Plain::of(key), |gathered| gathered.say(What::Added(plain(now))));
+                    self.below(Plain::of_key(key), |gathered| gathered.say(What::Added(plain(now))));
                 }
             }
         }

@@ -1,25 +1,24 @@
 //! Older deltas of a ring, in little room.
 //!
 //! A key that was pressed is some hundred bytes of heap as a delta, of which most is room for what it might say; written one after another they
-//! are twenty. What is forgotten was written long before, and is in no cache any more: of this it costs no line of memory each.
+//! are forty. What is forgotten was written long before, and is in no cache any more: of this it costs no line of memory each.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-use smallvec::SmallVec;
+use core::cell::Cell;
 
 use crate::causal::{LocalDot, ReplicaIndex, ReplicaTable};
-use crate::delta::{Bytes, Parts, Run, Said};
+use crate::delta::packed::{Counts, take};
+use crate::delta::{DeltaTree, Parts, Run};
 
 /// How long a piece of memory is in which deltas are written one after another.
 const CHUNK: usize = 4 * 1024;
 /// What is longer stays as it is.
-const LONGEST: usize = 512;
-/// How long a number is at most.
-const NUMBER: usize = 10;
-/// Before what is written of a delta stands how long that is; none is: it stands in `whole`.
-const LENGTH: usize = 2;
+const LONGEST: usize = 1024;
+/// What is written first of each: how long it is, how many dependencies, places, spans and covers it has, its first event, how many more, and its
+/// weight. Of one that stands in `whole` all that is nothing.
+const HEAD: usize = 2 + 4 + 8 + 4 + 4;
 
 /// Deltas, oldest first. They name rows of the replica's table.
 #[derive(Debug, Default)]
@@ -48,11 +47,13 @@ pub(super) enum Forgotten {
     Packed(Run, usize),
 }
 
-/// What was written of a delta: its weight and its run of events, and what follows.
+/// What was written of a delta.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<'r> {
     weight: usize,
     pub(super) events: Run,
+    deps: u8,
+    tree: Counts,
     rest: &'r [u8],
 }
 
@@ -69,25 +70,41 @@ impl Past {
         weight: usize,
         row_of: impl Fn(ReplicaIndex) -> ReplicaIndex,
     ) -> bool {
-        let most = longest(delta);
-        let said = delta.tree.path().filter(|_| most <= LONGEST);
-        let chunk = self.room(most);
-        let before = chunk.len();
-        chunk.extend_from_slice(&[0; LENGTH]);
-        if let (Some(said), &[run]) = (said, &delta.events[..]) {
-            write(chunk, delta, weight, run, said, row_of);
-            let length = (chunk.len() - before - LENGTH) as u16;
-            chunk[before..before + LENGTH].copy_from_slice(&length.to_le_bytes());
+        if let &[run] = &delta.events[..]
+            && let Some((length, counts)) = packed_len(delta)
+            && let (Ok(more), Ok(weight)) = (u32::try_from(run.last - run.first), u32::try_from(weight))
+        {
+            // Of most deltas all dots are of one row.
+            let known = Cell::new((run.replica, row_of(run.replica)));
+            let name = |dot: LocalDot| {
+                if known.get().0 != dot.replica() {
+                    known.set((dot.replica(), row_of(dot.replica())));
+                }
+                LocalDot::new(known.get().1, dot.counter())
+            };
+            let chunk = self.room(length);
+            let mut head = [0; HEAD];
+            head[..2].copy_from_slice(&(length as u16).to_le_bytes());
+            head[2..6].copy_from_slice(&counts);
+            head[6..14].copy_from_slice(&name(LocalDot::new(run.replica, run.first)).bits().to_le_bytes());
+            head[14..18].copy_from_slice(&more.to_le_bytes());
+            head[18..].copy_from_slice(&weight.to_le_bytes());
+            chunk.extend_from_slice(&head);
+            for &(row, counter) in &delta.deps {
+                chunk.extend_from_slice(&name(LocalDot::new(row, counter)).bits().to_le_bytes());
+            }
+            delta.tree.pack(chunk, name);
             return true;
         }
+        self.room(HEAD).extend_from_slice(&[0; HEAD]);
         self.bytes += weight;
         self.whole.push_back((Arc::clone(delta), weight));
         false
     }
 
     /// A chunk in which a delta of so many bytes can be written.
-    fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
-        if self.chunks.back().is_none_or(|last| !has_room(last, bytes.min(LONGEST))) {
+    fn room(&mut self, length: usize) -> &mut Vec<u8> {
+        if self.chunks.back().is_none_or(|last| !has_room(last, length)) {
             self.chunks.push_back(Vec::with_capacity(CHUNK));
             self.bytes += CHUNK;
         }
@@ -102,13 +119,12 @@ impl Past {
             while left.is_empty() {
                 left = chunks.next()?;
             }
-            let (length, rest) = left.split_first_chunk::<LENGTH>()?;
-            let (packed, rest) = rest.split_at(usize::from(u16::from_le_bytes(*length)));
+            let (packed, rest) = Packed::first(left);
             left = rest;
-            if packed.is_empty() {
-                return whole.next().map(|(delta, _)| Older::Whole(delta));
+            match packed {
+                Some(packed) => Some(Older::Packed(packed)),
+                None => whole.next().map(|(delta, _)| Older::Whole(delta)),
             }
-            Some(Older::Packed(Packed::of(packed)))
         })
     }
 
@@ -124,19 +140,20 @@ impl Past {
 
     /// Forgets the oldest.
     pub(super) fn forget_oldest(&mut self) -> Option<Forgotten> {
-        let chunk = self.chunks.front()?;
-        let length =
-            chunk[self.start..].first_chunk::<LENGTH>().map_or(0, |length| u16::from_le_bytes(*length));
-        let forgotten = if length == 0 {
-            let (delta, weight) = self.whole.pop_front()?;
-            self.bytes -= weight;
-            Forgotten::Whole(delta, weight)
-        } else {
-            let packed = Packed::of(&chunk[self.start + LENGTH..]);
-            Forgotten::Packed(packed.events, packed.weight)
+        let chunk = self.chunks.front().filter(|chunk| !chunk.is_empty())?;
+        let (packed, rest) = Packed::first(&chunk[self.start..]);
+        let (forgotten, left) =
+            (packed.map(|packed| Forgotten::Packed(packed.events, packed.weight)), rest.len());
+        self.start = chunk.len() - left;
+        let forgotten = match forgotten {
+            Some(forgotten) => forgotten,
+            None => {
+                let (delta, weight) = self.whole.pop_front()?;
+                self.bytes -= weight;
+                Forgotten::Whole(delta, weight)
+            }
         };
-        self.start += LENGTH + usize::from(length);
-        if self.start == chunk.len() {
+        if left == 0 {
             self.start = 0;
             let mut empty = self.chunks.pop_front().unwrap_or_default();
             empty.clear();
@@ -152,112 +169,48 @@ impl Past {
 }
 
 /// Whether a delta of so many bytes can be written there.
-fn has_room(chunk: &Vec<u8>, bytes: usize) -> bool {
-    chunk.capacity() - chunk.len() >= LENGTH + bytes
+fn has_room(chunk: &Vec<u8>, length: usize) -> bool {
+    chunk.capacity() - chunk.len() >= HEAD + length
 }
 
-/// How long what `write` writes is at most.
-fn longest(delta: &Parts) -> usize {
-    let tree = delta.tree.flat();
-    let numbers = 11 + 2 * delta.deps.len() + tree.nodes();
-    numbers * NUMBER + tree.key_bytes() + tree.content_bytes()
-}
-
-/// Writes a delta of one run of events that says something of one place alone.
-fn write(
-    out: &mut Vec<u8>,
-    delta: &Parts,
-    weight: usize,
-    run: Run,
-    said: Said<'_>,
-    row_of: impl Fn(ReplicaIndex) -> ReplicaIndex,
-) {
-    let dot = |out: &mut Vec<u8>, dot: LocalDot| {
-        number(out, u64::from(row_of(dot.replica())));
-        number(out, dot.counter());
-    };
-    number(out, weight as u64);
-    dot(out, LocalDot::new(run.replica, run.first));
-    number(out, run.last - run.first);
-    number(out, delta.deps.len() as u64);
-    delta.deps.iter().for_each(|&(row, counter)| dot(out, LocalDot::new(row, counter)));
-    number(out, u64::from(said.carried.is_some()) | u64::from(said.cover.is_some()) << 1);
-    if let Some((first, last)) = said.cover {
-        let (first, last) = (LocalDot::from_bits(first), LocalDot::from_bits(last));
-        dot(out, first);
-        number(out, last.counter() - first.counter());
-    }
-    if let Some((carried, _)) = said.carried {
-        dot(out, carried);
-    }
-    let tree = delta.tree.flat();
-    number(out, tree.nodes() as u64 - 1);
-    for key in (1..tree.nodes() as u32).map(|node| tree.key(node)) {
-        number(out, key.len() as u64);
-        out.extend_from_slice(key);
-    }
-    out.extend_from_slice(said.carried.map_or(&[], |(_, content)| content));
+/// How long what is written of a delta is behind its head, and how many dependencies, places, spans and covers it has. `None` if it stays as
+/// it is.
+fn packed_len(delta: &Parts) -> Option<(usize, [u8; 4])> {
+    let (tree, [places, carried, covers]) = delta.tree.packed_len()?;
+    let deps = u8::try_from(delta.deps.len()).ok()?;
+    let length = 8 * delta.deps.len() + tree;
+    (length <= LONGEST).then_some((length, [deps, places, carried, covers]))
 }
 
 impl<'r> Packed<'r> {
-    /// Reads as much as is needed to know whether it is wanted.
-    fn of(mut bytes: &'r [u8]) -> Self {
-        let weight = take(&mut bytes) as usize;
-        let (replica, first) = (take(&mut bytes) as ReplicaIndex, take(&mut bytes));
-        let last = first + take(&mut bytes);
-        Self { weight, events: Run { replica, first, last }, rest: bytes }
+    /// The first of those that were written there, as far as is needed to know whether it is wanted, and what follows it. `None`: it stays as
+    /// it was.
+    fn first(mut bytes: &'r [u8]) -> (Option<Self>, &'r [u8]) {
+        let length = u16::from_le_bytes(take(&mut bytes));
+        let [deps, places, carried, covers] = take(&mut bytes);
+        let tree = [places, carried, covers];
+        let first = LocalDot::from_bits(u64::from_le_bytes(take(&mut bytes)));
+        let more = u32::from_le_bytes(take(&mut bytes));
+        let weight = u32::from_le_bytes(take(&mut bytes)) as usize;
+        let (rest, after) = bytes.split_at(usize::from(length));
+        let (replica, first) = (first.replica(), first.counter());
+        let events = Run { replica, first, last: first + u64::from(more) };
+        let is_packed = tree[0] > 0;
+        (is_packed.then_some(Self { weight, events, deps, tree, rest }), after)
     }
 
     /// The delta again.
     pub(super) fn unpacked(self, table: &Arc<ReplicaTable>) -> Arc<Parts> {
         let mut rest = self.rest;
-        let bytes = &mut rest;
         let mut parts = Parts::empty(Arc::clone(table));
         parts.events.push(self.events);
-        let dot = |bytes: &mut &[u8]| LocalDot::new(take(bytes) as ReplicaIndex, take(bytes));
-        for _ in 0..take(bytes) {
-            let dep = dot(bytes);
+        for _ in 0..self.deps {
+            let dep = LocalDot::from_bits(u64::from_le_bytes(take(&mut rest)));
             parts.deps.push((dep.replica(), dep.counter()));
         }
-        let what = take(bytes);
-        let cover = (what & 2 != 0).then(|| {
-            let first = dot(bytes).bits();
-            (first, first + take(bytes))
-        });
-        let carried = (what & 1 != 0).then(|| dot(bytes));
-        let (mut keys, mut ends) = (Bytes::new(), SmallVec::<[u32; 4]>::new());
-        for _ in 0..take(bytes) {
-            let length = take(bytes) as usize;
-            let (key, left) = bytes.split_at(length);
-            keys.extend_from_slice(key);
-            ends.push(keys.len() as u32);
-            *bytes = left;
-        }
-        let said = Said { carried: carried.map(|dot| (dot, *bytes)), cover };
-        parts.tree.fill_path(keys, &ends, said);
+        parts.tree = DeltaTree::unpack(rest, self.tree);
         Arc::new(parts)
     }
-}
-
-fn number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn take(bytes: &mut &[u8]) -> u64 {
-    let mut number = 0;
-    for shift in (0..).step_by(7) {
-        let Some((byte, rest)) = bytes.split_first() else { break };
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if *byte < 0x80 {
-            break;
-        }
-    }
-    number
 }
 
 #[cfg(test)]
@@ -312,6 +265,8 @@ mod tests {
         let found =
             ann.ring.lacked(table, |delta, row| super::super::super::row_in(table, delta, row), |_, _| true);
         prop_assert!(found.len() <= kept.len());
+        let packed = ann.ring.past.iter().filter(|older| matches!(older, super::Older::Packed(_))).count();
+        prop_assert!(packed > 0 || found.len() < 10, "{} are kept, and none in bytes", found.len());
         for (found, was) in found.iter().zip(&kept[kept.len() - found.len()..]) {
             prop_assert_eq!(Delta::<T>::from_parts(found.clone()).encode_body(), was.encode_body());
         }
