@@ -1,4 +1,4 @@
-//! Texts, numbers and flags, which most keys and values are, without writing and reading them.
+//! Texts, numbers and flags, which most keys are, without writing and reading them.
 
 use alloc::string::String;
 use core::fmt;
@@ -8,7 +8,7 @@ use serde::ser::{Impossible, Serializer};
 
 use super::Plain;
 
-/// The plain value of what is none of those: whoever asks has it written, and reads that.
+/// It is none of those: whoever asks has it written, and reads that.
 #[derive(Debug)]
 pub(super) struct NoScalar;
 
